@@ -1,0 +1,1 @@
+"""The one Django app: from a published file to vintages, analytics and a verdict."""

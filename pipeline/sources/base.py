@@ -1,0 +1,118 @@
+"""What a source is, and what it returns: a payload, the bytes exactly as fetched.
+
+A payload of one ATS file is that file's bytes, so its SHA-256 is the file's. A payload of several parts (the ATS
+file and the non-ATS file of one partition) is a deterministic POSIX tar of them, which any tar can open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Protocol
+
+from pipeline.calendar import PartitionKey
+
+
+class SourceError(Exception):
+    """A source could not deliver; the message says what was wrong, where, and what to do."""
+
+
+class NotPublished(SourceError):
+    """The source has nothing for this partition (yet)."""
+
+
+class TransientSourceError(SourceError):
+    """Trying again may help: a time-out, a reset, a 5xx."""
+
+
+class UnsafeSource(SourceError):
+    """What was found is never read: outside the root, not a regular file, larger than the cap, ..."""
+
+
+class PayloadFormat(StrEnum):
+    """How a payload's bytes are to be read."""
+
+    PSV = "psv"
+    PARTS = "psv-parts"
+
+
+class PartName(StrEnum):
+    """The parts of a partition's payload: ATS venues, and non-ATS firms."""
+
+    ATS = "ats.psv"
+    NON_ATS = "nonats.psv"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a payload."""
+
+    name: PartName
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The bytes as fetched, with where from and when.
+
+    `updated_at` is what the source says of its last update (a file's modification time), None when it says nothing.
+    """
+
+    content: bytes
+    format: PayloadFormat
+    uri: str
+    fetched_at: datetime
+    updated_at: datetime | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """The payload hash: 64 hex digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+class Source(Protocol):
+    """Where payloads come from. Neither method may be called inside a database transaction."""
+
+    name: str
+
+    def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
+        """Which of `keys` the source can deliver now."""
+        ...
+
+    def fetch(self, key: PartitionKey) -> Payload:
+        """The partition's payload.
+
+        Raises NotPublished when there is none, TransientSourceError when another try may help, SourceError otherwise.
+        """
+        ...
+
+
+def pack(parts: tuple[Part, ...]) -> tuple[bytes, PayloadFormat]:
+    """The bytes and format of a payload made of `parts`: the same parts give the same bytes."""
+    if [part.name for part in parts] == [PartName.ATS]:
+        return parts[0].content, PayloadFormat.PSV
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for part in parts:
+            member = tarfile.TarInfo(part.name)
+            member.size = len(part.content)
+            archive.addfile(member, io.BytesIO(part.content))
+    return buffer.getvalue(), PayloadFormat.PARTS
+
+
+def unpack(content: bytes, payload_format: PayloadFormat) -> tuple[Part, ...]:
+    """The parts of a payload, as they were packed."""
+    if payload_format is PayloadFormat.PSV:
+        return (Part(PartName.ATS, content),)
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+        return tuple(
+            Part(PartName(member.name), extracted.read())
+            for member in archive.getmembers()
+            if (extracted := archive.extractfile(member)) is not None
+        )
