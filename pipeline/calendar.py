@@ -1,0 +1,187 @@
+"""Weeks, tiers, publication lags and due dates: the only arithmetic on weeks (finra.md, "Weeks, tiers and publication").
+
+A week is a Monday-to-Friday trading week. FINRA keys it by its Monday, weekStartDate; this project by its Friday,
+week_ending. "Today" is the date in America/New_York.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from holidays import HolidayBase, financial_holidays
+
+MARKET_ZONE = ZoneInfo("America/New_York")
+WEEK = timedelta(days=7)
+MONDAY_TO_FRIDAY = timedelta(days=4)
+MONDAY, FRIDAY, SATURDAY = 0, 4, 5
+
+
+class CalendarError(ValueError):
+    """A week, tier or count that cannot be; the message says why and what would do."""
+
+
+class Tier(StrEnum):
+    """FINRA's tiers: NMS Tier 1 (S&P 500, Russell 1000, some ETPs), the other NMS stocks, and OTC equities."""
+
+    NMS_TIER_1 = "NMS_TIER_1"
+    NMS_TIER_2 = "NMS_TIER_2"
+    OTC = "OTC"
+
+    @classmethod
+    def parse(cls, text: str) -> Tier:
+        """The tier that `text` names in any of FINRA's spellings; CalendarError otherwise."""
+        try:
+            return _ALIASES[text.strip().upper()]
+        except KeyError:
+            raise CalendarError(f"unknown tier {text!r}; known tiers: {', '.join(cls)}") from None
+
+    @property
+    def description(self) -> str:
+        """The web file's tierDescription."""
+        return _DESCRIPTIONS[self]
+
+    @property
+    def publication_lag(self) -> timedelta:
+        """From weekStartDate to the nominal day of publication, a Monday."""
+        return timedelta(days=21 if self is Tier.NMS_TIER_1 else 35)
+
+
+_DESCRIPTIONS = {Tier.NMS_TIER_1: "NMS Tier 1", Tier.NMS_TIER_2: "NMS Tier 2", Tier.OTC: "OTC"}
+_ALIASES = {
+    **{tier.value: tier for tier in Tier},
+    **{description.upper(): tier for tier, description in _DESCRIPTIONS.items()},
+    "T1": Tier.NMS_TIER_1,
+    "T2": Tier.NMS_TIER_2,
+    "OTCE": Tier.OTC,
+}
+
+
+class PartitionKey(NamedTuple):
+    """One (week_ending, tier)."""
+
+    week_ending: date
+    tier: Tier
+
+    def __str__(self) -> str:
+        return f"{self.week_ending} {self.tier}"
+
+
+def week_ending_of(week_start: date) -> date:
+    """The Friday of the week that starts on the Monday `week_start`."""
+    if week_start.weekday() != MONDAY:
+        raise CalendarError(f"{week_start} is a {week_start:%A}; a weekStartDate is a Monday")
+    return week_start + MONDAY_TO_FRIDAY
+
+
+def week_start_of(week_ending: date) -> date:
+    """The Monday of the week that ends on the Friday `week_ending`."""
+    if week_ending.weekday() != FRIDAY:
+        raise CalendarError(f"{week_ending} is a {week_ending:%A}; {_nearest_fridays(week_ending)}")
+    return week_ending - MONDAY_TO_FRIDAY
+
+
+def market_today(now: datetime | None = None) -> date:
+    """The date in America/New_York, at `now` (aware) or at this moment."""
+    if now is not None and now.tzinfo is None:
+        raise CalendarError("a naive datetime has no date in New York")
+    return (now or datetime.now(MARKET_ZONE)).astimezone(MARKET_ZONE).date()
+
+
+@cache
+def _market_holidays() -> HolidayBase:
+    return financial_holidays("NYSE")
+
+
+def is_business_day(day: date) -> bool:
+    """Whether the NYSE is open on `day`."""
+    return day.weekday() < SATURDAY and day not in _market_holidays()
+
+
+def next_business_day(day: date) -> date:
+    """The first business day on or after `day`."""
+    while not is_business_day(day):
+        day += timedelta(days=1)
+    return day
+
+
+def due_date(tier: Tier, week_ending: date) -> date:
+    """The day FINRA first publishes the partition: 21 or 35 days after its Monday, moved on over NYSE holidays."""
+    return next_business_day(week_start_of(week_ending) + tier.publication_lag)
+
+
+def is_due(key: PartitionKey, today: date) -> bool:
+    """Whether the partition's due date has come."""
+    return due_date(key.tier, key.week_ending) <= today
+
+
+def last_fridays(n: int, on_or_before: date) -> tuple[date, ...]:
+    """The last `n` Fridays, newest first."""
+    if n < 1:
+        raise CalendarError(f"the number of weeks must be at least 1, not {n}")
+    newest = on_or_before - timedelta(days=(on_or_before.weekday() - FRIDAY) % 7)
+    return tuple(newest - i * WEEK for i in range(n))
+
+
+def due_weeks(tier: Tier, n: int, today: date) -> tuple[date, ...]:
+    """The last `n` weeks of `tier` that are due, newest first."""
+    waiting = len(not_yet_due_weeks(tier, today))
+    return last_fridays(waiting + n, today)[waiting:] if n >= 1 else last_fridays(n, today)
+
+
+def not_yet_due_weeks(tier: Tier, today: date) -> tuple[date, ...]:
+    """The weeks of `tier` that ended on or before `today` and are not due yet, newest first."""
+    return tuple(week for week in last_fridays(8, today) if not is_due(PartitionKey(week, tier), today))
+
+
+def weeks_between(first: date, last: date) -> tuple[date, ...]:
+    """The weeks from `first` to `last`, both Fridays, newest first."""
+    week_start_of(first), week_start_of(last)
+    if first > last:
+        raise CalendarError(f"the range is empty: {first} is after {last}")
+    return last_fridays((last - first) // WEEK + 1, last)
+
+
+def parse_week(text: str, today: date) -> date:
+    """A week ending as YYYY-MM-DD: a Friday that is not to come."""
+    try:
+        week_ending = date.fromisoformat(text.strip())
+    except ValueError:
+        raise CalendarError(f"{text.strip()!r} is not a date; write a week ending as YYYY-MM-DD") from None
+    week_start_of(week_ending)
+    if week_ending > today:
+        raise CalendarError(f"the week ending {week_ending} is still to come: today is {today}")
+    return week_ending
+
+
+def parse_weeks(text: str, today: date) -> tuple[date, ...]:
+    """A comma-separated list of week endings, newest first; no duplicates."""
+    weeks = [parse_week(part, today) for part in text.split(",")]
+    for week in weeks:
+        if weeks.count(week) > 1:
+            raise CalendarError(f"the week ending {week} is given more than once")
+    return tuple(sorted(weeks, reverse=True))
+
+
+def parse_tiers(text: str) -> tuple[Tier, ...]:
+    """A comma-separated list of tiers; no duplicates."""
+    tiers = [Tier.parse(part) for part in text.split(",")]
+    for tier in tiers:
+        if tiers.count(tier) > 1:
+            raise CalendarError(f"the tier {tier} is given more than once")
+    return tuple(tiers)
+
+
+def week_ending_from_update(tier: Tier, last_update: date) -> date | None:
+    """The week that an unrevised file with this lastUpdateDate is of: the inverse of `due_date`; None when of none."""
+    monday = last_update - timedelta(days=last_update.weekday())
+    week_ending = week_ending_of(monday - tier.publication_lag)
+    return week_ending if due_date(tier, week_ending) == last_update else None
+
+
+def _nearest_fridays(day: date) -> str:
+    before = last_fridays(1, day)[0]
+    return f"did you mean {before} or {before + WEEK}?"

@@ -1,0 +1,277 @@
+"""Making captures: one short transaction under the partition's lock, with the rows, the manifests and the pointer.
+
+The payload is in the archive and the ids are resolved before it starts; under the lock the newest version is checked
+again, and the unique (partition, version) is the last line.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from pipeline import archive, vintages
+from pipeline.calendar import PartitionKey, week_ending_from_update
+from pipeline.models import (
+    Anomaly,
+    Capture,
+    CaptureKind,
+    Category,
+    Manifest,
+    Partition,
+    Reject,
+    Run,
+    Severity,
+    Stage,
+    capture_id_for,
+)
+from pipeline.parsing import PARSER_VERSION, Parsed, parse
+from pipeline.revisions import Decision
+from pipeline.sources.base import Payload, PayloadFormat
+from pipeline.vintages import Merged
+
+
+class Superseded(Exception):
+    """Another process has made a capture of the partition meanwhile: decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a run works: its day, whether revision detection is overruled, for whom and why."""
+
+    run_date: date
+    run: Run | None = None
+    force: bool = False
+    normalize: bool = True
+    requested_by: str = ""
+    request_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a payload came from, as a capture records it."""
+
+    source: str
+    payload_uri: str
+    payload_format: str
+    payload_sha256: str
+    payload_bytes: int
+    source_updated_at: datetime | None
+
+    @classmethod
+    def of_payload(cls, payload: Payload, source: str) -> Provenance:
+        """Of a payload just fetched."""
+        size = len(payload.content)
+        return cls(source, payload.uri, payload.format, payload.sha256, size, payload.updated_at)
+
+    @classmethod
+    def of_capture(cls, capture: Capture) -> Provenance:
+        """Of a payload that was captured before."""
+        return cls(
+            capture.source,
+            capture.payload_uri,
+            capture.payload_format,
+            capture.payload_sha256,
+            capture.payload_bytes,
+            capture.source_updated_at,
+        )
+
+
+def newest(key: PartitionKey) -> Capture | None:
+    """The newest capture of a partition, normalized or not."""
+    return (
+        Capture.objects.filter(partition__week_ending=key.week_ending, partition__tier=key.tier)
+        .order_by("-version")
+        .first()
+    )
+
+
+def make(
+    key: PartitionKey,
+    held: Capture | None,
+    kind: CaptureKind,
+    decision: Decision,
+    provenance: Provenance,
+    parsed: Parsed,
+    terms: Terms,
+) -> Capture:
+    """Store the next capture after `held`. Superseded when `held` is not the newest any more."""
+    started = time.monotonic()
+    rows = vintages.resolve(parsed, key) if terms.normalize else None
+    with transaction.atomic():
+        partition = Partition.objects.locked(key)
+        _check_next(partition, held, terms)
+        version = partition.newest_version + 1
+        merged = vintages.store(partition, version, rows) if rows else None
+        capture = _new_capture(partition, version, kind, decision, provenance, parsed, terms, merged)
+        partition.newest_version = version
+        _add_manifest(capture, Stage.RAW, capture.payload_sha256, started, terms.run)
+        if merged:
+            _complete(partition, capture, parsed, started, terms.run)
+        partition.save(update_fields=["newest_version", "latest"])
+    return capture
+
+
+def normalize_awaiting(key: PartitionKey, terms: Terms) -> int:
+    """Store the rows of the captures that have none yet, oldest first; how many.
+
+    ArchiveDamaged when a payload cannot be read back; UnreadablePayload when the parser does not take it any more.
+    """
+    awaiting = Capture.objects.awaiting_normalization().filter(
+        partition__week_ending=key.week_ending, partition__tier=key.tier
+    )
+    return sum(_normalize(capture, key, terms) for capture in awaiting)
+
+
+def _normalize(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
+    """Store the rows of one archived capture; False when another process did meanwhile."""
+    started = time.monotonic()
+    content = archive.get(capture.payload_sha256)
+    parsed = parse(content, PayloadFormat(capture.payload_format), key.tier, settings.MARKETSPINE_MAX_REJECT_SHARE)
+    rows = vintages.resolve(parsed, key)
+    with transaction.atomic():
+        partition = Partition.objects.locked(key)
+        capture.refresh_from_db()
+        if capture.normalized_at is not None:
+            return False
+        merged = vintages.store(partition, capture.version, rows)
+        Capture.objects.filter(pk=capture.pk).update(**_content(parsed), **_counts(partition, merged))
+        capture.refresh_from_db()
+        _complete(partition, capture, parsed, started, terms.run)
+        partition.save(update_fields=["latest"])
+    return True
+
+
+def _check_next(partition: Partition, held: Capture | None, terms: Terms) -> None:
+    """Superseded unless `held` is the newest capture, and normalized where its successor is to be."""
+    if partition.newest_version != (held.version if held else 0):
+        raise Superseded(f"{partition} has version {partition.newest_version} by now")
+    if terms.normalize and held and Capture.objects.awaiting_normalization().filter(partition=partition).exists():
+        raise Superseded(f"{partition} has an archived capture whose rows come first")
+
+
+def _new_capture(
+    partition: Partition,
+    version: int,
+    kind: CaptureKind,
+    decision: Decision,
+    provenance: Provenance,
+    parsed: Parsed,
+    terms: Terms,
+    merged: Merged | None,
+) -> Capture:
+    of_the_day = Capture.objects.filter(partition=partition, captured_on=terms.run_date).count()
+    return Capture.objects.create(
+        partition=partition,
+        version=version,
+        capture_id=capture_id_for(partition.key, terms.run_date, of_the_day + 1),
+        kind=kind,
+        reason=decision.told(merged) if merged else decision.reason,
+        source_opinion=decision.opinion,
+        requested_by=terms.requested_by,
+        request_reason=terms.request_reason,
+        captured_on=terms.run_date,
+        captured_at=timezone.now(),
+        run=terms.run,
+        source=provenance.source,
+        payload_uri=provenance.payload_uri,
+        payload_format=provenance.payload_format,
+        payload_sha256=provenance.payload_sha256,
+        payload_bytes=provenance.payload_bytes,
+        source_updated_at=provenance.source_updated_at,
+        **_content(parsed),
+        **(_counts(partition, merged) if merged else {}),
+    )
+
+
+def _content(parsed: Parsed) -> dict[str, object]:
+    """The capture's fields that say what the parser read."""
+    return {
+        "parser_version": PARSER_VERSION,
+        "content_hash": parsed.content_hash,
+        "rows_in": parsed.rows_in,
+        "rows_kept": len(parsed.rows),
+        "rows_rejected": len(parsed.rejects),
+        "shares": parsed.shares,
+        "trades": parsed.trades,
+        "last_update_date": parsed.newest_update,
+    }
+
+
+def _counts(partition: Partition, merged: Merged) -> dict[str, object]:
+    """The capture's fields that say what storing it did, and since when its rows are known."""
+    return {
+        "normalized_at": _known_since(partition),
+        "rows_added": merged.added,
+        "rows_changed": merged.changed,
+        "rows_removed": merged.removed,
+        "rows_unchanged": merged.unchanged,
+    }
+
+
+def _known_since(partition: Partition) -> datetime:
+    """Now, and later than for the vintage before, whatever the machines' clocks say: as-of answers follow versions."""
+    now = timezone.now()
+    if partition.latest is None or partition.latest.normalized_at is None:
+        return now
+    return max(now, partition.latest.normalized_at + timedelta(microseconds=1))
+
+
+def _complete(partition: Partition, capture: Capture, parsed: Parsed, started: float, run: Run | None) -> None:
+    """What belongs to a capture whose rows are stored: manifest, rejects, anomalies, and the partition's pointer."""
+    _add_manifest(capture, Stage.NORMALIZED, capture.content_hash, started, run)
+    Reject.objects.bulk_create(
+        [Reject(capture=capture, part=r.part, line=r.line, reason=r.reason, text=r.text) for r in parsed.rejects], 1000
+    )
+    if parsed.rejects:
+        first = parsed.rejects[0]
+        message = (
+            f"{len(parsed.rejects):,} of {parsed.rows_in:,} rows rejected; first: line {first.line}, {first.reason}"
+        )
+        _record(Category.REJECTED_ROWS, message, partition, run)
+    if capture.version == 1:
+        _check_week(partition, parsed, run)
+    _end_lateness(partition, capture)
+    partition.latest = capture
+
+
+def _check_week(partition: Partition, parsed: Parsed, run: Run | None) -> None:
+    """Compare the week of the name with the one that the rows' commonest lastUpdateDate speaks of."""
+    updated = parsed.commonest_update
+    if updated is None:
+        return
+    spoken_of = week_ending_from_update(partition.key.tier, updated)
+    if spoken_of != partition.week_ending:
+        other = f"the week ending {spoken_of}" if spoken_of else "no publication day"
+        message = f"the rows' commonest lastUpdateDate, {updated}, speaks of {other}, not of {partition.week_ending}"
+        _record(Category.WEEK_MISMATCH, message, partition, run)
+
+
+def _record(category: Category, message: str, partition: Partition, run: Run | None) -> None:
+    Anomaly.objects.record(category, Severity.WARN, message, partition=partition, stage=Stage.NORMALIZED, run=run)
+
+
+def _end_lateness(partition: Partition, capture: Capture) -> None:
+    """A late partition that has come is not late any more; every other anomaly waits for a person."""
+    for anomaly in Anomaly.objects.open().filter(partition=partition, category=Category.LATE):
+        anomaly.resolve(by="marketspine", note=f"captured as {capture.capture_id}")
+
+
+def _add_manifest(capture: Capture, stage: Stage, checksum: str, started: float, run: Run | None) -> None:
+    Manifest.objects.create(
+        capture=capture,
+        stage=stage,
+        rows_in=capture.rows_in,
+        rows_kept=capture.rows_kept,
+        rows_rejected=capture.rows_rejected,
+        shares=capture.shares,
+        trades=capture.trades,
+        checksum=checksum,
+        duration=timedelta(seconds=time.monotonic() - started),
+        completed_at=timezone.now(),
+        run=run,
+    )

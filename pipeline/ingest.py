@@ -1,0 +1,156 @@
+"""One partition, end to end: fetch, decide, archive, parse, store. What a task, a command or the admin calls.
+
+No transaction is open while a source is asked. What is expected to go wrong becomes an outcome and an anomaly; other
+partitions never notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from pipeline import archive, captures, revisions
+from pipeline.calendar import PartitionKey
+from pipeline.captures import Provenance, Superseded, Terms
+from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Partition, Severity, Stage
+from pipeline.parsing import PARSER_VERSION, Parsed, UnreadablePayload, parse
+from pipeline.revisions import Decision, Held, Offered, Verdict
+from pipeline.sources.base import NotPublished, Payload, PayloadFormat, Source, SourceError, TransientSourceError
+
+Progress = Callable[[str], None]
+KINDS = {
+    Verdict.FIRST: CaptureKind.FIRST,
+    Verdict.RESTATEMENT: CaptureKind.RESTATEMENT,
+    Verdict.FORCED: CaptureKind.FORCED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a partition: the outcome, why, and the capture concerned."""
+
+    outcome: Outcome
+    reason: str
+    capture: Capture | None = None
+
+
+def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress = lambda step: None) -> Result:
+    """Bring one partition up to date with the source. `progress` hears "fetched", "parsed" and "stored".
+
+    Captures archived earlier without their rows are stored first, in their order, so that no vintage is skipped.
+    """
+    try:
+        if terms.normalize:
+            captures.normalize_awaiting(key, terms)
+        payload = source.fetch(key)
+    except SourceError as error:
+        return _not_delivered(key, error, terms)
+    except archive.ArchiveDamaged as error:
+        return _failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms)
+    progress("fetched")
+    held = captures.newest(key)
+    if held and not terms.force and held.payload_sha256 == payload.sha256:
+        return Result(Outcome.UNCHANGED, revisions.SAME_BYTES.reason, held)
+    try:
+        parsed = read(payload.content, payload.format, key)
+    except UnreadablePayload as error:
+        archive.put(payload.content, payload.sha256)
+        return _failed(key, Category.UNREADABLE, Severity.ERROR, error, terms, payload.sha256)
+    progress("parsed")
+    result = _decide(key, source.name, payload, parsed, terms)
+    progress("stored")
+    return result
+
+
+def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda step: None) -> Result:
+    """Read the newest archived payload again, without the source: a vintage is added only where rows really differ.
+
+    Captures whose rows were never stored are stored first.
+    """
+    try:
+        stored = captures.normalize_awaiting(key, terms)
+        held = captures.newest(key)
+        if held is None:
+            return Result(Outcome.LATE, "nothing is archived for it; ingest it first")
+        parsed = read(archive.get(held.payload_sha256), PayloadFormat(held.payload_format), key)
+    except (archive.ArchiveDamaged, UnreadablePayload) as error:
+        return _failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms)
+    progress("parsed")
+    if parsed.content_hash == held.content_hash:
+        if stored:
+            return Result(Outcome.INGESTED, f"rows of {stored} archived capture(s) stored", held)
+        return Result(Outcome.UNCHANGED, "unchanged: the archived payload reads as the same rows", held)
+    reason = f"parser {PARSER_VERSION} reads the payload of version {held.version} differently"
+    decision = Decision(Verdict.RESTATEMENT, reason, "equal")
+    capture = captures.make(key, held, CaptureKind.REPARSED, decision, Provenance.of_capture(held), parsed, terms)
+    progress("stored")
+    return Result(Outcome.RESTATED, capture.reason, capture)
+
+
+def read(content: bytes, payload_format: PayloadFormat, key: PartitionKey) -> Parsed:
+    """Parse a payload under the configured limits."""
+    return parse(content, payload_format, key.tier, settings.MARKETSPINE_MAX_REJECT_SHARE)
+
+
+def _decide(key: PartitionKey, source: str, payload: Payload, parsed: Parsed, terms: Terms) -> Result:
+    """Decide against the newest capture, and store; decide again when another process has stored meanwhile."""
+    offered = Offered(payload.sha256, parsed.content_hash, len(parsed.rows), parsed.newest_update)
+    while True:
+        held = captures.newest(key)
+        decision = revisions.decide(
+            _held(held), offered, force=terms.force, max_shrink_share=settings.MARKETSPINE_MAX_SHRINK_SHARE
+        )
+        if decision.verdict is Verdict.REPLAY:
+            return Result(Outcome.UNCHANGED, decision.reason, held)
+        archive.put(payload.content, payload.sha256)
+        if decision.verdict is Verdict.REFUSED:
+            _record(key, Category.REFUSED, Severity.ERROR, decision.reason, terms, payload.sha256)
+            return Result(Outcome.REFUSED, decision.reason, held)
+        try:
+            made = captures.make(
+                key, held, KINDS[decision.verdict], decision, Provenance.of_payload(payload, source), parsed, terms
+            )
+        except Superseded:
+            if terms.normalize:
+                captures.normalize_awaiting(key, terms)
+            continue
+        return Result(Outcome.RESTATED if held else Outcome.INGESTED, made.reason, made)
+
+
+def _held(capture: Capture | None) -> Held | None:
+    if capture is None:
+        return None
+    return Held(capture.payload_sha256, capture.content_hash, capture.rows_kept, capture.last_update_date)
+
+
+def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Result:
+    """What a source's refusal means: late, or a failure; a partition captured before stays as it is."""
+    if isinstance(error, NotPublished):
+        held = captures.newest(key)
+        if held is not None:
+            return Result(
+                Outcome.UNCHANGED, f"the source does not offer it (any more): version {held.version} stays", held
+            )
+        _record(key, Category.LATE, Severity.WARN, str(error), terms)
+        return Result(Outcome.LATE, str(error))
+    severity = Severity.WARN if isinstance(error, TransientSourceError) else Severity.ERROR
+    return _failed(key, Category.FETCH_FAILED, severity, error, terms)
+
+
+def _failed(
+    key: PartitionKey, category: Category, severity: Severity, error: Exception, terms: Terms, payload_sha256: str = ""
+) -> Result:
+    _record(key, category, severity, str(error), terms, payload_sha256)
+    return Result(Outcome.FAILED, str(error), captures.newest(key))
+
+
+def _record(
+    key: PartitionKey, category: Category, severity: Severity, message: str, terms: Terms, payload_sha256: str = ""
+) -> None:
+    partition, _ = Partition.objects.get_or_create(week_ending=key.week_ending, tier=key.tier)
+    stage = Stage.NORMALIZED if category in (Category.UNREADABLE, Category.ARCHIVE_DAMAGED) else Stage.RAW
+    Anomaly.objects.record(
+        category, severity, message, partition=partition, stage=stage, run=terms.run, payload_sha256=payload_sha256
+    )

@@ -1,0 +1,64 @@
+"""The ledger and the rows."""
+
+from __future__ import annotations
+
+from pipeline.models.analytics import (
+    ALL_TIERS,
+    AnalyticsSnapshot,
+    Family,
+    MarketConcentration,
+    SymbolConcentration,
+    VenueVolume,
+)
+from pipeline.models.anomaly import Anomaly, Category, Severity
+from pipeline.models.capture import Capture, CaptureKind, capture_id_for
+from pipeline.models.manifest import Manifest, Reject, Stage
+from pipeline.models.partition import Partition
+from pipeline.models.readiness import Readiness, ReadinessState, Use
+from pipeline.models.rows import RowVersion, Security, Venue, VenueKind
+from pipeline.models.run import (
+    BAD_OUTCOMES,
+    Action,
+    Outcome,
+    PartitionStatus,
+    Run,
+    RunPartition,
+    RunStatus,
+    RunWeek,
+    Trigger,
+)
+
+__all__ = [
+    "ALL_TIERS",
+    "BAD_OUTCOMES",
+    "Action",
+    "AnalyticsSnapshot",
+    "Anomaly",
+    "Capture",
+    "CaptureKind",
+    "Category",
+    "Family",
+    "Manifest",
+    "MarketConcentration",
+    "Outcome",
+    "Partition",
+    "PartitionStatus",
+    "Readiness",
+    "ReadinessState",
+    "Reject",
+    "RowVersion",
+    "Run",
+    "RunPartition",
+    "RunStatus",
+    "RunWeek",
+    "Security",
+    "Severity",
+    "Stage",
+    "SymbolConcentration",
+    "Trigger",
+    "Use",
+    "Venue",
+    "VenueKind",
+    "VenueVolume",
+    "capture_id_for",
+]

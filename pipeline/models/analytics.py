@@ -1,0 +1,138 @@
+"""Analytics snapshots: one week's results, with the captures and the version of the calculation they came from."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+
+from pipeline.calendar import Tier
+from pipeline.models.capture import Capture
+from pipeline.models.fields import ExactDecimalField
+from pipeline.models.rows import Security, Venue
+
+ALL_TIERS = "ALL"
+SCOPE_CHOICES = [*((tier.value, tier.value) for tier in Tier), (ALL_TIERS, "all tiers")]
+
+
+class Family(models.TextChoices):
+    """Which volume a figure is taken over."""
+
+    ATS = "ATS", "ATS"
+    NON_ATS = "NON_ATS", "non-ATS"
+    ALL = "ALL", "ATS and non-ATS"
+
+
+class AnalyticsSnapshot(models.Model):
+    """One week's result set. The same inputs and calculation version never make a second one; older ones stay."""
+
+    week_ending = models.DateField()
+    sequence = models.PositiveIntegerField()
+    calculation_version = models.PositiveSmallIntegerField()
+    inputs_hash = models.CharField(max_length=64)
+    inputs = models.ManyToManyField(Capture, related_name="snapshots")
+    computed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-week_ending", "-sequence")
+        constraints = (
+            models.UniqueConstraint("week_ending", "sequence", name="snapshot_sequence_unique"),
+            models.UniqueConstraint(
+                "week_ending", "inputs_hash", "calculation_version", name="snapshot_of_the_same_inputs_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.week_ending} snapshot {self.sequence}"
+
+
+class VenueVolume(models.Model):
+    """A venue's week, within a tier or over all tiers.
+
+    `share` (0-1) and `rank` are within the venue's own kind; `share_of_all` and `rank_of_all` within ATS + non-ATS
+    off-exchange volume, null where only one kind is captured. Shares are of *off-exchange* volume, not of the market.
+    """
+
+    snapshot = models.ForeignKey(AnalyticsSnapshot, models.CASCADE, db_index=False, related_name="venue_volumes")
+    scope = models.CharField(max_length=10, choices=SCOPE_CHOICES)
+    venue = models.ForeignKey(Venue, on_delete=models.PROTECT, db_index=False, related_name="volumes")
+    shares = ExactDecimalField()
+    trades = models.BigIntegerField()
+    symbols = models.PositiveIntegerField()
+    notional = ExactDecimalField(null=True)
+    average_trade_size = models.FloatField(null=True)
+    share = models.FloatField(null=True)
+    rank = models.PositiveIntegerField()
+    share_of_all = models.FloatField(null=True)
+    rank_of_all = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        ordering = ("snapshot", "scope", "rank")
+        constraints = (models.UniqueConstraint("snapshot", "scope", "venue", name="venue_volume_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.scope}"
+
+
+class Concentration(models.Model):
+    """What the two concentration tables share: HHI on 0-1 (times 10,000 for antitrust points).
+
+    `hhi_low` and `hhi_high` are equal but where the De Minimis pool takes part: there HHI is an interval, from the pool
+    being infinitely many firms (it counts in the total only) to the pool being one firm. Null without volume.
+    """
+
+    snapshot = models.ForeignKey(AnalyticsSnapshot, on_delete=models.CASCADE, db_index=False, related_name="+")
+    scope = models.CharField(max_length=10, choices=SCOPE_CHOICES)
+    family = models.CharField(max_length=7, choices=Family.choices)
+    shares = ExactDecimalField()
+    trades = models.BigIntegerField()
+    venues = models.PositiveIntegerField()
+    hhi_low = models.FloatField(null=True)
+    hhi_high = models.FloatField(null=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def effective_venues(self) -> tuple[float, float] | None:
+        """1 / HHI as (fewest, most); None without volume, `inf` where the pool is all there is."""
+        if self.hhi_low is None or self.hhi_high is None:
+            return None
+        return 1 / self.hhi_high, 1 / self.hhi_low if self.hhi_low else float("inf")
+
+
+class SymbolConcentration(Concentration):
+    """The concentration of one security's volume over venues."""
+
+    security = models.ForeignKey(
+        Security, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="concentrations"
+    )
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("snapshot", "scope", "family", "security", name="symbol_concentration_once"),
+            models.CheckConstraint(
+                condition=Q(hhi_low__isnull=True) | Q(hhi_low__gte=0, hhi_low__lte=F("hhi_high")),
+                name="symbol_hhi_interval",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.security} {self.scope} {self.family}"
+
+
+class MarketConcentration(Concentration):
+    """The concentration of a tier's, or of all tiers', volume over venues."""
+
+    symbols = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("snapshot", "scope", "family", name="market_concentration_once"),
+            models.CheckConstraint(
+                condition=Q(hhi_low__isnull=True) | Q(hhi_low__gte=0, hhi_low__lte=F("hhi_high")),
+                name="market_hhi_interval",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.family}"

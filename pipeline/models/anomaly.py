@@ -1,0 +1,155 @@
+"""The anomaly: something a person may have to look at, open until someone resolves it with a note."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from pipeline.models.manifest import Stage
+from pipeline.models.partition import Partition
+
+if TYPE_CHECKING:
+    from pipeline.models.run import Run
+
+
+class Severity(models.TextChoices):
+    """How much it matters; readiness has a policy on each."""
+
+    INFO = "INFO", "worth knowing"
+    WARN = "WARN", "look when there is time"
+    ERROR = "ERROR", "look before the data is used"
+    CRITICAL = "CRITICAL", "look now"
+
+    @classmethod
+    def at_least(cls, severity: str) -> list[str]:
+        """`severity` and all above it."""
+        return cls.values[cls.values.index(severity) :]
+
+
+class Category(models.TextChoices):
+    """What kind of thing happened."""
+
+    LATE = "LATE", "due, and the source does not have it"
+    FETCH_FAILED = "FETCH_FAILED", "the source could not deliver"
+    UNREADABLE = "UNREADABLE", "the payload could not be read as FINRA's format"
+    REJECTED_ROWS = "REJECTED_ROWS", "some rows were not stored"
+    REFUSED = "REFUSED", "the payload would have replaced a good capture with less"
+    WEEK_MISMATCH = "WEEK_MISMATCH", "the rows' dates speak of another week than the name"
+    ARCHIVE_DAMAGED = "ARCHIVE_DAMAGED", "an archived payload is missing or not what it was"
+    CALC_FAILED = "CALC_FAILED", "the week's analytics could not be computed"
+    INTERNAL = "INTERNAL", "our own failure"
+
+
+class NotOpen(Exception):
+    """The anomaly was resolved (or reopened) by someone else meanwhile."""
+
+
+class AnomalyQuerySet(models.QuerySet["Anomaly"]):
+    """Recording anomalies, and asking for the open ones."""
+
+    def open(self) -> AnomalyQuerySet:
+        """Those nobody has resolved."""
+        return self.filter(resolved_at__isnull=True)
+
+    def of_week(self, week_ending: date) -> AnomalyQuerySet:
+        """Those of the week itself or of one of its partitions."""
+        return self.filter(Q(week_ending=week_ending) | Q(partition__week_ending=week_ending))
+
+    def record(
+        self,
+        category: Category,
+        severity: Severity,
+        message: str,
+        *,
+        partition: Partition | None = None,
+        week_ending: date | None = None,
+        stage: Stage | None = None,
+        run: Run | None = None,
+        payload_sha256: str = "",
+    ) -> Anomaly:
+        """Open an anomaly, or count one more occurrence of the same that is open already."""
+        now = timezone.now()
+        place = partition.pk if partition else week_ending
+        fingerprint = hashlib.sha256(f"{category}|{place}|{message}".encode()).hexdigest()
+        anomaly, created = self.get_or_create(
+            fingerprint=fingerprint,
+            resolved_at=None,
+            defaults={
+                "category": category,
+                "severity": severity,
+                "message": message,
+                "partition": partition,
+                "week_ending": week_ending,
+                "stage": stage or "",
+                "run": run,
+                "payload_sha256": payload_sha256,
+                "first_seen_at": now,
+                "last_seen_at": now,
+            },
+        )
+        if not created:
+            self.filter(pk=anomaly.pk).update(occurrences=F("occurrences") + 1, last_seen_at=now)
+        return anomaly
+
+
+class Anomaly(models.Model):
+    """Something a person may have to look at.
+
+    The same thing seen again while it is open is counted, not repeated. `payload_sha256` names the archived payload
+    that could not be captured, so that it can be read again once the cause is mended.
+    """
+
+    category = models.CharField(max_length=20, choices=Category.choices)
+    severity = models.CharField(max_length=8, choices=Severity.choices)
+    message = models.TextField()
+    partition = models.ForeignKey(Partition, null=True, on_delete=models.PROTECT, related_name="anomalies")
+    week_ending = models.DateField(null=True)
+    stage = models.CharField(max_length=10, choices=Stage.choices, blank=True)
+    run: models.ForeignKey[Run | None, Run | None] = models.ForeignKey(
+        "pipeline.Run", null=True, on_delete=models.PROTECT, related_name="anomalies"
+    )
+    payload_sha256 = models.CharField(max_length=64, blank=True)
+    fingerprint = models.CharField(max_length=64)
+    occurrences = models.PositiveIntegerField(default=1)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.CharField(max_length=150, blank=True)
+    note = models.TextField(blank=True)
+
+    objects = AnomalyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-last_seen_at", "-pk")
+        verbose_name_plural = "anomalies"
+        constraints = (
+            models.UniqueConstraint("fingerprint", condition=Q(resolved_at__isnull=True), name="anomaly_open_once"),
+            models.CheckConstraint(condition=Q(severity__in=Severity.values), name="anomaly_severity_known"),
+            models.CheckConstraint(condition=Q(category__in=Category.values), name="anomaly_category_known"),
+            models.CheckConstraint(
+                condition=Q(resolved_at__isnull=True) | ~Q(note="") & ~Q(resolved_by=""),
+                name="anomaly_resolved_by_someone_with_a_note",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.severity} {self.category}: {self.message}"
+
+    @property
+    def concerns_week(self) -> date | None:
+        """The week it concerns: its own, or its partition's."""
+        return self.partition.week_ending if self.partition else self.week_ending
+
+    def resolve(self, *, by: str, note: str) -> None:
+        """Close it. `by` and `note` are required; NotOpen when it is not open any more."""
+        if not by.strip() or not note.strip():
+            raise ValueError("an anomaly is resolved by someone, with a note")
+        changed = Anomaly.objects.open().filter(pk=self.pk)
+        if not changed.update(resolved_at=timezone.now(), resolved_by=by.strip(), note=note.strip()):
+            raise NotOpen(f"anomaly {self.pk} is not open")
+        self.refresh_from_db()

@@ -1,0 +1,123 @@
+"""The capture: one vintage of a partition, numbered within it, never changed or removed by ingest."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import F, Q
+
+from pipeline.calendar import PartitionKey
+from pipeline.models.fields import ExactDecimalField
+from pipeline.models.partition import Partition
+
+if TYPE_CHECKING:
+    from pipeline.models.run import Run
+
+DOMAIN = "finra.otc_transparency"
+
+
+class CaptureKind(models.TextChoices):
+    """Why a capture was made."""
+
+    FIRST = "FIRST", "first capture"
+    RESTATEMENT = "RESTATEMENT", "restatement"
+    FORCED = "FORCED", "forced by an operator"
+    REPARSED = "REPARSED", "the archived payload, read by a newer parser"
+
+
+class CaptureQuerySet(models.QuerySet["Capture"]):
+    """Captures by their stage."""
+
+    def normalized(self) -> CaptureQuerySet:
+        """Those whose rows are stored."""
+        return self.filter(normalized_at__isnull=False)
+
+    def awaiting_normalization(self) -> CaptureQuerySet:
+        """Those whose payload is archived and whose rows are not stored yet, oldest first."""
+        return self.filter(normalized_at__isnull=True).order_by("partition_id", "version")
+
+
+class Capture(models.Model):
+    """One vintage of a partition.
+
+    `captured_on` is the run's day (America/New_York), which names the capture; `captured_at` the instant it was
+    made; `normalized_at` the instant since which its rows are known (null while only its payload is archived), which
+    is what as-of questions ask. Row counts added / changed / removed / unchanged compare with the vintage before it.
+    """
+
+    partition = models.ForeignKey(Partition, on_delete=models.PROTECT, related_name="captures")
+    version = models.PositiveIntegerField()
+    capture_id = models.CharField(max_length=80, unique=True)
+    kind = models.CharField(max_length=11, choices=CaptureKind.choices)
+    reason = models.TextField()
+    requested_by = models.CharField(max_length=150, blank=True)
+    request_reason = models.TextField(blank=True)
+    captured_on = models.DateField()
+    captured_at = models.DateTimeField()
+    normalized_at = models.DateTimeField(null=True)
+    pruned_at = models.DateTimeField(null=True)
+    pinned = models.BooleanField(default=False)
+    pin_note = models.TextField(blank=True)
+    run: models.ForeignKey[Run | None, Run | None] = models.ForeignKey(
+        "pipeline.Run", null=True, on_delete=models.PROTECT, related_name="captures"
+    )
+
+    source = models.CharField(max_length=20)
+    payload_uri = models.CharField(max_length=500)
+    payload_format = models.CharField(max_length=20)
+    payload_sha256 = models.CharField(max_length=64)
+    payload_bytes = models.BigIntegerField()
+    source_updated_at = models.DateTimeField(null=True)
+    last_update_date = models.DateField(null=True)
+    source_opinion = models.CharField(max_length=10, blank=True)
+
+    parser_version = models.PositiveSmallIntegerField()
+    content_hash = models.CharField(max_length=64)
+    rows_in = models.PositiveIntegerField()
+    rows_kept = models.PositiveIntegerField()
+    rows_rejected = models.PositiveIntegerField()
+    shares = ExactDecimalField()
+    trades = models.BigIntegerField()
+    rows_added = models.PositiveIntegerField(null=True)
+    rows_changed = models.PositiveIntegerField(null=True)
+    rows_removed = models.PositiveIntegerField(null=True)
+    rows_unchanged = models.PositiveIntegerField(null=True)
+
+    objects = CaptureQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("partition", "-version")
+        constraints = (
+            models.UniqueConstraint("partition", "version", name="capture_version_unique"),
+            models.CheckConstraint(condition=Q(version__gte=1), name="capture_version_from_1"),
+            models.CheckConstraint(condition=Q(kind__in=CaptureKind.values), name="capture_kind_known"),
+            models.CheckConstraint(
+                condition=Q(rows_in=F("rows_kept") + F("rows_rejected")), name="capture_rows_accounted_for"
+            ),
+            models.CheckConstraint(condition=Q(trades__gte=0), name="capture_trades_not_negative"),
+            models.CheckConstraint(
+                condition=Q(normalized_at__isnull=True, rows_added__isnull=True)
+                | Q(normalized_at__isnull=False, rows_added__isnull=False)
+                & Q(rows_kept=F("rows_added") + F("rows_changed") + F("rows_unchanged")),
+                name="capture_counts_when_normalized",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.capture_id
+
+    @property
+    def short_hash(self) -> str:
+        """The content hash, for display."""
+        return self.content_hash[:16]
+
+
+def capture_id_for(key: PartitionKey, day: date, nth: int) -> str:
+    """`finra.otc_transparency:{tier}:{week_ending}:{YYYYMMDD}` of the nth capture of a partition on `day`.
+
+    The first has no suffix, later ones of the same day `.2`, `.3`, ...
+    """
+    base = f"{DOMAIN}:{key.tier}:{key.week_ending}:{day:%Y%m%d}"
+    return base if nth == 1 else f"{base}.{nth}"

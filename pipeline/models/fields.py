@@ -1,0 +1,81 @@
+"""Exact decimals that SQLite and PostgreSQL store, compare and order alike.
+
+SQLite has no decimal type: Django's DecimalField is kept there as a float of 15 digits. Share quantities have up to
+6 places and weekly sums up to 10^18, so two fields of our own: `MicrosField` for the millions of rows (a bigint of
+millionths, 8 bytes, exact to 9.2 * 10^12) and `ExactDecimalField` for sums (numeric, or fixed-width text on SQLite).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+PLACES = 6
+MICRO = 10**PLACES
+MAX_MICROS = 2**63 - 1
+INTEGER_DIGITS = 30
+QUANTUM = Decimal(1).scaleb(-PLACES)
+
+if TYPE_CHECKING:
+    BigIntegerOfDecimal = models.BigIntegerField[Decimal | int | None, Decimal | None]
+    FieldOfDecimal = models.Field[Decimal | int | None, Decimal | None]
+else:
+    BigIntegerOfDecimal = models.BigIntegerField
+    FieldOfDecimal = models.Field
+
+
+def to_micros(value: Decimal | int) -> int:
+    """`value` in millionths; ValueError when it has more than 6 places or does not fit 63 bits."""
+    scaled = Decimal(value).scaleb(PLACES)
+    micros = int(scaled)
+    if micros != scaled or abs(micros) > MAX_MICROS:
+        raise ValueError(f"{value} has more than {PLACES} places or is beyond {MAX_MICROS // MICRO:,}")
+    return micros
+
+
+def from_micros(micros: int) -> Decimal:
+    """The decimal that `micros` millionths are, without trailing zeros: 1500000 -> 1.5."""
+    whole, rest = divmod(micros, MICRO)
+    return Decimal(whole) if rest == 0 else Decimal(f"{whole}.{rest:06d}".rstrip("0"))
+
+
+class MicrosField(BigIntegerOfDecimal):
+    """A Decimal of up to 6 places, stored as a bigint of millionths."""
+
+    def from_db_value(self, value: int | None, *_: object) -> Decimal | None:
+        return None if value is None else from_micros(int(value))
+
+    def get_prep_value(self, value: Any) -> int | None:
+        return None if value is None else to_micros(value)
+
+    def to_python(self, value: Any) -> Any:
+        return None if value is None else Decimal(value)
+
+
+class ExactDecimalField(FieldOfDecimal):
+    """A non-negative Decimal of 30 + 6 digits: numeric on PostgreSQL, zero-padded text (which sorts alike) on SQLite."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        digits = INTEGER_DIGITS + PLACES
+        return f"numeric({digits},{PLACES})" if connection.vendor == "postgresql" else f"varchar({digits + 1})"
+
+    def from_db_value(self, value: Any, *_: object) -> Decimal | None:
+        return None if value is None else Decimal(value).quantize(QUANTUM)
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        if value is None:
+            return None
+        exact = Decimal(value).quantize(QUANTUM)
+        if exact < 0:
+            raise ValueError(f"{exact} is negative")
+        return exact if connection.vendor == "postgresql" else f"{exact:0{INTEGER_DIGITS + PLACES + 1}f}"
+
+    def to_python(self, value: Any) -> Decimal | None:
+        try:
+            return None if value is None else Decimal(value)
+        except ArithmeticError as error:
+            raise ValidationError(f"{value!r} is not a decimal") from error

@@ -1,0 +1,66 @@
+"""The partition: one (week_ending, tier), the unit of capture, of failure and of locking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Q
+
+from pipeline.calendar import PartitionKey, Tier
+
+if TYPE_CHECKING:
+    from pipeline.models.capture import Capture
+
+TIER_CHOICES = [(tier.value, tier.value) for tier in Tier]
+FRIDAY = 5
+
+
+class PartitionQuerySet(models.QuerySet["Partition"]):
+    """Partitions by key."""
+
+    def for_keys(self, keys: Iterable[PartitionKey]) -> PartitionQuerySet:
+        """The partitions of `keys` that exist."""
+        wanted = Q(pk__in=[])
+        for key in keys:
+            wanted |= Q(week_ending=key.week_ending, tier=key.tier)
+        return self.filter(wanted)
+
+    def locked(self, key: PartitionKey) -> Partition:
+        """The partition, its row locked until the transaction ends; created when it is new."""
+        self.get_or_create(week_ending=key.week_ending, tier=key.tier)
+        return self.select_for_update(of=("self",)).get(week_ending=key.week_ending, tier=key.tier)
+
+
+class Partition(models.Model):
+    """One (week_ending, tier). Its row is the lock under which captures of it are stored.
+
+    `newest_version` counts the captures made; `latest` points at the newest *normalized* one.
+    """
+
+    id = models.AutoField(primary_key=True)
+    week_ending = models.DateField()
+    tier = models.CharField(max_length=10, choices=TIER_CHOICES)
+    newest_version = models.PositiveIntegerField(default=0)
+    latest: models.OneToOneField[Capture | None, Capture | None] = models.OneToOneField(
+        "pipeline.Capture", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+
+    objects = PartitionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-week_ending", "tier")
+        constraints = (
+            models.UniqueConstraint("week_ending", "tier", name="partition_key_unique"),
+            models.CheckConstraint(condition=Q(week_ending__iso_week_day=FRIDAY), name="partition_week_ends_on_friday"),
+            models.CheckConstraint(condition=Q(tier__in=list(Tier)), name="partition_tier_known"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.key)
+
+    @property
+    def key(self) -> PartitionKey:
+        """The partition's natural key."""
+        return PartitionKey(self.week_ending, Tier(self.tier))

@@ -1,0 +1,52 @@
+"""Readiness: per week and use, whether the data may be used, and what stands in the way."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from pipeline.models.analytics import AnalyticsSnapshot
+
+
+class Use(models.TextChoices):
+    """What somebody wants to use a week for."""
+
+    TRADING = "trading", "trading"
+    COMPLIANCE = "compliance", "compliance"
+    RESEARCH = "research", "research"
+
+
+class ReadinessState(models.TextChoices):
+    """The verdict."""
+
+    READY = "READY", "may be used"
+    PROVISIONAL = "PROVISIONAL", "may be used, and may still change"
+    AWAITING_PUBLICATION = "AWAITING_PUBLICATION", "FINRA has not published all of it yet"
+    BLOCKED = "BLOCKED", "something stands in the way"
+
+
+class Readiness(models.Model):
+    """The verdict on one week for one use, decided from the ledger.
+
+    `reasons` lists what blocks or qualifies it, a sentence each. `since` is when the state last changed.
+    """
+
+    week_ending = models.DateField()
+    use = models.CharField(max_length=10, choices=Use.choices)
+    state = models.CharField(max_length=20, choices=ReadinessState.choices)
+    reasons = models.JSONField(default=list)
+    snapshot = models.ForeignKey(AnalyticsSnapshot, null=True, on_delete=models.SET_NULL, related_name="+")
+    since = models.DateTimeField()
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-week_ending", "use")
+        verbose_name_plural = "readiness"
+        constraints = (
+            models.UniqueConstraint("week_ending", "use", name="readiness_once"),
+            models.CheckConstraint(condition=Q(use__in=Use.values), name="readiness_use_known"),
+            models.CheckConstraint(condition=Q(state__in=ReadinessState.values), name="readiness_state_known"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.week_ending} {self.use}: {self.state}"

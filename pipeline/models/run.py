@@ -1,0 +1,157 @@
+"""The run: one execution of a plan; its partitions and weeks are the ledger that says what is left to do."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.db import models
+from django.db.models import Q
+
+from pipeline.models.capture import Capture
+from pipeline.models.partition import Partition
+
+
+class RunStatus(models.TextChoices):
+    """Where a run stands. Allowed moves are in `pipeline.runs`."""
+
+    RUNNING = "RUNNING", "under way"
+    SUCCEEDED = "SUCCEEDED", "every due partition is good"
+    FAILED = "FAILED", "finished, with failures"
+    INTERRUPTED = "INTERRUPTED", "stopped before its end; can be resumed"
+    CANCELLED = "CANCELLED", "cancelled by an operator"
+
+
+class Trigger(models.TextChoices):
+    """What started a run."""
+
+    CLI = "CLI", "command line"
+    BEAT = "BEAT", "schedule"
+    ADMIN = "ADMIN", "admin"
+    API = "API", "API"
+
+
+class Action(models.TextChoices):
+    """What a plan will do to a partition."""
+
+    INGEST = "INGEST", "fetch, decide, archive, store"
+    ARCHIVE = "ARCHIVE", "fetch, decide, archive; rows are stored later"
+    NORMALIZE = "NORMALIZE", "read the archived payloads again"
+    NONE = "NONE", "nothing: only the week is calculated"
+    NOT_YET_DUE = "NOT_YET_DUE", "nothing: FINRA has not published it"
+
+
+class PartitionStatus(models.TextChoices):
+    """Where one partition of a run stands."""
+
+    PENDING = "PENDING", "not started"
+    RUNNING = "RUNNING", "under way"
+    DONE = "DONE", "done; see the outcome"
+
+
+class Outcome(models.TextChoices):
+    """What became of one partition in a run."""
+
+    INGESTED = "INGESTED", "first capture"
+    RESTATED = "RESTATED", "new vintage"
+    UNCHANGED = "UNCHANGED", "the same content as captured"
+    REFUSED = "REFUSED", "would have replaced a good capture with less"
+    NOT_YET_DUE = "NOT_YET_DUE", "not published yet"
+    LATE = "LATE", "due, and not there"
+    FAILED = "FAILED", "could not be captured"
+    CANCELLED = "CANCELLED", "cancelled before it started"
+
+
+BAD_OUTCOMES = (Outcome.REFUSED, Outcome.LATE, Outcome.FAILED)
+
+
+class Run(models.Model):
+    """One execution of a plan over partitions, from the command line, beat, the admin or the API.
+
+    `parameters` are those the plan was made from; `run_date` is its "today" in America/New_York.
+    """
+
+    trigger = models.CharField(max_length=5, choices=Trigger.choices)
+    command = models.CharField(max_length=30)
+    parameters = models.JSONField()
+    parameters_hash = models.CharField(max_length=64)
+    requested_by = models.CharField(max_length=150, blank=True)
+    reason = models.TextField(blank=True)
+    run_date = models.DateField()
+    status = models.CharField(max_length=11, choices=RunStatus.choices, default=RunStatus.RUNNING)
+    worker = models.CharField(max_length=120, blank=True)
+    created_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-pk",)
+        constraints = (
+            models.CheckConstraint(condition=Q(status__in=RunStatus.values), name="run_status_known"),
+            models.CheckConstraint(
+                condition=Q(status=RunStatus.RUNNING, finished_at__isnull=True)
+                | ~Q(status=RunStatus.RUNNING) & Q(finished_at__isnull=False),
+                name="run_finished_when_it_ended",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"run {self.pk} ({self.command}, {self.status})"
+
+
+class RunPartition(models.Model):
+    """What one run plans for, and did to, one partition. Claimed by one conditional UPDATE."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="partitions")
+    partition = models.ForeignKey(Partition, on_delete=models.PROTECT, related_name="run_partitions")
+    action = models.CharField(max_length=11, choices=Action.choices)
+    plan_reason = models.TextField()
+    status = models.CharField(max_length=7, choices=PartitionStatus.choices, default=PartitionStatus.PENDING)
+    outcome = models.CharField(max_length=11, choices=Outcome.choices, blank=True)
+    reason = models.TextField(blank=True)
+    capture = models.ForeignKey(Capture, null=True, on_delete=models.PROTECT, related_name="run_partitions")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    worker = models.CharField(max_length=120, blank=True)
+    queued_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    heartbeat_at = models.DateTimeField(null=True)
+    fetched_at = models.DateTimeField(null=True)
+    parsed_at = models.DateTimeField(null=True)
+    stored_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("run", "-partition__week_ending", "partition__tier")
+        constraints = (
+            models.UniqueConstraint("run", "partition", name="run_partition_once"),
+            models.CheckConstraint(condition=Q(status__in=PartitionStatus.values), name="run_partition_status_known"),
+            models.CheckConstraint(
+                condition=Q(status=PartitionStatus.DONE, outcome__in=Outcome.values)
+                | ~Q(status=PartitionStatus.DONE) & Q(outcome=""),
+                name="run_partition_outcome_when_done",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.partition} in run {self.run_id}: {self.outcome or self.status}"
+
+
+class RunWeek(models.Model):
+    """A week of a run: closed once, when its partitions are done and its analytics and readiness are decided."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="weeks")
+    week_ending = models.DateField()
+    closed_at = models.DateTimeField(null=True)
+    calculation = models.CharField(max_length=10, blank=True)
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("run", "-week_ending")
+        constraints = (models.UniqueConstraint("run", "week_ending", name="run_week_once"),)
+
+    def __str__(self) -> str:
+        return f"week {self.week_ending} of run {self.run_id}"
+
+
+def weeks_of(run: Run) -> list[date]:
+    """The weeks of a run, newest first."""
+    return list(run.weeks.values_list("week_ending", flat=True))

@@ -1,0 +1,188 @@
+"""The plan: the partitions with what will be done to each, and why. A dry run prints it, a run executes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
+from datetime import date
+from enum import StrEnum
+
+from pipeline.calendar import (
+    PartitionKey,
+    Tier,
+    due_date,
+    due_weeks,
+    is_due,
+    not_yet_due_weeks,
+)
+from pipeline.models import Action, Capture, Outcome, Partition, PartitionStatus, RunPartition, Trigger
+
+
+class OnlyStage(StrEnum):
+    """Which stages a run works on."""
+
+    INGEST = "ingest"
+    NORMALIZE = "normalize"
+    CALC = "calc"
+    ALL = "all"
+
+
+class Only(StrEnum):
+    """Which partitions of a range a backfill takes."""
+
+    MISSING = "missing"
+    FAILED = "failed"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What somebody asked for. `weeks` None: the last `lookback_weeks` due weeks of each tier."""
+
+    command: str
+    run_date: date
+    tiers: tuple[Tier, ...] = tuple(Tier)
+    weeks: tuple[date, ...] | None = None
+    lookback_weeks: int = 6
+    only: Only = Only.ALL
+    only_stage: OnlyStage = OnlyStage.ALL
+    source: str = "files"
+    force: bool = False
+    even_before_due: bool = False
+    reason: str = ""
+    requested_by: str = ""
+    trigger: Trigger = Trigger.CLI
+
+    def parameters(self) -> dict[str, object]:
+        """What decides the plan, as JSON has it."""
+        return dict(json.loads(json.dumps(asdict(self), default=str, sort_keys=True)))
+
+    def parameters_hash(self) -> str:
+        """Names the request: an interrupted run of the same is resumed."""
+        return hashlib.sha256(json.dumps(self.parameters(), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What will be done to one partition, and why."""
+
+    key: PartitionKey
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps, newest week first."""
+
+    request: Request
+    steps: tuple[Step, ...]
+
+    @property
+    def weeks(self) -> tuple[date, ...]:
+        """The weeks it touches, newest first."""
+        return tuple(sorted({step.key.week_ending for step in self.steps}, reverse=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ledger:
+    """What is known of the partitions in question."""
+
+    newest: dict[PartitionKey, Capture]
+    failed: set[PartitionKey]
+
+
+def make_plan(request: Request, offered: Collection[PartitionKey] | None = None) -> Plan:
+    """The plan for `request`. Reads the ledger, writes nothing.
+
+    `offered` are the partitions that the source has now; None where no source is asked (normalize, calc).
+    """
+    keys = sorted(set(_targets(request)), key=lambda key: (-key.week_ending.toordinal(), key.tier))
+    ledger = _read_ledger(keys)
+    steps = (_step(request, key, ledger, offered) for key in keys if _is_wanted(request.only, key, ledger))
+    return Plan(request, tuple(steps))
+
+
+def _is_wanted(only: Only, key: PartitionKey, ledger: _Ledger) -> bool:
+    """Whether a backfill takes the partition: all, those never captured, or those whose last try went wrong."""
+    if only is Only.MISSING:
+        return key not in ledger.newest
+    return only is Only.ALL or key in ledger.failed
+
+
+def target_keys(request: Request) -> list[PartitionKey]:
+    """The due partitions that a run may ask the source for."""
+    return [key for key in _targets(request) if is_due(key, request.run_date)]
+
+
+def _targets(request: Request) -> Iterable[PartitionKey]:
+    for tier in request.tiers:
+        if request.weeks is not None:
+            weeks: Iterable[date] = request.weeks
+        else:
+            weeks = (
+                *not_yet_due_weeks(tier, request.run_date),
+                *due_weeks(tier, request.lookback_weeks, request.run_date),
+            )
+        for week_ending in weeks:
+            yield PartitionKey(week_ending, tier)
+
+
+def _read_ledger(keys: list[PartitionKey]) -> _Ledger:
+    weeks = {key.week_ending for key in keys}
+    captures = Capture.objects.filter(partition__week_ending__in=weeks).select_related("partition").order_by("version")
+    newest = {capture.partition.key: capture for capture in captures}
+    last = {
+        done.partition.key: done.outcome
+        for done in RunPartition.objects.filter(partition__week_ending__in=weeks, status=PartitionStatus.DONE)
+        .exclude(outcome__in=[Outcome.NOT_YET_DUE, Outcome.CANCELLED])
+        .select_related("partition")
+        .order_by("pk")
+    }
+    bad = (Outcome.FAILED, Outcome.REFUSED, Outcome.LATE)
+    return _Ledger(newest, {key for key, outcome in last.items() if outcome in bad})
+
+
+def _step(request: Request, key: PartitionKey, ledger: _Ledger, offered: Collection[PartitionKey] | None) -> Step:
+    if not is_due(key, request.run_date) and not request.even_before_due:
+        return Step(key, Action.NOT_YET_DUE, f"FINRA publishes it on {due_date(key.tier, key.week_ending)}")
+    held = ledger.newest.get(key)
+    if request.only_stage is OnlyStage.CALC:
+        return Step(key, Action.NONE, f"calculated from version {held.version}" if held else "nothing captured")
+    if request.only_stage is OnlyStage.NORMALIZE:
+        return Step(key, Action.NORMALIZE, _normalize_reason(held))
+    action = Action.ARCHIVE if request.only_stage is OnlyStage.INGEST else Action.INGEST
+    return Step(key, action, _ingest_reason(request, key, held, offered))
+
+
+def _normalize_reason(held: Capture | None) -> str:
+    if held is None:
+        return "nothing archived"
+    if held.normalized_at is None:
+        return f"version {held.version} is archived, its rows are not stored"
+    return f"read the archived payload of version {held.version} again"
+
+
+def _ingest_reason(
+    request: Request, key: PartitionKey, held: Capture | None, offered: Collection[PartitionKey] | None
+) -> str:
+    if offered is not None and key not in offered:
+        due = due_date(key.tier, key.week_ending)
+        return (
+            f"version {held.version} is held, the source has it no more"
+            if held
+            else f"due since {due}, not there: late"
+        )
+    if request.force:
+        return "forced: captured whatever it holds"
+    return f"look for a restatement of version {held.version}" if held else "first capture"
+
+
+def partitions_for(keys: Collection[PartitionKey]) -> dict[PartitionKey, Partition]:
+    """The partition rows of `keys`, made where they are new."""
+    Partition.objects.bulk_create(
+        [Partition(week_ending=key.week_ending, tier=key.tier) for key in keys], ignore_conflicts=True
+    )
+    return {partition.key: partition for partition in Partition.objects.for_keys(keys)}

@@ -1,0 +1,145 @@
+"""One week's verdict per use, decided from the ledger: never from what tasks returned.
+
+A week is READY for a use when every tier is due, captured and normalized, the analytics were computed from just those
+captures, and no open anomaly is severe enough for that use. What is not published yet is no fault: the week awaits it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import transaction
+from django.utils import timezone
+
+from pipeline import analytics
+from pipeline.calendar import PartitionKey, Tier, due_date, is_due
+from pipeline.models import (
+    AnalyticsSnapshot,
+    Anomaly,
+    Capture,
+    Partition,
+    Readiness,
+    ReadinessState,
+    Severity,
+    Use,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a use asks of a week.
+
+    An open anomaly of `blocking` severity or above blocks it, one of `qualifying` severity makes it provisional. With
+    `partial`, a week whose first tiers are published is provisionally usable before the others are.
+    """
+
+    blocking: Severity
+    qualifying: Severity
+    partial: bool
+
+
+POLICIES = {
+    Use.TRADING: Policy(blocking=Severity.ERROR, qualifying=Severity.ERROR, partial=False),
+    Use.COMPLIANCE: Policy(blocking=Severity.ERROR, qualifying=Severity.WARN, partial=False),
+    Use.RESEARCH: Policy(blocking=Severity.CRITICAL, qualifying=Severity.WARN, partial=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A state and the reasons for it, a sentence each."""
+
+    state: ReadinessState
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the ledger says of a week."""
+
+    missing: list[str]
+    awaited: list[str]
+    captured: int
+    anomalies: list[Anomaly]
+
+
+def decide_week(week_ending: date, today: date) -> dict[Use, Verdict]:
+    """Decide the week for every use, and store the verdicts."""
+    snapshot = analytics.newest_snapshot(week_ending)
+    with transaction.atomic():
+        facts = gather(week_ending, today, snapshot)
+        verdicts = {use: judge(facts, policy) for use, policy in POLICIES.items()}
+        for use, verdict in verdicts.items():
+            _store(week_ending, use, verdict, snapshot)
+    return verdicts
+
+
+def gather(week_ending: date, today: date, snapshot: AnalyticsSnapshot | None) -> Facts:
+    """The facts on which a week is judged."""
+    partitions = {
+        partition.tier: partition
+        for partition in Partition.objects.filter(week_ending=week_ending).select_related("latest")
+    }
+    missing, awaited = [], []
+    for tier in Tier:
+        key = PartitionKey(week_ending, tier)
+        lacking = _lacking(key, partitions.get(tier))
+        if lacking and not is_due(key, today):
+            awaited.append(f"{key}: not yet due, FINRA publishes it on {due_date(tier, week_ending)}")
+        elif lacking:
+            missing.append(f"{key}: {lacking}")
+    captured = sum(1 for partition in partitions.values() if partition.latest is not None)
+    if captured and not analytics.is_current(snapshot, week_ending):
+        missing.append(f"{week_ending}: the analytics are not computed from the newest captures")
+    anomalies = list(Anomaly.objects.open().of_week(week_ending).order_by("pk"))
+    return Facts(missing, awaited, captured, anomalies)
+
+
+def judge(facts: Facts, policy: Policy) -> Verdict:
+    """The verdict that a policy passes on the facts."""
+    blocking = [anomaly for anomaly in facts.anomalies if anomaly.severity in Severity.at_least(policy.blocking)]
+    qualifying = [anomaly for anomaly in facts.anomalies if anomaly.severity in Severity.at_least(policy.qualifying)]
+    blocks = [*facts.missing, *map(_told, blocking)]
+    if blocks:
+        return Verdict(ReadinessState.BLOCKED, [*blocks, *facts.awaited])
+    if facts.awaited and not (policy.partial and facts.captured):
+        return Verdict(ReadinessState.AWAITING_PUBLICATION, facts.awaited)
+    reservations = [*facts.awaited, *map(_told, qualifying)]
+    return Verdict(ReadinessState.PROVISIONAL if reservations else ReadinessState.READY, reservations)
+
+
+def _lacking(key: PartitionKey, partition: Partition | None) -> str:
+    """What a partition lacks to be used; empty when it lacks nothing."""
+    if partition is None or partition.newest_version == 0:
+        return f"due since {due_date(key.tier, key.week_ending)} and not captured"
+    if partition.latest is None or partition.latest.version < partition.newest_version:
+        return f"version {partition.newest_version} is archived, its rows are not stored"
+    empty: Capture = partition.latest
+    return "" if empty.rows_kept else f"version {empty.version} has no rows"
+
+
+def _told(anomaly: Anomaly) -> str:
+    where = anomaly.partition or anomaly.week_ending
+    return f"{where}: open {anomaly.severity} anomaly {anomaly.pk}, {anomaly.category}: {anomaly.message}"
+
+
+def _store(week_ending: date, use: Use, verdict: Verdict, snapshot: AnalyticsSnapshot | None) -> None:
+    now = timezone.now()
+    stored, created = Readiness.objects.get_or_create(
+        week_ending=week_ending,
+        use=use,
+        defaults={
+            "state": verdict.state,
+            "reasons": verdict.reasons,
+            "snapshot": snapshot,
+            "since": now,
+            "decided_at": now,
+        },
+    )
+    if created:
+        return
+    since = stored.since if stored.state == verdict.state else now
+    Readiness.objects.filter(pk=stored.pk).update(
+        state=verdict.state, reasons=verdict.reasons, snapshot=snapshot, since=since, decided_at=now
+    )

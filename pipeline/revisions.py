@@ -1,0 +1,123 @@
+"""The decision: what a fetched payload is to the partition it was fetched for. Pure: no database, no clock.
+
+In this order: forced; first capture; the same payload hash; the same content hash (row order, formatting); less than
+there was by more than is plausible; otherwise a restatement. `lastUpdateDate` explains, and never overrules a hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Protocol
+
+SHORT = 8
+
+
+class Verdict(StrEnum):
+    """What to do with a payload."""
+
+    FIRST = "FIRST"
+    REPLAY = "REPLAY"
+    RESTATEMENT = "RESTATEMENT"
+    FORCED = "FORCED"
+    REFUSED = "REFUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the newest capture of the partition holds."""
+
+    payload_sha256: str
+    content_hash: str
+    rows_kept: int
+    last_update_date: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a payload brings, once it is parsed."""
+
+    payload_sha256: str
+    content_hash: str
+    rows_kept: int
+    last_update_date: date | None
+
+
+class Counts(Protocol):
+    """How the rows of a vintage differ from those of the vintage before it."""
+
+    @property
+    def added(self) -> int: ...
+    @property
+    def changed(self) -> int: ...
+    @property
+    def removed(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict, a reason that a person understands, and what lastUpdateDate says: newer, equal, older, unknown."""
+
+    verdict: Verdict
+    reason: str
+    opinion: str = "unknown"
+
+    def told(self, counts: Counts) -> str:
+        """The reason, completed with what the store found: `content changed (...): +200 rows, 35 changed, 2 gone`."""
+        if self.verdict is Verdict.FIRST:
+            return self.reason
+        differences = f"+{counts.added:,} rows, {counts.changed:,} changed, {counts.removed:,} gone"
+        return f"{self.reason}: {differences}; lastUpdateDate {self.opinion}"
+
+
+SAME_BYTES = Decision(Verdict.REPLAY, "unchanged: the same bytes as captured")
+
+
+def decide(held: Held | None, offered: Offered, *, force: bool, max_shrink_share: float) -> Decision:
+    """The decision on a parsed payload. `held` is None when the partition has no capture.
+
+    `max_shrink_share` (0-1) is the largest share of its rows that a partition may lose without an operator's force.
+    """
+    said = opinion(held.last_update_date if held else None, offered.last_update_date)
+    if force:
+        return Decision(Verdict.FORCED, f"forced; {_compared(held, offered)}", said)
+    if offered.rows_kept == 0:
+        return Decision(
+            Verdict.REFUSED, "the payload has no rows: that means nothing published, never an empty week", said
+        )
+    if held is None:
+        return Decision(Verdict.FIRST, _compared(held, offered), said)
+    if held.payload_sha256 == offered.payload_sha256:
+        return SAME_BYTES
+    if held.content_hash == offered.content_hash:
+        return Decision(Verdict.REPLAY, "unchanged: the same rows in other bytes (order or formatting)", said)
+    lost = held.rows_kept - offered.rows_kept
+    if lost > held.rows_kept * max_shrink_share:
+        return Decision(Verdict.REFUSED, _shrunk(held, offered, max_shrink_share), said)
+    return Decision(Verdict.RESTATEMENT, _compared(held, offered), said)
+
+
+def opinion(held: date | None, offered: date | None) -> str:
+    """What the source's newest lastUpdateDate says beside the stored one: newer, equal, older or unknown."""
+    if held is None or offered is None:
+        return "unknown"
+    if offered == held:
+        return "equal"
+    return "newer" if offered > held else "older"
+
+
+def _compared(held: Held | None, offered: Offered) -> str:
+    if held is None:
+        return f"first capture: {offered.rows_kept:,} rows"
+    if held.content_hash == offered.content_hash:
+        return f"content the same ({held.content_hash[:SHORT]})"
+    return f"content changed ({held.content_hash[:SHORT]} -> {offered.content_hash[:SHORT]})"
+
+
+def _shrunk(held: Held, offered: Offered, limit: float) -> str:
+    share = (held.rows_kept - offered.rows_kept) / held.rows_kept
+    return (
+        f"lost {share:.0%} of its rows, more than the {limit:.0%} allowed: {held.rows_kept:,} -> {offered.rows_kept:,}; "
+        "if that is right, take it with --force"
+    )
