@@ -1,0 +1,70 @@
+# Market Spine: `make run` and `make test` need Python 3.11 or newer and make, nothing else.
+#
+# A recipe's exit code is not make's: make ends with 2 when a recipe fails with any code. `make run` prints the job's
+# own code; where the code matters (cron, Kubernetes) call `.venv/bin/python manage.py run_weekly`, which ends with it.
+
+PYTHON ?= python3
+WORKERS ?= 2
+UV_VERSION := 0.13.9
+
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types lock bench clean
+
+help:  ## this list
+	@echo 'make TARGET, one of:'
+	@sed -n 's/^\([a-z]*\):.*## /  \1: /p' Makefile
+
+run: .venv/.runtime  ## the weekly job on SQLite under var/, on sample files where there are none; ARGS="..." goes to run_weekly
+	@mkdir -p var
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) simulate_source "$${MARKETSPINE_SOURCE_DIR:-var/source}" --if-empty --weeks 12
+	@$(MANAGE) run_weekly $(ARGS) || { code=$$?; echo "make run: the job ended with code $$code" >&2; exit $$code; }
+
+test: lint types  ## lint, type check and every test, on a real PostgreSQL and Redis; ARGS="..." goes to pytest
+	DATABASE_URL=sqlite://:memory: $(MANAGE) makemigrations --check --dry-run
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+lint: .venv/.dev  ## formatting and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/.dev  ## mypy --strict
+	$(BIN)/mypy
+
+lock: .venv/lock/.uv-$(UV_VERSION)  ## lock requirements*.in into requirements*.txt; ARGS=--upgrade takes newer versions
+	$(COMPILE) $(ARGS) requirements.in -o requirements.txt
+	$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
+
+bench: .venv/.dev  ## the README's figures: loading on PostgreSQL and SQLite; ARGS="..." goes to the benchmark
+	$(BIN)/python -m benchmarks.ingest $(ARGS)
+
+clean:  ## remove the virtualenv and caches; never var/, whose captures may be the only copies left
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The virtualenv. A stamp is newer than its lock when what is locked is installed.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Market Spine needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+			"Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/.runtime: requirements.txt | $(BIN)/python
+	$(INSTALL) -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt | $(BIN)/python
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+.venv/lock/.uv-$(UV_VERSION): | $(BIN)/python
+	$(BIN)/python -m venv .venv/lock
+	.venv/lock/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
