@@ -1,0 +1,129 @@
+"""Fixtures of all tests: the ledger on both databases, real servers, folders of the test's own, no network.
+
+With parallel workers the servers start once, before the workers; without, when a test first needs one.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import hypothesis
+import pytest
+import redis
+from django.conf import settings as configured
+from pytest_django import DjangoDbBlocker, Settings
+
+from tests import network, servers
+from tests.engines import ENGINES, Engines, Ledger
+
+network.block()
+
+# Randomised tests try the same examples on every machine; `--hypothesis-profile explore` tries new ones, and prints
+# what reproduces a failure. A test's fixtures live through all its examples: `tests.engines.wipe` parts them.
+hypothesis.settings.register_profile(
+    "fixed",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile("explore", hypothesis.settings.get_profile("fixed"), derandomize=False)
+hypothesis.settings.load_profile("fixed")
+
+REAL_FILES = Path(configured.BASE_DIR).parent / "shared" / "data" / "real"
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A terminated run stops its servers, as an interrupted one does."""
+    if not _is_worker(config):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Runs before xdist starts its workers, which inherit the servers' addresses."""
+    if not _is_worker(session.config) and session.config.getoption("dist", "no") != "no":
+        servers.database_url()
+        servers.redis_url()
+
+
+def pytest_unconfigure() -> None:
+    """Runs in each process, and after the workers have ended in the one that started the servers."""
+    servers.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup() -> None:
+    """pytest-django's own database fixtures know one database: refuse them."""
+    pytest.fail("use the `ledger` fixture, which runs the test on SQLite and on PostgreSQL")
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Engines]:
+    """For a test that compares the databases: `with engines.using("sqlite"): ...`, then "postgresql"."""
+    built = Engines(tmp_path_factory.mktemp("ledgers"), django_db_blocker)
+    yield built
+    built.drop()
+
+
+@pytest.fixture(params=ENGINES)
+def ledger(request: pytest.FixtureRequest, engines: Engines) -> Iterator[Ledger]:
+    """The migrated, empty database behind `default`; the test runs once on each engine."""
+    with engines.using(request.param) as chosen:
+        yield chosen
+
+
+@pytest.fixture(scope="session")
+def redis_database(request: pytest.FixtureRequest) -> str:
+    """The URL of this worker's database on the Redis server: one that holds nothing, since tests empty it."""
+    worker = getattr(request.config, "workerinput", {"workerid": "gw0"})["workerid"]
+    url = urlsplit(servers.redis_url())._replace(path=f"/{worker.removeprefix('gw')}").geturl()
+    with redis.Redis.from_url(url) as client:
+        if client.dbsize():
+            pytest.fail("the Redis database that TEST_REDIS_URL gives this worker is not empty")
+    return url
+
+
+@pytest.fixture
+def redis_url(redis_database: str) -> Iterator[str]:
+    """The URL of an empty Redis database, emptied again after the test."""
+    yield redis_database
+    with redis.Redis.from_url(redis_database) as client:
+        client.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def archive_dir(settings: Settings, tmp_path: Path) -> Path:
+    """The folder that is Django's default storage during the test; made when something is first saved."""
+    path = tmp_path / "archive"
+    settings.MARKETSPINE_ARCHIVE_DIR = str(path)
+    settings.STORAGES = {
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(path)},
+        }
+    }
+    return path
+
+
+@pytest.fixture
+def source_dir(settings: Settings, tmp_path: Path) -> Path:
+    """The empty folder that the `files` source reads during the test."""
+    path = tmp_path / "source"
+    path.mkdir()
+    settings.MARKETSPINE_SOURCE_DIR = str(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of FINRA's real files, kept beside the checkout and not in it."""
+    if not REAL_FILES.is_dir():
+        pytest.skip("FINRA's real files are not in ../shared/data/real")
+    return REAL_FILES
