@@ -1,0 +1,202 @@
+"""The diagnosis: a week x tier grid of stages, what is wrong, and the exact command that repairs it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from django.core.files.storage import default_storage
+
+from pipeline import analytics, archive
+from pipeline.calendar import PartitionKey, Tier, due_date, due_weeks, is_due, not_yet_due_weeks
+from pipeline.models import Anomaly, Capture, Outcome, Partition, PartitionStatus, Readiness, RunPartition, Severity
+
+
+class CellState(StrEnum):
+    """What a partition is found to be."""
+
+    GOOD = "GOOD"
+    ARCHIVED = "ARCHIVED"
+    LATE = "LATE"
+    FAILED = "FAILED"
+    REFUSED = "REFUSED"
+    MISSING = "MISSING"
+    DAMAGED = "DAMAGED"
+    NOT_YET_DUE = "NOT_YET_DUE"
+
+
+BAD_WHEN_CAPTURED = {Outcome.FAILED: CellState.FAILED, Outcome.REFUSED: CellState.REFUSED}
+BAD_WHEN_NOT = {**BAD_WHEN_CAPTURED, Outcome.LATE: CellState.LATE}
+SETTLED = (CellState.GOOD, CellState.NOT_YET_DUE)
+BACKFILLED = (CellState.MISSING, CellState.LATE, CellState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One partition of the grid. `stage` is how far its newest capture has come."""
+
+    week_ending: date
+    tier: str
+    state: CellState
+    stage: str
+    version: int
+    due: date
+    detail: str
+
+    @property
+    def text(self) -> str:
+        """The cell, for a person."""
+        if self.state is CellState.NOT_YET_DUE:
+            return f"due {self.due}"
+        return f"v{self.version} {self.stage}" if self.state is CellState.GOOD else self.state
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong, and the command that repairs it."""
+
+    what: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The readiness of a week for a use, as last decided."""
+
+    week_ending: date
+    use: str
+    state: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The grid, newest week first, the findings, and the readiness of the weeks."""
+
+    cells: list[Cell]
+    findings: list[Finding]
+    readiness: list[Verdict]
+
+    @property
+    def weeks(self) -> list[date]:
+        """The weeks of the grid, newest first."""
+        return sorted({cell.week_ending for cell in self.cells}, reverse=True)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is to be repaired."""
+        return not self.findings
+
+
+def diagnose(weeks: int, today: date) -> Diagnosis:
+    """Look at the last `weeks` due weeks of each tier, and at those not yet due. Reads only."""
+    keys = {
+        PartitionKey(week, tier)
+        for tier in Tier
+        for week in (*due_weeks(tier, weeks, today), *not_yet_due_weeks(tier, today))
+    }
+    ordered = sorted(keys, key=lambda key: (-key.week_ending.toordinal(), key.tier))
+    cells = [_cell(key, today) for key in ordered]
+    findings = [*_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells)]
+    verdicts = Readiness.objects.filter(week_ending__in={cell.week_ending for cell in cells})
+    return Diagnosis(cells, findings, [Verdict(v.week_ending, v.use, v.state, v.reasons) for v in verdicts])
+
+
+def _cell(key: PartitionKey, today: date) -> Cell:
+    partition = Partition.objects.for_keys([key]).select_related("latest").first()
+    newest = Capture.objects.filter(partition=partition).order_by("-version").first() if partition else None
+    state, detail = _state(key, today, newest, _last_try(partition))
+    return Cell(
+        week_ending=key.week_ending,
+        tier=key.tier,
+        state=state,
+        stage=_stage(newest),
+        version=newest.version if newest else 0,
+        due=due_date(key.tier, key.week_ending),
+        detail=detail,
+    )
+
+
+def _state(
+    key: PartitionKey, today: date, newest: Capture | None, last_try: RunPartition | None
+) -> tuple[CellState, str]:
+    outcome = Outcome(last_try.outcome) if last_try else None
+    reason = last_try.reason if last_try else "never tried"
+    if newest is None:
+        if not is_due(key, today):
+            return CellState.NOT_YET_DUE, ""
+        state = BAD_WHEN_NOT.get(outcome, CellState.MISSING) if outcome else CellState.MISSING
+        return state, reason
+    if not default_storage.exists(archive.path_of(newest.payload_sha256)):
+        return CellState.DAMAGED, f"the payload of {newest.capture_id} is not in the archive"
+    if newest.normalized_at is None:
+        return CellState.ARCHIVED, f"{newest.capture_id} is archived, its rows are not stored"
+    if outcome in BAD_WHEN_CAPTURED:
+        return BAD_WHEN_CAPTURED[outcome], reason
+    return CellState.GOOD, newest.reason
+
+
+def _stage(newest: Capture | None) -> str:
+    if newest is None:
+        return ""
+    if newest.normalized_at is None:
+        return "RAW"
+    snapshot = analytics.newest_snapshot(newest.partition.week_ending)
+    calculated = snapshot is not None and snapshot.inputs.filter(pk=newest.pk).exists()
+    return "CALC" if calculated else "NORMALIZED"
+
+
+def _last_try(partition: Partition | None) -> RunPartition | None:
+    """The last time a run worked on the partition, rather than passed over it."""
+    tried = RunPartition.objects.filter(partition=partition, status=PartitionStatus.DONE)
+    return tried.exclude(outcome__in=[Outcome.NOT_YET_DUE, Outcome.CANCELLED]).order_by("-pk").first()
+
+
+def _partition_findings(cells: Iterable[Cell]) -> Iterator[Finding]:
+    """A finding per partition, but one per tier for all that the same backfill mends."""
+    to_backfill: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.state in BACKFILLED:
+            to_backfill.setdefault(cell.tier, []).append(cell)
+        elif cell.state not in SETTLED:
+            yield Finding(_told(cell), _repair(cell))
+    for tier, missing in to_backfill.items():
+        weeks = ",".join(cell.week_ending.isoformat() for cell in missing)
+        yield Finding("\n".join(map(_told, missing)), manage("backfill", "--weeks", weeks, "--tiers", tier))
+
+
+def _told(cell: Cell) -> str:
+    return f"{cell.week_ending} {cell.tier} {cell.state}: {cell.detail}"
+
+
+def _repair(cell: Cell) -> str:
+    one = ["--weeks", cell.week_ending.isoformat(), "--tiers", cell.tier]
+    if cell.state is CellState.ARCHIVED:
+        return manage("run_weekly", *one, "--only-stage", "normalize")
+    smaller, damaged = "checked: the smaller file is right", "the archived payload is damaged"
+    return manage("backfill", *one, "--force", "--reason", smaller if cell.state is CellState.REFUSED else damaged)
+
+
+def _week_findings(cells: list[Cell]) -> Iterator[Finding]:
+    for week in sorted({cell.week_ending for cell in cells}, reverse=True):
+        captured = analytics.inputs_of(week)
+        if captured and not analytics.is_current(analytics.newest_snapshot(week), week):
+            command = manage("run_weekly", "--weeks", week.isoformat(), "--only-stage", "calc")
+            yield Finding(f"{week}: the analytics are not computed from the newest captures", command)
+
+
+def _anomaly_findings(cells: list[Cell]) -> Iterator[Finding]:
+    """Open anomalies that block a week. Resolving one is a person's word: the note is theirs to write."""
+    for week in sorted({cell.week_ending for cell in cells}, reverse=True):
+        for anomaly in Anomaly.objects.open().of_week(week).filter(severity__in=Severity.at_least(Severity.ERROR)):
+            where = anomaly.partition or week
+            what = f"{where}: open {anomaly.severity} anomaly {anomaly.pk}, {anomaly.category}: {anomaly.message}"
+            yield Finding(what, manage("resolve_anomaly", str(anomaly.pk), "--note", "what you found and did"))
+
+
+def manage(*words: str) -> str:
+    """A command line as the operator types it."""
+    return shlex.join(["python", "manage.py", *words])

@@ -1,0 +1,108 @@
+"""Looking at a capture: its figures, and whether the archive and the rows still are what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pipeline import archive, ingest, vintages
+from pipeline.models import Capture
+from pipeline.parsing import PARSER_VERSION, UnreadablePayload
+from pipeline.sources.base import PayloadFormat, SourceError
+
+
+class NoSuchCapture(SourceError):
+    """No capture has this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One thing that was verified, or not."""
+
+    what: str
+    holds: bool
+
+
+def find_capture(capture_id: str) -> Capture:
+    """The capture with this id; NoSuchCapture names those nearest to it."""
+    capture = Capture.objects.select_related("partition").filter(capture_id=capture_id).first()
+    if capture is not None:
+        return capture
+    stem = ":".join(capture_id.split(":")[:3])
+    known = list(Capture.objects.filter(capture_id__startswith=stem).values_list("capture_id", flat=True)[:8])
+    hint = f"; of that partition there are: {', '.join(known)}" if known and stem else ""
+    raise NoSuchCapture(f"there is no capture {capture_id!r}{hint}")
+
+
+def describe(capture: Capture) -> dict[str, object]:
+    """A capture's figures; sums are exact decimals, as text."""
+    return {
+        "capture_id": capture.capture_id,
+        "week_ending": capture.partition.week_ending,
+        "tier": capture.partition.tier,
+        "version": capture.version,
+        "is_latest": capture.partition.latest_id == capture.pk,
+        "kind": capture.kind,
+        "reason": capture.reason,
+        "requested_by": capture.requested_by,
+        "request_reason": capture.request_reason,
+        "captured_on": capture.captured_on,
+        "captured_at": capture.captured_at.isoformat(),
+        "normalized_at": capture.normalized_at.isoformat() if capture.normalized_at else None,
+        "source": capture.source,
+        "payload_uri": capture.payload_uri,
+        "payload_format": capture.payload_format,
+        "payload_bytes": capture.payload_bytes,
+        "payload_sha256": capture.payload_sha256,
+        "content_hash": capture.content_hash,
+        "parser_version": capture.parser_version,
+        "last_update_date": capture.last_update_date,
+        "source_opinion": capture.source_opinion,
+        "rows_in": capture.rows_in,
+        "rows_kept": capture.rows_kept,
+        "rows_rejected": capture.rows_rejected,
+        "shares": capture.shares,
+        "trades": capture.trades,
+        "rows_added": capture.rows_added,
+        "rows_changed": capture.rows_changed,
+        "rows_removed": capture.rows_removed,
+        "rows_unchanged": capture.rows_unchanged,
+        "pinned": capture.pinned,
+        "manifests": list(
+            capture.manifests.order_by("pk").values(
+                "stage", "rows_in", "rows_kept", "rows_rejected", "shares", "trades", "checksum", "duration"
+            )
+        ),
+        "rejects": list(capture.rejects.values("part", "line", "reason", "text")),
+    }
+
+
+def verify(capture: Capture) -> list[Checked]:
+    """Read the payload back from the archive, parse it, and compare with the capture and its stored rows."""
+    return list(_checks(capture))
+
+
+def _checks(capture: Capture) -> Iterator[Checked]:
+    try:
+        content = archive.get(capture.payload_sha256)
+        yield Checked(f"the archived payload is whole ({len(content):,} bytes, SHA-256 as captured)", True)
+        parsed = ingest.read(content, PayloadFormat(capture.payload_format), capture.partition.key)
+    except (archive.ArchiveDamaged, UnreadablePayload) as error:
+        yield Checked(str(error), False)
+        return
+    if parsed.content_hash == capture.content_hash or capture.parser_version == PARSER_VERSION:
+        yield Checked("it reads as the captured rows (content hash)", parsed.content_hash == capture.content_hash)
+    if capture.normalized_at is not None and capture.pruned_at is None:
+        rows, shares, trades = _stored(capture)
+        held = (rows, shares, trades) == (capture.rows_kept, capture.shares, capture.trades)
+        yield Checked(f"the stored rows add up: {rows:,} rows, {shares} shares, {trades:,} trades", held)
+
+
+def _stored(capture: Capture) -> tuple[int, Decimal, int]:
+    """Rows, shares and trades of a vintage, added up from the store."""
+    figures = vintages.of_capture(capture).values_list("shares", "trades").iterator(chunk_size=10_000)
+    rows, shares, trades = 0, Decimal(0), 0
+    for row_shares, row_trades in figures:
+        rows, shares, trades = rows + 1, shares + Decimal(row_shares or 0), trades + row_trades
+    return rows, shares, trades

@@ -1,0 +1,168 @@
+"""What the commands share: exit codes, one JSON document or text, tables and progress that fit where they are printed."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.calendar import CalendarError
+from pipeline.sources.base import SourceError
+from pipeline.summary import COULD_NOT_RUN, FAILURES
+
+VERBOSE = 2
+STYLES = {
+    "INGESTED": "green",
+    "RESTATED": "cyan",
+    "UNCHANGED": "dim",
+    "READY": "green",
+    "PROVISIONAL": "yellow",
+    "BLOCKED": "red",
+    "FAILED": "bold red",
+    "REFUSED": "red",
+    "LATE": "red",
+    "MISSING": "red",
+}
+
+
+class BadArguments(Exception):
+    """The arguments cannot be; nothing was written."""
+
+
+class SpineCommand(BaseCommand, ABC):
+    """A thin shell: parse, call one function, report. `work` returns the exit code.
+
+    0: all is good; 1: finished, and something is not; 2: could not run (bad arguments, no database).
+    """
+
+    requires_migrations_checks = False
+    as_json = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """`--json`, for all."""
+        parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
+        _let_v_stand_alone(parser)
+        self.add_own_arguments(parser)
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """The arguments of this command."""
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Run `work`, and turn what cannot be into exit code 2 with a message."""
+        self.as_json = options["json"]
+        if options["verbosity"] > 1:
+            logging.getLogger("pipeline").setLevel(logging.INFO if options["verbosity"] == VERBOSE else logging.DEBUG)
+        _end_on_sigterm()
+        try:
+            _require_database()
+            code = self.work(**options)
+        except (BadArguments, CalendarError, SourceError) as error:
+            self._refuse(str(error))
+        except DatabaseError as error:
+            self._refuse(f"the database cannot be used: {str(error).strip()}; is DATABASE_URL right?")
+        except KeyboardInterrupt:
+            raise CommandError("stopped; what was finished is kept, the same command goes on", returncode=1) from None
+        except BrokenPipeError:
+            _drop_stdout()  # the reader, `head` say, has had enough
+            return
+        if code:
+            sys.exit(code)
+
+    @abstractmethod
+    def work(self, **options: Any) -> int:
+        """What the command does; its exit code."""
+
+    def _refuse(self, message: str) -> None:
+        if self.as_json:
+            self.document({"error": message, "exit_code": COULD_NOT_RUN})
+        raise CommandError(message, returncode=COULD_NOT_RUN)
+
+    def document(self, content: object) -> None:
+        """Print the one JSON document."""
+        self.stdout.write(json.dumps(content, indent=2, default=_as_text))
+
+    def line(self, text: str = "") -> None:
+        """Print a line of text, but beside a JSON document."""
+        if not self.as_json:
+            self.stdout.write(text)
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether a person watches."""
+        return not self.as_json and bool(self.stdout.isatty())
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print a table: drawn on a terminal, aligned plain lines elsewhere."""
+        if self.as_json:
+            return
+        cells = [[_as_text(cell) for cell in row] for row in rows]
+        if self.on_terminal:
+            drawn = Table(*columns, title=title, title_justify="left")
+            for row in cells:
+                drawn.add_row(*(f"[{STYLES[cell]}]{cell}[/]" if cell in STYLES else cell for cell in row))
+            Console(file=sys.stdout).print(drawn)
+            return
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        self.line(f"{title}:")
+        for row in [list(columns), *cells]:
+            self.line("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def operator() -> str:
+    """Who runs the command, for the ledger."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def failed_if(bad: bool) -> int:
+    """Exit code 1 when something is not good."""
+    return FAILURES if bad else 0
+
+
+def _as_text(value: object) -> str:
+    """Decimals exactly, without an exponent; dates in ISO format."""
+    if isinstance(value, Decimal):
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return str(value)
+
+
+def _require_database() -> None:
+    """BadArguments where the database has not been migrated; DatabaseError where there is none."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise BadArguments("the database is not migrated: run `python manage.py migrate` first")
+
+
+def _let_v_stand_alone(parser: CommandParser) -> None:
+    """Let `-v` mean `-v 2`: Django's takes a level, everybody else's stands alone."""
+    for action in parser._actions:
+        if action.dest == "verbosity":
+            action.nargs, action.const = "?", VERBOSE
+
+
+def _drop_stdout() -> None:
+    """Have the interpreter's last flush go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _end_on_sigterm() -> None:
+    """SIGTERM ends a command as Ctrl-C does: what was finished is kept, the run is marked interrupted."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)

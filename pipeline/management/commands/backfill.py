@@ -1,0 +1,67 @@
+"""`manage.py backfill`: a range of weeks, or a list."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from pipeline.calendar import parse_tiers, parse_week, parse_weeks, weeks_between
+from pipeline.management.base import BadArguments, operator
+from pipeline.management.running import RunningCommand, parse_run_date
+from pipeline.planning import Only, Request
+
+
+class Command(RunningCommand):
+    """Capture a range of weeks: the same plan and the same engine as the weekly run."""
+
+    help = (
+        "Capture a range of weeks, or a list. Prints what it will do first. Killed and started again, it goes on where it "
+        "was. Exit code: 0 every due partition is good, 1 finished with failures, 2 could not run."
+    )
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """Which weeks, which of their partitions."""
+        parser.add_argument("--from", dest="first", help="the first week ending (a Friday)")
+        parser.add_argument("--to", dest="last", help="the last week ending (a Friday)")
+        parser.add_argument("--weeks", help="comma-separated week endings instead of a range")
+        parser.add_argument(
+            "--only",
+            choices=list(Only),
+            default=Only.ALL,
+            help="missing: never captured; failed: whose last try went wrong; all (default)",
+        )
+        self.add_run_arguments(parser)
+        parser.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
+
+    def work(self, **options: Any) -> int:
+        """Plan, print it, run it."""
+        run_date = parse_run_date(options["run_date"])
+        request = Request(
+            command="backfill",
+            run_date=run_date,
+            tiers=parse_tiers(options["tiers"]),
+            weeks=_weeks(options, run_date),
+            only=Only(options["only"]),
+            source=options["source"],
+            force=options["force"],
+            reason=options["reason"],
+            requested_by=operator(),
+        )
+        source = self.open_source(options)
+        plan = self.plan(request, source)
+        if options["dry_run"]:
+            return self.show_plan(plan)
+        self.print_plan(plan)
+        return self.run_plan(plan, source)
+
+
+def _weeks(options: dict[str, Any], run_date: date) -> tuple[date, ...]:
+    """The weeks that the arguments name, newest first."""
+    first, last, weeks = options["first"], options["last"], options["weeks"]
+    if weeks is not None and first is None and last is None:
+        return parse_weeks(weeks, run_date)
+    if weeks is None and first is not None and last is not None:
+        return weeks_between(parse_week(first, run_date), parse_week(last, run_date))
+    raise BadArguments("name the weeks by --from and --to together, or by --weeks")

@@ -1,0 +1,50 @@
+"""`manage.py doctor`: what is wrong, and what repairs it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from pipeline.calendar import Tier
+from pipeline.doctor import diagnose
+from pipeline.management.base import SpineCommand, failed_if
+from pipeline.management.running import parse_run_date
+from pipeline.models import Use
+
+
+class Command(SpineCommand):
+    """Print the week x tier grid and, for everything wrong, the command that repairs it."""
+
+    help = (
+        "Show the week x tier grid of stages, and for what is missing, late, failed or stale the exact command that "
+        "repairs it. Reads only. Exit code: 0 healthy, 1 something is to be repaired, 2 could not run."
+    )
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """How many weeks, seen from what day."""
+        parser.add_argument("--weeks", type=int, default=8, help="the last N due weeks of each tier (default: 8)")
+        parser.add_argument("--run-date", help="YYYY-MM-DD to take for today (default: today in America/New_York)")
+
+    def work(self, **options: Any) -> int:
+        """Diagnose, print."""
+        diagnosis = diagnose(options["weeks"], parse_run_date(options["run_date"]))
+        if self.as_json:
+            self.document({"healthy": diagnosis.is_healthy, **asdict(diagnosis)})
+        cells = {(cell.week_ending, cell.tier): cell.text for cell in diagnosis.cells}
+        verdicts = {(verdict.week_ending, verdict.use): verdict.state for verdict in diagnosis.readiness}
+        rows = [
+            (
+                week,
+                *(cells.get((week, tier), "") for tier in Tier),
+                *(verdicts.get((week, use), "") for use in Use.values),
+            )
+            for week in diagnosis.weeks
+        ]
+        self.table("Weeks", ("week ending", *Tier, *Use.values), rows)
+        for finding in diagnosis.findings:
+            self.line(f"\n{finding.what}\n  {finding.command}")
+        if diagnosis.is_healthy:
+            self.line("Healthy: everything due is captured, and calculated from its newest captures.")
+        return failed_if(not diagnosis.is_healthy)

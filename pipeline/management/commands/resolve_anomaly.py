@@ -1,0 +1,46 @@
+"""`manage.py resolve_anomaly`: a person's word that an anomaly is dealt with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from pipeline import readiness
+from pipeline.management.base import BadArguments, SpineCommand, operator
+from pipeline.management.running import parse_run_date
+from pipeline.models import Anomaly
+from pipeline.models.anomaly import NotOpen
+
+
+class Command(SpineCommand):
+    """Resolve an anomaly with a note, and judge its week again."""
+
+    help = "Resolve an open anomaly, with a note on what was found and done, and judge its week's readiness again."
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """Which one, and the note."""
+        parser.add_argument("anomaly", type=int, help="its number, as doctor prints it")
+        parser.add_argument("--note", required=True, help="what you found and did; kept with the anomaly")
+        parser.add_argument("--by", default=operator(), help="who resolves it (default: %(default)s)")
+        parser.add_argument("--run-date", help="YYYY-MM-DD to take for today (default: today in America/New_York)")
+
+    def work(self, **options: Any) -> int:
+        """Resolve it, decide the week."""
+        today = parse_run_date(options["run_date"])
+        anomaly = Anomaly.objects.select_related("partition").filter(pk=options["anomaly"]).first()
+        if anomaly is None:
+            raise BadArguments(f"there is no anomaly {options['anomaly']}")
+        try:
+            anomaly.resolve(by=options["by"], note=options["note"])
+        except (NotOpen, ValueError) as error:
+            raise BadArguments(str(error)) from error
+        week = anomaly.concerns_week
+        verdicts = readiness.decide_week(week, today) if week else {}
+        if self.as_json:
+            states = {use: verdict.state for use, verdict in verdicts.items()}
+            self.document({"anomaly": anomaly.pk, "week_ending": week, "readiness": states})
+        self.line(f"Anomaly {anomaly.pk} resolved.")
+        for use, verdict in verdicts.items():
+            self.line(f"{week} {use}: {verdict.state}{''.join(f'; {reason}' for reason in verdict.reasons)}")
+        return 0

@@ -1,0 +1,59 @@
+"""`manage.py run_weekly`: the main job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from pipeline.calendar import CalendarError, parse_tiers, parse_weeks
+from pipeline.management.base import operator
+from pipeline.management.running import RunningCommand, parse_run_date
+from pipeline.planning import OnlyStage, Request
+
+
+class Command(RunningCommand):
+    """Capture the last N due weeks of each tier, skip what has not changed, calculate, judge readiness."""
+
+    help = (
+        "Capture the last N due weeks of each tier, skip what has not changed, compute the week's analytics and judge "
+        "readiness. Exit code: 0 every due partition is good, 1 finished with failures, 2 could not run."
+    )
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """Which weeks, which stages, run or dry run."""
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument(
+            "--lookback-weeks", type=int, default=6, help="the last N due weeks of each tier (default: 6)"
+        )
+        which.add_argument("--weeks", help="comma-separated week endings (Fridays) instead: 2025-12-26,2025-12-19")
+        self.add_run_arguments(parser)
+        parser.add_argument(
+            "--mode", choices=("run", "dry-run"), default="run", help="dry-run prints the plan and writes nothing"
+        )
+        parser.add_argument(
+            "--only-stage", choices=list(OnlyStage), default=OnlyStage.ALL, help="work on one stage only"
+        )
+
+    def work(self, **options: Any) -> int:
+        """Plan, then print or run it."""
+        run_date = parse_run_date(options["run_date"])
+        if options["lookback_weeks"] < 1:
+            raise CalendarError(f"--lookback-weeks must be at least 1, not {options['lookback_weeks']}")
+        request = Request(
+            command="run_weekly",
+            run_date=run_date,
+            tiers=parse_tiers(options["tiers"]),
+            weeks=parse_weeks(options["weeks"], run_date) if options["weeks"] is not None else None,
+            lookback_weeks=options["lookback_weeks"],
+            only_stage=OnlyStage(options["only_stage"]),
+            source=options["source"],
+            force=options["force"],
+            reason=options["reason"],
+            requested_by=operator(),
+        )
+        source = self.open_source(options)
+        plan = self.plan(request, source)
+        if options["mode"] == "dry-run":
+            return self.show_plan(plan)
+        return self.run_plan(plan, source)

@@ -1,0 +1,51 @@
+"""`manage.py show_capture`: one vintage, its figures and manifests, and whether the archive still holds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from pipeline.inspection import Checked, describe, find_capture, verify
+from pipeline.management.base import SpineCommand, failed_if
+
+
+class Command(SpineCommand):
+    """Print a capture; with --verify, read its payload back from the archive and compare everything."""
+
+    help = (
+        "Print one capture: figures, hashes, manifests, rejects. --verify reads its payload back from the archive, parses "
+        "it and compares hashes and stored rows. Exit code: 0 good, 1 not what it was, 2 could not run."
+    )
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """Which capture."""
+        parser.add_argument(
+            "capture_id", help="as run_weekly prints it: finra.otc_transparency:OTC:2025-11-14:20251215"
+        )
+        parser.add_argument("--verify", action="store_true", help="read the archived payload back and compare")
+
+    def work(self, **options: Any) -> int:
+        """Find it, print it, verify it."""
+        capture = find_capture(options["capture_id"])
+        described = describe(capture)
+        checks = verify(capture) if options["verify"] else []
+        if self.as_json:
+            extra = {"verified": all(check.holds for check in checks), "checks": checks} if checks else {}
+            self.document({**described, **{k: _plain(v) for k, v in extra.items()}})
+        figures = [(name, value) for name, value in described.items() if not isinstance(value, list)]
+        self.table("Capture", ("figure", "value"), figures)
+        for name in ("manifests", "rejects"):
+            found: Any = described[name]
+            if found:
+                self.table(name.capitalize(), tuple(found[0]), [tuple(row.values()) for row in found])
+        for check in checks:
+            self.line(f"{'verified' if check.holds else 'NOT VERIFIED'}: {check.what}")
+        return failed_if(not all(check.holds for check in checks))
+
+
+def _plain(value: object) -> object:
+    """Checks, as a JSON document has them."""
+    if isinstance(value, list):
+        return [{"what": check.what, "holds": check.holds} for check in value if isinstance(check, Checked)]
+    return value
