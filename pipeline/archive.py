@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import zstandard
 from django.core.files.base import ContentFile
@@ -41,6 +44,17 @@ def put(content: bytes, sha256: str) -> None:
     _flush(saved)
     if saved != path:  # two processes archived the same payload at once: one copy is enough
         default_storage.delete(saved)
+
+
+@contextmanager
+def beside(content: bytes, sha256: str) -> Iterator[Callable[[], None]]:
+    """Archive a payload in another thread, since compressing and writing leave the interpreter free meanwhile.
+
+    Yields a function that returns once the payload is archived, or raises what went wrong: call it before the capture is
+    written.
+    """
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        yield executor.submit(put, content, sha256).result
 
 
 def _flush(path: str) -> None:

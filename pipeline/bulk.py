@@ -7,8 +7,8 @@ them needs escaping.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 from django.db import connection
 
@@ -17,33 +17,45 @@ LINES_PER_WRITE = 2048
 SQLITE_PARAMETERS = 30_000  # SQLITE_MAX_VARIABLE_NUMBER is 32,766
 
 
-def load(table: str, columns: Sequence[str], lines: Sequence[str]) -> None:
-    """Insert `lines` into `table`; fields in the order of `columns`."""
+def load(table: str, columns: Sequence[str], lines: Iterable[str], tail: str = "") -> int:
+    """Insert `lines`, each completed with `tail`, into `table`; fields in the order of `columns`. Returns how many.
+
+    Lines may be made while they are sent: PostgreSQL works on what it has meanwhile.
+    """
+    batches = _batches(
+        lines, LINES_PER_WRITE if connection.vendor == "postgresql" else SQLITE_PARAMETERS // len(columns)
+    )
     if connection.vendor == "postgresql":
-        _copy(table, columns, lines)
-    else:
-        _insert(table, columns, lines)
+        return _copy(table, columns, batches, f"{tail}\n")
+    return _insert(table, columns, batches, tail)
 
 
-def _copy(table: str, columns: Sequence[str], lines: Sequence[str]) -> None:
+def _copy(table: str, columns: Sequence[str], batches: Iterator[list[str]], end: str) -> int:
+    loaded = 0
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-        for batch in _batches(lines, LINES_PER_WRITE):
-            copy.write("\n".join(batch) + "\n")
+        for batch in batches:
+            copy.write(end.join(batch) + end)
+            loaded += len(batch)
+    return loaded
 
 
-def _insert(table: str, columns: Sequence[str], lines: Sequence[str]) -> None:
+def _insert(table: str, columns: Sequence[str], batches: Iterator[list[str]], tail: str) -> int:
     row = f"({', '.join(['%s'] * len(columns))})"
     head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+    loaded = 0
     with connection.cursor() as cursor:
-        for batch in _batches(lines, SQLITE_PARAMETERS // len(columns)):
-            values = list(chain.from_iterable(map(_fields, batch)))
+        for batch in batches:
+            values = list(chain.from_iterable(_fields(line + tail) for line in batch))
             cursor.execute(head + ", ".join([row] * len(batch)), values)
+            loaded += len(batch)
+    return loaded
 
 
 def _fields(line: str) -> list[str | None]:
     return [None if field == NULL else field for field in line.split("\t")]
 
 
-def _batches(lines: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(lines), size):
-        yield lines[start : start + size]
+def _batches(lines: Iterable[str], size: int) -> Iterator[list[str]]:
+    source = iter(lines)
+    while batch := list(islice(source, size)):
+        yield batch

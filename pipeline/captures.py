@@ -7,6 +7,7 @@ again, and the unique (partition, version) is the last line.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -98,19 +99,24 @@ def make(
     provenance: Provenance,
     parsed: Parsed,
     terms: Terms,
+    archived: Callable[[], None] = lambda: None,
 ) -> Capture:
-    """Store the next capture after `held`. Superseded when `held` is not the newest any more."""
+    """Store the next capture after `held`. Superseded when `held` is not the newest any more.
+
+    `archived` returns when the payload is in the archive: no capture is written before.
+    """
     started = time.monotonic()
     rows = vintages.resolve(parsed, key) if terms.normalize else None
     with transaction.atomic():
         partition = Partition.objects.locked(key)
         _check_next(partition, held, terms)
         version = partition.newest_version + 1
-        merged = vintages.store(partition, version, rows) if rows else None
+        merged = vintages.store(partition, version, rows) if rows is not None else None
+        archived()
         capture = _new_capture(partition, version, kind, decision, provenance, parsed, terms, merged)
         partition.newest_version = version
         _add_manifest(capture, Stage.RAW, capture.payload_sha256, started, terms.run)
-        if merged:
+        if merged is not None:
             _complete(partition, capture, parsed, started, terms.run)
         partition.save(update_fields=["newest_version", "latest"])
     return capture

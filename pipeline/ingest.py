@@ -104,14 +104,14 @@ def _decide(key: PartitionKey, source: str, payload: Payload, parsed: Parsed, te
         )
         if decision.verdict is Verdict.REPLAY:
             return Result(Outcome.UNCHANGED, decision.reason, held)
-        archive.put(payload.content, payload.sha256)
         if decision.verdict is Verdict.REFUSED:
+            archive.put(payload.content, payload.sha256)
             _record(key, Category.REFUSED, Severity.ERROR, decision.reason, terms, payload.sha256)
             return Result(Outcome.REFUSED, decision.reason, held)
         try:
-            made = captures.make(
-                key, held, KINDS[decision.verdict], decision, Provenance.of_payload(payload, source), parsed, terms
-            )
+            with archive.beside(payload.content, payload.sha256) as archived:
+                kind, provenance = KINDS[decision.verdict], Provenance.of_payload(payload, source)
+                made = captures.make(key, held, kind, decision, provenance, parsed, terms, archived)
         except Superseded:
             if terms.normalize:
                 captures.normalize_awaiting(key, terms)

@@ -208,7 +208,7 @@ def _are_integers(trades: list[str]) -> bool:
     digits = "".join(trades)
     if not (digits.isdigit() and digits.isascii() and all(trades)):
         return False
-    return len(max(trades, key=len)) <= MAX_TRADES_DIGITS and not any(text[0] == "0" for text in trades)
+    return min(trades) >= "1" and len(max(trades, key=len)) <= MAX_TRADES_DIGITS
 
 
 def _too_long(symbols: list[str], issues: list[str]) -> bool:

@@ -7,7 +7,7 @@ or changed, and loads those that are new: a restatement of 3 of 168,000 rows wri
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ from pipeline import bulk
 from pipeline.calendar import PartitionKey
 from pipeline.identities import security_ids, venue_ids
 from pipeline.models import Capture, Partition, RowVersion
-from pipeline.parsing import Parsed
+from pipeline.parsing import Parsed, Rows
 
 TABLE = "pipeline_rowversion"
 KEY = ("security_id", "venue_id", "product_type")
@@ -36,10 +36,28 @@ class CorruptVintage(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRows:
-    """Rows ready to be stored: each a line of KEY and VALUES, ids resolved, in the order of the primary key."""
+class ResolvedRows:
+    """Rows ready to be stored: with the ids of their securities and venues, as text."""
 
-    lines: list[str]
+    rows: Rows
+    securities: dict[str, str]
+    venues: dict[str, str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def lines(self) -> Iterator[str]:
+        """Each row as a line of KEY and VALUES, made when it is asked for."""
+        columns = (
+            map(self.securities.__getitem__, self.rows.securities),
+            map(self.venues.__getitem__, self.rows.venues),
+            self.rows.product_types,
+            self.rows.dates,
+            self.rows.micros,
+            self.rows.trades,
+            (notional or bulk.NULL for notional in self.rows.notionals),
+        )
+        return map("\t".join, zip(*columns, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +70,32 @@ class Merged:
     unchanged: int
 
 
-def resolve(parsed: Parsed, key: PartitionKey) -> StoredRows:
+def resolve(parsed: Parsed, key: PartitionKey) -> ResolvedRows:
     """The rows of a payload with their ids. Outside the transaction that stores them."""
     rows = parsed.rows
-    securities = {k: str(v) for k, v in security_ids(set(rows.securities)).items()}
-    venues = {k: str(v) for k, v in venue_ids(set(rows.venues), parsed.venue_names, key.week_ending).items()}
-    columns = (
-        map(securities.__getitem__, rows.securities),
-        map(venues.__getitem__, rows.venues),
-        rows.product_types,
-        rows.dates,
-        rows.micros,
-        rows.trades,
-        (notional or bulk.NULL for notional in rows.notionals),
+    securities = security_ids(set(rows.securities))
+    venues = venue_ids(set(rows.venues), parsed.venue_names, key.week_ending)
+    return ResolvedRows(
+        rows, {name: str(pk) for name, pk in securities.items()}, {name: str(pk) for name, pk in venues.items()}
     )
-    return StoredRows(list(map("\t".join, zip(*columns, strict=True))))
 
 
-def store(partition: Partition, version: int, rows: StoredRows) -> Merged:
+def store(partition: Partition, version: int, rows: ResolvedRows) -> Merged:
     """Make `rows` the rows of `version`, in the caller's transaction and under the partition's lock.
 
     CorruptVintage when a row to be closed is not there.
     """
-    held = _current_lines(partition) if version > 1 else []
-    before, after = set(held), rows.lines
-    fresh = [line for line in after if line not in before] if before else after
-    stale = before.difference(after)
+    held = set(_current_lines(partition)) if version > 1 else set()
+    if not held:
+        return Merged(added=_load(partition, version, rows.lines()), changed=0, removed=0, unchanged=0)
+    lines = list(rows.lines())
+    fresh = [line for line in lines if line not in held]
+    stale = held.difference(lines)
     _close(partition, version, stale)
     _load(partition, version, fresh)
-    changed = len({_key_of(line) for line in stale} & {_key_of(line) for line in fresh}) if stale else 0
+    changed = len({_key_of(line) for line in stale} & {_key_of(line) for line in fresh})
     return Merged(
-        added=len(fresh) - changed, changed=changed, removed=len(stale) - changed, unchanged=len(after) - len(fresh)
+        added=len(fresh) - changed, changed=changed, removed=len(stale) - changed, unchanged=len(lines) - len(fresh)
     )
 
 
@@ -90,9 +103,9 @@ def _key_of(line: str) -> str:
     return "\t".join(line.split("\t", len(KEY))[: len(KEY)])
 
 
-def _load(partition: Partition, version: int, lines: list[str]) -> None:
-    tail = f"\t{partition.pk}\t{version}"
-    bulk.load(TABLE, (*KEY, *VALUES, "partition_id", "first_version"), [line + tail for line in lines])
+def _load(partition: Partition, version: int, lines: Iterable[str]) -> int:
+    columns = (*KEY, *VALUES, "partition_id", "first_version")
+    return bulk.load(TABLE, columns, lines, tail=f"\t{partition.pk}\t{version}")
 
 
 def _current_lines(partition: Partition) -> list[str]:

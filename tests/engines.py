@@ -147,7 +147,7 @@ class Engines:
             if engine not in self._ledgers:
                 self._ledgers[engine] = self._build(engine)
             ledger = self._ledgers[engine]
-            with _as_default(ledger):
+            with as_default(ledger):
                 ledger.wipe()
                 yield ledger
 
@@ -159,7 +159,7 @@ class Engines:
     def _build(self, engine: str) -> Ledger:
         ledger = self._new(engine)
         try:
-            with _as_default(ledger):
+            with as_default(ledger):
                 call_command("migrate", verbosity=0, interactive=False)
                 ledger.remember()
         except BaseException:
@@ -179,7 +179,7 @@ _in_use: list[Ledger] = []
 
 
 @contextmanager
-def _as_default(ledger: Ledger) -> Iterator[None]:
+def as_default(ledger: Ledger) -> Iterator[None]:
     """Django reads the entry when a thread first connects; this thread's open connection makes way for it."""
     before = connections.settings["default"]
     _in_use.append(ledger)

@@ -40,7 +40,7 @@ def _directory() -> Iterator[Path]:
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
+def postgresql(conf: str = POSTGRESQL_CONF) -> Iterator[str]:
     """The URL of a new PostgreSQL that listens on a Unix socket only; it is stopped and removed on leaving.
 
     PostgreSQL refuses to run as root: there the wheel creates the system user `pgserver`, runs it as that user and
@@ -52,8 +52,8 @@ def postgresql() -> Iterator[str]:
 
         server = get_server(directory / "pg", start=False)
         server.ensure_pgdata_inited()
-        with (server.pgdata / "postgresql.conf").open("a") as conf:
-            conf.write(POSTGRESQL_CONF)
+        with (server.pgdata / "postgresql.conf").open("a") as file:
+            file.write(conf)
         server.start()
         try:
             yield server.get_uri()
