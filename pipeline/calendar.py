@@ -6,6 +6,7 @@ week_ending. "Today" is the date in America/New_York.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -18,6 +19,8 @@ MARKET_ZONE = ZoneInfo("America/New_York")
 WEEK = timedelta(days=7)
 MONDAY_TO_FRIDAY = timedelta(days=4)
 MONDAY, FRIDAY, SATURDAY = 0, 4, 5
+# The longest lag is 35 days from the Monday and moves on by at most four: due within 35 days of the Friday.
+WEEKS_THAT_MAY_WAIT = 5
 
 
 class CalendarError(ValueError):
@@ -86,7 +89,7 @@ def week_start_of(week_ending: date) -> date:
 
 def market_today(now: datetime | None = None) -> date:
     """The date in America/New_York, at `now` (aware) or at this moment."""
-    if now is not None and now.tzinfo is None:
+    if now is not None and now.utcoffset() is None:
         raise CalendarError("a naive datetime has no date in New York")
     return (now or datetime.now(MARKET_ZONE)).astimezone(MARKET_ZONE).date()
 
@@ -110,7 +113,10 @@ def next_business_day(day: date) -> date:
 
 def due_date(tier: Tier, week_ending: date) -> date:
     """The day FINRA first publishes the partition: 21 or 35 days after its Monday, moved on over NYSE holidays."""
-    return next_business_day(week_start_of(week_ending) + tier.publication_lag)
+    try:
+        return next_business_day(week_start_of(week_ending) + tier.publication_lag)
+    except OverflowError:
+        raise CalendarError(f"the calendar ends before {tier} of {week_ending} is due") from None
 
 
 def is_due(key: PartitionKey, today: date) -> bool:
@@ -122,19 +128,25 @@ def last_fridays(n: int, on_or_before: date) -> tuple[date, ...]:
     """The last `n` Fridays, newest first."""
     if n < 1:
         raise CalendarError(f"the number of weeks must be at least 1, not {n}")
-    newest = on_or_before - timedelta(days=(on_or_before.weekday() - FRIDAY) % 7)
-    return tuple(newest - i * WEEK for i in range(n))
+    newest = on_or_before.toordinal() - (on_or_before.weekday() - FRIDAY) % 7
+    if newest - 7 * (n - 1) < date.min.toordinal():
+        raise CalendarError(f"the calendar does not go {n} weeks back from {on_or_before}")
+    return tuple(date.fromordinal(newest - 7 * i) for i in range(n))
 
 
 def due_weeks(tier: Tier, n: int, today: date) -> tuple[date, ...]:
-    """The last `n` weeks of `tier` that are due, newest first."""
+    """The last `n` weeks of `tier` that are due, newest first: a look-back counts no week that is not due yet."""
+    if n < 1:
+        return last_fridays(n, today)  # which refuses it
     waiting = len(not_yet_due_weeks(tier, today))
-    return last_fridays(waiting + n, today)[waiting:] if n >= 1 else last_fridays(n, today)
+    return last_fridays(waiting + n, today)[waiting:]
 
 
 def not_yet_due_weeks(tier: Tier, today: date) -> tuple[date, ...]:
     """The weeks of `tier` that ended on or before `today` and are not due yet, newest first."""
-    return tuple(week for week in last_fridays(8, today) if not is_due(PartitionKey(week, tier), today))
+    return tuple(
+        week for week in last_fridays(WEEKS_THAT_MAY_WAIT, today) if not is_due(PartitionKey(week, tier), today)
+    )
 
 
 def weeks_between(first: date, last: date) -> tuple[date, ...]:
@@ -146,11 +158,8 @@ def weeks_between(first: date, last: date) -> tuple[date, ...]:
 
 
 def parse_week(text: str, today: date) -> date:
-    """A week ending as YYYY-MM-DD: a Friday that is not to come."""
-    try:
-        week_ending = date.fromisoformat(text.strip())
-    except ValueError:
-        raise CalendarError(f"{text.strip()!r} is not a date; write a week ending as YYYY-MM-DD") from None
+    """A week ending as YYYY-MM-DD: a Friday that is not to come. It need not be due."""
+    week_ending = _parse_day(text.strip())
     week_start_of(week_ending)
     if week_ending > today:
         raise CalendarError(f"the week ending {week_ending} is still to come: today is {today}")
@@ -177,9 +186,21 @@ def parse_tiers(text: str) -> tuple[Tier, ...]:
 
 def week_ending_from_update(tier: Tier, last_update: date) -> date | None:
     """The week that an unrevised file with this lastUpdateDate is of: the inverse of `due_date`; None when of none."""
-    monday = last_update - timedelta(days=last_update.weekday())
-    week_ending = week_ending_of(monday - tier.publication_lag)
+    monday = last_update.toordinal() - last_update.weekday()
+    week_start = monday - tier.publication_lag.days
+    if week_start < date.min.toordinal():  # a file may hold any date, 0001-01-01 too
+        return None
+    week_ending = week_ending_of(date.fromordinal(week_start))
     return week_ending if due_date(tier, week_ending) == last_update else None
+
+
+def _parse_day(text: str) -> date:
+    """Only YYYY-MM-DD: `fromisoformat` alone takes 20251114 and 2025-W46-5 as well."""
+    with suppress(ValueError):
+        day = date.fromisoformat(text)
+        if day.isoformat() == text:
+            return day
+    raise CalendarError(f"{text!r} is not a date; write a week ending as YYYY-MM-DD")
 
 
 def _nearest_fridays(day: date) -> str:
