@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from enum import StrEnum
 
 import zstandard
 from django.core.files.base import ContentFile
@@ -23,20 +24,27 @@ class ArchiveDamaged(Exception):
     """An archived payload is missing, or is not what it was; the message says which and how."""
 
 
-def path_of(sha256: str) -> str:
-    """Where the payload is kept: `payloads/ab/abcdef....zst`."""
-    return f"payloads/{sha256[:2]}/{sha256}.zst"
+class Shelf(StrEnum):
+    """What is archived: payloads for ever; of each partition's newest capture also its canonical rows, to reread from."""
+
+    PAYLOADS = "payloads"
+    READINGS = "readings"
 
 
-def put(content: bytes, sha256: str) -> None:
+def path_of(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> str:
+    """Where it is kept: `payloads/ab/abcdef....zst`."""
+    return f"{shelf}/{sha256[:2]}/{sha256}.zst"
+
+
+def put(content: bytes, sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> None:
     """Archive a payload under its hash; one that is there and whole is left as it is.
 
     What a killed process left half written is found out by reading it, and written again.
     """
-    path = path_of(sha256)
+    path = path_of(sha256, shelf)
     if default_storage.exists(path):
         try:
-            get(sha256)
+            get(sha256, shelf)
             return
         except ArchiveDamaged:
             default_storage.delete(path)
@@ -47,14 +55,18 @@ def put(content: bytes, sha256: str) -> None:
 
 
 @contextmanager
-def beside(content: bytes, sha256: str) -> Iterator[Callable[[], None]]:
-    """Archive a payload in another thread, since compressing and writing leave the interpreter free meanwhile.
+def beside(work: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Archive in another thread, since compressing and writing leave the interpreter free meanwhile.
 
-    Yields a function that returns once the payload is archived, or raises what went wrong: call it before the capture is
-    written.
+    Yields a function that returns once `work` is done, or raises what went wrong: call it before the capture is written.
     """
     with ThreadPoolExecutor(max_workers=1) as executor:
-        yield executor.submit(put, content, sha256).result
+        yield executor.submit(work).result
+
+
+def discard(sha256: str, shelf: Shelf) -> None:
+    """Remove what is not needed any more."""
+    default_storage.delete(path_of(sha256, shelf))
 
 
 def _flush(path: str) -> None:
@@ -69,9 +81,9 @@ def _flush(path: str) -> None:
         os.close(descriptor)
 
 
-def get(sha256: str) -> bytes:
+def get(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bytes:
     """The payload with this hash. ArchiveDamaged when it is missing or its bytes are not what they were."""
-    path = path_of(sha256)
+    path = path_of(sha256, shelf)
     try:
         with default_storage.open(path) as stored:
             content = zstandard.ZstdDecompressor().decompress(stored.read(), max_output_size=2**31)

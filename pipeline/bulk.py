@@ -1,4 +1,4 @@
-"""Bulk loading, the fastest way each engine has: COPY on PostgreSQL, many-row VALUES on SQLite.
+"""Bulk loading, the fastest way each engine has: COPY on PostgreSQL, many rows a statement on SQLite.
 
 A line is tab-separated text in PostgreSQL's COPY text format (`\\N` is null), because text is what a parser has and what
 COPY wants; SQLite's column affinity makes integers of digits. Fields are ids, numbers, dates and code words: nothing in
@@ -7,14 +7,14 @@ them needs escaping.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from django.db import connection
 
 NULL = r"\N"
 LINES_PER_WRITE = 2048
-SQLITE_PARAMETERS = 30_000  # SQLITE_MAX_VARIABLE_NUMBER is 32,766
+ROWS_PER_INSERT = 100  # a third faster than one row a statement; more gain nothing
 
 
 def load(table: str, columns: Sequence[str], lines: Iterable[str], tail: str = "") -> int:
@@ -22,40 +22,31 @@ def load(table: str, columns: Sequence[str], lines: Iterable[str], tail: str = "
 
     Lines may be made while they are sent: PostgreSQL works on what it has meanwhile.
     """
-    batches = _batches(
-        lines, LINES_PER_WRITE if connection.vendor == "postgresql" else SQLITE_PARAMETERS // len(columns)
-    )
     if connection.vendor == "postgresql":
-        return _copy(table, columns, batches, f"{tail}\n")
-    return _insert(table, columns, batches, tail)
+        return _copy(table, columns, lines, f"{tail}\n")
+    return _insert(table, columns, lines, tail)
 
 
-def _copy(table: str, columns: Sequence[str], batches: Iterator[list[str]], end: str) -> int:
-    loaded = 0
+def _copy(table: str, columns: Sequence[str], lines: Iterable[str], end: str) -> int:
+    loaded, source = 0, iter(lines)
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-        for batch in batches:
+        while batch := list(islice(source, LINES_PER_WRITE)):
             copy.write(end.join(batch) + end)
             loaded += len(batch)
     return loaded
 
 
-def _insert(table: str, columns: Sequence[str], batches: Iterator[list[str]], tail: str) -> int:
+def _insert(table: str, columns: Sequence[str], lines: Iterable[str], tail: str) -> int:
     row = f"({', '.join(['%s'] * len(columns))})"
-    head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
-    loaded = 0
+    loaded, source = 0, iter(lines)
     with connection.cursor() as cursor:
-        for batch in batches:
-            values = list(chain.from_iterable(_fields(line + tail) for line in batch))
-            cursor.execute(head + ", ".join([row] * len(batch)), values)
+        while batch := list(islice(source, ROWS_PER_INSERT)):
+            values = [field for line in batch for field in _fields(line + tail)]
+            rows = ", ".join([row] * len(batch))
+            cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {rows}", values)
             loaded += len(batch)
     return loaded
 
 
 def _fields(line: str) -> list[str | None]:
     return [None if field == NULL else field for field in line.split("\t")]
-
-
-def _batches(lines: Iterable[str], size: int) -> Iterator[list[str]]:
-    source = iter(lines)
-    while batch := list(islice(source, size)):
-        yield batch

@@ -200,7 +200,7 @@ def _content(parsed: Parsed) -> dict[str, object]:
         "parser_version": PARSER_VERSION,
         "content_hash": parsed.content_hash,
         "rows_in": parsed.rows_in,
-        "rows_kept": len(parsed.rows),
+        "rows_kept": parsed.rows_kept,
         "rows_rejected": len(parsed.rejects),
         "shares": parsed.shares,
         "trades": parsed.trades,

@@ -186,7 +186,7 @@ def _venues(names: list[str], mpids: list[str], rules: LineRules) -> list[str] |
     """The venue key of each row of a block; None when one is not as it should be."""
     if rules.is_ats:
         keys = {mpid: f"{mpid}||" for mpid in set(mpids)}
-        fits = "" not in keys and max(map(len, keys)) <= MAX_MPID and max(map(len, set(names))) <= MAX_NAME
+        fits = "" not in keys and max(map(len, keys)) <= MAX_MPID and len(max(names, key=len)) <= MAX_NAME
         return list(map(keys.__getitem__, mpids)) if fits else None
     keys = {name: f"||{name}" for name in set(names)}
     fits = "" not in keys and not any(mpids) and max(map(len, keys)) <= MAX_NAME
@@ -195,10 +195,15 @@ def _venues(names: list[str], mpids: list[str], rules: LineRules) -> list[str] |
 
 def _micros(shares: list[str]) -> list[str] | None:
     """The share quantities of a block in millionths; None when one is unusual."""
-    if len(max(shares, key=len)) > MAX_SHARES_DIGITS or not "".join(shares).isascii():
+    characters = "".join(shares)
+    if not (characters.isascii() and characters.replace(".", "").isdigit()):
+        return None
+    if len(max(shares, key=len)) > MAX_SHARES_DIGITS:
         return None
     try:
-        return [f"{text}000000" if text.isdigit() and text[0] != "0" else quantity_micros(text) for text in shares]
+        if min(shares) < "1":  # one that starts with a zero, or is empty
+            return list(map(quantity_micros, shares))
+        return [quantity_micros(text) if "." in text else f"{text}000000" for text in shares]
     except Misfit:
         return None
 

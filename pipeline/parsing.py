@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -32,7 +32,6 @@ COLUMNS = (
     "lastUpdateDate",
 )
 BLOCK_CHARACTERS = 32 * 1024  # what a block's columns take stays in the processor's cache: twice as fast as 512 KiB
-HASH_ROWS = 8192
 
 
 class UnreadablePayload(Exception):
@@ -79,6 +78,11 @@ class Rows:
         """Each row as one canonical line, which begins with its natural key."""
         return list(map("|".join, zip(*self.columns(), strict=True)))
 
+    def extend(self, more: Rows) -> None:
+        """Append the rows of `more`."""
+        for column, addition in zip(self.columns(), more.columns(), strict=True):
+            column.extend(addition)
+
     def without(self, dropped: set[int]) -> Rows:
         """The rows but those at the positions in `dropped`."""
         kept = [i for i in range(len(self)) if i not in dropped]
@@ -90,17 +94,24 @@ class Parsed:
     """A payload, read: rows in = rows kept + rejects, always.
 
     `shares` and `trades` are the sums over the kept rows. `venue_names` maps an MPID to the participant name that the
-    payload last gave it. `updates` counts the lastUpdateDates.
+    payload last gave it. `updates` counts the lastUpdateDates. `canonical` is the text of the canonical rows in the order of
+    their natural keys.
+
+    A payload read by its difference from an earlier one (`pipeline.rereading`) has in `rows` only the rows that the earlier
+    one has not, and in `gone` those that it has not itself; read whole, `gone` is None and `rows` are all.
     """
 
     rows: Rows
     rejects: list[RejectedLine]
     rows_in: int
+    rows_kept: int
     shares: Decimal
     trades: int
+    canonical: bytes
     content_hash: str
     venue_names: dict[str, str]
     updates: Counter[str]
+    gone: Rows | None = None
 
     @property
     def newest_update(self) -> date | None:
@@ -127,13 +138,7 @@ class _Reading:
 
     def add(self, columns: Columns) -> None:
         """Append the rows of one block."""
-        self.rows.securities.extend(columns.securities)
-        self.rows.venues.extend(columns.venues)
-        self.rows.product_types.extend([""] * len(columns.securities))
-        self.rows.micros.extend(columns.micros)
-        self.rows.trades.extend(columns.trades)
-        self.rows.notionals.extend([""] * len(columns.securities))
-        self.rows.dates.extend(columns.dates)
+        self.rows.extend(rows_of(columns))
         self.venue_names.update(columns.venue_names)
 
     def kept_lines(self) -> Iterator[RejectedLine]:
@@ -158,35 +163,53 @@ def parse(content: bytes, payload_format: PayloadFormat, tier: Tier, max_reject_
     _refuse_too_many_rejects(reading, max_reject_share)
     if reading.rows_in != len(rows) + len(reading.rejects):
         raise AssertionError(f"{reading.rows_in} rows in, {len(rows)} kept, {len(reading.rejects)} rejected")
+    canonical = canonical_text(sorted(rows.canonical()))
+    shares, trades = sums_of(rows)
     return Parsed(
         rows=rows,
         rejects=sorted(reading.rejects, key=lambda reject: (reject.part, reject.line)),
         rows_in=reading.rows_in,
-        shares=Decimal(sum(map(int, rows.micros))).scaleb(-6),
-        trades=sum(map(int, rows.trades)),
-        content_hash=content_hash(rows),
+        rows_kept=len(rows),
+        shares=shares,
+        trades=trades,
+        canonical=canonical,
+        content_hash=content_hash(canonical),
         venue_names=reading.venue_names,
         updates=Counter(rows.dates),
     )
 
 
-def content_hash(rows: Rows) -> str:
+def rows_of(columns: Columns) -> Rows:
+    """The rows of a block. The web file has neither product types nor notionals."""
+    nothing = [""] * len(columns.securities)
+    return Rows(
+        columns.securities, columns.venues, nothing, columns.micros, columns.trades, nothing.copy(), columns.dates
+    )
+
+
+def sums_of(rows: Rows) -> tuple[Decimal, int]:
+    """Shares and trades, added up exactly."""
+    return Decimal(sum(map(int, rows.micros))).scaleb(-6), sum(map(int, rows.trades))
+
+
+def canonical_text(lines: Sequence[str]) -> bytes:
+    """Canonical rows, given in natural-key order, as the text that is hashed: each with its newline."""
+    return "\n".join([*lines, ""]).encode()
+
+
+def content_hash(canonical: bytes) -> str:
     """SHA-256 over the canonical rows in natural-key order: whatever order and formatting they came in."""
-    digest = hashlib.sha256()
-    lines = sorted(rows.canonical())
-    for start in range(0, len(lines), HASH_ROWS):
-        digest.update("".join(f"{line}\n" for line in lines[start : start + HASH_ROWS]).encode())
-    return digest.hexdigest()
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def _read_part(reading: _Reading, part: Part, tier: Tier) -> None:
-    text = _decode(part)
+    text = decode(part)
     header, _, body = text.partition("\n")
     rules = LineRules(
         part=part.name,
         tier=tier,
         is_ats=part.name is PartName.ATS,
-        order=_column_order(part.name, header),
+        order=column_order(part.name, header),
     )
     reading.bodies.append((part.name, body))
     line = 2
@@ -211,7 +234,7 @@ def _blocks(body: str) -> Iterator[str]:
         start = stop + 1
 
 
-def _decode(part: Part) -> str:
+def decode(part: Part) -> str:
     """The part's text, without BOM and with LF line ends."""
     if not part.content.strip():
         raise UnreadablePayload(f"{part.name}: the body is empty")
@@ -228,7 +251,7 @@ def _decode(part: Part) -> str:
     return text.replace("\r\n", "\n") if "\r" in text else text
 
 
-def _column_order(part: str, header: str) -> tuple[int, ...]:
+def column_order(part: str, header: str) -> tuple[int, ...]:
     """Where each of COLUMNS stands in the header."""
     names = header.rstrip("\r").split("|")
     problems = {

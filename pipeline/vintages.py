@@ -37,25 +37,28 @@ class CorruptVintage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRows:
-    """Rows ready to be stored: with the ids of their securities and venues, as text."""
+    """A payload's rows, with the ids of their securities and venues as text.
+
+    `gone` is None when `rows` are all rows of the payload; otherwise `rows` are those that the vintage before has not, and
+    `gone` those of it that the payload has not.
+    """
 
     rows: Rows
+    gone: Rows | None
+    kept: int
     securities: dict[str, str]
     venues: dict[str, str]
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def lines(self) -> Iterator[str]:
-        """Each row as a line of KEY and VALUES, made when it is asked for."""
+    def lines(self, rows: Rows) -> Iterator[str]:
+        """Each of `rows` as a line of KEY and VALUES, made when it is asked for."""
         columns = (
-            map(self.securities.__getitem__, self.rows.securities),
-            map(self.venues.__getitem__, self.rows.venues),
-            self.rows.product_types,
-            self.rows.dates,
-            self.rows.micros,
-            self.rows.trades,
-            (notional or bulk.NULL for notional in self.rows.notionals),
+            map(self.securities.__getitem__, rows.securities),
+            map(self.venues.__getitem__, rows.venues),
+            rows.product_types,
+            rows.dates,
+            rows.micros,
+            rows.trades,
+            (notional or bulk.NULL for notional in rows.notionals),
         )
         return map("\t".join, zip(*columns, strict=True))
 
@@ -72,31 +75,49 @@ class Merged:
 
 def resolve(parsed: Parsed, key: PartitionKey) -> ResolvedRows:
     """The rows of a payload with their ids. Outside the transaction that stores them."""
-    rows = parsed.rows
-    securities = security_ids(set(rows.securities))
-    venues = venue_ids(set(rows.venues), parsed.venue_names, key.week_ending)
+    rows, gone = parsed.rows, parsed.gone or Rows()
+    securities = security_ids({*rows.securities, *gone.securities})
+    venues = venue_ids({*rows.venues, *gone.venues}, parsed.venue_names, key.week_ending)
     return ResolvedRows(
-        rows, {name: str(pk) for name, pk in securities.items()}, {name: str(pk) for name, pk in venues.items()}
+        rows=rows,
+        gone=parsed.gone,
+        kept=parsed.rows_kept,
+        securities={name: str(pk) for name, pk in securities.items()},
+        venues={name: str(pk) for name, pk in venues.items()},
     )
 
 
-def store(partition: Partition, version: int, rows: ResolvedRows) -> Merged:
-    """Make `rows` the rows of `version`, in the caller's transaction and under the partition's lock.
+def store(partition: Partition, version: int, resolved: ResolvedRows) -> Merged:
+    """Make the resolved rows those of `version`, in the caller's transaction and under the partition's lock.
 
     CorruptVintage when a row to be closed is not there.
     """
+    fresh, stale = _difference(partition, version, resolved)
+    if not stale:
+        added = _load(partition, version, fresh)
+        return Merged(added=added, changed=0, removed=0, unchanged=resolved.kept - added)
+    lines = list(fresh)
+    _close(partition, version, stale)
+    _load(partition, version, lines)
+    changed = len({_key_of(line) for line in stale} & {_key_of(line) for line in lines})
+    return Merged(
+        added=len(lines) - changed,
+        changed=changed,
+        removed=len(stale) - changed,
+        unchanged=resolved.kept - len(lines),
+    )
+
+
+def _difference(partition: Partition, version: int, resolved: ResolvedRows) -> tuple[Iterable[str], Collection[str]]:
+    """The lines to load, and the lines to close: as the payload was read, or by comparing with the rows held."""
+    lines = resolved.lines(resolved.rows)
+    if resolved.gone is not None:
+        return lines, list(resolved.lines(resolved.gone))
     held = set(_current_lines(partition)) if version > 1 else set()
     if not held:
-        return Merged(added=_load(partition, version, rows.lines()), changed=0, removed=0, unchanged=0)
-    lines = list(rows.lines())
-    fresh = [line for line in lines if line not in held]
-    stale = held.difference(lines)
-    _close(partition, version, stale)
-    _load(partition, version, fresh)
-    changed = len({_key_of(line) for line in stale} & {_key_of(line) for line in fresh})
-    return Merged(
-        added=len(fresh) - changed, changed=changed, removed=len(stale) - changed, unchanged=len(lines) - len(fresh)
-    )
+        return lines, ()
+    all_lines = list(lines)
+    return [line for line in all_lines if line not in held], held.difference(all_lines)
 
 
 def _key_of(line: str) -> str:
@@ -109,12 +130,17 @@ def _load(partition: Partition, version: int, lines: Iterable[str]) -> int:
 
 
 def _current_lines(partition: Partition) -> list[str]:
-    """The current rows of a partition, as the lines that they were stored from."""
+    """The current rows of a partition, as the lines that they were stored from: one text, which is split here."""
     fields = [f"CAST({column} AS text)" for column in (*KEY, *VALUES[:-1])]
-    text = " || '\t' || ".join([*fields, f"coalesce(CAST({VALUES[-1]} AS text), '{bulk.NULL}')"])
+    line = " || '\t' || ".join([*fields, f"coalesce(CAST({VALUES[-1]} AS text), '{bulk.NULL}')"])
+    joined = "string_agg" if connection.vendor == "postgresql" else "group_concat"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {text} FROM {TABLE} WHERE partition_id = %s AND last_version IS NULL", [partition.pk])
-        return [line for (line,) in cursor.fetchall()]
+        cursor.execute(
+            f"SELECT {joined}({line}, '\n') FROM {TABLE} WHERE partition_id = %s AND last_version IS NULL",
+            [partition.pk],
+        )
+        (text,) = cursor.fetchone()
+    return str(text).split("\n") if text else []
 
 
 def _close(partition: Partition, version: int, stale: Collection[str]) -> None:
@@ -123,11 +149,12 @@ def _close(partition: Partition, version: int, stale: Collection[str]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE stale_row (security_id integer, venue_id integer, product_type text)")
-        bulk.load("stale_row", KEY, [_key_of(line) for line in stale])
-        same = " AND ".join(f"{TABLE}.{column} = stale_row.{column}" for column in KEY)
+        bulk.load("stale_row", KEY, map(_key_of, stale))
+        if connection.vendor == "postgresql":
+            cursor.execute("ANALYZE stale_row")  # few rows are found by the index, many by a scan
         cursor.execute(
-            f"UPDATE {TABLE} SET last_version = %s FROM stale_row "
-            f"WHERE {TABLE}.partition_id = %s AND {TABLE}.last_version IS NULL AND {same}",
+            f"UPDATE {TABLE} SET last_version = %s WHERE partition_id = %s AND last_version IS NULL"
+            f" AND ({', '.join(KEY)}) IN (SELECT {', '.join(KEY)} FROM stale_row)",
             [version - 1, partition.pk],
         )
         closed = cursor.rowcount
