@@ -92,7 +92,13 @@ def _differing_rows(
         old_lines, new_lines = differing(_lines(old_body), _lines(new_body))
         gone.extend(_read(old_lines, rules, {}))
         fresh.extend(_read(new_lines, rules, names))
-    return gone, fresh, names
+    return _unlike(gone, fresh), _unlike(fresh, gone), names
+
+
+def _unlike(rows: Rows, others: Rows) -> Rows:
+    """The rows that `others` has not: a line may differ in a venue's name or in spelling, and its row be the same."""
+    same = set(others.canonical())
+    return rows.without({at for at, line in enumerate(rows.canonical()) if line in same})
 
 
 def _lines(body: str) -> list[str]:
