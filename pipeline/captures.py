@@ -11,11 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import archive, vintages
+from pipeline import reading, vintages
 from pipeline.calendar import PartitionKey, week_ending_from_update
 from pipeline.models import (
     Anomaly,
@@ -30,9 +29,9 @@ from pipeline.models import (
     Stage,
     capture_id_for,
 )
-from pipeline.parsing import PARSER_VERSION, Parsed, parse
+from pipeline.parsing import PARSER_VERSION, Parsed
 from pipeline.revisions import Decision
-from pipeline.sources.base import Payload, PayloadFormat
+from pipeline.sources.base import Payload
 from pipeline.vintages import Merged
 
 
@@ -136,8 +135,7 @@ def normalize_awaiting(key: PartitionKey, terms: Terms) -> int:
 def _normalize(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
     """Store the rows of one archived capture; False when another process did meanwhile."""
     started = time.monotonic()
-    content = archive.get(capture.payload_sha256)
-    parsed = parse(content, PayloadFormat(capture.payload_format), key.tier, settings.MARKETSPINE_MAX_REJECT_SHARE)
+    parsed = reading.read_archived(capture, key)
     rows = vintages.resolve(parsed, key)
     with transaction.atomic():
         partition = Partition.objects.locked(key)

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 
 from django.conf import settings
 
-from pipeline import archive, captures, revisions
-from pipeline.archive import Shelf
+from pipeline import archive, captures, reading, revisions
+from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.captures import Provenance, Superseded, Terms
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Partition, Severity, Stage
-from pipeline.parsing import PARSER_VERSION, Parsed, UnreadablePayload, parse
-from pipeline.rereading import Earlier, reread
+from pipeline.parsing import PARSER_VERSION, Parsed, UnreadablePayload
 from pipeline.revisions import Decision, Held, Offered, Verdict
-from pipeline.sources.base import NotPublished, Payload, PayloadFormat, Source, SourceError, TransientSourceError
+from pipeline.sources.base import NotPublished, Payload, Source, SourceError, TransientSourceError
 
 Progress = Callable[[str], None]
 KINDS = {
@@ -46,24 +44,20 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
     Captures archived earlier without their rows are stored first, in their order, so that no vintage is skipped.
     """
     try:
+        held = _with_rows(key, terms)
         payload = source.fetch(key)
-        progress("fetched")
-        held = captures.newest(key)
-        if held and held.normalized_at is None and terms.normalize:
-            captures.normalize_awaiting(key, terms)
     except SourceError as error:
         return _not_delivered(key, error, terms)
-    except archive.ArchiveDamaged as error:
+    except (ArchiveDamaged, UnreadablePayload) as error:
         return _failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms)
+    progress("fetched")
     if held and not terms.force and held.payload_sha256 == payload.sha256:
         return Result(Outcome.UNCHANGED, revisions.SAME_BYTES.reason, held)
     try:
-        result = _decide_and_store(key, source.name, payload, terms, progress)
+        return _decide_and_store(key, source.name, payload, terms, progress)
     except UnreadablePayload as error:
         archive.put(payload.content, payload.sha256)
         return _failed(key, Category.UNREADABLE, Severity.ERROR, error, terms, payload.sha256)
-    progress("stored")
-    return result
 
 
 def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda step: None) -> Result:
@@ -76,8 +70,8 @@ def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda ste
         held = captures.newest(key)
         if held is None:
             return Result(Outcome.LATE, "nothing is archived for it; ingest it first")
-        parsed = read(archive.get(held.payload_sha256), PayloadFormat(held.payload_format), key)
-    except (archive.ArchiveDamaged, UnreadablePayload) as error:
+        parsed = reading.read_archived(held, key)
+    except (ArchiveDamaged, UnreadablePayload) as error:
         return _failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms)
     progress("parsed")
     if parsed.content_hash == held.content_hash:
@@ -86,68 +80,51 @@ def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda ste
         return Result(Outcome.UNCHANGED, "unchanged: the archived payload reads as the same rows", held)
     reason = f"parser {PARSER_VERSION} reads the payload of version {held.version} differently"
     decision = Decision(Verdict.RESTATEMENT, reason, "equal")
-    capture = captures.make(key, held, CaptureKind.REPARSED, decision, Provenance.of_capture(held), parsed, terms)
+    try:
+        made = captures.make(key, held, CaptureKind.REPARSED, decision, Provenance.of_capture(held), parsed, terms)
+    except Superseded:
+        return renormalize(key, terms, progress)
     progress("stored")
-    return Result(Outcome.RESTATED, capture.reason, capture)
+    return Result(Outcome.RESTATED, made.reason, made)
 
 
-def read(content: bytes, payload_format: PayloadFormat, key: PartitionKey) -> Parsed:
-    """Parse a payload under the configured limits."""
-    return parse(content, payload_format, key.tier, settings.MARKETSPINE_MAX_REJECT_SHARE)
+def _with_rows(key: PartitionKey, terms: Terms) -> Capture | None:
+    """The newest capture, once the rows of all captures are stored (unless the run only archives)."""
+    held = captures.newest(key)
+    if held and held.normalized_at is None and terms.normalize:
+        captures.normalize_awaiting(key, terms)
+        held.refresh_from_db()
+    return held
 
 
 def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: Terms, progress: Progress) -> Result:
     """Decide against the newest capture, and store; again when another process has stored meanwhile."""
-    while True:
-        held = captures.newest(key)
-        parsed = _read_beside(held, payload, key)
-        progress("parsed")
-        offered = Offered(payload.sha256, parsed.content_hash, parsed.rows_kept, parsed.newest_update)
-        decision = revisions.decide(
-            _held(held), offered, force=terms.force, max_shrink_share=settings.MARKETSPINE_MAX_SHRINK_SHARE
-        )
-        if decision.verdict is Verdict.REPLAY:
-            return Result(Outcome.UNCHANGED, decision.reason, held)
-        if decision.verdict is Verdict.REFUSED:
-            archive.put(payload.content, payload.sha256)
-            _record(key, Category.REFUSED, Severity.ERROR, decision.reason, terms, payload.sha256)
-            return Result(Outcome.REFUSED, decision.reason, held)
-        try:
-            with archive.beside(partial(_keep, payload, parsed)) as archived:
-                kind, provenance = KINDS[decision.verdict], Provenance.of_payload(payload, source)
-                made = captures.make(key, held, kind, decision, provenance, parsed, terms, archived)
-        except Superseded:
-            if terms.normalize:
-                captures.normalize_awaiting(key, terms)
-            continue
-        if held and held.content_hash != made.content_hash:
-            archive.discard(held.content_hash, Shelf.READINGS)
-        return Result(Outcome.RESTATED if held else Outcome.INGESTED, made.reason, made)
-
-
-def _read_beside(held: Capture | None, payload: Payload, key: PartitionKey) -> Parsed:
-    """Read a payload: by its difference from the newest capture's where that tells all, from its first line otherwise."""
-    earlier = _earlier(held)
-    reread_ = reread(earlier, payload.content, payload.format, key.tier) if earlier else None
-    return reread_ or read(payload.content, payload.format, key)
-
-
-def _earlier(held: Capture | None) -> Earlier | None:
-    """The newest capture's payload and canonical rows; None when they cannot be read from."""
-    if held is None or held.normalized_at is None or held.rows_rejected or held.parser_version != PARSER_VERSION:
-        return None
+    held = _with_rows(key, terms)
+    parsed = reading.read_beside(held, payload, key)
+    progress("parsed")
+    decision = _decide(held, payload, parsed, terms)
+    if decision.verdict is Verdict.REPLAY:
+        return Result(Outcome.UNCHANGED, decision.reason, held)
+    if decision.verdict is Verdict.REFUSED:
+        archive.put(payload.content, payload.sha256)
+        _record(key, Category.REFUSED, Severity.ERROR, decision.reason, terms, payload.sha256)
+        return Result(Outcome.REFUSED, decision.reason, held)
+    kind, provenance = KINDS[decision.verdict], Provenance.of_payload(payload, source)
     try:
-        content = archive.get(held.payload_sha256)
-        canonical = archive.get(held.content_hash, Shelf.READINGS)
-    except archive.ArchiveDamaged:
-        return None
-    return Earlier(content, PayloadFormat(held.payload_format), canonical, Decimal(held.shares or 0), held.trades)
+        with archive.beside(partial(reading.keep, payload, parsed)) as archived:
+            made = captures.make(key, held, kind, decision, provenance, parsed, terms, archived)
+    except Superseded:
+        return _decide_and_store(key, source, payload, terms, progress)
+    progress("stored")
+    if held and held.content_hash != made.content_hash:
+        reading.forget(held)
+    return Result(Outcome.RESTATED if held else Outcome.INGESTED, made.reason, made)
 
 
-def _keep(payload: Payload, parsed: Parsed) -> None:
-    """Archive a payload, and its canonical rows for as long as they are the partition's newest."""
-    archive.put(payload.content, payload.sha256)
-    archive.put(parsed.canonical, parsed.content_hash, Shelf.READINGS)
+def _decide(held: Capture | None, payload: Payload, parsed: Parsed, terms: Terms) -> Decision:
+    offered = Offered(payload.sha256, parsed.content_hash, parsed.rows_kept, parsed.newest_update)
+    limit = settings.MARKETSPINE_MAX_SHRINK_SHARE
+    return revisions.decide(_held(held), offered, force=terms.force, max_shrink_share=limit)
 
 
 def _held(capture: Capture | None) -> Held | None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline import archive, ingest, vintages
+from pipeline import archive, reading, vintages
 from pipeline.models import Capture
 from pipeline.parsing import PARSER_VERSION, UnreadablePayload
-from pipeline.sources.base import PayloadFormat, SourceError
+from pipeline.sources.base import SourceError
 
 
 class NoSuchCapture(SourceError):
@@ -87,7 +87,7 @@ def _checks(capture: Capture) -> Iterator[Checked]:
     try:
         content = archive.get(capture.payload_sha256)
         yield Checked(f"the archived payload is whole ({len(content):,} bytes, SHA-256 as captured)", True)
-        parsed = ingest.read(content, PayloadFormat(capture.payload_format), capture.partition.key)
+        parsed = reading.read(content, capture.payload_format, capture.partition.key)
     except (archive.ArchiveDamaged, UnreadablePayload) as error:
         yield Checked(str(error), False)
         return
