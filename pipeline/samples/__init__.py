@@ -1,0 +1,13 @@
+"""Sample publications: files in FINRA's real format with data that the project makes itself.
+
+FINRA's terms allow no real capture to be shipped, so the demo and the tests live on these. Everything is drawn from a
+seed: the same arguments give the same bytes, on any machine.
+"""
+
+from __future__ import annotations
+
+from pipeline.samples.publications import Published, publish, render
+from pipeline.samples.restatements import Restated, restate
+from pipeline.samples.universe import Size
+
+__all__ = ["Published", "Restated", "Size", "publish", "render", "restate"]

@@ -1,0 +1,164 @@
+"""Sample publications: FINRA's format, its peculiarities, and the same bytes from the same seed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from pipeline.calendar import PartitionKey, Tier, due_date, is_business_day
+from pipeline.parsing import COLUMNS, parse
+from pipeline.samples import Size, publish, render, restate
+from pipeline.sources.base import Part, PartName, pack
+
+WEEK = date(2025, 12, 26)
+
+
+def rows(content: bytes) -> list[list[str]]:
+    header, *lines = content.decode().removesuffix("\n").split("\n")
+    assert header == "|".join(COLUMNS)
+    return [line.split("|") for line in lines]
+
+
+def small(tier: Tier, part: PartName, week: date = WEEK, seed: int = 7) -> bytes:
+    return render(PartitionKey(week, tier), part, seed, Size.SMALL)
+
+
+def simulate(*arguments: str) -> str:
+    out = StringIO()
+    call_command("simulate_source", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+def test_both_files_of_a_partition_parse_without_a_reject(tier: Tier) -> None:
+    content, payload_format = pack(tuple(Part(part, small(tier, part)) for part in PartName))
+    parsed = parse(content, payload_format, tier, max_reject_share=0)
+    assert parsed.rows_in == parsed.rows_kept == sum(len(rows(small(tier, part))) for part in PartName)
+    assert parsed.commonest_update == due_date(tier, WEEK)
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
+    program = (
+        "import hashlib; from datetime import date; from pipeline.calendar import PartitionKey, Tier\n"
+        "from pipeline.samples import Size, render; from pipeline.sources.base import PartName\n"
+        "key = PartitionKey(date(2025, 12, 26), Tier.NMS_TIER_2)\n"
+        "print(hashlib.sha256(render(key, PartName.ATS, 7, Size.SMALL)).hexdigest())"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=settings.BASE_DIR,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(printed) == 1
+    assert small(Tier.NMS_TIER_2, PartName.ATS) != small(Tier.NMS_TIER_2, PartName.ATS, seed=8)
+
+
+def test_a_week_does_not_depend_on_what_is_published_with_it(tmp_path: Path) -> None:
+    publish(tmp_path / "one", weeks=[WEEK], seed=7, size=Size.SMALL)
+    publish(tmp_path / "two", weeks=[WEEK, date(2025, 12, 19)], seed=7, size=Size.SMALL)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+    assert len(list((tmp_path / "two").iterdir())) == 12
+
+
+def test_what_trips_a_naive_parser_is_there() -> None:
+    nms, otc = rows(small(Tier.NMS_TIER_2, PartName.ATS)), rows(small(Tier.OTC, PartName.ATS))
+    symbols = {row[1] for row in nms}
+    assert {"KESpD", "KESPD"} <= symbols
+    assert "AMBR.B" in {row[1] for row in rows(small(Tier.NMS_TIER_1, PartName.ATS))}
+    assert "BOTHW" in symbols & {row[1] for row in rows(small(Tier.NMS_TIER_1, PartName.ATS))}
+    assert len({row[2] for row in nms if row[1] == "TWIN"}) == 2
+    assert any('"' in row[2] for row in nms)
+    assert any("," in row[2] for row in nms)
+    assert ("", "") in {(row[1], row[2]) for row in otc}
+    assert [row[1] for row in nms] == sorted(row[1] for row in nms)
+
+
+def test_fractional_shares_are_common_from_february_2026_and_rare_before() -> None:
+    def fractional(week: date) -> float:
+        found = rows(render(PartitionKey(week, Tier.NMS_TIER_1), PartName.ATS, 7, Size.REAL))
+        return sum("." in row[5] for row in found) / len(found)
+
+    assert fractional(date(2026, 2, 6)) == pytest.approx(0.13, abs=0.01)
+    assert fractional(date(2026, 1, 30)) == pytest.approx(0.02, abs=0.005)
+
+
+@pytest.mark.parametrize(("tier", "expected"), [(Tier.NMS_TIER_1, 72_000), (Tier.OTC, 24_000)])
+def test_real_size_is_about_finras(tier: Tier, expected: int) -> None:
+    made = [rows(render(PartitionKey(WEEK, tier), part, 7, Size.REAL)) for part in PartName]
+    assert sum(map(len, made)) == pytest.approx(expected, rel=0.05)
+    firms = made[1]
+    total = sum(Decimal(row[5]) for row in firms)
+    pooled = sum(Decimal(row[5]) for row in firms if row[3] == "De Minimis Firms")
+    assert Decimal("0.26") < pooled / total < Decimal("0.36")
+    assert not any(row[4] for row in firms)
+
+
+def test_a_restatement_touches_few_rows_and_moves_their_date(tmp_path: Path) -> None:
+    publish(tmp_path, weeks=[WEEK, date(2025, 12, 19)], seed=7, size=Size.SMALL)
+    before = {path.name: rows(path.read_bytes()) for path in tmp_path.iterdir()}
+    restated = restate(tmp_path, seed=3, share=0.5)
+    assert len(restated) == 3
+    for file in restated:
+        old, new = before[file.path.name], rows(file.path.read_bytes())
+        fresh = [row for row in new if row not in old]
+        assert (file.changed, len(fresh)) == (3, 3 + file.added)
+        assert len(new) == len(old) + file.added - file.removed
+        for row in fresh:
+            moved = date.fromisoformat(row[7])
+            assert moved > date.fromisoformat(old[0][7])
+            assert is_business_day(moved)
+    untouched = {path.name for path in tmp_path.iterdir()} - {file.path.name for file in restated}
+    assert all(rows((tmp_path / name).read_bytes()) == before[name] for name in untouched)
+
+
+def test_the_command_publishes_restates_and_leaves_a_full_folder_alone(tmp_path: Path) -> None:
+    said = simulate(str(tmp_path), "--weeks", "2", "--until", "2026-01-02")
+    assert said.startswith("Simulated 12 publications, ")
+    assert "weeks 2025-12-26 to 2026-01-02" in said
+    assert "nothing to simulate" in simulate(str(tmp_path), "--if-empty")
+    document = json.loads(simulate(str(tmp_path), "--restate", "0.5", "--json"))
+    assert len(document["restated"]) == 3
+
+
+def test_restating_an_empty_folder_publishes_first_and_prints_one_document(tmp_path: Path) -> None:
+    arguments = ("--weeks", "1", "--until", "2026-01-02", "--restate", "1", "--json")
+    assert len(json.loads(simulate(str(tmp_path / "new"), *arguments))["restated"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--weeks", "0"), "--weeks must be at least 1, not 0"),
+        (("--until", "2026-01-01"), "2026-01-01 is a Thursday; did you mean 2025-12-26 or 2026-01-02?"),
+        (("--restate", "1.5"), "--restate is a share from 0 to 1, not 1.5"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(CommandError, match=message) as refused:
+        simulate(str(tmp_path), *arguments)
+    assert refused.value.returncode == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandError, match="is not a folder"):
+        simulate(str(tmp_path / "file"))
