@@ -97,13 +97,17 @@ def pack(parts: tuple[Part, ...]) -> tuple[bytes, PayloadFormat]:
     """The bytes and format of a payload made of `parts`: the same parts give the same bytes."""
     if [part.name for part in parts] == [PartName.ATS]:
         return parts[0].content, PayloadFormat.PSV
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for part in parts:
-            member = tarfile.TarInfo(part.name)
-            member.size = len(part.content)
-            archive.addfile(member, io.BytesIO(part.content))
-    return buffer.getvalue(), PayloadFormat.PARTS
+    blocks = [block for part in parts for block in _tar_blocks(part)]
+    end = 2 * tarfile.BLOCKSIZE
+    end += -(sum(map(len, blocks)) + end) % tarfile.RECORDSIZE
+    return b"".join([*blocks, bytes(end)]), PayloadFormat.PARTS
+
+
+def _tar_blocks(part: Part) -> tuple[bytes, bytes, bytes]:
+    """A part as a member of a tar: header, content, padding. `tarfile` itself would copy the content twice."""
+    member = tarfile.TarInfo(part.name)
+    member.size = len(part.content)
+    return member.tobuf(tarfile.USTAR_FORMAT), part.content, bytes(-len(part.content) % tarfile.BLOCKSIZE)
 
 
 def unpack(content: bytes, payload_format: PayloadFormat) -> tuple[Part, ...]:
