@@ -6,14 +6,13 @@ A secret NAME may also come from the file that NAME_FILE points at. docs/setting
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import environ
+from marketspine.environment import Environment, database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
-env = environ.FileAwareEnv()
+env = Environment()
 
 SECRET_KEY = env.str("SECRET_KEY", default="only-for-a-laptop-" + "0" * 40)
 DEBUG = env.bool("DEBUG", default=False)
@@ -27,21 +26,6 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
-
-def database(url: str) -> dict[str, Any]:
-    """Django's DATABASES entry for `url`, with the SQLite options that keep concurrent writers from failing.
-
-    A transaction that reads and then writes fails with "database is locked" under DEFERRED; IMMEDIATE queues it.
-    """
-    config: dict[str, Any] = environ.Env.db_url_config(url)
-    if config["ENGINE"].endswith("sqlite3"):
-        config["OPTIONS"] = {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        }
-    return config
 
 
 DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'marketspine.sqlite3'}"))}
@@ -58,14 +42,14 @@ STORAGES = {
 # Where the `files` source looks for FINRA's files, and the largest it reads, before and after decompression.
 MARKETSPINE_SOURCE = env.str("MARKETSPINE_SOURCE", default="files")
 MARKETSPINE_SOURCE_DIR = env.str("MARKETSPINE_SOURCE_DIR", default=str(VAR_DIR / "source"))
-MARKETSPINE_MAX_FILE_BYTES = env.int("MARKETSPINE_MAX_FILE_BYTES", default=512 * 1024 * 1024)
+MARKETSPINE_MAX_FILE_BYTES = env.at_least_one("MARKETSPINE_MAX_FILE_BYTES", default=512 * 1024 * 1024)
 
 # A payload with a larger share of rejected rows fails whole; a capture that lost a larger share of rows is refused.
-MARKETSPINE_MAX_REJECT_SHARE = env.float("MARKETSPINE_MAX_REJECT_SHARE", default=0.02)
-MARKETSPINE_MAX_SHRINK_SHARE = env.float("MARKETSPINE_MAX_SHRINK_SHARE", default=0.20)
+MARKETSPINE_MAX_REJECT_SHARE = env.share("MARKETSPINE_MAX_REJECT_SHARE", default=0.10)
+MARKETSPINE_MAX_SHRINK_SHARE = env.share("MARKETSPINE_MAX_SHRINK_SHARE", default=0.20)
 
 # A run that shows no sign of life for so long is taken to be dead, and what it held is taken back.
-MARKETSPINE_STALE_AFTER_SECONDS = env.int("MARKETSPINE_STALE_AFTER_SECONDS", default=900)
+MARKETSPINE_STALE_AFTER_SECONDS = env.at_least_one("MARKETSPINE_STALE_AFTER_SECONDS", default=900)
 
 LOGGING = {
     "version": 1,

@@ -22,7 +22,7 @@ from django.db import connection, connections, transaction
 from django.db.backends.utils import CursorWrapper
 from pytest_django import DjangoDbBlocker
 
-from marketspine.settings import database
+from marketspine.environment import database
 from tests import servers
 
 ENGINES = ("sqlite", "postgresql")
