@@ -7,7 +7,7 @@ partitions never notice.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from django.conf import settings
@@ -78,8 +78,10 @@ def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda ste
         if stored:
             return Result(Outcome.INGESTED, f"rows of {stored} archived capture(s) stored", held)
         return Result(Outcome.UNCHANGED, "unchanged: the archived payload reads as the same rows", held)
-    reason = f"parser {PARSER_VERSION} reads the payload of version {held.version} differently"
-    decision = Decision(Verdict.RESTATEMENT, reason, "equal")
+    decision = _decide_reparsed(held, parsed, terms)
+    if decision.verdict is Verdict.REFUSED:
+        _record(key, Category.REFUSED, Severity.ERROR, decision.reason, terms, held.payload_sha256)
+        return Result(Outcome.REFUSED, decision.reason, held)
     try:
         made = captures.make(key, held, CaptureKind.REPARSED, decision, Provenance.of_capture(held), parsed, terms)
     except Superseded:
@@ -125,6 +127,15 @@ def _decide(held: Capture | None, payload: Payload, parsed: Parsed, terms: Terms
     offered = Offered(payload.sha256, parsed.content_hash, parsed.rows_kept, parsed.newest_update)
     limit = settings.MARKETSPINE_MAX_SHRINK_SHARE
     return revisions.decide(_held(held), offered, force=terms.force, max_shrink_share=limit)
+
+
+def _decide_reparsed(held: Capture, parsed: Parsed, terms: Terms) -> Decision:
+    """A parser that finds far fewer rows in the same payload than the one before is refused like a source would be."""
+    offered = Offered("", parsed.content_hash, parsed.rows_kept, parsed.newest_update)
+    limit = settings.MARKETSPINE_MAX_SHRINK_SHARE
+    decision = revisions.decide(_held(held), offered, force=terms.force, max_shrink_share=limit)
+    said = f"parser {PARSER_VERSION} reads the payload of version {held.version} differently: {decision.reason}"
+    return replace(decision, reason=said)
 
 
 def _held(capture: Capture | None) -> Held | None:

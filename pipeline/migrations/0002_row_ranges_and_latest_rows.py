@@ -14,14 +14,18 @@ OVERLAP = """
       AND other.first_version <= COALESCE(NEW.last_version, 2147483647)
       AND COALESCE(other.last_version, 2147483647) >= NEW.first_version
 """
-# A first capture is loaded with first_version 1 and open ends, where only the primary key can be hurt: the check is for
-# what comes later, and costs the first load nothing. An update is checked when it widens a range.
+# A first capture is loaded with first_version 1 and open ends, before its partition counts a version: then only the primary
+# key can be hurt, and looking for each of its rows would cost as much as loading them. Afterwards no row enters at
+# version 1 any more, and each that enters later is looked for. An update is checked when it widens a range.
 ENTERS = "NEW.first_version > 1 OR NEW.last_version IS NOT NULL"
+ENTERS_FIRST = "NEW.first_version = 1"
+COUNTED = "SELECT 1 FROM pipeline_partition AS part WHERE part.id = {row}.partition_id AND part.newest_version > 0"
 WIDENS = (
     "NEW.first_version < OLD.first_version OR (NEW.last_version IS NULL AND OLD.last_version IS NOT NULL)"
     " OR NEW.last_version > OLD.last_version"
 )
 MESSAGE = "version ranges of one row overlap"
+TOO_LATE = "a row enters at version 1 of a partition that has captures"
 
 POSTGRESQL = [
     f"""
@@ -33,12 +37,25 @@ POSTGRESQL = [
         RETURN NULL;
     END $$
     """,
+    f"""
+    CREATE FUNCTION pipeline_row_enters_in_time() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF EXISTS (SELECT 1 FROM entered WHERE first_version = 1 AND EXISTS ({COUNTED.format(row="entered")})) THEN
+            RAISE EXCEPTION '{TOO_LATE}' USING ERRCODE = 'exclusion_violation';
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    "CREATE TRIGGER row_enters_in_time AFTER INSERT ON pipeline_rowversion REFERENCING NEW TABLE AS entered"
+    " FOR EACH STATEMENT EXECUTE FUNCTION pipeline_row_enters_in_time()",
     f"CREATE TRIGGER row_ranges_apart_on_insert AFTER INSERT ON pipeline_rowversion"
     f" FOR EACH ROW WHEN ({ENTERS}) EXECUTE FUNCTION pipeline_row_ranges_apart()",
     f"CREATE TRIGGER row_ranges_apart_on_update AFTER UPDATE ON pipeline_rowversion"
     f" FOR EACH ROW WHEN ({WIDENS}) EXECUTE FUNCTION pipeline_row_ranges_apart()",
 ]
 SQLITE = [
+    f"CREATE TRIGGER row_enters_in_time BEFORE INSERT ON pipeline_rowversion WHEN {ENTERS_FIRST}"
+    f" BEGIN SELECT RAISE(ABORT, '{TOO_LATE}') WHERE EXISTS ({COUNTED.format(row='NEW')}); END",
     f"CREATE TRIGGER row_ranges_apart_on_insert BEFORE INSERT ON pipeline_rowversion WHEN {ENTERS}"
     f" BEGIN SELECT RAISE(ABORT, '{MESSAGE}') WHERE EXISTS ({OVERLAP}); END",
     f"CREATE TRIGGER row_ranges_apart_on_update BEFORE UPDATE ON pipeline_rowversion WHEN {WIDENS}"
@@ -75,10 +92,11 @@ def drop(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Drop the view and the triggers."""
     schema_editor.execute("DROP VIEW latest_rows")
     on_table = " ON pipeline_rowversion" if schema_editor.connection.vendor == "postgresql" else ""
-    for trigger in ("row_ranges_apart_on_insert", "row_ranges_apart_on_update"):
+    for trigger in ("row_enters_in_time", "row_ranges_apart_on_insert", "row_ranges_apart_on_update"):
         schema_editor.execute(f"DROP TRIGGER {trigger}{on_table}")
     if on_table:
         schema_editor.execute("DROP FUNCTION pipeline_row_ranges_apart()")
+        schema_editor.execute("DROP FUNCTION pipeline_row_enters_in_time()")
 
 
 class Migration(migrations.Migration):
