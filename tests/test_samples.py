@@ -18,7 +18,7 @@ from django.core.management.base import CommandError
 
 from pipeline.calendar import PartitionKey, Tier, due_date, is_business_day
 from pipeline.parsing import COLUMNS, parse
-from pipeline.samples import Size, publish, render, restate
+from pipeline.samples import NotAPublication, Size, publish, render, restate
 from pipeline.sources.base import Part, PartName, pack
 
 WEEK = date(2025, 12, 26)
@@ -111,6 +111,17 @@ def test_real_size_is_about_finras(tier: Tier, expected: int) -> None:
     assert not any(row[4] for row in firms)
 
 
+@pytest.mark.parametrize(("tier", "expected"), [*zip(Tier, (360, 840, 120), strict=True)])
+def test_small_size_is_a_two_hundredth(tier: Tier, expected: int) -> None:
+    assert sum(len(rows(small(tier, part))) for part in PartName) == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize(("part", "firm"), [(PartName.ATS, 4), (PartName.NON_ATS, 3)])
+def test_a_natural_key_stands_once_in_a_part(part: PartName, firm: int) -> None:
+    found = rows(render(PartitionKey(WEEK, Tier.OTC), part, 7, Size.REAL))
+    assert len({(row[1], row[2], row[firm]) for row in found}) == len(found)
+
+
 def test_a_restatement_touches_few_rows_and_moves_their_date(tmp_path: Path) -> None:
     publish(tmp_path, weeks=[WEEK, date(2025, 12, 19)], seed=7, size=Size.SMALL)
     before = {path.name: rows(path.read_bytes()) for path in tmp_path.iterdir()}
@@ -135,7 +146,40 @@ def test_the_command_publishes_restates_and_leaves_a_full_folder_alone(tmp_path:
     assert "weeks 2025-12-26 to 2026-01-02" in said
     assert "nothing to simulate" in simulate(str(tmp_path), "--if-empty")
     document = json.loads(simulate(str(tmp_path), "--restate", "0.5", "--json"))
-    assert len(document["restated"]) == 3
+    assert (document["files"], document["rows"], len(document["restated"])) == ([], 0, 3)
+
+
+def test_if_empty_leaves_a_full_folder_alone_in_every_mode(tmp_path: Path) -> None:
+    simulate(str(tmp_path), "--weeks", "1", "--until", "2026-01-02")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    document = json.loads(simulate(str(tmp_path), "--if-empty", "--restate", "1", "--seed", "8", "--json"))
+    assert document == {"files": [], "rows": 0, "restated": []}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_a_killed_run_left_half_written_is_no_publication(tmp_path: Path) -> None:
+    (tmp_path / ".otc_week_2026-01-02.psv.partial").write_text("tierDesc")
+    assert simulate(str(tmp_path), "--weeks", "1", "--until", "2026-01-02", "--if-empty").startswith("Simulated 6 ")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_share_of_none_restates_nothing_and_says_so(tmp_path: Path) -> None:
+    simulate(str(tmp_path), "--weeks", "1", "--until", "2026-01-02")
+    assert simulate(str(tmp_path), "--restate", "0") == f"Restated nothing in {tmp_path}.\n"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "<html>", "|".join(COLUMNS), "|".join(COLUMNS) + "\nOTC|A|B|C|D|many|1|2026-02-02"]
+)
+def test_a_file_that_is_no_publication_is_not_restated(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "otc_week_2026-01-02.psv"
+    path.write_text(content)
+    with pytest.raises(NotAPublication, match="cannot be restated"):
+        restate(tmp_path, seed=7, share=1)
+    with pytest.raises(CommandError, match="cannot be restated") as refused:
+        simulate(str(tmp_path), "--restate", "1")
+    assert refused.value.returncode == 2
+    assert path.read_text() == content
 
 
 def test_restating_an_empty_folder_publishes_first_and_prints_one_document(tmp_path: Path) -> None:
@@ -160,5 +204,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, arguments: tuple[str, ...], m
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CommandError, match="is not a folder"):
-        simulate(str(tmp_path / "file"))
+    for folder, message in (("file", "is not a folder"), ("file/below", "cannot be used: Not a directory")):
+        with pytest.raises(CommandError, match=message) as refused:
+            simulate(str(tmp_path / folder))
+        assert refused.value.returncode == 2

@@ -7,7 +7,7 @@ seed: the same arguments give the same bytes, on any machine.
 from __future__ import annotations
 
 from pipeline.samples.publications import Published, publish, render
-from pipeline.samples.restatements import Restated, restate
+from pipeline.samples.restatements import NotAPublication, Restated, restate
 from pipeline.samples.universe import Size
 
-__all__ = ["Published", "Restated", "Size", "publish", "render", "restate"]
+__all__ = ["NotAPublication", "Published", "Restated", "Size", "publish", "render", "restate"]

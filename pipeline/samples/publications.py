@@ -53,10 +53,13 @@ def publish(
 
 
 def write(path: Path, content: bytes) -> Published:
-    """Write a file under another name and rename it: a reader sees all of it or nothing."""
+    """Write a file under another name and rename it: a reader sees all of it or nothing; OSError where it cannot be."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return Published(path, content.count(b"\n") - 1)
 
 

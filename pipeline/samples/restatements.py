@@ -8,11 +8,16 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from pipeline.calendar import next_business_day
+from pipeline.parsing import COLUMNS
 from pipeline.samples.publications import write
 
 TOUCHED = 0.0004  # of a file's rows; 3 of 167,600 had moved in the week that was probed (finra.md, "Revisions")
 LEAST = 3
 SYMBOL, NAME, MPID, SHARES, TRADES, UPDATED = 1, 3, 4, 5, 6, 7
+
+
+class NotAPublication(ValueError):
+    """A file that is named like a publication and is none; it was left as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,10 @@ class Restated:
 
 
 def restate(root: Path, *, seed: int, share: float) -> list[Restated]:
-    """Restate `share` (0-1) of the files of ATS volume in `root`, at least one. Another seed restates others."""
+    """Restate `share` (0-1) of the files of ATS volume in `root`, at least one. Another seed restates others.
+
+    NotAPublication where a file is not in FINRA's format or has no rows; those before it are restated.
+    """
     files = sorted(path for path in root.glob("*_week_*.psv") if ".nonats." not in path.name)
     if not files or share == 0:
         return []
@@ -35,16 +43,30 @@ def restate(root: Path, *, seed: int, share: float) -> list[Restated]:
 
 
 def _restate(path: Path, seed: int) -> Restated:
+    try:
+        rows = _rows(path)
+        changed, added, removed = _redraw(random.Random(f"{seed}|restate|{path.name}"), rows)
+    except ValueError as error:
+        raise NotAPublication(f"{path} cannot be restated: {error}") from error
+    write(path, "\n".join(["|".join(COLUMNS), *map("|".join, rows), ""]).encode())
+    return Restated(path, changed, added, removed)
+
+
+def _rows(path: Path) -> list[list[str]]:
     header, *lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    rng = random.Random(f"{seed}|restate|{path.name}")
     rows = [line.split("|") for line in lines]
+    if header.split("|") != list(COLUMNS) or not rows or any(len(row) != len(COLUMNS) for row in rows):
+        raise ValueError("it is not FINRA's header and rows")
+    return rows
+
+
+def _redraw(rng: random.Random, rows: list[list[str]]) -> tuple[int, int, int]:
+    """Restate `rows` in place: how many were changed, added and removed."""
     changed = rng.sample(range(len(rows)), min(len(rows), max(LEAST, round(len(rows) * TOUCHED))))
     for at in changed:
         _change(rng, rows[at])
     removed = _remove(rng, rows, set(changed))
-    added = _add(rng, rows)
-    write(path, "\n".join([header, *map("|".join, rows), ""]).encode())
-    return Restated(path, len(changed), added, removed)
+    return len(changed), _add(rng, rows), removed
 
 
 def _change(rng: random.Random, row: list[str]) -> None:

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 
 from pipeline.calendar import last_fridays, market_today, parse_week
 from pipeline.management.base import BadArguments, SpineCommand
-from pipeline.samples import Restated, Size, publish, restate
+from pipeline.samples import NotAPublication, Published, Restated, Size, publish, restate
 
 
 class Command(SpineCommand):
@@ -38,31 +38,48 @@ class Command(SpineCommand):
         """Publish, or restate what is published."""
         folder: Path = options["folder"]
         _check(options)
-        if options["restate"] is None:
-            return self._publish(folder, options)
-        if not _has_publications(folder):
-            self._publish(folder, options)
-        restated = restate(folder, seed=options["seed"], share=options["restate"])
-        if self.as_json:
-            self.document({"restated": [{**_figures(file), "file": file.path.name} for file in restated]})
-        for file in restated:
-            self.line(f"restated {file.path.name}: {file.changed} changed, {file.added} added, {file.removed} removed")
+        try:
+            if options["if_empty"] and _has_publications(folder):
+                self.line(f"{folder} has publications already: nothing to simulate.")
+                self._document([], [])
+            else:
+                self._simulate(folder, options)
+        except OSError as error:
+            raise BadArguments(f"{error.filename or folder} cannot be used: {error.strerror}") from error
+        except NotAPublication as error:
+            raise BadArguments(str(error)) from error
         return 0
 
-    def _publish(self, folder: Path, options: dict[str, Any]) -> int:
-        if options["if_empty"] and _has_publications(folder):
-            self.line(f"{folder} has publications already: nothing to simulate.")
-            return 0
+    def _simulate(self, folder: Path, options: dict[str, Any]) -> None:
+        published, restated = [], []
+        if options["restate"] is None or not _has_publications(folder):
+            published = self._publish(folder, options)
+        if options["restate"] is not None:
+            restated = self._restate(folder, options)
+        self._document(published, restated)
+
+    def _publish(self, folder: Path, options: dict[str, Any]) -> list[Published]:
         until = parse_week(options["until"], date.max) if options["until"] else last_fridays(1, market_today())[0]
         weeks = last_fridays(options["weeks"], until)
         published = publish(folder, weeks=weeks, seed=options["seed"], size=Size(options["size"]))
-        rows = sum(file.rows for file in published)
-        if self.as_json and options["restate"] is None:
-            files = [{"file": file.path.name, "rows": file.rows} for file in published]
-            self.document({"files": files, "rows": rows})
         span = f"{weeks[-1]} to {weeks[0]}"
-        self.line(f"Simulated {len(published)} publications, {rows:,} rows, weeks {span}, in {folder}.")
-        return 0
+        self.line(f"Simulated {len(published)} publications, {_rows(published):,} rows, weeks {span}, in {folder}.")
+        return published
+
+    def _restate(self, folder: Path, options: dict[str, Any]) -> list[Restated]:
+        restated = restate(folder, seed=options["seed"], share=options["restate"])
+        for file in restated:
+            self.line(f"restated {file.path.name}: {file.changed} changed, {file.added} added, {file.removed} removed")
+        if not restated:
+            self.line(f"Restated nothing in {folder}.")
+        return restated
+
+    def _document(self, published: list[Published], restated: list[Restated]) -> None:
+        """What was written, as the one JSON document; nothing beside text."""
+        if self.as_json:
+            files = [{"file": file.path.name, "rows": file.rows} for file in published]
+            changes = [{**_figures(file), "file": file.path.name} for file in restated]
+            self.document({"files": files, "rows": _rows(published), "restated": changes})
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -75,7 +92,11 @@ def _check(options: dict[str, Any]) -> None:
 
 
 def _has_publications(folder: Path) -> bool:
-    return any(folder.glob("*_week_*.psv*"))
+    return any(folder.glob("[!.]*_week_*.psv*"))  # what a killed run left half written begins with a dot
+
+
+def _rows(published: list[Published]) -> int:
+    return sum(file.rows for file in published)
 
 
 def _figures(file: Restated) -> dict[str, int]:
