@@ -23,8 +23,9 @@ help:  ## this list
 run: .venv/.runtime  ## the weekly job on SQLite under var/, on sample files where there are none; ARGS="..." goes to run_weekly
 	@mkdir -p var
 	@$(MANAGE) migrate --verbosity 0
-	@$(MANAGE) simulate_source "$${MARKETSPINE_SOURCE_DIR:-var/source}" --if-empty --weeks 12
+	@$(MANAGE) simulate_source "$${MARKETSPINE_SOURCE_DIR:-var/source}" --if-empty --weeks 13
 	@$(MANAGE) run_weekly $(ARGS) || { code=$$?; echo "make run: the job ended with code $$code" >&2; exit $$code; }
+	@[ -n "$$VIRTUAL_ENV" ] || echo "(For these commands: . .venv/bin/activate)"
 
 test: lint types  ## lint, type check and every test, on a real PostgreSQL and Redis; ARGS="..." goes to pytest
 	DATABASE_URL=sqlite://:memory: $(MANAGE) makemigrations --check --dry-run
