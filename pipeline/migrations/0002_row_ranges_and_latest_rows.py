@@ -14,18 +14,20 @@ OVERLAP = """
       AND other.first_version <= COALESCE(NEW.last_version, 2147483647)
       AND COALESCE(other.last_version, 2147483647) >= NEW.first_version
 """
-# A first capture is loaded with first_version 1 and open ends, before its partition counts a version: then only the primary
-# key can be hurt, and looking for each of its rows would cost as much as loading them. Afterwards no row enters at
-# version 1 any more, and each that enters later is looked for. An update is checked when it widens a range.
+# A first capture is loaded with first_version 1 and open ends, before its partition has a latest capture: then only the
+# primary key can be hurt, and looking for each of its rows would cost as much as loading them. Afterwards no row enters at
+# version 1 any more, and each that enters later is looked for. (Captures that are archived only do not count: their rows
+# enter in their order.) An update is checked when it widens a range or moves it to another row.
 ENTERS = "NEW.first_version > 1 OR NEW.last_version IS NOT NULL"
 ENTERS_FIRST = "NEW.first_version = 1"
-COUNTED = "SELECT 1 FROM pipeline_partition AS part WHERE part.id = {row}.partition_id AND part.newest_version > 0"
+STORED = "SELECT 1 FROM pipeline_partition AS part WHERE part.id = {row}.partition_id AND part.latest_id IS NOT NULL"
 WIDENS = (
     "NEW.first_version < OLD.first_version OR (NEW.last_version IS NULL AND OLD.last_version IS NOT NULL)"
-    " OR NEW.last_version > OLD.last_version"
+    " OR NEW.last_version > OLD.last_version OR NEW.partition_id <> OLD.partition_id"
+    " OR NEW.security_id <> OLD.security_id OR NEW.venue_id <> OLD.venue_id OR NEW.product_type <> OLD.product_type"
 )
 MESSAGE = "version ranges of one row overlap"
-TOO_LATE = "a row enters at version 1 of a partition that has captures"
+TOO_LATE = "a row enters at version 1 of a partition whose first rows are stored"
 
 POSTGRESQL = [
     f"""
@@ -40,7 +42,7 @@ POSTGRESQL = [
     f"""
     CREATE FUNCTION pipeline_row_enters_in_time() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        IF EXISTS (SELECT 1 FROM entered WHERE first_version = 1 AND EXISTS ({COUNTED.format(row="entered")})) THEN
+        IF EXISTS (SELECT 1 FROM entered WHERE first_version = 1 AND EXISTS ({STORED.format(row="entered")})) THEN
             RAISE EXCEPTION '{TOO_LATE}' USING ERRCODE = 'exclusion_violation';
         END IF;
         RETURN NULL;
@@ -55,7 +57,7 @@ POSTGRESQL = [
 ]
 SQLITE = [
     f"CREATE TRIGGER row_enters_in_time BEFORE INSERT ON pipeline_rowversion WHEN {ENTERS_FIRST}"
-    f" BEGIN SELECT RAISE(ABORT, '{TOO_LATE}') WHERE EXISTS ({COUNTED.format(row='NEW')}); END",
+    f" BEGIN SELECT RAISE(ABORT, '{TOO_LATE}') WHERE EXISTS ({STORED.format(row='NEW')}); END",
     f"CREATE TRIGGER row_ranges_apart_on_insert BEFORE INSERT ON pipeline_rowversion WHEN {ENTERS}"
     f" BEGIN SELECT RAISE(ABORT, '{MESSAGE}') WHERE EXISTS ({OVERLAP}); END",
     f"CREATE TRIGGER row_ranges_apart_on_update BEFORE UPDATE ON pipeline_rowversion WHEN {WIDENS}"

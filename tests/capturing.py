@@ -1,0 +1,109 @@
+"""One OTC partition, captured from rows in memory: what the tests of vintages, captures and ingest begin with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+
+import time_machine
+from django.db import connections
+
+from pipeline import ingest, vintages
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.captures import Terms
+from pipeline.ingest import Result
+from pipeline.models import Anomaly, Capture, RowVersion
+from tests.sources_in_memory import MemorySource
+
+WEEK = date(2025, 11, 14)
+KEY = PartitionKey(WEEK, Tier.OTC)
+DAY = date(2025, 12, 26)
+NOON = datetime(2025, 12, 26, 12, tzinfo=UTC)
+PATIENCE = 30
+
+
+def offered(
+    source: MemorySource,
+    lines: Iterable[str],
+    *,
+    key: PartitionKey = KEY,
+    day: date = DAY,
+    force: bool = False,
+    normalize: bool = True,
+) -> Result:
+    """What becomes of the partition once the source has these lines for it."""
+    source.publish_rows(key, lines)
+    return ingest.ingest(key, source, Terms(run_date=day, force=force, normalize=normalize))
+
+
+def captured(
+    source: MemorySource,
+    lines: Iterable[str],
+    *,
+    key: PartitionKey = KEY,
+    day: date = DAY,
+    force: bool = False,
+    normalize: bool = True,
+) -> Capture:
+    """The capture that the lines become."""
+    before = Capture.objects.count()
+    result = offered(source, lines, key=key, day=day, force=force, normalize=normalize)
+    assert result.capture is not None
+    assert Capture.objects.count() == before + 1, result.reason
+    return result.capture
+
+
+def hours_later(hours: int) -> time_machine.travel:
+    """The clock stands still at so many hours after noon."""
+    return time_machine.travel(NOON + timedelta(hours=hours), tick=False)
+
+
+def text_of(rows: Iterable[RowVersion]) -> list[str]:
+    """Rows as "symbol mpid shares trades", in order."""
+    found = ((vintages.key_of(row), vintages.values_of(row)) for row in rows)
+    return sorted(f"{key.symbol} {key.mpid or key.firm} {values.shares} {values.trades}" for key, values in found)
+
+
+def latest() -> list[str]:
+    """The rows of the partition's latest view."""
+    return text_of(vintages.latest([KEY]))
+
+
+def rows_at(capture: Capture) -> list[str]:
+    """The rows of one vintage."""
+    return text_of(vintages.of_capture(capture))
+
+
+def counts(capture: Capture) -> tuple[int | None, ...]:
+    """Rows added, changed, removed, unchanged."""
+    return (capture.rows_added, capture.rows_changed, capture.rows_removed, capture.rows_unchanged)
+
+
+def version(number: int) -> Capture:
+    """The partition's capture of this number."""
+    return Capture.objects.get(partition__week_ending=WEEK, partition__tier=KEY.tier, version=number)
+
+
+def open_anomalies() -> list[tuple[str, str]]:
+    """Severity and category of the open anomalies, in order."""
+    return sorted(Anomaly.objects.open().values_list("severity", "category"))
+
+
+def at_once(*acts: Callable[[], Result]) -> list[Result]:
+    """What each act returns, each in a thread with a connection of its own."""
+    results: dict[int, Result] = {}
+
+    def run(position: int, act: Callable[[], Result]) -> None:
+        try:
+            results[position] = act()
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(position, act)) for position, act in enumerate(acts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    return [results[position] for position in range(len(acts))]
