@@ -11,8 +11,9 @@ from enum import StrEnum
 from django.core.files.storage import default_storage
 
 from pipeline import analytics, archive
-from pipeline.calendar import PartitionKey, Tier, due_date, due_weeks, is_due, not_yet_due_weeks
-from pipeline.models import Anomaly, Capture, Outcome, Partition, PartitionStatus, Readiness, RunPartition, Severity
+from pipeline.calendar import PartitionKey, Tier, due_date, due_weeks, is_due, market_today, not_yet_due_weeks
+from pipeline.models import Anomaly, Capture, Outcome, Partition, Readiness, RunPartition, Severity
+from pipeline.planning import last_tries
 
 
 class CellState(StrEnum):
@@ -99,16 +100,27 @@ def diagnose(weeks: int, today: date) -> Diagnosis:
         for week in (*due_weeks(tier, weeks, today), *not_yet_due_weeks(tier, today))
     }
     ordered = sorted(keys, key=lambda key: (-key.week_ending.toordinal(), key.tier))
-    cells = [_cell(key, today) for key in ordered]
-    findings = [*_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells)]
+    tries = last_tries({key.week_ending for key in ordered})
+    cells = [_cell(key, today, tries.get(key)) for key in ordered]
+    findings = [
+        _seen_from(today, finding)
+        for finding in (*_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells))
+    ]
     verdicts = Readiness.objects.filter(week_ending__in={cell.week_ending for cell in cells})
     return Diagnosis(cells, findings, [Verdict(v.week_ending, v.use, v.state, v.reasons) for v in verdicts])
 
 
-def _cell(key: PartitionKey, today: date) -> Cell:
+def _seen_from(today: date, finding: Finding) -> Finding:
+    """The finding of another day than today is repaired by a command of that day."""
+    if today == market_today():
+        return finding
+    return Finding(finding.what, f"{finding.command} --run-date {today}")
+
+
+def _cell(key: PartitionKey, today: date, last_try: RunPartition | None) -> Cell:
     partition = Partition.objects.for_keys([key]).select_related("latest").first()
     newest = Capture.objects.filter(partition=partition).order_by("-version").first() if partition else None
-    state, detail = _state(key, today, newest, _last_try(partition))
+    state, detail = _state(key, today, newest, last_try)
     return Cell(
         week_ending=key.week_ending,
         tier=key.tier,
@@ -147,12 +159,6 @@ def _stage(newest: Capture | None) -> str:
     snapshot = analytics.newest_snapshot(newest.partition.week_ending)
     calculated = snapshot is not None and snapshot.inputs.filter(pk=newest.pk).exists()
     return "CALC" if calculated else "NORMALIZED"
-
-
-def _last_try(partition: Partition | None) -> RunPartition | None:
-    """The last time a run worked on the partition, rather than passed over it."""
-    tried = RunPartition.objects.filter(partition=partition, status=PartitionStatus.DONE)
-    return tried.exclude(outcome__in=[Outcome.NOT_YET_DUE, Outcome.CANCELLED]).order_by("-pk").first()
 
 
 def _partition_findings(cells: Iterable[Cell]) -> Iterator[Finding]:

@@ -17,7 +17,16 @@ from pipeline.calendar import (
     is_due,
     not_yet_due_weeks,
 )
-from pipeline.models import Action, Capture, Outcome, Partition, PartitionStatus, RunPartition, Trigger
+from pipeline.models import (
+    BAD_OUTCOMES,
+    Action,
+    Capture,
+    Outcome,
+    Partition,
+    PartitionStatus,
+    RunPartition,
+    Trigger,
+)
 
 
 class OnlyStage(StrEnum):
@@ -39,7 +48,10 @@ class Only(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What somebody asked for. `weeks` None: the last `lookback_weeks` due weeks of each tier."""
+    """What somebody asked for. `weeks` None: the last `lookback_weeks` due weeks of each tier.
+
+    `origin` says what the source reads (a folder, a file's hash): the same request of another origin is another one.
+    """
 
     command: str
     run_date: date
@@ -49,6 +61,7 @@ class Request:
     only: Only = Only.ALL
     only_stage: OnlyStage = OnlyStage.ALL
     source: str = "files"
+    origin: str = ""
     force: bool = False
     even_before_due: bool = False
     reason: str = ""
@@ -134,15 +147,27 @@ def _read_ledger(keys: list[PartitionKey]) -> _Ledger:
     weeks = {key.week_ending for key in keys}
     captures = Capture.objects.filter(partition__week_ending__in=weeks).select_related("partition").order_by("version")
     newest = {capture.partition.key: capture for capture in captures}
-    last = {
-        done.partition.key: done.outcome
-        for done in RunPartition.objects.filter(partition__week_ending__in=weeks, status=PartitionStatus.DONE)
-        .exclude(outcome__in=[Outcome.NOT_YET_DUE, Outcome.CANCELLED])
-        .select_related("partition")
-        .order_by("pk")
-    }
-    bad = (Outcome.FAILED, Outcome.REFUSED, Outcome.LATE)
-    return _Ledger(newest, {key for key, outcome in last.items() if outcome in bad})
+    failed = {key for key, tried in last_tries(weeks).items() if tried.outcome in BAD_OUTCOMES}
+    return _Ledger(newest, failed)
+
+
+def last_tries(weeks: Collection[date]) -> dict[PartitionKey, RunPartition]:
+    """The last time that a run worked on each partition of `weeks`, rather than passed over it.
+
+    Reading an archived payload again mends nothing that went wrong with the source: the failed fetch stays the last try.
+    """
+    tries: dict[PartitionKey, RunPartition] = {}
+    done = RunPartition.objects.filter(partition__week_ending__in=weeks, status=PartitionStatus.DONE)
+    worked = done.exclude(outcome=Outcome.CANCELLED).exclude(action__in=[Action.NONE, Action.NOT_YET_DUE])
+    for tried in worked.select_related("partition").order_by("pk"):
+        before = tries.get(tried.partition.key)
+        if before is None or tried.action != Action.NORMALIZE or not _fetch_failed(before):
+            tries[tried.partition.key] = tried
+    return tries
+
+
+def _fetch_failed(tried: RunPartition) -> bool:
+    return tried.action != Action.NORMALIZE and tried.outcome in BAD_OUTCOMES
 
 
 def _step(request: Request, key: PartitionKey, ledger: _Ledger, offered: Collection[PartitionKey] | None) -> Step:

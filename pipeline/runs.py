@@ -32,7 +32,7 @@ from pipeline.models import (
     Severity,
     Stage,
 )
-from pipeline.planning import OnlyStage, Plan, partitions_for
+from pipeline.planning import OnlyStage, Plan, Step, partitions_for
 from pipeline.sources.base import Source
 
 logger = logging.getLogger(__name__)
@@ -70,10 +70,26 @@ def start(plan: Plan) -> Run:
     return run
 
 
+def unfinished(plan: Plan) -> Run | None:
+    """The run that executing the plan goes on with: the newest of the same request, when it stopped or died."""
+    run = Run.objects.filter(parameters_hash=plan.request.parameters_hash()).order_by("-pk").first()
+    stopped = run is not None and (run.status == RunStatus.INTERRUPTED or _is_dead(run))
+    return run if stopped else None
+
+
+def remaining(plan: Plan) -> Plan:
+    """What executing the plan will do: the plan, or what the run that it goes on with has not done yet."""
+    run = unfinished(plan)
+    if run is None:
+        return plan
+    pending = run.partitions.exclude(status=PartitionStatus.DONE).select_related("partition")
+    steps = (Step(step.partition.key, Action(step.action), step.plan_reason) for step in pending)
+    return Plan(plan.request, tuple(steps))
+
+
 def resumable(plan: Plan) -> Run | None:
-    """The newest interrupted run of the same request, moved back to RUNNING; None when there is none."""
-    same = Run.objects.filter(parameters_hash=plan.request.parameters_hash(), status=RunStatus.INTERRUPTED)
-    run = same.order_by("-pk").first()
+    """The unfinished run of the plan, moved back to RUNNING; None when there is none, or another process has it."""
+    run = unfinished(plan)
     return run if run is not None and move(run, RunStatus.RUNNING) else None
 
 
@@ -83,8 +99,8 @@ def execute(run: Run, source: Source | None, progress: Progress = lambda step: N
     An interruption leaves the run INTERRUPTED, with what was not finished pending.
     """
     with workers.working() as worker:
-        Run.objects.filter(pk=run.pk).update(worker=worker, heartbeat_at=timezone.now())
         try:
+            Run.objects.filter(pk=run.pk).update(worker=worker, heartbeat_at=timezone.now())
             for week in list(run.weeks.filter(closed_at__isnull=True)):
                 for step in run.partitions.filter(partition__week_ending=week.week_ending):
                     process(step.pk, source, worker)
@@ -221,21 +237,26 @@ def interrupt(run: Run) -> None:
 
 def take_back_dead() -> list[Run]:
     """Interrupt the runs whose process died: by its token where it ran here, by its heartbeat elsewhere."""
-    stale = timezone.now() - timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS)
-    dead = [
-        run
-        for run in Run.objects.filter(status=RunStatus.RUNNING)
-        if run.heartbeat_at < stale or (run.worker and workers.is_known_dead(run.worker))
-    ]
+    dead = [run for run in Run.objects.filter(status=RunStatus.RUNNING) if _is_dead(run)]
     for run in dead:
         interrupt(run)
     return dead
 
 
+def _is_dead(run: Run) -> bool:
+    if run.status != RunStatus.RUNNING:
+        return False
+    stale = timezone.now() - timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS)
+    return run.heartbeat_at < stale or bool(run.worker and workers.is_known_dead(run.worker))
+
+
 def move(run: Run, to: RunStatus) -> bool:
     """Move a run to another status, by one conditional UPDATE over the allowed moves; whether this call did."""
     allowed = [status for status, targets in MOVES.items() if to in targets]
-    finished = None if to is RunStatus.RUNNING else timezone.now()
-    moved = Run.objects.filter(Q(status__in=allowed), pk=run.pk).update(status=to, finished_at=finished)
+    now = timezone.now()
+    changes: dict[str, object] = {"status": to, "finished_at": now}
+    if to is RunStatus.RUNNING:  # nothing of the worker that died, or the next to look takes the run back at once
+        changes |= {"finished_at": None, "worker": "", "heartbeat_at": now}
+    moved = Run.objects.filter(Q(status__in=allowed), pk=run.pk).update(**changes)
     run.refresh_from_db()
     return bool(moved)

@@ -51,6 +51,7 @@ class SpineCommand(BaseCommand, ABC):
 
     requires_migrations_checks = False
     as_json = False
+    needs_database = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         """`--json`, for all."""
@@ -68,16 +69,18 @@ class SpineCommand(BaseCommand, ABC):
             logging.getLogger("pipeline").setLevel(logging.INFO if options["verbosity"] == VERBOSE else logging.DEBUG)
         _end_on_sigterm()
         try:
-            _require_database()
+            if self.needs_database:
+                _require_database()
             code = self.work(**options)
+            self.stdout.flush()
         except (BadArguments, CalendarError, SourceError) as error:
             self._refuse(str(error))
         except DatabaseError as error:
             self._refuse(f"the database cannot be used: {str(error).strip()}; is DATABASE_URL right?")
         except KeyboardInterrupt:
-            raise CommandError("stopped; what was finished is kept, the same command goes on", returncode=1) from None
+            self._refuse("stopped; what was finished is kept, the same command goes on", FAILURES)
         except BrokenPipeError:
-            _drop_stdout()  # the reader, `head` say, has had enough
+            _drop_stdout()  # the reader of a listing, `head` say, has had enough
             return
         if code:
             sys.exit(code)
@@ -86,19 +89,27 @@ class SpineCommand(BaseCommand, ABC):
     def work(self, **options: Any) -> int:
         """What the command does; its exit code."""
 
-    def _refuse(self, message: str) -> None:
+    def _refuse(self, message: str, code: int = COULD_NOT_RUN) -> None:
         if self.as_json:
-            self.document({"error": message, "exit_code": COULD_NOT_RUN})
-        raise CommandError(message, returncode=COULD_NOT_RUN)
+            self.document({"error": message, "exit_code": code})
+        raise CommandError(message, returncode=code) from None
 
     def document(self, content: object) -> None:
         """Print the one JSON document."""
-        self.stdout.write(json.dumps(content, indent=2, default=_as_text))
+        self._print(json.dumps(content, indent=2, default=_as_text))
 
     def line(self, text: str = "") -> None:
         """Print a line of text, but beside a JSON document."""
         if not self.as_json:
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        """Write at once, so that a log follows a long run; a reader that has gone, `head` say, ends no run."""
+        try:
             self.stdout.write(text)
+            self.stdout.flush()
+        except BrokenPipeError:
+            _drop_stdout()
 
     @property
     def on_terminal(self) -> bool:

@@ -56,14 +56,15 @@ class RunningCommand(SpineCommand):
         return make_plan(request, source.available(target_keys(request)))
 
     def print_plan(self, plan: Plan) -> None:
-        """Every step with its reason."""
-        rows = [(step.key.week_ending, step.key.tier, step.action, step.reason) for step in plan.steps]
+        """Every step that a run would take, with its reason."""
+        steps = runs.remaining(plan).steps
+        rows = [(step.key.week_ending, step.key.tier, step.action, step.reason) for step in steps]
         self.table("Plan", ("week ending", "tier", "action", "why"), rows)
 
     def show_plan(self, plan: Plan) -> int:
         """A dry run: the plan, and nothing else."""
         if self.as_json:
-            self.document({"plan": [_as_document(step) for step in plan.steps]})
+            self.document({"plan": [_as_document(step) for step in runs.remaining(plan).steps]})
         self.print_plan(plan)
         return 0
 

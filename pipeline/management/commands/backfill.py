@@ -45,6 +45,7 @@ class Command(RunningCommand):
             weeks=_weeks(options, run_date),
             only=Only(options["only"]),
             source=options["source"],
+            origin=options["source_dir"],
             force=options["force"],
             reason=options["reason"],
             requested_by=operator(),

@@ -43,10 +43,10 @@ class Command(RunningCommand):
             tiers=(key.tier,),
             weeks=(key.week_ending,),
             source=source.name,
+            origin=source.fetch(key).sha256,
             even_before_due=True,
             force=options["force"],
             reason=options["reason"],
             requested_by=operator(),
         )
-        source.fetch(key)
         return self.run_plan(make_plan(request, {key}), source)

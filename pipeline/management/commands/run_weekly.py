@@ -48,6 +48,7 @@ class Command(RunningCommand):
             lookback_weeks=options["lookback_weeks"],
             only_stage=OnlyStage(options["only_stage"]),
             source=options["source"],
+            origin=options["source_dir"],
             force=options["force"],
             reason=options["reason"],
             requested_by=operator(),
