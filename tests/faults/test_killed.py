@@ -1,0 +1,158 @@
+"""A process killed anywhere, then started again: the same end as if nothing had happened, and every run ends."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.models import Capture, PartitionStatus, Run, RunStatus
+from tests.commands.calling import Ran, call, finish, start
+from tests.commands.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
+from tests.engines import Ledger
+from tests.faults.prepared import Prepared
+from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
+
+RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY))
+BACKFILL = ("backfill", "--from", str(OLDER_WEEK), "--to", str(WEEK), "--run-date", str(DAY))
+
+
+def signalled(ledger: Ledger, what: str, point: str, *arguments: str) -> Ran:
+    """Run a command that sends itself a signal at a point: "captures.make before 2"."""
+    return finish(start(ledger, "-m", "tests.faults.signalling", what, *point.split(), *arguments))
+
+
+@pytest.fixture
+def undisturbed(ledger: Ledger, source_dir: Path, archive_dir: Path) -> Iterator[LedgerState]:
+    """The end state of RUN when nothing disturbs it; the ledger then is as before RUN: one week held, one restated."""
+    publish_week(source_dir)
+    publish_week(source_dir, OLDER_WEEK)
+    assert call("run_weekly", "--weeks", OLDER_WEEK, "--run-date", DAY).code == 0
+    restate(source_dir, PartitionKey(OLDER_WEEK, Tier.OTC))
+    before = Prepared(archive_dir)
+    assert call(*RUN).code == 0
+    expected = ledger_state()
+    before.restore()
+    yield expected
+    check_all_runs_ended()
+    check_consistent()
+
+
+@pytest.mark.promise(9)
+@pytest.mark.parametrize(
+    "point",
+    [
+        "runs.partitions_for before 1",
+        "runs.process after 1",
+        "ingest.ingest after 2",
+        "archive.put before 2",
+        "captures.make before 1",
+        "vintages.store after 4",
+        "captures.make after 2",
+        "runs._finish before 6",
+        "analytics.calculate_week before 1",
+        "analytics.calculate_week after 2",
+        "readiness.decide_week after 1",
+        "runs.settle before 1",
+    ],
+)
+def test_killed_at_a_point_and_run_again_ends_as_if_undisturbed(
+    ledger: Ledger, undisturbed: LedgerState, point: str
+) -> None:
+    assert signalled(ledger, "SIGKILL", point, *RUN).code == -signal.SIGKILL
+    check_consistent()
+
+    ran = call(*RUN)
+
+    assert ran.code == 0, ran
+    assert ledger_state() == undisturbed
+
+
+@pytest.mark.promise(9)
+def test_killed_before_it_had_a_worker_a_run_ends_when_its_heartbeat_is_stale(
+    ledger: Ledger, undisturbed: LedgerState, settings: Settings
+) -> None:
+    assert signalled(ledger, "SIGKILL", "runs.start after 1", *RUN).code == -signal.SIGKILL
+    settings.MARKETSPINE_STALE_AFTER_SECONDS = 0
+
+    assert call(*RUN).code == 0
+
+    assert list(Run.objects.order_by("pk").values_list("status", flat=True))[1:] == ["SUCCEEDED"]
+    assert ledger_state() == undisturbed
+
+
+@pytest.mark.promise(9)
+def test_a_killed_backfill_goes_on_where_it_was(ledger: Ledger, undisturbed: LedgerState) -> None:
+    killed = signalled(ledger, "SIGKILL", "runs.process before 4", *BACKFILL)
+    assert killed.code == -signal.SIGKILL
+    run = Run.objects.latest("pk")
+    assert run.status == RunStatus.RUNNING
+
+    ran = call(*BACKFILL)
+
+    assert ran.code == 0
+    assert f"Run {run.pk} died before its end; what it had not finished is taken back." in ran.lines
+    assert f"Going on with run {run.pk}: 3 of 6 partitions are done." in ran.lines
+    run.refresh_from_db()
+    assert run.status == RunStatus.SUCCEEDED
+    assert Run.objects.latest("pk") == run
+    assert list(run.partitions.values_list("attempts", flat=True)) == [1] * 6
+    assert ledger_state() == undisturbed
+
+
+@pytest.mark.promise(7)
+def test_the_dry_run_of_a_killed_backfill_lists_what_is_left(ledger: Ledger, undisturbed: LedgerState) -> None:
+    signalled(ledger, "SIGKILL", "runs.process before 4", *BACKFILL)
+
+    planned = call(*BACKFILL, "--dry-run", "--json").document["plan"]
+
+    assert [(step["week_ending"], step["tier"]) for step in planned] == [(str(OLDER_WEEK), tier) for tier in Tier]
+    ran = call(*BACKFILL, "--json").document
+    assert {(s["week_ending"], s["tier"]) for s in ran["steps"][3:]} == {(s["week_ending"], s["tier"]) for s in planned}
+
+
+@pytest.mark.promise(9)
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_run_that_is_told_to_stop_is_interrupted_and_goes_on_later(
+    ledger: Ledger, undisturbed: LedgerState, name: str
+) -> None:
+    stopped = signalled(ledger, name, "vintages.store after 2", *RUN)
+
+    assert stopped.code == 1
+    assert "stopped; what was finished is kept, the same command goes on" in stopped.err
+    run = Run.objects.latest("pk")
+    assert run.status == RunStatus.INTERRUPTED
+    assert not run.partitions.filter(status=PartitionStatus.RUNNING).exists()
+    assert Capture.objects.filter(partition__week_ending=WEEK).count() == 1
+
+    ran = call(*RUN)
+
+    assert ran.code == 0
+    assert f"Going on with run {run.pk}: 1 of 6 partitions are done." in ran.lines
+    assert ledger_state() == undisturbed
+
+
+def test_a_run_that_is_told_to_stop_prints_one_document(ledger: Ledger, undisturbed: LedgerState) -> None:
+    stopped = signalled(ledger, "SIGTERM", "runs.process before 2", *RUN, "--json")
+
+    assert stopped.code == 1
+    assert stopped.document == {
+        "error": "stopped; what was finished is kept, the same command goes on",
+        "exit_code": 1,
+    }
+    assert call(*RUN).code == 0
+
+
+@pytest.mark.promise(9)
+def test_killed_again_and_again_it_still_comes_to_its_end(ledger: Ledger, undisturbed: LedgerState) -> None:
+    for point in ("runs.process after 1", "captures.make after 1", "analytics.calculate_week after 1"):
+        assert signalled(ledger, "SIGKILL", point, *RUN).code == -signal.SIGKILL
+
+    assert call(*RUN).code == 0
+
+    assert Run.objects.filter(status=RunStatus.SUCCEEDED).count() == 2
+    assert ledger_state() == undisturbed
