@@ -11,7 +11,6 @@ from datetime import date
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Q
 
 from pipeline.models import Security, Venue, VenueKind
 
@@ -84,14 +83,16 @@ def _venue(key: str, names: Mapping[str, str], week_ending: date) -> Venue:
 def _rename(names: Mapping[str, str], week_ending: date) -> None:
     """Give ATS venues the names of `week_ending`, but where a newer week has named them.
 
-    Of two names in one week the greater is kept, so that the end does not depend on the order of the partitions.
+    Of two names in one week the greater is kept, so that the end does not depend on the order of the partitions. They are
+    compared here, since each database orders text in its own way; a name that changed meanwhile is looked at again.
     """
     for venue in Venue.objects.filter(kind=VenueKind.ATS, mpid__in=list(names)):
         name = names[venue.mpid]
-        if (venue.named_in, venue.name) >= (week_ending, name):
-            continue
-        older = Q(named_in__lt=week_ending) | Q(named_in=week_ending, name__lt=name)
-        Venue.objects.filter(older, pk=venue.pk).update(name=name, named_in=week_ending)
+        while (venue.named_in, venue.name) < (week_ending, name):
+            as_seen = Venue.objects.filter(pk=venue.pk, named_in=venue.named_in, name=venue.name)
+            if as_seen.update(name=name, named_in=week_ending):
+                break
+            venue.refresh_from_db()
 
 
 def _batched(items: list[str], size: int) -> list[list[str]]:

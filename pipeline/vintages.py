@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -25,6 +25,7 @@ from pipeline.parsing import Parsed, Rows
 TABLE = "pipeline_rowversion"
 KEY = ("security_id", "venue_id", "product_type")
 VALUES = ("last_update_date", "shares_micros", "trades", "notional_micros")
+LONGEST_STORE = timedelta(hours=1)  # storing 168,000 rows takes seconds
 
 
 class NoSuchVintage(Exception):
@@ -179,7 +180,7 @@ def of_capture(capture: Capture) -> QuerySet[RowVersion]:
     return _rows().filter(_holds_in(capture))
 
 
-def as_of(instant: datetime, keys: Iterable[PartitionKey]) -> QuerySet[RowVersion]:
+def as_of(instant: datetime, keys: Collection[PartitionKey]) -> QuerySet[RowVersion]:
     """The rows that were the newest at `instant`, of each partition that was captured by then.
 
     NoSuchVintage for an instant to come, and where retention has removed what was newest then.
@@ -193,8 +194,10 @@ def as_of(instant: datetime, keys: Iterable[PartitionKey]) -> QuerySet[RowVersio
     return _rows().filter(wanted)
 
 
-def captures_as_of(instant: datetime, keys: Iterable[PartitionKey]) -> list[Capture]:
+def captures_as_of(instant: datetime, keys: Collection[PartitionKey]) -> list[Capture]:
     """The capture of each partition that was the newest normalized one at `instant`."""
+    if instant > timezone.now() - LONGEST_STORE:
+        _wait_for_stores(keys)
     known = Capture.objects.filter(
         partition__in=Partition.objects.for_keys(keys), normalized_at__lte=instant
     ).select_related("partition")
@@ -202,6 +205,16 @@ def captures_as_of(instant: datetime, keys: Iterable[PartitionKey]) -> list[Capt
     for capture in known.order_by("version"):
         newest[capture.partition_id] = capture
     return sorted(newest.values(), key=lambda capture: capture.partition.key)
+
+
+def _wait_for_stores(keys: Iterable[PartitionKey]) -> None:
+    """Wait until no capture of these partitions is being stored.
+
+    Its rows may be known since before the instant asked for, and be committed after the answer: which would then not be the
+    same for ever.
+    """
+    with transaction.atomic():
+        list(Partition.objects.for_keys(keys).order_by("pk").select_for_update(of=("self",)))
 
 
 @dataclass(frozen=True, slots=True)

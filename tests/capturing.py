@@ -49,7 +49,7 @@ def captured(
     """The capture that the lines become."""
     before = Capture.objects.count()
     result = offered(source, lines, key=key, day=day, force=force, normalize=normalize)
-    assert result.capture is not None
+    assert result.capture is not None, result.reason
     assert Capture.objects.count() == before + 1, result.reason
     return result.capture
 

@@ -1,0 +1,181 @@
+"""One partition, end to end: what becomes of each kind of payload, and what stays untouched."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline import archive, ingest
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.captures import Terms
+from pipeline.ingest import Result
+from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, RowVersion, Severity
+from pipeline.sources.base import Payload, SourceError, TransientSourceError, UnsafeSource
+from tests.capturing import DAY, KEY, WEEK, captured, latest, offered, open_anomalies, rows_at, version
+from tests.engines import Ledger
+from tests.sources_in_memory import MemorySource, psv, row
+
+A = [row(symbol, "UBSA", 100, 2) for symbol in ("AAPL", "MSFT", "BRK.B", "IBM", "F")]
+B = [*A[:4], row("F", "UBSA", "0.5", 1)]
+T1 = PartitionKey(WEEK, Tier.NMS_TIER_1)
+TERMS = Terms(run_date=DAY)
+PAGE = b"<html><body>503 Service Unavailable</body></html>"
+
+
+def offered_bytes(source: MemorySource, content: bytes, terms: Terms = TERMS) -> Result:
+    """What becomes of the partition once the source has this content for it."""
+    source.publish(KEY, content)
+    return ingest.ingest(KEY, source, terms)
+
+
+def test_a_first_capture_a_replay_and_a_restatement_say_what_they_are(ledger: Ledger) -> None:
+    source = MemorySource()
+    first, again, restated = offered(source, A), offered(source, A), offered(source, B)
+    outcomes = [(result.outcome, result.capture and result.capture.version) for result in (first, again, restated)]
+    assert outcomes == [(Outcome.INGESTED, 1), (Outcome.UNCHANGED, 1), (Outcome.RESTATED, 2)]
+    assert (first.reason, again.reason) == ("first capture: 5 rows", "unchanged: the same bytes as captured")
+    old, new = (version(number).content_hash[:8] for number in (1, 2))
+    assert restated.reason == f"content changed ({old} -> {new}): +0 rows, 1 changed, 0 gone; lastUpdateDate equal"
+
+
+@pytest.mark.promise(2)
+@pytest.mark.parametrize(
+    "content",
+    [
+        psv(*reversed(A)),
+        psv(*A).rstrip(b"\n"),
+        psv(*A).replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + psv(*A),
+        psv(*A).replace(b"|100|", b"|100.000|"),
+    ],
+    ids=["reordered", "no final newline", "CRLF", "BOM", "trailing zeros"],
+)
+def test_the_same_rows_in_other_bytes_add_nothing(ledger: Ledger, content: bytes) -> None:
+    source = MemorySource()
+    captured(source, A)
+    assert offered_bytes(source, content).outcome == Outcome.UNCHANGED
+    assert (Capture.objects.count(), RowVersion.objects.count(), Anomaly.objects.count()) == (1, 5, 0)
+
+
+@pytest.mark.promise(4)
+def test_a_payload_that_lost_too_many_rows_is_refused_and_archived_until_it_is_forced(ledger: Ledger) -> None:
+    source = MemorySource()
+    captured(source, A)
+    rows = latest()
+    refused = offered(source, A[:3])
+    assert refused.outcome == Outcome.REFUSED
+    assert refused.reason.startswith("lost 40% of its rows, more than the 20% allowed: 5 -> 3")
+    assert (latest(), Capture.objects.count()) == (rows, 1)
+    assert offered(source, A[:3]).outcome == Outcome.REFUSED
+    (anomaly,) = Anomaly.objects.open()
+    assert (anomaly.category, anomaly.severity, anomaly.occurrences) == (Category.REFUSED, Severity.ERROR, 2)
+    assert archive.get(anomaly.payload_sha256) == psv(*A[:3])
+    forced = offered(source, A[:3], force=True)
+    assert forced.outcome == Outcome.RESTATED
+    assert version(2).kind == CaptureKind.FORCED
+    assert (latest(), rows_at(version(1))) == (rows[:1] + rows[1:2] + rows[4:], rows)
+
+
+@pytest.mark.promise(4)
+def test_the_allowed_share_may_be_lost(ledger: Ledger) -> None:
+    source = MemorySource()
+    captured(source, A)
+    assert offered(source, A[:4]).outcome == Outcome.RESTATED
+
+
+@pytest.mark.promise(4)
+@pytest.mark.parametrize("held", [True, False])
+def test_no_rows_are_refused_whether_something_is_held_or_not(ledger: Ledger, held: bool) -> None:
+    source = MemorySource()
+    if held:
+        captured(source, A)
+    result = offered(source, [])
+    assert (result.outcome, result.capture) == (Outcome.REFUSED, version(1) if held else None)
+    assert result.reason == "the payload has no rows: that means nothing published, never an empty week"
+    assert Capture.objects.count() == int(held)
+
+
+@pytest.mark.promise(1, 4)
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (PAGE, "HTML"),
+        (b"", "the body is empty"),
+        (b'{"statusCode": 429}', "JSON"),
+        (b"week|tier\n", "missing:"),
+        (psv(*A).replace(b"AAPL", b"\xff\xfe"), "not UTF-8"),
+        (psv(*A[:2], "OTC|half a li"), "1 of 3 rows were rejected, more than"),
+    ],
+)
+@pytest.mark.parametrize("force", [False, True])
+def test_an_unreadable_payload_fails_is_archived_and_touches_nothing(
+    ledger: Ledger, content: bytes, says: str, force: bool
+) -> None:
+    source = MemorySource()
+    captured(source, A)
+    rows = latest()
+    result = offered_bytes(source, content, Terms(run_date=DAY, force=force))
+    assert (result.outcome, result.capture) == (Outcome.FAILED, version(1))
+    assert says in result.reason
+    (anomaly,) = Anomaly.objects.open()
+    assert (anomaly.category, anomaly.severity, anomaly.stage) == (Category.UNREADABLE, Severity.ERROR, "NORMALIZED")
+    assert (anomaly.message, archive.get(anomaly.payload_sha256)) == (result.reason, content)
+    assert (latest(), Capture.objects.count()) == (rows, 1)
+    assert offered(source, B).outcome == Outcome.RESTATED
+
+
+def test_what_the_source_withdraws_stays_captured_and_is_not_late(ledger: Ledger) -> None:
+    source = MemorySource()
+    captured(source, A)
+    source.withdraw(KEY)
+    result = ingest.ingest(KEY, source, TERMS)
+    assert (result.outcome, result.capture) == (Outcome.UNCHANGED, version(1))
+    assert result.reason == "the source does not offer it (any more): version 1 stays"
+    assert Anomaly.objects.count() == 0
+
+
+class FailingSource(MemorySource):
+    """A source that answers with an error."""
+
+    def __init__(self, error: SourceError) -> None:
+        super().__init__()
+        self.error = error
+
+    def fetch(self, key: PartitionKey) -> Payload:
+        """Never."""
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "severity"),
+    [(TransientSourceError("connection reset"), Severity.WARN), (UnsafeSource("a device"), Severity.ERROR)],
+)
+def test_a_source_that_fails_leaves_an_anomaly_and_what_is_held(
+    ledger: Ledger, error: SourceError, severity: Severity
+) -> None:
+    captured(MemorySource(), A)
+    result = ingest.ingest(KEY, FailingSource(error), TERMS)
+    assert (result.outcome, result.reason, result.capture) == (Outcome.FAILED, str(error), version(1))
+    assert open_anomalies() == [(severity, Category.FETCH_FAILED)]
+
+
+@pytest.mark.promise(3)
+def test_a_partition_that_fails_changes_no_other(ledger: Ledger) -> None:
+    source = MemorySource()
+    captured(source, A)
+    rows = latest()
+    source.publish(T1, PAGE)
+    assert ingest.ingest(T1, source, TERMS).outcome == Outcome.FAILED
+    assert (latest(), Capture.objects.count()) == (rows, 1)
+    assert {anomaly.partition and anomaly.partition.key for anomaly in Anomaly.objects.open()} == {T1}
+
+
+def test_forced_again_the_same_content_is_a_new_vintage_without_new_rows(ledger: Ledger) -> None:
+    source = MemorySource()
+    captured(source, A)
+    forced = offered(source, A, force=True)
+    assert forced.reason.startswith("forced; content the same (")
+    assert (version(2).kind, RowVersion.objects.count(), rows_at(version(2))) == (
+        CaptureKind.FORCED,
+        5,
+        rows_at(version(1)),
+    )
