@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 
 import zstandard
@@ -37,21 +38,56 @@ def path_of(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> str:
 
 
 def put(content: bytes, sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> None:
-    """Archive a payload under its hash; one that is there and whole is left as it is.
+    """Archive a payload under its hash; one that is there and whole is left as it is, one that is not is replaced.
 
-    What a killed process left half written is found out by reading it, and written again.
+    In a folder it gets its name when all of it is on the disk: two processes that archive the same payload at once never
+    see each other's half, nor does anyone what a killed process left. Other storages save all or nothing themselves.
     """
     path = path_of(sha256, shelf)
-    if default_storage.exists(path):
-        try:
-            get(sha256, shelf)
-            return
-        except ArchiveDamaged:
-            default_storage.delete(path)
-    saved = default_storage.save(path, ContentFile(zstandard.ZstdCompressor(level=LEVEL).compress(content)))
-    _flush(saved)
-    if saved != path:  # two processes archived the same payload at once: one copy is enough
+    if default_storage.exists(path) and _is_whole(sha256, shelf):
+        return
+    compressed = ContentFile(zstandard.ZstdCompressor(level=LEVEL).compress(content))
+    folder = _folder_of(path)
+    if folder is None:
+        _save(path, compressed)
+    else:
+        _save_and_rename(path, compressed, folder)
+
+
+def _is_whole(sha256: str, shelf: Shelf) -> bool:
+    try:
+        get(sha256, shelf)
+    except ArchiveDamaged:
+        return False
+    return True
+
+
+def _folder_of(path: str) -> str | None:
+    """The folder that a file is kept in; None when the storage is not of this machine."""
+    try:
+        return os.path.dirname(default_storage.path(path))
+    except NotImplementedError:
+        return None
+
+
+def _save(path: str, compressed: ContentFile[bytes]) -> None:
+    default_storage.delete(path)
+    saved = default_storage.save(path, compressed)
+    if saved != path:  # another process archived the same payload at once: one copy is enough
         default_storage.delete(saved)
+
+
+def _save_and_rename(path: str, compressed: ContentFile[bytes], folder: str) -> None:
+    part = f"{path}.{secrets.token_hex(4)}.part"
+    try:
+        default_storage.save(part, compressed)
+        _flush(default_storage.path(part))
+        os.replace(default_storage.path(part), default_storage.path(path))
+    except OSError:
+        with suppress(OSError):
+            default_storage.delete(part)
+        raise
+    _flush(folder)
 
 
 @contextmanager
@@ -70,11 +106,8 @@ def discard(sha256: str, shelf: Shelf) -> None:
 
 
 def _flush(path: str) -> None:
-    """Have the operating system write a file of a folder to disk; other storages do so themselves."""
-    try:
-        descriptor = os.open(default_storage.path(path), os.O_RDONLY)
-    except NotImplementedError:
-        return
+    """Have the operating system write a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -89,8 +122,9 @@ def get(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bytes:
             content = zstandard.ZstdDecompressor().decompress(stored.read(), max_output_size=2**31)
     except FileNotFoundError as error:
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} is missing ({path})") from error
-    except zstandard.ZstdError as error:
-        raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be decompressed: {error}") from error
+    except (zstandard.ZstdError, MemoryError) as error:  # a damaged header may declare any size
+        why = str(error) or "it declares a size that does not fit into memory"
+        raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be decompressed: {why}") from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} is not what was archived: its hash differs")
     return content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
 
 import time_machine
 from django.db import connections
@@ -21,6 +22,7 @@ KEY = PartitionKey(WEEK, Tier.OTC)
 DAY = date(2025, 12, 26)
 NOON = datetime(2025, 12, 26, 12, tzinfo=UTC)
 PATIENCE = 30
+T = TypeVar("T")
 
 
 def offered(
@@ -90,11 +92,11 @@ def open_anomalies() -> list[tuple[str, str]]:
     return sorted(Anomaly.objects.open().values_list("severity", "category"))
 
 
-def at_once(*acts: Callable[[], Result]) -> list[Result]:
+def at_once(*acts: Callable[[], T]) -> list[T]:
     """What each act returns, each in a thread with a connection of its own."""
-    results: dict[int, Result] = {}
+    results: dict[int, T] = {}
 
-    def run(position: int, act: Callable[[], Result]) -> None:
+    def run(position: int, act: Callable[[], T]) -> None:
         try:
             results[position] = act()
         finally:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import pytest
 from django.db import connections
 from django.utils import timezone
 
-from pipeline import captures, ingest, vintages
+from pipeline import archive, captures, ingest, vintages
 from pipeline.captures import Terms
 from pipeline.ingest import Result
 from pipeline.models import Capture, Manifest, Outcome, Partition, RowVersion, Venue
@@ -79,6 +82,27 @@ def test_one_payload_at_once_is_one_capture(ledger: Ledger, normalize: bool) -> 
     assert sorted(result.outcome for result in results) == [Outcome.INGESTED, Outcome.UNCHANGED]
     assert {result.capture for result in results} == {version(1)}
     assert Manifest.objects.count() == (2 if normalize else 1)
+
+
+@pytest.mark.promise(10)
+def test_one_payload_is_archived_by_several_at_once_and_is_whole_for_each(archive_dir: Path) -> None:
+    """Each archives all of 20 payloads, starting each of them together with the others."""
+    payloads = {
+        hashlib.sha256(content).hexdigest(): content
+        for content in (random.Random(n).randbytes(500_000) for n in range(20))
+    }
+    barrier = threading.Barrier(3)
+
+    def archive_all() -> list[bool]:
+        found = []
+        for sha256, content in payloads.items():
+            barrier.wait(PATIENCE)
+            archive.put(content, sha256)
+            found.append(archive.get(sha256) == content)
+        return found
+
+    assert at_once(archive_all, archive_all, archive_all) == [[True] * 20] * 3
+    assert len([path for path in archive_dir.rglob("*") if path.is_file()]) == 20
 
 
 @pytest.mark.promise(10)
