@@ -18,9 +18,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from pipeline import cells
+from pipeline import vintages, weekly_totals
 from pipeline.calendar import Tier
-from pipeline.cells import Total
 from pipeline.models import (
     ALL_TIERS,
     AnalyticsSnapshot,
@@ -33,6 +32,7 @@ from pipeline.models import (
     VenueKind,
     VenueVolume,
 )
+from pipeline.weekly_totals import Total
 
 CALCULATION_VERSION = 1
 
@@ -107,31 +107,44 @@ def _compute(week_ending: date, inputs: list[Capture], run: Run | None) -> Analy
         computed_at=timezone.now(),
     )
     snapshot.inputs.set(inputs)
-    with cells.gathered(inputs, cross_tier=len(inputs) == len(Tier)):
-        totals = cells.totals_by_venue()
-        for scope in sorted({total.scope for total in totals}):
-            _store_scope(snapshot, scope, [total for total in totals if total.scope == scope], inputs)
+    scopes = _scopes(inputs)
+    with weekly_totals.totals_by_security(inputs, cross_tier=ALL_TIERS in scopes):
+        for scope, captures in scopes.items():
+            _store_scope(snapshot, scope, captures)
     _add_manifest(snapshot, inputs, started, run)
     return snapshot
 
 
-def _store_scope(snapshot: AnalyticsSnapshot, scope: str, totals: list[Total], inputs: list[Capture]) -> None:
-    """The results within one tier, or over all tiers."""
-    families = {Family(kind.value): [total for total in totals if total.kind == kind] for kind in VenueKind}
-    both = cells.has_both_kinds(scope, inputs)
-    if both:
+def _scopes(inputs: list[Capture]) -> dict[str, list[Capture]]:
+    """Each tier, and all of them together when all are captured."""
+    scopes = {str(capture.partition.tier): [capture] for capture in inputs}
+    return {**scopes, ALL_TIERS: inputs} if len(inputs) == len(Tier) else scopes
+
+
+def _store_scope(snapshot: AnalyticsSnapshot, scope: str, captures: list[Capture]) -> None:
+    """The results within one tier, or over all tiers: of each kind that every tier has, and of both."""
+    totals = weekly_totals.totals_by_venue(captures)
+    families = {
+        Family(kind.value): [total for total in totals if total.kind == kind]
+        for kind in VenueKind
+        if all(_has_kind(capture, kind) for capture in captures)
+    }
+    if len(families) == len(VenueKind):
         families[Family.ALL] = totals
     VenueVolume.objects.bulk_create(_venue_volumes(snapshot, scope, families), batch_size=1000)
     for family, members in families.items():
-        if members:
-            _market(snapshot, scope, family, members).save()
-            cells.store_symbol_concentrations(snapshot, scope, family)
+        symbols = weekly_totals.store_symbol_concentrations(snapshot, scope, family)
+        _market(snapshot, scope, family, members, symbols).save()
+
+
+def _has_kind(capture: Capture, kind: VenueKind) -> bool:
+    return vintages.of_capture(capture).filter(venue__kind=kind).exists()
 
 
 def _venue_volumes(snapshot: AnalyticsSnapshot, scope: str, families: dict[Family, list[Total]]) -> list[VenueVolume]:
     over_all = _shares_and_ranks(families.get(Family.ALL, []))
     volumes = []
-    for family in (Family.ATS, Family.NON_ATS):
+    for family in families.keys() - {Family.ALL}:
         within = _shares_and_ranks(families[family])
         for total in families[family]:
             share, rank = within[total.venue_id]
@@ -165,7 +178,9 @@ def _shares_and_ranks(totals: list[Total]) -> dict[int, tuple[float | None, int]
     }
 
 
-def _market(snapshot: AnalyticsSnapshot, scope: str, family: Family, totals: list[Total]) -> MarketConcentration:
+def _market(
+    snapshot: AnalyticsSnapshot, scope: str, family: Family, totals: list[Total], symbols: int
+) -> MarketConcentration:
     volume = sum((total.shares for total in totals), Decimal(0))
     named = sum((total.shares**2 for total in totals if not total.is_pool), Decimal(0))
     pooled = sum((total.shares**2 for total in totals if total.is_pool), Decimal(0))
@@ -176,7 +191,7 @@ def _market(snapshot: AnalyticsSnapshot, scope: str, family: Family, totals: lis
         shares=volume,
         trades=sum(total.trades for total in totals),
         venues=len(totals),
-        symbols=cells.count_symbols(scope, family),
+        symbols=symbols,
         hhi_low=float(named / volume**2) if volume else None,
         hhi_high=float((named + pooled) / volume**2) if volume else None,
     )

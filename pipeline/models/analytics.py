@@ -77,10 +77,13 @@ class Concentration(models.Model):
     """What the two concentration tables share: HHI on 0-1 (times 10,000 for antitrust points).
 
     `hhi_low` and `hhi_high` are equal but where the De Minimis pool takes part: there HHI is an interval, from the pool
-    being infinitely many firms (it counts in the total only) to the pool being one firm. Null without volume.
+    being infinitely many firms (it counts in the total only) to the pool being one firm. Null without volume. Written in
+    one transaction with its snapshot: foreign keys are not checked row by row.
     """
 
-    snapshot = models.ForeignKey(AnalyticsSnapshot, on_delete=models.CASCADE, db_index=False, related_name="+")
+    snapshot = models.ForeignKey(
+        AnalyticsSnapshot, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )
     scope = models.CharField(max_length=10, choices=SCOPE_CHOICES)
     family = models.CharField(max_length=7, choices=Family.choices)
     shares = ExactDecimalField()
