@@ -60,7 +60,7 @@ SQLITE = [
     f" BEGIN SELECT RAISE(ABORT, '{TOO_LATE}') WHERE EXISTS ({STORED.format(row='NEW')}); END",
     f"CREATE TRIGGER row_ranges_apart_on_insert BEFORE INSERT ON pipeline_rowversion WHEN {ENTERS}"
     f" BEGIN SELECT RAISE(ABORT, '{MESSAGE}') WHERE EXISTS ({OVERLAP}); END",
-    f"CREATE TRIGGER row_ranges_apart_on_update BEFORE UPDATE ON pipeline_rowversion WHEN {WIDENS}"
+    f"CREATE TRIGGER row_ranges_apart_on_update AFTER UPDATE ON pipeline_rowversion WHEN {WIDENS}"
     f" BEGIN SELECT RAISE(ABORT, '{MESSAGE}') WHERE EXISTS ({OVERLAP}); END",
 ]
 
