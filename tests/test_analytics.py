@@ -1,0 +1,215 @@
+"""One week's analytics: exact sums, ranks, intervals, and snapshots that name what they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from pipeline import analytics, ingest
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.captures import Terms
+from pipeline.models import (
+    ALL_TIERS,
+    AnalyticsSnapshot,
+    Family,
+    Manifest,
+    MarketConcentration,
+    Stage,
+    SymbolConcentration,
+    VenueVolume,
+)
+from tests.capturing import at_once, captured
+from tests.engines import Engines, Ledger
+from tests.sources_in_memory import MemorySource, psv, row
+
+WEEK = date(2025, 11, 14)
+OTHER = date(2025, 11, 21)
+TRILLION = 10**12
+
+
+def publish(source: MemorySource, tier: Tier, ats: Sequence[str], firms: Sequence[str] = (), week: date = WEEK) -> None:
+    """Capture a partition of ATS rows and, where there are any, rows of firms."""
+    key = PartitionKey(week, tier)
+    source.publish(key, psv(*ats), psv(*firms) if firms else None)
+    assert ingest.ingest(key, source, Terms(run_date=date(2026, 1, 5))).capture is not None
+
+
+def market(scope: str, family: Family) -> MarketConcentration:
+    return MarketConcentration.objects.order_by("-snapshot__sequence").filter(scope=scope, family=family)[0]
+
+
+def volumes(scope: str) -> dict[str, VenueVolume]:
+    found = VenueVolume.objects.filter(scope=scope).select_related("venue")
+    return {str(volume.venue): volume for volume in found}
+
+
+def test_a_trillion_shares_in_each_of_many_rows_add_up_exactly(ledger: Ledger) -> None:
+    lines = [row(f"S{n:02}", mpid, f"{TRILLION - 1}.999999", 10**14) for n in range(20) for mpid in ("AAAA", "BBBB")]
+    publish(MemorySource(), Tier.OTC, lines)
+    analytics.calculate_week(WEEK)
+    each = Decimal(f"{TRILLION - 1}.999999")
+    assert volumes("OTC")["AAAA"].shares == 20 * each
+    assert market("OTC", Family.ATS).shares == 40 * each
+    assert market("OTC", Family.ATS).trades == 40 * 10**14
+    assert {found.shares for found in SymbolConcentration.objects.all()} == {2 * each}
+    assert market("OTC", Family.ATS).hhi_high == pytest.approx(0.5, rel=1e-12)
+
+
+def test_share_rank_and_average_trade_size(ledger: Ledger) -> None:
+    lines = [row("A", "AAAA", 50, 5), row("A", "BBBB", 25, 10), row("B", "CCCC", 25, 0), row("B", "AAAA", 0, 0)]
+    publish(MemorySource(), Tier.OTC, lines)
+    analytics.calculate_week(WEEK)
+    found = volumes("OTC")
+    assert {name: (volume.share, volume.rank) for name, volume in found.items()} == {
+        "AAAA": (0.5, 1),
+        "BBBB": (0.25, 2),
+        "CCCC": (0.25, 2),
+    }
+    assert (found["AAAA"].symbols, found["AAAA"].average_trade_size) == (2, 10.0)
+    assert found["CCCC"].average_trade_size is None
+    assert found["AAAA"].share_of_all is None, "no non-ATS volume is captured"
+
+
+def test_the_pool_makes_concentration_an_interval(ledger: Ledger) -> None:
+    firms = [row("A", "", 60, name="Firm One"), row("A", "", 40, name="De Minimis Firms")]
+    publish(MemorySource(), Tier.OTC, [row("A", "AAAA", 100)], firms)
+    analytics.calculate_week(WEEK)
+    non_ats, both = market("OTC", Family.NON_ATS), market("OTC", Family.ALL)
+    assert (non_ats.hhi_low, non_ats.hhi_high) == pytest.approx((0.36, 0.52), rel=1e-12)
+    assert (both.hhi_low, both.hhi_high) == pytest.approx((0.34, 0.38), rel=1e-12)
+    assert non_ats.effective_venues == pytest.approx((1 / 0.52, 1 / 0.36))
+    assert volumes("OTC")["AAAA"].share_of_all == 0.5
+    assert volumes("OTC")["De Minimis Firms"].rank_of_all == 3
+    symbol = SymbolConcentration.objects.get(family=Family.NON_ATS)
+    assert (symbol.hhi_low, symbol.hhi_high) == pytest.approx((0.36, 0.52), rel=1e-12)
+
+
+def test_a_small_named_firm_beside_a_huge_pool_is_not_lost_in_rounding(ledger: Ledger) -> None:
+    firms = [row("A", "", 1, name="Firm One"), row("A", "", 10**11, name="De Minimis Firms")]
+    publish(MemorySource(), Tier.OTC, [row("A", "AAAA", 1)], firms)
+    analytics.calculate_week(WEEK)
+    symbol = SymbolConcentration.objects.get(family=Family.NON_ATS)
+    assert symbol.hhi_low == pytest.approx(1 / (10**11 + 1) ** 2, rel=1e-12)
+
+
+def test_no_volume_has_no_concentration(ledger: Ledger) -> None:
+    publish(MemorySource(), Tier.OTC, [row("A", "AAAA", 0, 0), row("A", "BBBB", 0, 0)])
+    analytics.calculate_week(WEEK)
+    assert (market("OTC", Family.ATS).hhi_low, market("OTC", Family.ATS).effective_venues) == (None, None)
+    assert {volume.share for volume in VenueVolume.objects.all()} == {None}
+    assert SymbolConcentration.objects.get().hhi_high is None
+
+
+def test_results_over_all_tiers_wait_for_all_tiers(ledger: Ledger) -> None:
+    source = MemorySource()
+    publish(source, Tier.NMS_TIER_1, [row("BOTH", "AAAA", 30, tier=Tier.NMS_TIER_1)])
+    publish(source, Tier.NMS_TIER_2, [row("BOTH", "BBBB", 10, tier=Tier.NMS_TIER_2)])
+    analytics.calculate_week(WEEK)
+    assert not MarketConcentration.objects.filter(scope=ALL_TIERS).exists()
+    publish(source, Tier.OTC, [row("ONLY", "AAAA", 60)])
+    analytics.calculate_week(WEEK)
+    over_all = market(ALL_TIERS, Family.ATS)
+    assert (over_all.shares, over_all.symbols, over_all.venues) == (Decimal(100), 2, 2)
+    assert over_all.hhi_high == pytest.approx(0.82, rel=1e-12)
+    by_symbol = SymbolConcentration.objects.filter(scope=ALL_TIERS).select_related("security")
+    found = {each.security.symbol: (each.shares, each.hhi_high) for each in by_symbol}
+    assert found == {"BOTH": (Decimal(40), pytest.approx(0.625)), "ONLY": (Decimal(60), 1.0)}
+
+
+def test_a_kind_that_one_tier_lacks_has_no_result_over_all_tiers(ledger: Ledger) -> None:
+    source = MemorySource()
+    firm = [row("A", "", 5, name="Firm One", tier=Tier.NMS_TIER_1)]
+    publish(source, Tier.NMS_TIER_1, [row("A", "AAAA", 1, tier=Tier.NMS_TIER_1)], firm)
+    publish(source, Tier.NMS_TIER_2, [row("A", "AAAA", 1, tier=Tier.NMS_TIER_2)])
+    publish(source, Tier.OTC, [row("A", "AAAA", 1)])
+    analytics.calculate_week(WEEK)
+    families = MarketConcentration.objects.values_list("scope", "family")
+    assert set(families) == {
+        ("NMS_TIER_1", "ATS"),
+        ("NMS_TIER_1", "NON_ATS"),
+        ("NMS_TIER_1", "ALL"),
+        ("NMS_TIER_2", "ATS"),
+        ("OTC", "ATS"),
+        ("ALL", "ATS"),
+    }
+
+
+@pytest.mark.promise(2)
+def test_the_same_inputs_make_no_second_snapshot(ledger: Ledger) -> None:
+    publish(MemorySource(), Tier.OTC, [row("A", "AAAA", 1)])
+    assert analytics.calculate_week(WEEK).outcome == "COMPUTED"
+    again = analytics.calculate_week(WEEK)
+    assert (again.outcome, AnalyticsSnapshot.objects.count()) == ("UNCHANGED", 1)
+    assert VenueVolume.objects.count() == 1
+
+
+@pytest.mark.promise(6)
+def test_a_restatement_adds_a_snapshot_of_that_week_that_names_its_captures(ledger: Ledger) -> None:
+    source = MemorySource()
+    publish(source, Tier.OTC, [row("A", "AAAA", 1), row("A", "BBBB", 1)])
+    publish(source, Tier.OTC, [row("A", "AAAA", 1, updated="2025-12-22")], week=OTHER)
+    for week in (WEEK, OTHER):
+        analytics.calculate_week(week)
+    restated = captured(source, [row("A", "AAAA", 3), row("A", "BBBB", 1)])
+    for week in (WEEK, OTHER):
+        analytics.calculate_week(week)
+    assert list(AnalyticsSnapshot.objects.values_list("week_ending", "sequence")) == [(OTHER, 1), (WEEK, 2), (WEEK, 1)]
+    old, new = AnalyticsSnapshot.objects.filter(week_ending=WEEK).order_by("sequence")
+    assert [capture.version for capture in old.inputs.all()] == [1]
+    assert list(new.inputs.all()) == [restated]
+    shares = VenueVolume.objects.filter(venue__mpid="AAAA", snapshot__week_ending=WEEK).order_by("snapshot__sequence")
+    assert [volume.share for volume in shares] == [0.5, 0.75], "the older snapshot stays as it was"
+    manifest = Manifest.objects.get(snapshot=new)
+    assert (manifest.stage, manifest.checksum, manifest.rows_kept) == (Stage.CALC, new.inputs_hash, 2)
+
+
+def test_a_restatement_that_lands_meanwhile_changes_nothing(ledger: Ledger) -> None:
+    source = MemorySource()
+    publish(source, Tier.OTC, [row("A", "AAAA", 1), row("A", "BBBB", 3)])
+    inputs = analytics.inputs_of(WEEK)
+    captured(source, [row("A", "AAAA", 100), row("A", "BBBB", 3)])
+    snapshot = analytics._compute(WEEK, inputs, None)
+    assert [capture.version for capture in snapshot.inputs.all()] == [1]
+    assert market("OTC", Family.ATS).shares == 4
+    assert not analytics.is_current(snapshot, WEEK)
+
+
+@pytest.mark.promise(10)
+def test_two_at_once_compute_a_week_once(ledger: Ledger) -> None:
+    publish(MemorySource(), Tier.OTC, [row(f"S{n}", mpid, n + 1) for n in range(50) for mpid in ("AAAA", "BBBB")])
+    outcomes = at_once(lambda: analytics.calculate_week(WEEK).outcome, lambda: analytics.calculate_week(WEEK).outcome)
+    assert sorted(outcomes) == ["COMPUTED", "UNCHANGED"]
+    assert AnalyticsSnapshot.objects.count() == 1
+    assert VenueVolume.objects.count() == 2
+
+
+def test_a_week_without_captures_is_skipped(ledger: Ledger) -> None:
+    assert analytics.calculate_week(WEEK).outcome == "SKIPPED"
+    assert not AnalyticsSnapshot.objects.exists()
+
+
+@pytest.mark.promise(12)
+def test_both_databases_compute_the_same(engines: Engines) -> None:
+    seen = []
+    for engine in ("sqlite", "postgresql"):
+        with engines.using(engine):
+            lines = [
+                row(f"S{n}", mpid, f"{n * 7 + 1}.{n:02}5", n) for n in range(40) for mpid in ("AAAA", "BBBB", "CCCC")
+            ]
+            firms = [row(f"S{n}", "", n + 1, name=name) for n in range(40) for name in ("Firm", "De Minimis Firms")]
+            publish(MemorySource(), Tier.OTC, lines, firms)
+            analytics.calculate_week(WEEK)
+            seen.append(
+                [
+                    (
+                        *(each.security.symbol, each.family, each.shares, each.trades, each.venues),
+                        *(round(each.hhi_low or 0, 12), round(each.hhi_high or 0, 12)),
+                    )
+                    for each in SymbolConcentration.objects.select_related("security")
+                ]
+            )
+    assert sorted(seen[0]) == sorted(seen[1])
+    assert len(seen[0]) == 120

@@ -1,0 +1,181 @@
+"""A week's verdict: the truth table of the policies, and that READY is never said of a week that is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import analytics, ingest, readiness
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.captures import Terms
+from pipeline.models import Anomaly, Category, Partition, Readiness, ReadinessState, Severity, Use
+from pipeline.readiness import POLICIES, Facts, Verdict, judge
+from tests.engines import Ledger, wipe
+from tests.sources_in_memory import MemorySource, row
+
+WEEK = date(2025, 11, 14)
+DUE = {Tier.NMS_TIER_1: "2025-12-01", Tier.NMS_TIER_2: "2025-12-15", Tier.OTC: "2025-12-15"}
+ALL_DUE, ONE_DUE, NONE_DUE = date(2025, 12, 15), date(2025, 12, 1), date(2025, 11, 30)
+BLOCKED, READY = ReadinessState.BLOCKED, ReadinessState.READY
+AWAITING, PROVISIONAL = ReadinessState.AWAITING_PUBLICATION, ReadinessState.PROVISIONAL
+
+
+def capture(tier: Tier, shares: int = 1, *, normalize: bool = True) -> None:
+    source, key = MemorySource(), PartitionKey(WEEK, tier)
+    updated = DUE[tier]
+    source.publish_rows(key, [row("A", "AAAA", shares, tier=tier, updated=updated)])
+    ingest.ingest(key, source, Terms(run_date=ALL_DUE, normalize=normalize))
+
+
+def capture_all() -> None:
+    for tier in Tier:
+        capture(tier)
+    analytics.calculate_week(WEEK)
+
+
+def states(today: date = ALL_DUE) -> tuple[ReadinessState, ...]:
+    """The states for trading, compliance and research."""
+    verdicts = readiness.decide_week(WEEK, today)
+    return tuple(verdicts[use].state for use in (Use.TRADING, Use.COMPLIANCE, Use.RESEARCH))
+
+
+def anomaly(severity: Severity) -> Anomaly:
+    partition = Partition.objects.get(week_ending=WEEK, tier=Tier.OTC)
+    return Anomaly.objects.record(Category.UNREADABLE, severity, "something", partition=partition)
+
+
+def test_a_whole_week_is_ready_for_every_use(ledger: Ledger) -> None:
+    capture_all()
+    assert states() == (READY, READY, READY)
+    assert {verdict.state for verdict in Readiness.objects.all()} == {READY}
+    assert {tuple(verdict.reasons) for verdict in Readiness.objects.all()} == {()}
+
+
+def test_what_is_not_published_yet_is_awaited_with_its_due_date(ledger: Ledger) -> None:
+    assert states(NONE_DUE) == (AWAITING, AWAITING, AWAITING)
+    stored = Readiness.objects.get(use=Use.TRADING)
+    assert stored.reasons == [
+        f"2025-11-14 {tier}: not yet due, FINRA publishes it on {due}" for tier, due in DUE.items()
+    ]
+
+
+def test_the_tier_that_comes_first_is_provisionally_of_use_to_research(ledger: Ledger) -> None:
+    capture(Tier.NMS_TIER_1)
+    analytics.calculate_week(WEEK)
+    assert states(ONE_DUE) == (AWAITING, AWAITING, PROVISIONAL)
+
+
+def test_a_due_partition_that_is_missing_blocks_with_its_name(ledger: Ledger) -> None:
+    capture(Tier.NMS_TIER_1)
+    capture(Tier.OTC)
+    analytics.calculate_week(WEEK)
+    assert states() == (BLOCKED, BLOCKED, BLOCKED)
+    reasons = Readiness.objects.get(use=Use.RESEARCH).reasons
+    assert reasons == ["2025-11-14 NMS_TIER_2: due since 2025-12-15 and not captured"]
+
+
+def test_a_capture_whose_rows_are_not_stored_blocks(ledger: Ledger) -> None:
+    capture_all()
+    capture(Tier.OTC, shares=2, normalize=False)
+    assert states() == (BLOCKED, BLOCKED, BLOCKED)
+    assert Readiness.objects.get(use=Use.TRADING).reasons == [
+        "2025-11-14 OTC: version 2 is archived, its rows are not stored"
+    ]
+
+
+def test_analytics_of_older_captures_block(ledger: Ledger) -> None:
+    capture_all()
+    capture(Tier.OTC, shares=2)
+    assert states() == (BLOCKED, BLOCKED, BLOCKED)
+    reason = "2025-11-14: the analytics are not computed from the newest captures"
+    assert Readiness.objects.get(use=Use.TRADING).reasons == [reason]
+    analytics.calculate_week(WEEK)
+    assert states() == (READY, READY, READY)
+
+
+@pytest.mark.parametrize(
+    ("severity", "expected"),
+    [
+        (Severity.INFO, (READY, READY, READY)),
+        (Severity.WARN, (READY, PROVISIONAL, PROVISIONAL)),
+        (Severity.ERROR, (BLOCKED, BLOCKED, PROVISIONAL)),
+        (Severity.CRITICAL, (BLOCKED, BLOCKED, BLOCKED)),
+    ],
+)
+def test_open_anomalies_block_or_qualify_by_their_severity(
+    ledger: Ledger, severity: Severity, expected: tuple[ReadinessState, ...]
+) -> None:
+    capture_all()
+    found = anomaly(severity)
+    assert states() == expected
+    if BLOCKED in expected:
+        reason = f"2025-11-14 OTC: open {severity} anomaly {found.pk}, UNREADABLE: something"
+        assert Readiness.objects.get(use=Use.TRADING).reasons == [reason]
+    found.resolve(by="somebody", note="looked into")
+    assert states() == (READY, READY, READY)
+
+
+def test_an_anomaly_of_another_week_does_not_matter(ledger: Ledger) -> None:
+    capture_all()
+    Anomaly.objects.record(Category.CALC_FAILED, Severity.CRITICAL, "elsewhere", week_ending=date(2025, 11, 21))
+    assert states() == (READY, READY, READY)
+
+
+def test_since_is_when_the_state_last_changed(ledger: Ledger) -> None:
+    def decided(hour: int) -> Readiness:
+        with time_machine.travel(datetime(2025, 12, 16, hour, tzinfo=UTC), tick=False):
+            states()
+        return Readiness.objects.get(use=Use.TRADING)
+
+    capture_all()
+    first, second = decided(8), decided(9)
+    assert (first.since.hour, second.since.hour, second.decided_at.hour) == (8, 8, 9)
+    anomaly(Severity.ERROR)
+    assert decided(10).since.hour == 10
+
+
+def test_a_forced_capture_without_rows_blocks(ledger: Ledger) -> None:
+    capture_all()
+    source, key = MemorySource(), PartitionKey(WEEK, Tier.OTC)
+    source.publish_rows(key, [])
+    ingest.ingest(key, source, Terms(run_date=ALL_DUE, force=True))
+    analytics.calculate_week(WEEK)
+    assert states() == (BLOCKED, BLOCKED, BLOCKED)
+    assert Readiness.objects.get(use=Use.TRADING).reasons == ["2025-11-14 OTC: version 2 has no rows"]
+
+
+@given(st.lists(st.sampled_from(["capture", "archive", "restate", "calculate", "error", "later"]), max_size=8))
+def test_never_ready_while_anything_is_missing_or_stale(ledger: Ledger, steps: list[str]) -> None:
+    wipe()
+    today, tiers, shares = NONE_DUE, list(Tier), 1
+    for step in steps:
+        match step:
+            case "capture" if tiers:
+                capture(tiers.pop())
+            case "archive" if tiers:
+                capture(tiers.pop(), normalize=False)
+            case "restate" if Tier.OTC not in tiers:
+                shares += 1
+                capture(Tier.OTC, shares)
+            case "calculate":
+                analytics.calculate_week(WEEK)
+            case "error" if len(tiers) < len(Tier):
+                Anomaly.objects.record(Category.INTERNAL, Severity.CRITICAL, "x", week_ending=WEEK)
+            case "later":
+                today = ALL_DUE
+        whole = not tiers and not any(
+            partition.latest is None or partition.latest.version != partition.newest_version
+            for partition in Partition.objects.select_related("latest")
+        )
+        current = analytics.is_current(analytics.newest_snapshot(WEEK), WEEK)
+        clean = not Anomaly.objects.open().exists()
+        assert (READY in states(today)) == (whole and current and clean)
+
+
+def test_the_verdict_lists_first_what_blocks_then_what_is_awaited() -> None:
+    facts = Facts(missing=["gone"], awaited=["to come"], captured=1, anomalies=[])
+    assert judge(facts, POLICIES[Use.TRADING]) == Verdict(BLOCKED, ["gone", "to come"])
