@@ -51,24 +51,28 @@ def call(name: str, *arguments: object) -> Ran:
     return Ran(code, out.getvalue(), err.getvalue())
 
 
-def environment(ledger: Ledger, **more: str) -> dict[str, str]:
-    """The environment in which a process works on the test's ledger and folders."""
+def environment(database_url: str) -> dict[str, str]:
+    """The environment in which a process works on a database and on the test's folders."""
     return {
         **os.environ,
-        "DATABASE_URL": ledger.url,
+        "DATABASE_URL": database_url,
         "MARKETSPINE_ARCHIVE_DIR": settings.MARKETSPINE_ARCHIVE_DIR,
         "MARKETSPINE_SOURCE_DIR": settings.MARKETSPINE_SOURCE_DIR,
         "DJANGO_SETTINGS_MODULE": "marketspine.settings",
-        **more,
     }
 
 
-def start(ledger: Ledger, *words: object, **more: str) -> subprocess.Popen[str]:
+def start(ledger: Ledger, *words: object) -> subprocess.Popen[str]:
     """Start Python on `words` ("manage.py", "run_weekly", ...) in the checkout, on the test's ledger."""
+    return start_on(ledger.url, *words)
+
+
+def start_on(database_url: str, *words: object) -> subprocess.Popen[str]:
+    """Start Python on `words`, on any database."""
     return subprocess.Popen(
         [sys.executable, *map(str, words)],
         cwd=settings.BASE_DIR,
-        env=environment(ledger, **more),
+        env=environment(database_url),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -81,6 +85,6 @@ def finish(process: subprocess.Popen[str]) -> Ran:
     return Ran(process.returncode, out, err)
 
 
-def manage(ledger: Ledger, *words: object, **more: str) -> Ran:
+def manage(ledger: Ledger, *words: object) -> Ran:
     """Run `python manage.py` on `words` in a process of its own."""
-    return finish(start(ledger, "manage.py", *words, **more))
+    return finish(start(ledger, "manage.py", *words))

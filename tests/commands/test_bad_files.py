@@ -1,0 +1,226 @@
+"""What a source may hold and must not pass: every kind of bad file, its anomaly, and the latest capture untouched."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from pipeline.calendar import Tier
+from pipeline.models import Anomaly, Category, Severity
+from pipeline.sources.base import PartName
+from pipeline.sources.files import file_name
+from tests.commands.calling import Ran, call
+from tests.commands.publications import DAY, OTC, ROWS, WEEK, content, publish, publish_week
+from tests.engines import Ledger
+from tests.ledger_state import LedgerState, archived_files, ledger_state
+from tests.sources_in_memory import HEADER, psv
+
+NAME = file_name(OTC)
+GOOD = content(OTC)
+LINES = GOOD.decode().splitlines()
+BROKEN = b"OTC|BAD|Bad Inc|UBSA NAME|UBSA|many|1|2025-12-15\n"
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A file, how it comes to be in the source folder, and what is told of it."""
+
+    message: str
+    write: Callable[[Path], object]
+    category: Category = Category.UNREADABLE
+    severity: Severity = Severity.ERROR
+    outcome: str = "FAILED"
+
+
+def of(message: str, text: bytes) -> Bad:
+    """A file that holds `text`."""
+    return Bad(message, lambda folder: (folder / NAME).write_bytes(text))
+
+
+def unsafe(message: str, write: Callable[[Path], object]) -> Bad:
+    """A file that is never read."""
+    return Bad(message, write, Category.FETCH_FAILED)
+
+
+def shrunk(message: str, text: bytes) -> Bad:
+    """A file that is readable, and less than there was."""
+    return replace(of(message, text), category=Category.REFUSED, outcome="REFUSED")
+
+
+def instead(make: Callable[[Path], object]) -> Callable[[Path], None]:
+    """Remove the good file, and put something else in its place."""
+
+    def write(folder: Path) -> None:
+        (folder / NAME).unlink()
+        make(folder / NAME)
+
+    return write
+
+
+def with_column(name: str) -> bytes:
+    """The good file with one more column."""
+    return "\n".join([f"{LINES[0]}|{name}", *(f"{line}|x" for line in LINES[1:])]).encode()
+
+
+def _outside(path: Path) -> None:
+    secret = path.parent.parent / "secret.psv"
+    secret.write_bytes(GOOD)
+    path.symlink_to(secret)
+
+
+def gzipped(stored: bytes) -> Callable[[Path], None]:
+    """Replace the good file with a compressed one of these bytes."""
+    return instead(lambda path: path.with_name(f"{NAME}.gz").write_bytes(stored))
+
+
+BAD = {
+    "empty": of("ats.psv: the body is empty", b""),
+    "blank": of("ats.psv: the body is empty", b"\n \r\n"),
+    "an HTML page": of("ats.psv: this is an HTML or XML page", b"<!DOCTYPE html><title>503</title>"),
+    "an XML error": of("ats.psv: this is an HTML or XML page", b"\n<?xml version='1.0'?><Error>AccessDenied</Error>"),
+    "a JSON object": of("ats.psv: this is JSON", b'{"message": "Too many requests"}'),
+    "a JSON list": of("ats.psv: this is JSON", b"[]"),
+    "latin-1": of(
+        "ats.psv: not UTF-8 text (line 2, byte ", GOOD.replace(b"AAPL Inc", "Soci\u00e9t\u00e9".encode("latin-1"))
+    ),
+    "UTF-16": of("ats.psv: not UTF-8 text (line 1, byte 0)", GOOD.decode().encode("utf-16")),
+    "a comma for a pipe": of(
+        "the header's columns are not FINRA's (missing: 'tierDescription'", GOOD.replace(b"|", b",")
+    ),
+    "a column is missing": of(
+        "ats.psv: the header's columns are not FINRA's (missing: 'MPID')",
+        psv(*LINES[1:]).replace(b"|MPID|", b"|"),
+    ),
+    "a column is unknown": of(
+        "ats.psv: the header's columns are not FINRA's (unknown: 'notional')",
+        with_column("notional"),
+    ),
+    "a column is there twice": of(
+        "ats.psv: the header's columns are not FINRA's (more than once: 'MPID')",
+        with_column("MPID"),
+    ),
+    "a column is spelled otherwise": of("missing: 'MPID'; unknown: 'mpid'", GOOD.replace(b"MPID", b"mpid")),
+    "no header": of("the header's columns are not FINRA's (missing:", GOOD.split(b"\n", 1)[1]),
+    "too many rejects": of("1 of 5 rows were rejected, more than 2% allows: line 6 BAD_SHARES", GOOD + BROKEN),
+    "a duplicated row": of(
+        "1 of 5 rows were rejected, more than 2% allows: line 6 DUPLICATE_KEY", GOOD + GOOD.splitlines()[1]
+    ),
+    "another tier": of(
+        "4 of 4 rows were rejected, more than 2% allows: line 2 WRONG_TIER", content(OTC._replace(tier=Tier.NMS_TIER_2))
+    ),
+    "cut within a line": of("1 of 4 rows were rejected, more than 2% allows: line 5 ", GOOD[:-20]),
+    "an ATS file under the non-ATS name": Bad(
+        "4 of 8 rows were rejected, more than 2% allows: line 2 UNEXPECTED_MPID",
+        lambda folder: (folder / file_name(OTC, PartName.NON_ATS)).write_bytes(GOOD),
+    ),
+    "header only": shrunk(
+        "the payload has no rows: that means nothing published, never an empty week", HEADER.encode()
+    ),
+    "shrunk": shrunk("lost 25% of its rows, more than the 20% allowed: 4 -> 3", content(OTC, ROWS[:3])),
+    "plain and compressed at once": unsafe(
+        "otc_week_2025-11-14.psv and otc_week_2025-11-14.psv.gz are both there: remove the one that is not meant",
+        lambda folder: publish(folder, OTC, suffix=".gz"),
+    ),
+    "larger than the cap": unsafe(
+        "otc_week_2025-11-14.psv has 4001 bytes, more than the 4000 allowed",
+        lambda folder: (folder / NAME).write_bytes(b"x" * 4001),
+    ),
+    "larger than the cap inside": unsafe(
+        "otc_week_2025-11-14.psv.gz is larger than 4000 bytes when decompressed",
+        gzipped(gzip.compress(b"\0" * 1_000_000)),
+    ),
+    "a gzip that is cut short": unsafe(
+        "otc_week_2025-11-14.psv.gz is cut short or damaged", gzipped(gzip.compress(GOOD)[:-8])
+    ),
+    "a gzip by its name only": unsafe("otc_week_2025-11-14.psv.gz is cut short or damaged", gzipped(GOOD)),
+    "a link out of the folder": unsafe(
+        "otc_week_2025-11-14.psv is a link that leads out of the source folder: put the file itself there",
+        instead(_outside),
+    ),
+    "a link to nothing": unsafe(
+        "otc_week_2025-11-14.psv is not there (any more), or is a link to nothing",
+        instead(lambda path: path.symlink_to("nothing.psv")),
+    ),
+    "a fifo": unsafe("otc_week_2025-11-14.psv is not a regular file", instead(os.mkfifo)),
+    "a folder": unsafe("otc_week_2025-11-14.psv is not a regular file", instead(Path.mkdir)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _limits(settings: Settings) -> None:
+    """The limits that the messages name."""
+    settings.MARKETSPINE_MAX_FILE_BYTES = 4000
+    settings.MARKETSPINE_MAX_REJECT_SHARE = 0.02
+    settings.MARKETSPINE_MAX_SHRINK_SHARE = 0.20
+
+
+@pytest.fixture
+def held(ledger: Ledger, source_dir: Path) -> LedgerState:
+    """What the ledger says once a week is captured; its files stand in the source folder."""
+    publish_week(source_dir)
+    assert weekly().code == 0
+    return ledger_state()
+
+
+def weekly() -> Ran:
+    """Capture the week."""
+    return call("run_weekly", "--weeks", WEEK, "--run-date", DAY, "--json")
+
+
+@pytest.mark.promise(3, 4)
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_bad_file_fails_its_partition_and_leaves_every_capture(held: LedgerState, source_dir: Path, bad: Bad) -> None:
+    bad.write(source_dir)
+
+    ran = weekly()
+
+    assert ran.code == 1
+    assert [step["outcome"] for step in ran.document["steps"]] == ["UNCHANGED", "UNCHANGED", bad.outcome]
+    assert bad.message in ran.document["steps"][2]["reason"]
+    anomaly = Anomaly.objects.get()
+    assert (anomaly.category, anomaly.severity, anomaly.partition and anomaly.partition.key) == (
+        bad.category,
+        bad.severity,
+        OTC,
+    )
+    assert anomaly.message == ran.document["steps"][2]["reason"]
+    assert ledger_state().partitions == held.partitions
+    assert ledger_state().weeks[WEEK].inputs == held.weeks[WEEK].inputs
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_bad_file_is_no_first_capture_either(ledger: Ledger, source_dir: Path, bad: Bad) -> None:
+    publish(source_dir, OTC)
+    bad.write(source_dir)
+
+    ran = call("run_weekly", "--weeks", WEEK, "--tiers", "OTC", "--run-date", DAY, "--json")
+
+    if bad.message.startswith("lost "):
+        assert ran.document["steps"][0]["outcome"] == "INGESTED"  # there is nothing yet that it is less than
+        return
+    assert ran.code == 1
+    assert ledger_state().partitions == {}
+
+
+def test_the_payload_that_could_not_be_read_is_kept_for_who_looks_into_it(held: LedgerState, source_dir: Path) -> None:
+    (source_dir / NAME).write_bytes(b"<html>")
+
+    weekly()
+
+    payload = Anomaly.objects.get().payload_sha256
+    assert [name for name in archived_files() if payload in name]
+
+
+def test_the_same_bad_file_again_is_counted_and_not_repeated(held: LedgerState, source_dir: Path) -> None:
+    (source_dir / NAME).write_bytes(b"<html>")
+
+    for _ in range(3):
+        weekly()
+
+    assert Anomaly.objects.get().occurrences == 3
