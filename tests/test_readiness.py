@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 import time_machine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import analytics, ingest, readiness
@@ -148,6 +148,7 @@ def test_a_forced_capture_without_rows_blocks(ledger: Ledger) -> None:
     assert Readiness.objects.get(use=Use.TRADING).reasons == ["2025-11-14 OTC: version 2 has no rows"]
 
 
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(["capture", "archive", "restate", "calculate", "error", "later"]), max_size=8))
 def test_never_ready_while_anything_is_missing_or_stale(ledger: Ledger, steps: list[str]) -> None:
     wipe()

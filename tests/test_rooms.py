@@ -1,0 +1,67 @@
+"""The arrows of the design: who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+PIPELINE = Path(settings.BASE_DIR) / "pipeline"
+LAYERS = [
+    {"calendar"},
+    {"sources", "revisions"},
+    {"lines", "models"},
+    {"parsing", "archive", "bulk", "identities", "workers"},
+    {"rereading", "vintages"},
+    {"reading", "weekly_totals"},
+    {"captures", "analytics"},
+    {"ingest", "readiness"},
+    {"planning", "inspection"},
+    {"runs", "doctor", "samples"},
+    {"summary"},
+    {"management"},
+]
+WITHOUT_DATABASE = ("calendar", "sources", "revisions", "lines", "parsing", "rereading", "samples")
+HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def modules(room: str) -> list[Path]:
+    file = PIPELINE / f"{room}.py"
+    return [file] if file.exists() else sorted((PIPELINE / room).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def rooms_imported(path: Path) -> set[str]:
+    parts = (name.split(".") for name in imports(path) if name.startswith("pipeline."))
+    return {part[1] for part in parts} & HEIGHT.keys()
+
+
+def test_every_module_is_in_a_layer() -> None:
+    found = {
+        path.stem for path in PIPELINE.iterdir() if path.stem not in ("__init__", "__pycache__", "apps", "migrations")
+    }
+    assert found == HEIGHT.keys()
+
+
+@pytest.mark.parametrize("room", sorted(HEIGHT))
+def test_arrows_point_downwards(room: str) -> None:
+    for path in modules(room):
+        upwards = {other for other in rooms_imported(path) - {room} if HEIGHT[other] >= HEIGHT[room]}
+        assert not upwards, f"{path.name} imports {upwards}"
+
+
+@pytest.mark.parametrize("room", WITHOUT_DATABASE)
+def test_rooms_without_a_database_import_no_django(room: str) -> None:
+    for path in modules(room):
+        assert not {name for name in imports(path) if name.split(".")[0] in ("django", "psycopg", "sqlite3")}, path
