@@ -29,7 +29,8 @@ def load(table: str, columns: Sequence[str], lines: Iterable[str], tail: str = "
 
 def _copy(table: str, columns: Sequence[str], lines: Iterable[str], end: str) -> int:
     loaded, source = 0, iter(lines)
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+    command = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(command) as copy:
         while batch := list(islice(source, LINES_PER_WRITE)):
             copy.write(end.join(batch) + end)
             loaded += len(batch)

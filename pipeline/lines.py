@@ -20,8 +20,8 @@ MAX_NAME = 400
 MAX_MPID = 10
 MAX_SHARES_DIGITS = 12  # in front of the point: a bigint of millionths holds 9.2 * 10^12
 MAX_TRADES_DIGITS = 15
-QUANTITY = re.compile(r"0*([0-9]+)(?:\.([0-9]{1,6})0*)?", re.ASCII)
-INTEGER = re.compile(r"0*([0-9]+)", re.ASCII)
+QUANTITY = re.compile(r"0*([1-9][0-9]*|0)(?:\.([0-9]{1,6})0*)?", re.ASCII)  # in linear time, on a field of zeros too
+INTEGER = re.compile(r"0*([1-9][0-9]*|0)", re.ASCII)
 NEGATIVE = re.compile(r"-[0-9]+(?:\.[0-9]+)?", re.ASCII)
 
 
@@ -87,12 +87,13 @@ class Columns:
 def read_block(block: str, rules: LineRules) -> Columns | None:
     """The rows of a block whose every line is as it should be; None when one may not be.
 
-    Were one line short and the next long, the columns would shift, and the tier's or the date's would not hold.
+    A line end counts as a field, the ninth: where one line is short and the next is long, it stands elsewhere.
     """
-    fields = block.replace("\n", "|").split("|")
-    if len(fields) != FIELDS * (block.count("\n") + 1) or "\0" in block:
+    fields, ends = block.replace("\n", "|\n|").split("|"), block.count("\n")
+    stride = FIELDS + 1
+    if len(fields) != stride * ends + FIELDS or fields[FIELDS::stride].count("\n") != ends or "\0" in block:
         return None
-    tiers, symbols, issues, names, mpids, shares, trades, dates = (fields[at::FIELDS] for at in rules.order)
+    tiers, symbols, issues, names, mpids, shares, trades, dates = (fields[at::stride] for at in rules.order)
     venues = _venues(names, mpids, rules)
     if venues is None or set(tiers) != {rules.tier.description} or not all(map(_is_date, set(dates))):
         return None
@@ -198,10 +199,8 @@ def _micros(shares: list[str]) -> list[str] | None:
     characters = "".join(shares)
     if not (characters.isascii() and characters.replace(".", "").isdigit()):
         return None
-    if len(max(shares, key=len)) > MAX_SHARES_DIGITS:
-        return None
     try:
-        if min(shares) < "1":  # one that starts with a zero, or is empty
+        if min(shares) < "1" or len(max(shares, key=len)) > MAX_SHARES_DIGITS:  # empty, with a leading zero, or long
             return list(map(quantity_micros, shares))
         return [quantity_micros(text) if "." in text else f"{text}000000" for text in shares]
     except Misfit:

@@ -9,6 +9,7 @@ by the same rules and with a reason for what does not fit.
 from __future__ import annotations
 
 import hashlib
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -145,7 +146,7 @@ class _Reading:
         """The line of each row, in the order of the rows, as the duplicate that it may turn out to be."""
         rejected = {(reject.part, reject.line) for reject in self.rejects}
         for part, body in self.bodies:
-            for number, text in enumerate(body.removesuffix("\n").split("\n"), 2):
+            for number, text in enumerate(_lines_of(body), 2):
                 if (part, number) not in rejected:
                     yield RejectedLine(part, number, RejectReason.DUPLICATE_KEY, text)
 
@@ -153,8 +154,8 @@ class _Reading:
 def parse(content: bytes, payload_format: PayloadFormat, tier: Tier, max_reject_share: float) -> Parsed:
     """Read a payload of `tier`.
 
-    Raises UnreadablePayload for what is not FINRA's format, has no rows, or has more than `max_reject_share` (0-1) of its
-    lines rejected.
+    Raises UnreadablePayload for what is not FINRA's format, or has more than `max_reject_share` (0-1) of its lines
+    rejected. A header without rows is read; what it means is decided in `pipeline.revisions`.
     """
     reading = _Reading()
     for part in unpack(content, payload_format):
@@ -224,10 +225,15 @@ def _read_part(reading: _Reading, part: Part, tier: Tier) -> None:
         line += lines
 
 
+def _lines_of(body: str) -> list[str]:
+    """The lines below the header; a blank one is a line too. The last newline begins none."""
+    return body.removesuffix("\n").split("\n") if body else []
+
+
 def _blocks(body: str) -> Iterator[str]:
-    """`body` in pieces of whole lines, without the newline at the end of a piece."""
-    start, end = 0, len(body.removesuffix("\n"))
-    while start < end:
+    """`_lines_of(body)` in pieces of whole lines, without the newline at the end of a piece."""
+    start, end = 0, len(body) - body.endswith("\n")
+    while body and start <= end:
         stop = body.find("\n", min(start + BLOCK_CHARACTERS, end), end)
         stop = end if stop == -1 else stop
         yield body[start:stop]
@@ -236,13 +242,14 @@ def _blocks(body: str) -> Iterator[str]:
 
 def decode(part: Part) -> str:
     """The part's text, without BOM and with LF line ends."""
-    if not part.content.strip():
-        raise UnreadablePayload(f"{part.name}: the body is empty")
+    content = part.content.removeprefix(BOM_UTF8)
     try:
-        text = part.content.decode("utf-8-sig")
+        text = content.decode()
     except UnicodeDecodeError as error:
-        line = part.content.count(b"\n", 0, error.start) + 1
-        raise UnreadablePayload(f"{part.name}: not UTF-8 text (line {line}, byte {error.start:,})") from error
+        line, byte = content.count(b"\n", 0, error.start) + 1, len(part.content) - len(content) + error.start
+        raise UnreadablePayload(f"{part.name}: not UTF-8 text (line {line}, byte {byte:,})") from error
+    if not text or text.isspace():
+        raise UnreadablePayload(f"{part.name}: the body is empty")
     start = text[:64].lstrip()
     if start.startswith("<"):
         raise UnreadablePayload(f"{part.name}: this is an HTML or XML page, not a pipe-separated file: {start[:40]!r}")
@@ -286,5 +293,5 @@ def _refuse_too_many_rejects(reading: _Reading, max_reject_share: float) -> None
         return
     first = "; ".join(f"line {reject.line} {reject.reason}" for reject in reading.rejects[:5])
     raise UnreadablePayload(
-        f"{rejected:,} of {reading.rows_in:,} rows were rejected, more than {max_reject_share:.0%} allows: {first}"
+        f"{rejected:,} of {reading.rows_in:,} rows were rejected, more than {max_reject_share * 100:g}% allows: {first}"
     )

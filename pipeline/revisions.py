@@ -1,7 +1,7 @@
 """The decision: what a fetched payload is to the partition it was fetched for. Pure: no database, no clock.
 
-In this order: forced; first capture; the same payload hash; the same content hash (row order, formatting); less than
-there was by more than is plausible; otherwise a restatement. `lastUpdateDate` explains, and never overrules a hash.
+In this order: forced; the same payload hash; the same content hash (row order, formatting); no rows; first capture; less
+than there was by more than is plausible; otherwise a restatement. `lastUpdateDate` explains, and never overrules a hash.
 """
 
 from __future__ import annotations
@@ -82,16 +82,16 @@ def decide(held: Held | None, offered: Offered, *, force: bool, max_shrink_share
     said = opinion(held.last_update_date if held else None, offered.last_update_date)
     if force:
         return Decision(Verdict.FORCED, f"forced; {_compared(held, offered)}", said)
+    if held and held.payload_sha256 == offered.payload_sha256:
+        return SAME_BYTES
+    if held and held.content_hash == offered.content_hash:
+        return Decision(Verdict.REPLAY, "unchanged: the same rows in other bytes (order or formatting)", said)
     if offered.rows_kept == 0:
         return Decision(
             Verdict.REFUSED, "the payload has no rows: that means nothing published, never an empty week", said
         )
     if held is None:
         return Decision(Verdict.FIRST, _compared(held, offered), said)
-    if held.payload_sha256 == offered.payload_sha256:
-        return SAME_BYTES
-    if held.content_hash == offered.content_hash:
-        return Decision(Verdict.REPLAY, "unchanged: the same rows in other bytes (order or formatting)", said)
     lost = held.rows_kept - offered.rows_kept
     if lost > held.rows_kept * max_shrink_share:
         return Decision(Verdict.REFUSED, _shrunk(held, offered, max_shrink_share), said)
@@ -118,6 +118,6 @@ def _compared(held: Held | None, offered: Offered) -> str:
 def _shrunk(held: Held, offered: Offered, limit: float) -> str:
     share = (held.rows_kept - offered.rows_kept) / held.rows_kept
     return (
-        f"lost {share:.0%} of its rows, more than the {limit:.0%} allowed: {held.rows_kept:,} -> {offered.rows_kept:,}; "
-        "if that is right, take it with --force"
+        f"lost {share:.0%} of its rows, more than the {limit * 100:g}% allowed: "
+        f"{held.rows_kept:,} -> {offered.rows_kept:,}; if that is right, take it with --force"
     )

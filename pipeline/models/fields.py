@@ -7,7 +7,7 @@ millionths, 8 bytes, exact to 9.2 * 10^12) and `ExactDecimalField` for sums (num
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
@@ -19,6 +19,8 @@ MICRO = 10**PLACES
 MAX_MICROS = 2**63 - 1
 INTEGER_DIGITS = 30
 QUANTUM = Decimal(1).scaleb(-PLACES)
+LARGEST = Decimal(MAX_MICROS).scaleb(-PLACES)
+EXACTLY = Context(INTEGER_DIGITS + PLACES, traps=[InvalidOperation, Inexact])  # the default has 28 digits, and rounds
 
 if TYPE_CHECKING:
     BigIntegerOfDecimal = models.BigIntegerField[Decimal | int | None, Decimal | None]
@@ -30,17 +32,19 @@ else:
 
 def to_micros(value: Decimal | int) -> int:
     """`value` in millionths; ValueError when it has more than 6 places or does not fit 63 bits."""
-    scaled = Decimal(value).scaleb(PLACES)
-    micros = int(scaled)
-    if micros != scaled or abs(micros) > MAX_MICROS:
-        raise ValueError(f"{value} has more than {PLACES} places or is beyond {MAX_MICROS // MICRO:,}")
-    return micros
+    exact = Decimal(value)
+    if exact.is_finite() and abs(exact) <= LARGEST:
+        micros = int(exact * MICRO)
+        if from_micros(micros) == exact:
+            return micros
+    raise ValueError(f"{value} has more than {PLACES} places or is beyond {MAX_MICROS // MICRO:,}")
 
 
 def from_micros(micros: int) -> Decimal:
     """The decimal that `micros` millionths are, without trailing zeros: 1500000 -> 1.5."""
-    whole, rest = divmod(micros, MICRO)
-    return Decimal(whole) if rest == 0 else Decimal(f"{whole}.{rest:06d}".rstrip("0"))
+    whole, rest = divmod(abs(micros), MICRO)
+    value = Decimal(whole) if rest == 0 else Decimal(f"{whole}.{rest:06d}".rstrip("0"))
+    return value if micros >= 0 else -value
 
 
 class MicrosField(BigIntegerOfDecimal):
@@ -52,8 +56,8 @@ class MicrosField(BigIntegerOfDecimal):
     def get_prep_value(self, value: Any) -> int | None:
         return None if value is None else to_micros(value)
 
-    def to_python(self, value: Any) -> Any:
-        return None if value is None else Decimal(value)
+    def to_python(self, value: Any) -> Decimal | None:
+        return _decimal(value)
 
 
 class ExactDecimalField(FieldOfDecimal):
@@ -64,18 +68,31 @@ class ExactDecimalField(FieldOfDecimal):
         return f"numeric({digits},{PLACES})" if connection.vendor == "postgresql" else f"varchar({digits + 1})"
 
     def from_db_value(self, value: Any, *_: object) -> Decimal | None:
-        return None if value is None else Decimal(value).quantize(QUANTUM)
+        return None if value is None else Decimal(value).quantize(QUANTUM, context=EXACTLY)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         if value is None:
             return None
-        exact = Decimal(value).quantize(QUANTUM)
-        if exact < 0:
-            raise ValueError(f"{exact} is negative")
+        exact = _not_negative(value)
         return exact if connection.vendor == "postgresql" else f"{exact:0{INTEGER_DIGITS + PLACES + 1}f}"
 
     def to_python(self, value: Any) -> Decimal | None:
-        try:
-            return None if value is None else Decimal(value)
-        except ArithmeticError as error:
-            raise ValidationError(f"{value!r} is not a decimal") from error
+        return _decimal(value)
+
+
+def _not_negative(value: Decimal | int) -> Decimal:
+    """`value` with 6 places; ValueError when that is not what it is. The negative zero becomes zero."""
+    try:
+        exact = Decimal(value).quantize(QUANTUM, context=EXACTLY)
+        if exact < 0:
+            raise ValueError(f"{exact} is negative")
+    except ArithmeticError as error:
+        raise ValueError(f"{value} has more than {PLACES} places or {INTEGER_DIGITS} digits before them") from error
+    return exact.copy_abs()
+
+
+def _decimal(value: Any) -> Decimal | None:
+    try:
+        return None if value is None else Decimal(value)
+    except ArithmeticError as error:
+        raise ValidationError(f"{value!r} is not a decimal") from error

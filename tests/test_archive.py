@@ -1,0 +1,198 @@
+"""The archive: what is put is what is got, and nothing else ever is."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import zstandard
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import Storage, storages
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from pipeline import archive
+from pipeline.archive import ArchiveDamaged, Shelf
+
+CONTENT = b"tierDescription|issueSymbolIdentifier\n" + bytes(random.Random(7).randbytes(50_000))  # does not compress
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+SHORT = SHA256[:16]
+
+
+def file_of(archive_dir: Path, sha256: str = SHA256, shelf: Shelf = Shelf.PAYLOADS) -> Path:
+    return archive_dir / archive.path_of(sha256, shelf)
+
+
+def files(archive_dir: Path) -> list[Path]:
+    return [path for path in archive_dir.rglob("*") if path.is_file()]
+
+
+def test_a_payload_is_kept_as_zstd_under_its_sha256(archive_dir: Path) -> None:
+    archive.put(CONTENT, SHA256)
+    assert archive.get(SHA256) == CONTENT
+    assert files(archive_dir) == [archive_dir / "payloads" / SHA256[:2] / f"{SHA256}.zst"]
+    assert zstandard.ZstdDecompressor().decompress(file_of(archive_dir).read_bytes()) == CONTENT
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"a" * 5_000_000])
+def test_any_bytes_come_back(content: bytes) -> None:
+    sha256 = hashlib.sha256(content).hexdigest()
+    archive.put(content, sha256)
+    assert archive.get(sha256) == content
+
+
+@pytest.mark.promise(2)
+def test_a_payload_put_twice_is_one_file_and_not_written_again(archive_dir: Path) -> None:
+    archive.put(CONTENT, SHA256)
+    written = file_of(archive_dir).stat()
+    archive.put(CONTENT, SHA256)
+    again = file_of(archive_dir).stat()
+    assert (again.st_ino, again.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    assert len(files(archive_dir)) == 1
+
+
+def test_payloads_and_readings_stand_apart(archive_dir: Path) -> None:
+    archive.put(CONTENT, SHA256)
+    archive.put(CONTENT, SHA256, Shelf.READINGS)
+    archive.discard(SHA256, Shelf.READINGS)
+    archive.discard(SHA256, Shelf.READINGS)
+    assert files(archive_dir) == [file_of(archive_dir)]
+    with pytest.raises(ArchiveDamaged, match="is missing"):
+        archive.get(SHA256, Shelf.READINGS)
+
+
+def test_a_missing_payload_is_told_with_its_place() -> None:
+    with pytest.raises(ArchiveDamaged) as damage:
+        archive.get(SHA256)
+    path = f"payloads/{SHA256[:2]}/{SHA256}.zst"
+    assert str(damage.value) == f"the archived payload {SHORT} is missing ({path})"
+
+
+def test_a_payload_that_is_another_one_is_found_out(archive_dir: Path) -> None:
+    archive.put(CONTENT, SHA256)
+    file_of(archive_dir).write_bytes(zstandard.compress(b"another"))
+    with pytest.raises(ArchiveDamaged) as damage:
+        archive.get(SHA256)
+    assert str(damage.value) == f"the archived payload {SHORT} is not what was archived: its hash differs"
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 9, 1000, -1])
+def test_a_truncated_payload_is_found_out_and_put_whole_again(archive_dir: Path, length: int) -> None:
+    """A process was killed while it wrote, or the disk was full."""
+    archive.put(CONTENT, SHA256)
+    whole = file_of(archive_dir).read_bytes()
+    file_of(archive_dir).write_bytes(whole[:length])
+    with pytest.raises(ArchiveDamaged, match=f"^the archived payload {SHORT} cannot be decompressed: ."):
+        archive.get(SHA256)
+    archive.put(CONTENT, SHA256)
+    assert archive.get(SHA256) == CONTENT
+    assert files(archive_dir) == [file_of(archive_dir)]
+
+
+@given(st.integers(0, 200) | st.integers(0, 50_000), st.integers(1, 255))
+def test_an_altered_byte_never_goes_unnoticed(archive_dir: Path, at: int, mask: int) -> None:
+    """Also in the header, where it may declare a size beyond any memory."""
+    archive.put(CONTENT, SHA256)
+    stored = bytearray(file_of(archive_dir).read_bytes())
+    stored[at % len(stored)] ^= mask
+    file_of(archive_dir).write_bytes(stored)
+    try:
+        assert archive.get(SHA256) == CONTENT
+    except ArchiveDamaged:
+        archive.put(CONTENT, SHA256)
+    assert archive.get(SHA256) == CONTENT
+
+
+def test_a_declared_size_beyond_memory_is_damage(archive_dir: Path) -> None:
+    """Magic number, a descriptor for a size of 8 bytes, that size."""
+    file_of(archive_dir).parent.mkdir(parents=True)
+    file_of(archive_dir).write_bytes(b"\x28\xb5\x2f\xfd\xe0" + (2**62).to_bytes(8, "little") + b"\x01\x00\x00")
+    with pytest.raises(
+        ArchiveDamaged, match=r"cannot be decompressed: it declares a size that does not fit into memory$"
+    ):
+        archive.get(SHA256)
+
+
+@pytest.mark.promise(10)
+def test_two_that_archive_the_same_payload_at_once_leave_one_whole_file(archive_dir: Path) -> None:
+    for attempt in range(20):
+        content = CONTENT + bytes([attempt])
+        sha256 = hashlib.sha256(content).hexdigest()
+        assert at_once(partial(put_and_get, content, sha256)) == [content] * 2
+        assert files(file_of(archive_dir, sha256).parent) == [file_of(archive_dir, sha256)]
+
+
+def put_and_get(content: bytes, sha256: str) -> bytes:
+    archive.put(content, sha256)
+    return archive.get(sha256)
+
+
+def at_once(act: Callable[[], bytes]) -> list[bytes]:
+    """What `act` returns in each of two threads that start together."""
+    start, results = threading.Barrier(2), list[bytes]()
+
+    def run() -> None:
+        start.wait(10)
+        results.append(act())
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return results
+
+
+class ObjectStore(Storage):
+    """Objects under names, as S3 has them: there is no path to one."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def exists(self, name: str) -> bool:
+        return name in self.objects
+
+    def delete(self, name: str) -> None:
+        self.objects.pop(name, None)
+
+    def _open(self, name: str, mode: str = "rb") -> File[bytes]:
+        if name not in self.objects:
+            raise FileNotFoundError(name)
+        return ContentFile(self.objects[name])
+
+    def _save(self, name: str, content: File[bytes]) -> str:
+        self.objects[name] = content.read()
+        return name
+
+
+def test_a_storage_without_folders_keeps_payloads_too(settings: Settings) -> None:
+    settings.STORAGES = {"default": {"BACKEND": f"{__name__}.ObjectStore"}}
+    store, path = storages["default"], archive.path_of(SHA256)
+    assert isinstance(store, ObjectStore)
+    with pytest.raises(ArchiveDamaged, match="is missing"):
+        archive.get(SHA256)
+    for damaged in (None, b"", b"half"):
+        store.objects |= {path: damaged} if damaged is not None else {}
+        archive.put(CONTENT, SHA256)
+        assert archive.get(SHA256) == CONTENT
+    assert list(store.objects) == [path]
+
+
+def test_what_is_archived_beside_is_there_when_asked_for() -> None:
+    with archive.beside(lambda: archive.put(CONTENT, SHA256)) as archived:
+        archived()
+        assert archive.get(SHA256) == CONTENT
+
+
+def test_what_fails_beside_fails_where_it_is_asked_for() -> None:
+    def fail() -> None:
+        raise OSError("no space left")
+
+    with archive.beside(fail) as archived, pytest.raises(OSError, match="no space left"):
+        archived()
