@@ -1,0 +1,78 @@
+"""Tokens of executions, and telling the dead from the living."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import workers
+from pipeline.workers import is_known_dead, working
+
+HOST = socket.gethostname()
+
+
+def test_a_token_names_host_and_process_and_is_of_one_execution() -> None:
+    with working() as first:
+        pass
+    with working() as second:
+        assert second.rsplit(":", 2)[:2] == [HOST, str(os.getpid())]
+    assert first != second
+
+
+def test_an_execution_lives_until_it_is_left() -> None:
+    with working() as token:
+        assert not is_known_dead(token)
+    assert is_known_dead(token)
+
+
+def test_an_execution_that_failed_is_dead() -> None:
+    def fail() -> str:
+        with working() as token:
+            tokens.append(token)
+            raise RuntimeError
+
+    tokens: list[str] = []
+    with pytest.raises(RuntimeError):
+        fail()
+    assert is_known_dead(tokens[0])
+
+
+def test_two_executions_of_one_process_are_told_apart() -> None:
+    with working() as outer:
+        with working() as inner:
+            pass
+        assert is_known_dead(inner)
+        assert not is_known_dead(outer)
+
+
+def test_another_process_is_alive_until_it_has_ended() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    token = f"{HOST}:{process.pid}:abcd1234"
+    assert not is_known_dead(token)
+
+    process.communicate(b"\n")
+
+    assert is_known_dead(token)
+
+
+def test_of_another_machine_nobody_can_tell() -> None:
+    assert not is_known_dead(f"not-{HOST}:{os.getpid()}:abcd1234")
+
+
+def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert not is_known_dead(f"{HOST}:1:abcd1234")
+
+
+def test_a_host_name_may_hold_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "pod:7")
+    with working() as token:
+        assert not is_known_dead(token)
+    assert workers.is_known_dead(token)
