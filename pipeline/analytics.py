@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db import transaction
+from django.db.models import F, Max
 from django.utils import timezone
 
 from pipeline import vintages, weekly_totals
@@ -27,6 +27,7 @@ from pipeline.models import (
     Family,
     Manifest,
     MarketConcentration,
+    Partition,
     Run,
     Stage,
     VenueKind,
@@ -48,9 +49,8 @@ class Calculated:
 
 def inputs_of(week_ending: date) -> list[Capture]:
     """The newest normalized capture of each tier of a week."""
-    latest = Capture.objects.filter(partition__latest__isnull=False, partition__week_ending=week_ending)
-    newest = [capture for capture in latest.select_related("partition") if capture.partition.latest_id == capture.pk]
-    return sorted(newest, key=lambda capture: capture.partition.tier)
+    latest = Capture.objects.filter(partition__week_ending=week_ending, pk=F("partition__latest"))
+    return list(latest.select_related("partition").order_by("partition__tier"))
 
 
 def newest_snapshot(week_ending: date) -> AnalyticsSnapshot | None:
@@ -67,21 +67,21 @@ def is_current(snapshot: AnalyticsSnapshot | None, week_ending: date) -> bool:
     )
 
 
+@transaction.atomic
 def calculate_week(week_ending: date, run: Run | None = None) -> Calculated:
-    """Compute the week from its newest captures, unless that was done already."""
+    """Compute the week from its newest captures, unless that was done already.
+
+    Under the locks of its partitions: of two processes one computes, and no snapshot of older captures follows one of
+    newer captures, by which the week would be judged from then on.
+    """
+    Partition.objects.lock_week(week_ending)
     inputs = inputs_of(week_ending)
     if not inputs:
         return Calculated("SKIPPED", "nothing of the week is captured")
     existing = _snapshot_of(week_ending, inputs)
     if existing is not None:
         return Calculated("UNCHANGED", "computed from the same captures already", existing)
-    try:
-        snapshot = _compute(week_ending, inputs, run)
-    except IntegrityError:
-        existing = _snapshot_of(week_ending, inputs)
-        if existing is None:
-            raise
-        return Calculated("UNCHANGED", "another process has computed it meanwhile", existing)
+    snapshot = _compute(week_ending, inputs, run)
     return Calculated("COMPUTED", f"from {', '.join(capture.capture_id for capture in inputs)}", snapshot)
 
 
@@ -95,7 +95,6 @@ def _inputs_hash(inputs: list[Capture]) -> str:
     return hashlib.sha256("\n".join(sorted(capture.capture_id for capture in inputs)).encode()).hexdigest()
 
 
-@transaction.atomic
 def _compute(week_ending: date, inputs: list[Capture], run: Run | None) -> AnalyticsSnapshot:
     started = time.monotonic()
     newest = AnalyticsSnapshot.objects.filter(week_ending=week_ending).aggregate(newest=Max("sequence"))["newest"]
@@ -144,7 +143,7 @@ def _has_kind(capture: Capture, kind: VenueKind) -> bool:
 def _venue_volumes(snapshot: AnalyticsSnapshot, scope: str, families: dict[Family, list[Total]]) -> list[VenueVolume]:
     over_all = _shares_and_ranks(families.get(Family.ALL, []))
     volumes = []
-    for family in families.keys() - {Family.ALL}:
+    for family in (family for family in families if family is not Family.ALL):
         within = _shares_and_ranks(families[family])
         for total in families[family]:
             share, rank = within[total.venue_id]

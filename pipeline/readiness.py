@@ -17,7 +17,6 @@ from pipeline.calendar import PartitionKey, Tier, due_date, is_due
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
-    Capture,
     Partition,
     Readiness,
     ReadinessState,
@@ -65,9 +64,13 @@ class Facts:
 
 
 def decide_week(week_ending: date, today: date) -> dict[Use, Verdict]:
-    """Decide the week for every use, and store the verdicts."""
-    snapshot = analytics.newest_snapshot(week_ending)
+    """Decide the week for every use, and store the verdicts.
+
+    Under the locks of its partitions: a verdict on what was true before never replaces one on what is true now.
+    """
     with transaction.atomic():
+        Partition.objects.lock_week(week_ending)
+        snapshot = analytics.newest_snapshot(week_ending)
         facts = gather(week_ending, today, snapshot)
         verdicts = {use: judge(facts, policy) for use, policy in POLICIES.items()}
         for use, verdict in verdicts.items():
@@ -115,8 +118,7 @@ def _lacking(key: PartitionKey, partition: Partition | None) -> str:
         return f"due since {due_date(key.tier, key.week_ending)} and not captured"
     if partition.latest is None or partition.latest.version < partition.newest_version:
         return f"version {partition.newest_version} is archived, its rows are not stored"
-    empty: Capture = partition.latest
-    return "" if empty.rows_kept else f"version {empty.version} has no rows"
+    return "" if partition.latest.rows_kept else f"version {partition.latest.version} has no rows"
 
 
 def _told(anomaly: Anomaly) -> str:

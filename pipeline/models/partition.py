@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import TYPE_CHECKING
 
 from django.db import models
@@ -31,6 +32,13 @@ class PartitionQuerySet(models.QuerySet["Partition"]):
         """The partition, its row locked until the transaction ends; created when it is new."""
         self.get_or_create(week_ending=key.week_ending, tier=key.tier)
         return self.select_for_update(of=("self",)).get(week_ending=key.week_ending, tier=key.tier)
+
+    def lock_week(self, week_ending: date) -> None:
+        """Lock the week's partitions until the transaction ends: none gets a capture, and one process has the week.
+
+        Always in the same order. `no_key`, since rows that refer to a partition may be written meanwhile.
+        """
+        list(self.filter(week_ending=week_ending).order_by("pk").select_for_update(of=("self",), no_key=True))
 
 
 class Partition(models.Model):
