@@ -44,8 +44,8 @@ MOVES = {
 Progress = Callable[[RunPartition], None]
 
 
-def start(plan: Plan) -> Run:
-    """Write the run, its partitions and its weeks in one transaction."""
+def start(plan: Plan, worker: str = "") -> Run:
+    """Write the run, its partitions and its weeks in one transaction. `worker` is who will execute it, where known."""
     request, now = plan.request, timezone.now()
     with transaction.atomic():
         partitions = partitions_for([step.key for step in plan.steps])
@@ -57,6 +57,7 @@ def start(plan: Plan) -> Run:
             requested_by=request.requested_by,
             reason=request.reason,
             run_date=request.run_date,
+            worker=worker,
             created_at=now,
             heartbeat_at=now,
         )
@@ -87,10 +88,10 @@ def remaining(plan: Plan) -> Plan:
     return Plan(plan.request, tuple(steps))
 
 
-def resumable(plan: Plan) -> Run | None:
+def resumable(plan: Plan, worker: str = "") -> Run | None:
     """The unfinished run of the plan, moved back to RUNNING; None when there is none, or another process has it."""
     run = unfinished(plan)
-    return run if run is not None and move(run, RunStatus.RUNNING) else None
+    return run if run is not None and move(run, RunStatus.RUNNING, worker) else None
 
 
 def execute(run: Run, source: Source | None, progress: Progress = lambda step: None) -> Run:
@@ -108,7 +109,8 @@ def execute(run: Run, source: Source | None, progress: Progress = lambda step: N
                 close_week(run, week.week_ending)
             settle(run)
         except BaseException:
-            interrupt(run)
+            if Run.objects.filter(pk=run.pk, worker=worker).exists():  # another process may have taken it over
+                interrupt(run)
             raise
     run.refresh_from_db()
     return run
@@ -178,7 +180,8 @@ def _stamp(step: RunPartition) -> ingest.Progress:
 
 
 def _finish(step: RunPartition, result: Result) -> None:
-    RunPartition.objects.filter(pk=step.pk, status=PartitionStatus.RUNNING, attempts=step.attempts).update(
+    own = RunPartition.objects.filter(pk=step.pk, status=PartitionStatus.RUNNING, attempts=step.attempts)
+    own.filter(worker=step.worker).update(
         status=PartitionStatus.DONE,
         outcome=result.outcome,
         reason=result.reason,
@@ -250,13 +253,13 @@ def _is_dead(run: Run) -> bool:
     return run.heartbeat_at < stale or bool(run.worker and workers.is_known_dead(run.worker))
 
 
-def move(run: Run, to: RunStatus) -> bool:
+def move(run: Run, to: RunStatus, worker: str = "") -> bool:
     """Move a run to another status, by one conditional UPDATE over the allowed moves; whether this call did."""
     allowed = [status for status, targets in MOVES.items() if to in targets]
     now = timezone.now()
     changes: dict[str, object] = {"status": to, "finished_at": now}
     if to is RunStatus.RUNNING:  # nothing of the worker that died, or the next to look takes the run back at once
-        changes |= {"finished_at": None, "worker": "", "heartbeat_at": now}
+        changes |= {"finished_at": None, "worker": worker, "heartbeat_at": now}
     moved = Run.objects.filter(Q(status__in=allowed), pk=run.pk).update(**changes)
     run.refresh_from_db()
     return bool(moved)

@@ -12,7 +12,7 @@ from django.core.management.base import CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pipeline import runs, sources
+from pipeline import runs, sources, workers
 from pipeline.calendar import Tier, market_today
 from pipeline.management.base import BadArguments, SpineCommand
 from pipeline.models import ReadinessState, Run, RunPartition
@@ -72,11 +72,9 @@ class RunningCommand(SpineCommand):
         """Execute the plan (or go on with an interrupted run of it), print the summary; the run's exit code."""
         for dead in runs.take_back_dead():
             self.line(f"Run {dead.pk} died before its end; what it had not finished is taken back.")
-        run = runs.resumable(plan)
-        if run is not None:
-            done = run.partitions.exclude(outcome="").count()
-            self.line(f"Going on with run {run.pk}: {done} of {run.partitions.count()} partitions are done.")
-        run = self._execute(run or runs.start(plan), source)
+        with workers.working() as worker:
+            run = self._resumed(plan, worker) or runs.start(plan, worker)
+            run = self._execute(run, source)
         summary = summarize(run)
         if self.as_json:
             self.document(summary.as_json())
@@ -84,6 +82,13 @@ class RunningCommand(SpineCommand):
             print_summary(self, summary)
             self.line(NEXT[exit_code(run)])
         return exit_code(run)
+
+    def _resumed(self, plan: Plan, worker: str) -> Run | None:
+        run = runs.resumable(plan, worker)
+        if run is not None:
+            done = run.partitions.exclude(outcome="").count()
+            self.line(f"Going on with run {run.pk}: {done} of {run.partitions.count()} partitions are done.")
+        return run
 
     def _execute(self, run: Run, source: Source) -> Run:
         if not self.on_terminal:

@@ -223,7 +223,7 @@ def _leave_uncalculated(folder: Path) -> None:
             _refuse,
             "2025-11-14 OTC REFUSED: lost 75% of its rows, more than the 20% allowed: 4 -> 1; if that is right, take it "
             "with --force",
-            "backfill --weeks 2025-11-14 --tiers OTC --force --reason 'checked: the smaller file is right'",
+            "backfill --weeks 2025-11-14 --tiers OTC --force --reason 'why the smaller file is right'",
         ),
         (
             _lose_the_payload,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pytest_django import Settings
 
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Capture, PartitionStatus, Run, RunStatus
@@ -47,6 +46,7 @@ def undisturbed(ledger: Ledger, source_dir: Path, archive_dir: Path) -> Iterator
     "point",
     [
         "runs.partitions_for before 1",
+        "runs.start after 1",
         "runs.process after 1",
         "ingest.ingest after 2",
         "archive.put before 2",
@@ -69,19 +69,6 @@ def test_killed_at_a_point_and_run_again_ends_as_if_undisturbed(
     ran = call(*RUN)
 
     assert ran.code == 0, ran
-    assert ledger_state() == undisturbed
-
-
-@pytest.mark.promise(9)
-def test_killed_before_it_had_a_worker_a_run_ends_when_its_heartbeat_is_stale(
-    ledger: Ledger, undisturbed: LedgerState, settings: Settings
-) -> None:
-    assert signalled(ledger, "SIGKILL", "runs.start after 1", *RUN).code == -signal.SIGKILL
-    settings.MARKETSPINE_STALE_AFTER_SECONDS = 0
-
-    assert call(*RUN).code == 0
-
-    assert list(Run.objects.order_by("pk").values_list("status", flat=True))[1:] == ["SUCCEEDED"]
     assert ledger_state() == undisturbed
 
 

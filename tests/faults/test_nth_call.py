@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -15,12 +15,12 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
-from pipeline import archive, readiness, runs
+from pipeline import archive, readiness, runs, workers
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Anomaly, Capture, Category, Outcome, Run
 from pipeline.planning import Request, make_plan, target_keys
 from pipeline.sources.base import Source, SourceError
-from tests.commands.publications import DAY, OLDER_WEEK, OTC, WEEK, content
+from tests.commands.publications import DAY, NEWER_WEEK, content
 from tests.engines import Ledger
 from tests.faults.breaking import BreakingSource, Fault, breaking_database, breaking_storage
 from tests.faults.prepared import Prepared
@@ -34,15 +34,20 @@ from tests.ledger_state import (
 )
 from tests.sources_in_memory import MemorySource
 
-NEXT_WEEK = date(2025, 11, 21)
-FIRST = PartitionKey(OLDER_WEEK, Tier.OTC)
+HELD = PartitionKey(NEWER_WEEK, Tier.NMS_TIER_1)
+FIRST = PartitionKey(date(2025, 11, 21), Tier.NMS_TIER_1)
 RESTATED = (
     ("AAPL", "UBSA", "101", 3),
     ("NEWW", "SGMT", "7.5", 1),
     ("MSFT", "UBSA", "25.25", 1),
     ("ZZZZ", "SGMT", "4", 1),
 )
-REQUEST = Request(command="run_weekly", run_date=DAY, tiers=(Tier.OTC,), weeks=(NEXT_WEEK, WEEK, OLDER_WEEK))
+REQUEST = Request(
+    command="run_weekly",
+    run_date=DAY,
+    tiers=(Tier.NMS_TIER_1, Tier.OTC),
+    weeks=(HELD.week_ending, FIRST.week_ending),
+)
 INCIDENTS = (Category.INTERNAL, Category.FETCH_FAILED, Category.CALC_FAILED)
 
 
@@ -57,15 +62,16 @@ def weekly(source: Source, request: Request = REQUEST) -> Run:
     """What `run_weekly` does, without its output."""
     plan = make_plan(request, source.available(target_keys(request)))
     runs.take_back_dead()
-    return runs.execute(runs.resumable(plan) or runs.start(plan), source)
+    with workers.working() as worker:
+        return runs.execute(runs.resumable(plan, worker) or runs.start(plan, worker), source)
 
 
 def published() -> MemorySource:
     """A ledger that holds one partition, and a source that has it restated and another one new."""
     source = MemorySource()
-    source.publish(OTC, content(OTC))
-    weekly(source, Request(command="run_weekly", run_date=DAY, tiers=(Tier.OTC,), weeks=(WEEK,)))
-    source.publish(OTC, content(OTC, RESTATED))
+    source.publish(HELD, content(HELD))
+    weekly(source, replace(REQUEST, weeks=(HELD.week_ending,), tiers=(HELD.tier,)))
+    source.publish(HELD, content(HELD, RESTATED))
     source.publish(FIRST, content(FIRST))
     return source
 
@@ -87,7 +93,7 @@ def undisturbed(ledger: Ledger, archive_dir: Path) -> Undisturbed:
     start, before = Prepared(archive_dir), partition_states()
     run = weekly(source)
     outcomes = [step.outcome for step in run.partitions.all()]
-    assert outcomes == [Outcome.NOT_YET_DUE, Outcome.RESTATED, Outcome.INGESTED]
+    assert outcomes == [Outcome.RESTATED, Outcome.NOT_YET_DUE, Outcome.INGESTED, Outcome.NOT_YET_DUE]
     check_consistent()
     return Undisturbed(source, start, before, ledger_state())
 
