@@ -54,7 +54,12 @@ def inputs_of(week_ending: date) -> list[Capture]:
 
 
 def newest_snapshot(week_ending: date) -> AnalyticsSnapshot | None:
-    """The week's newest snapshot."""
+    """The snapshot of the week's newest captures; while there is none, the one computed last."""
+    inputs = inputs_of(week_ending)
+    return (_snapshot_of(week_ending, inputs) if inputs else None) or _last_snapshot(week_ending)
+
+
+def _last_snapshot(week_ending: date) -> AnalyticsSnapshot | None:
     return AnalyticsSnapshot.objects.filter(week_ending=week_ending).order_by("-sequence").first()
 
 

@@ -122,6 +122,8 @@ def get(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bytes:
             content = zstandard.ZstdDecompressor().decompress(stored.read(), max_output_size=2**31)
     except FileNotFoundError as error:
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} is missing ({path})") from error
+    except OSError as error:
+        raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be read: {error.strerror}") from error
     except (zstandard.ZstdError, MemoryError) as error:  # a damaged header may declare any size
         why = str(error) or "it declares a size that does not fit into memory"
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be decompressed: {why}") from error

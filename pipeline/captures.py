@@ -14,7 +14,8 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import reading, vintages
+from pipeline import archive, reading, vintages
+from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey, week_ending_from_update
 from pipeline.models import (
     Anomaly,
@@ -23,12 +24,14 @@ from pipeline.models import (
     Category,
     Manifest,
     Partition,
+    Readiness,
     Reject,
     Run,
     Severity,
     Stage,
     capture_id_for,
 )
+from pipeline.models.capture import CaptureQuerySet
 from pipeline.parsing import PARSER_VERSION, Parsed
 from pipeline.revisions import Decision
 from pipeline.sources.base import Payload
@@ -106,13 +109,14 @@ def make(
     """
     started = time.monotonic()
     rows = vintages.resolve(parsed, key) if terms.normalize else None
+    archived()
     with transaction.atomic():
         partition = Partition.objects.locked(key)
         _check_next(partition, held, terms)
         version = partition.newest_version + 1
         merged = vintages.store(partition, version, rows) if rows is not None else None
-        archived()
         capture = _new_capture(partition, version, kind, decision, provenance, parsed, terms, merged)
+        Readiness.objects.put_off(partition.week_ending, f"{capture} was captured")
         partition.newest_version = version
         _add_manifest(capture, Stage.RAW, capture.payload_sha256, started, terms.run)
         if merged is not None:
@@ -126,10 +130,28 @@ def normalize_awaiting(key: PartitionKey, terms: Terms) -> int:
 
     ArchiveDamaged when a payload cannot be read back; UnreadablePayload when the parser does not take it any more.
     """
-    awaiting = Capture.objects.awaiting_normalization().filter(
+    return sum(_normalize(capture, key, terms) for capture in _awaiting(key))
+
+
+def mend_awaiting(key: PartitionKey, payload: Payload, terms: Terms) -> None:
+    """Before rows of archived captures are stored: put a lost payload back that the source still has.
+
+    One that nobody has any more stands in the way of all later captures; an operator's force gives its rows up.
+    """
+    for capture in _awaiting(key):
+        try:
+            archive.get(capture.payload_sha256)
+        except ArchiveDamaged:
+            if capture.payload_sha256 == payload.sha256:
+                archive.put(payload.content, payload.sha256)
+            elif terms.force:
+                Capture.objects.filter(pk=capture.pk).update(pruned_at=timezone.now())
+
+
+def _awaiting(key: PartitionKey) -> CaptureQuerySet:
+    return Capture.objects.awaiting_normalization().filter(
         partition__week_ending=key.week_ending, partition__tier=key.tier
     )
-    return sum(_normalize(capture, key, terms) for capture in awaiting)
 
 
 def _normalize(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
@@ -145,6 +167,7 @@ def _normalize(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
         merged = vintages.store(partition, capture.version, rows)
         Capture.objects.filter(pk=capture.pk).update(**_content(parsed), **_counts(partition, merged))
         capture.refresh_from_db()
+        Readiness.objects.put_off(partition.week_ending, f"the rows of {capture} were stored")
         _complete(partition, capture, parsed, started, terms.run)
         partition.save(update_fields=["latest"])
     return True
@@ -200,6 +223,7 @@ def _content(parsed: Parsed) -> dict[str, object]:
         "rows_in": parsed.rows_in,
         "rows_kept": parsed.rows_kept,
         "rows_rejected": len(parsed.rejects),
+        "rows_non_ats": parsed.rows_non_ats,
         "shares": parsed.shares,
         "trades": parsed.trades,
         "last_update_date": parsed.newest_update,

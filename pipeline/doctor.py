@@ -182,7 +182,7 @@ def _repair(cell: Cell) -> str:
     one = ["--weeks", cell.week_ending.isoformat(), "--tiers", cell.tier]
     if cell.state is CellState.ARCHIVED:
         return manage("run_weekly", *one, "--only-stage", "normalize")
-    smaller, damaged = "checked: the smaller file is right", "the archived payload is damaged"
+    smaller, damaged = "why the smaller file is right", "the archived payload is damaged"
     return manage("backfill", *one, "--force", "--reason", smaller if cell.state is CellState.REFUSED else damaged)
 
 

@@ -44,13 +44,13 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
     Captures archived earlier without their rows are stored first, in their order, so that no vintage is skipped.
     """
     try:
-        held = _with_rows(key, terms)
         payload = source.fetch(key)
+        progress("fetched")
+        held = _with_rows(key, payload, terms)
     except SourceError as error:
         return _not_delivered(key, error, terms)
     except (ArchiveDamaged, UnreadablePayload) as error:
         return _failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms)
-    progress("fetched")
     if held and not terms.force and held.payload_sha256 == payload.sha256:
         return Result(Outcome.UNCHANGED, revisions.SAME_BYTES.reason, held)
     try:
@@ -90,10 +90,11 @@ def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda ste
     return Result(Outcome.RESTATED, made.reason, made)
 
 
-def _with_rows(key: PartitionKey, terms: Terms) -> Capture | None:
+def _with_rows(key: PartitionKey, payload: Payload, terms: Terms) -> Capture | None:
     """The newest capture, once the rows of all captures are stored (unless the run only archives)."""
     held = captures.newest(key)
     if held and held.normalized_at is None and terms.normalize:
+        captures.mend_awaiting(key, payload, terms)
         captures.normalize_awaiting(key, terms)
         held.refresh_from_db()
     return held
@@ -101,7 +102,7 @@ def _with_rows(key: PartitionKey, terms: Terms) -> Capture | None:
 
 def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: Terms, progress: Progress) -> Result:
     """Decide against the newest capture, and store; again when another process has stored meanwhile."""
-    held = _with_rows(key, terms)
+    held = _with_rows(key, payload, terms)
     parsed = reading.read_beside(held, payload, key)
     progress("parsed")
     decision = _decide(held, payload, parsed, terms)
@@ -124,14 +125,14 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
 
 
 def _decide(held: Capture | None, payload: Payload, parsed: Parsed, terms: Terms) -> Decision:
-    offered = Offered(payload.sha256, parsed.content_hash, parsed.rows_kept, parsed.newest_update)
+    offered = _offered(payload.sha256, parsed)
     limit = settings.MARKETSPINE_MAX_SHRINK_SHARE
     return revisions.decide(_held(held), offered, force=terms.force, max_shrink_share=limit)
 
 
 def _decide_reparsed(held: Capture, parsed: Parsed, terms: Terms) -> Decision:
     """A parser that finds far fewer rows in the same payload than the one before is refused like a source would be."""
-    offered = Offered("", parsed.content_hash, parsed.rows_kept, parsed.newest_update)
+    offered = _offered("", parsed)
     limit = settings.MARKETSPINE_MAX_SHRINK_SHARE
     decision = revisions.decide(_held(held), offered, force=terms.force, max_shrink_share=limit)
     said = f"parser {PARSER_VERSION} reads the payload of version {held.version} differently: {decision.reason}"
@@ -141,7 +142,23 @@ def _decide_reparsed(held: Capture, parsed: Parsed, terms: Terms) -> Decision:
 def _held(capture: Capture | None) -> Held | None:
     if capture is None:
         return None
-    return Held(capture.payload_sha256, capture.content_hash, capture.rows_kept, capture.last_update_date)
+    return Held(
+        payload_sha256=capture.payload_sha256,
+        content_hash=capture.content_hash,
+        rows_kept=capture.rows_kept,
+        rows_non_ats=capture.rows_non_ats,
+        last_update_date=capture.last_update_date,
+    )
+
+
+def _offered(payload_sha256: str, parsed: Parsed) -> Offered:
+    return Offered(
+        payload_sha256=payload_sha256,
+        content_hash=parsed.content_hash,
+        rows_kept=parsed.rows_kept,
+        rows_non_ats=parsed.rows_non_ats,
+        last_update_date=parsed.newest_update,
+    )
 
 
 def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Result:

@@ -62,6 +62,7 @@ def describe(capture: Capture) -> dict[str, object]:
         "rows_in": capture.rows_in,
         "rows_kept": capture.rows_kept,
         "rows_rejected": capture.rows_rejected,
+        "rows_non_ats": capture.rows_non_ats,
         "shares": capture.shares,
         "trades": capture.trades,
         "rows_added": capture.rows_added,

@@ -18,8 +18,9 @@ FIELDS = 8
 MAX_SYMBOL = 40
 MAX_NAME = 400
 MAX_MPID = 10
-MAX_SHARES_DIGITS = 12  # in front of the point: a bigint of millionths holds 9.2 * 10^12
-MAX_TRADES_DIGITS = 15
+MAX_SHARES_DIGITS = 12  # in front of the point, in a block that is not looked at one by one
+MAX_MICROS = 2**63 - 1  # a bigint of millionths: 9.2 * 10^12 shares
+MAX_TRADES_DIGITS = 12  # so that the sum over any payload fits a bigint
 QUANTITY = re.compile(r"0*([1-9][0-9]*|0)(?:\.([0-9]{1,6})0*)?", re.ASCII)  # in linear time, on a field of zeros too
 INTEGER = re.compile(r"0*([1-9][0-9]*|0)", re.ASCII)
 NEGATIVE = re.compile(r"-[0-9]+(?:\.[0-9]+)?", re.ASCII)
@@ -147,8 +148,9 @@ def quantity_micros(text: str) -> str:
     if match is None:
         raise Misfit(RejectReason.NEGATIVE_SHARES if NEGATIVE.fullmatch(text) else RejectReason.BAD_SHARES)
     whole, fraction = match[1], match[2] or ""
-    _require(len(whole) <= MAX_SHARES_DIGITS, RejectReason.TOO_LARGE)
-    return (whole + fraction.ljust(6, "0")).lstrip("0") or "0"
+    micros = (whole + fraction.ljust(6, "0")).lstrip("0") or "0"
+    _require(len(micros) <= len(str(MAX_MICROS)) and int(micros) <= MAX_MICROS, RejectReason.TOO_LARGE)
+    return micros
 
 
 def trade_count(text: str) -> str:

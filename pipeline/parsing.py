@@ -106,6 +106,7 @@ class Parsed:
     rejects: list[RejectedLine]
     rows_in: int
     rows_kept: int
+    rows_non_ats: int
     shares: Decimal
     trades: int
     canonical: bytes
@@ -171,6 +172,7 @@ def parse(content: bytes, payload_format: PayloadFormat, tier: Tier, max_reject_
         rejects=sorted(reading.rejects, key=lambda reject: (reject.part, reject.line)),
         rows_in=reading.rows_in,
         rows_kept=len(rows),
+        rows_non_ats=non_ats(rows),
         shares=shares,
         trades=trades,
         canonical=canonical,
@@ -191,6 +193,11 @@ def rows_of(columns: Columns) -> Rows:
 def sums_of(rows: Rows) -> tuple[Decimal, int]:
     """Shares and trades, added up exactly."""
     return Decimal(sum(map(int, rows.micros))).scaleb(-6), sum(map(int, rows.trades))
+
+
+def non_ats(rows: Rows) -> int:
+    """How many of the rows are of non-ATS firms: those whose venue has no MPID."""
+    return sum(venue[0] == "|" for venue in rows.venues)
 
 
 def canonical_text(lines: Sequence[str]) -> bytes:

@@ -6,6 +6,7 @@ harm: then the payload is read whole.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 
 from django.conf import settings
@@ -44,7 +45,8 @@ def keep(payload: Payload, parsed: Parsed) -> None:
 
 def forget(capture: Capture) -> None:
     """Remove the canonical rows of a capture that is not the newest of its partition any more."""
-    archive.discard(capture.content_hash, Shelf.READINGS)
+    with suppress(OSError):  # a file too many is no reason to call a capture that is made a failure
+        archive.discard(capture.content_hash, Shelf.READINGS)
 
 
 def _earlier(held: Capture | None) -> Earlier | None:
@@ -56,4 +58,11 @@ def _earlier(held: Capture | None) -> Earlier | None:
         canonical = archive.get(held.content_hash, Shelf.READINGS)
     except ArchiveDamaged:
         return None
-    return Earlier(content, PayloadFormat(held.payload_format), canonical, Decimal(held.shares or 0), held.trades)
+    return Earlier(
+        content=content,
+        format=PayloadFormat(held.payload_format),
+        canonical=canonical,
+        rows_non_ats=held.rows_non_ats,
+        shares=Decimal(held.shares or 0),
+        trades=held.trades,
+    )

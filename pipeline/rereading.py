@@ -23,6 +23,7 @@ from pipeline.parsing import (
     column_order,
     content_hash,
     decode,
+    non_ats,
     rows_of,
     sums_of,
 )
@@ -46,6 +47,7 @@ class Earlier:
     content: bytes
     format: PayloadFormat
     canonical: bytes
+    rows_non_ats: int
     shares: Decimal
     trades: int
 
@@ -66,6 +68,7 @@ def reread(earlier: Earlier, content: bytes, payload_format: PayloadFormat, tier
         rejects=[],
         rows_in=len(lines),
         rows_kept=len(lines),
+        rows_non_ats=earlier.rows_non_ats - non_ats(gone) + non_ats(fresh),
         shares=earlier.shares - gone_shares + fresh_shares,
         trades=earlier.trades - gone_trades + fresh_trades,
         canonical=canonical,
@@ -92,6 +95,8 @@ def _differing_rows(
         old_lines, new_lines = differing(_lines(old_body), _lines(new_body))
         gone.extend(_read(old_lines, rules, {}))
         fresh.extend(_read(new_lines, rules, names))
+    if len(set(fresh.canonical())) < len(fresh):
+        raise Declined  # one row in two spellings: the second is a reject
     return _unlike(gone, fresh), _unlike(fresh, gone), names
 
 

@@ -32,6 +32,7 @@ class Held:
     content_hash: str
     rows_kept: int
     last_update_date: date | None
+    rows_non_ats: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Offered:
     content_hash: str
     rows_kept: int
     last_update_date: date | None
+    rows_non_ats: int = 0
 
 
 class Counts(Protocol):
@@ -92,9 +94,9 @@ def decide(held: Held | None, offered: Offered, *, force: bool, max_shrink_share
         )
     if held is None:
         return Decision(Verdict.FIRST, _compared(held, offered), said)
-    lost = held.rows_kept - offered.rows_kept
-    if lost > held.rows_kept * max_shrink_share:
-        return Decision(Verdict.REFUSED, _shrunk(held, offered, max_shrink_share), said)
+    shrunk = _shrunk(held, offered, max_shrink_share)
+    if shrunk:
+        return Decision(Verdict.REFUSED, shrunk, said)
     return Decision(Verdict.RESTATEMENT, _compared(held, offered), said)
 
 
@@ -116,8 +118,16 @@ def _compared(held: Held | None, offered: Offered) -> str:
 
 
 def _shrunk(held: Held, offered: Offered, limit: float) -> str:
-    share = (held.rows_kept - offered.rows_kept) / held.rows_kept
-    return (
-        f"lost {share:.0%} of its rows, more than the {limit * 100:g}% allowed: "
-        f"{held.rows_kept:,} -> {offered.rows_kept:,}; if that is right, take it with --force"
+    """What was lost beyond the limit; empty when nothing was. Each kind by itself: one of two files may be missing."""
+    counts = (
+        ("rows", held.rows_kept, offered.rows_kept),
+        ("ATS rows", held.rows_kept - held.rows_non_ats, offered.rows_kept - offered.rows_non_ats),
+        ("non-ATS rows", held.rows_non_ats, offered.rows_non_ats),
     )
+    for what, before, after in counts:
+        if before - after > before * limit:
+            return (
+                f"lost {(before - after) / before:.0%} of its {what}, more than the {limit * 100:g}% allowed: "
+                f"{before:,} -> {after:,}; if that is right, take it with --force"
+            )
+    return ""

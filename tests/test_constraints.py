@@ -94,6 +94,7 @@ REFUSED = [
         changed(Capture, rows_in=F("rows_in") + 1),
         changed(Capture, rows_rejected=0),
     ),
+    Refused("capture_non_ats_rows_are_kept", changed(Capture, rows_non_ats=F("rows_kept") + 1)),
     Refused("capture_trades_not_negative", changed(Capture, trades=-1)),
     Refused(
         "capture_counts_when_normalized",

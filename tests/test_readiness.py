@@ -134,8 +134,10 @@ def test_since_is_when_the_state_last_changed(ledger: Ledger) -> None:
     capture_all()
     first, second = decided(8), decided(9)
     assert (first.since.hour, second.since.hour, second.decided_at.hour) == (8, 8, 9)
-    anomaly(Severity.ERROR)
-    assert decided(10).since.hour == 10
+    with time_machine.travel(datetime(2025, 12, 16, 10, tzinfo=UTC), tick=False):
+        anomaly(Severity.ERROR)
+    assert Readiness.objects.get(use=Use.TRADING).state == BLOCKED, "from that moment on, before it is judged again"
+    assert decided(11).since.hour == 10
 
 
 def test_a_forced_capture_without_rows_blocks(ledger: Ledger) -> None:

@@ -32,13 +32,15 @@ def whole(content: bytes, payload_format: PayloadFormat = PayloadFormat.PSV) -> 
 
 def earlier_of(content: bytes, payload_format: PayloadFormat = PayloadFormat.PSV) -> Earlier:
     parsed = whole(content, payload_format)
-    return Earlier(content, payload_format, parsed.canonical, parsed.shares, parsed.trades)
+    figures_ = (parsed.rows_non_ats, parsed.shares, parsed.trades)
+    return Earlier(content, payload_format, parsed.canonical, *figures_)
 
 
 def figures(parsed: Parsed) -> tuple[object, ...]:
     return (
         parsed.rows_in,
         parsed.rows_kept,
+        parsed.rows_non_ats,
         parsed.rejects,
         parsed.shares,
         parsed.trades,
@@ -119,6 +121,11 @@ def test_two_parts_are_compared_each_with_its_own() -> None:
     [
         ("a reject among the new lines", [*LINES[:-1], "OTC|short"]),
         ("a key that another line has", [*LINES, row("S000", "AAAA", 1)]),
+        (
+            "one row in two spellings",
+            [*LINES[:-1], LINES[-1].replace("|159|", "|159.0|"), row("N1", "AAAA", 5)]
+            + [row("N1", "AAAA", "5.0", name="ANOTHER NAME")],
+        ),
         ("most lines differ", [row(symbol, "AAAA", 1) for symbol in SYMBOLS]),
     ],
 )

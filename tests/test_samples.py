@@ -111,7 +111,7 @@ def test_real_size_is_about_finras(tier: Tier, expected: int) -> None:
     assert not any(row[4] for row in firms)
 
 
-@pytest.mark.parametrize(("tier", "expected"), [*zip(Tier, (360, 840, 120), strict=True)])
+@pytest.mark.parametrize(("tier", "expected"), list(zip(Tier, (360, 840, 120), strict=True)))
 def test_small_size_is_a_two_hundredth(tier: Tier, expected: int) -> None:
     assert sum(len(rows(small(tier, part))) for part in PartName) == pytest.approx(expected, rel=0.05)
 

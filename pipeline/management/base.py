@@ -15,7 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseFailure
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from rich.console import Console
 from rich.table import Table
@@ -75,7 +76,7 @@ class SpineCommand(BaseCommand, ABC):
             self.stdout.flush()
         except (BadArguments, CalendarError, SourceError) as error:
             self._refuse(str(error))
-        except DatabaseError as error:
+        except DatabaseFailure as error:
             self._refuse(f"the database cannot be used: {str(error).strip()}; is DATABASE_URL right?")
         except KeyboardInterrupt:
             self._refuse("stopped; what was finished is kept, the same command goes on", FAILURES)

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from pipeline.models.manifest import Stage
 from pipeline.models.partition import Partition
+from pipeline.models.readiness import Readiness
 
 if TYPE_CHECKING:
     from pipeline.models.run import Run
@@ -75,7 +76,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         """Open an anomaly, or count one more occurrence of the same that is open already."""
         now = timezone.now()
         place = partition.pk if partition else week_ending
-        fingerprint = hashlib.sha256(f"{category}|{place}|{message}".encode()).hexdigest()
+        fingerprint = hashlib.sha256(f"{category}|{place}|{message}|{payload_sha256}".encode()).hexdigest()
         anomaly, created = self.get_or_create(
             fingerprint=fingerprint,
             resolved_at=None,
@@ -92,6 +93,8 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
                 "last_seen_at": now,
             },
         )
+        if anomaly.severity in Severity.at_least(Severity.ERROR) and anomaly.concerns_week is not None:
+            Readiness.objects.put_off(anomaly.concerns_week, f"{anomaly.category}: {message}")
         if not created:
             self.filter(pk=anomaly.pk).update(occurrences=F("occurrences") + 1, last_seen_at=now)
         return anomaly

@@ -35,8 +35,8 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
         return self.filter(normalized_at__isnull=False)
 
     def awaiting_normalization(self) -> CaptureQuerySet:
-        """Those whose payload is archived and whose rows are not stored yet, oldest first."""
-        return self.filter(normalized_at__isnull=True).order_by("partition_id", "version")
+        """Those whose payload is archived and whose rows are not stored yet (nor given up), oldest first."""
+        return self.filter(normalized_at__isnull=True, pruned_at__isnull=True).order_by("partition_id", "version")
 
 
 class Capture(models.Model):
@@ -78,6 +78,7 @@ class Capture(models.Model):
     rows_in = models.PositiveIntegerField()
     rows_kept = models.PositiveIntegerField()
     rows_rejected = models.PositiveIntegerField()
+    rows_non_ats = models.PositiveIntegerField()
     shares = ExactDecimalField()
     trades = models.BigIntegerField()
     rows_added = models.PositiveIntegerField(null=True)
@@ -96,6 +97,7 @@ class Capture(models.Model):
             models.CheckConstraint(
                 condition=Q(rows_in=F("rows_kept") + F("rows_rejected")), name="capture_rows_accounted_for"
             ),
+            models.CheckConstraint(condition=Q(rows_non_ats__lte=F("rows_kept")), name="capture_non_ats_rows_are_kept"),
             models.CheckConstraint(condition=Q(trades__gte=0), name="capture_trades_not_negative"),
             models.CheckConstraint(
                 condition=Q(normalized_at__isnull=True, rows_added__isnull=True)

@@ -23,9 +23,12 @@ class PartitionQuerySet(models.QuerySet["Partition"]):
 
     def for_keys(self, keys: Iterable[PartitionKey]) -> PartitionQuerySet:
         """The partitions of `keys` that exist."""
-        wanted = Q(pk__in=[])
+        weeks: dict[str, list[date]] = {}
         for key in keys:
-            wanted |= Q(week_ending=key.week_ending, tier=key.tier)
+            weeks.setdefault(key.tier, []).append(key.week_ending)
+        wanted = Q(pk__in=[])
+        for tier, of_tier in weeks.items():
+            wanted |= Q(tier=tier, week_ending__in=of_tier)
         return self.filter(wanted)
 
     def locked(self, key: PartitionKey) -> Partition:

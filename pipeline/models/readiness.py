@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from pipeline.models.analytics import AnalyticsSnapshot
 
@@ -25,6 +28,16 @@ class ReadinessState(models.TextChoices):
     BLOCKED = "BLOCKED", "something stands in the way"
 
 
+class ReadinessQuerySet(models.QuerySet["Readiness"]):
+    """Verdicts of a week."""
+
+    def put_off(self, week_ending: date, why: str) -> None:
+        """Block a week whose ground has moved, in the transaction that moves it, until it is judged again."""
+        self.filter(week_ending=week_ending).exclude(state=ReadinessState.BLOCKED).update(
+            state=ReadinessState.BLOCKED, reasons=[f"{why}; the week is not judged again yet"], since=timezone.now()
+        )
+
+
 class Readiness(models.Model):
     """The verdict on one week for one use, decided from the ledger.
 
@@ -38,6 +51,8 @@ class Readiness(models.Model):
     snapshot = models.ForeignKey(AnalyticsSnapshot, null=True, on_delete=models.SET_NULL, related_name="+")
     since = models.DateTimeField()
     decided_at = models.DateTimeField()
+
+    objects = ReadinessQuerySet.as_manager()
 
     class Meta:
         ordering = ("-week_ending", "use")

@@ -1,0 +1,127 @@
+"""What must not get lost unnoticed: a kind of volume, an archived payload, the word that a week is not judged yet."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from django.core.files.storage import default_storage
+
+from pipeline import analytics, archive, ingest, readiness, runs, vintages
+from pipeline.calendar import PartitionKey, Tier, last_fridays
+from pipeline.captures import Terms
+from pipeline.models import (
+    Anomaly,
+    Capture,
+    Category,
+    Outcome,
+    Partition,
+    Readiness,
+    ReadinessState,
+    RunPartition,
+    RunStatus,
+    Severity,
+)
+from pipeline.planning import Request, make_plan
+from tests.engines import Ledger
+from tests.sources_in_memory import MemorySource, psv, row
+
+WEEK = date(2025, 11, 14)
+KEY = PartitionKey(WEEK, Tier.OTC)
+DAY = date(2026, 1, 5)
+ATS = [row(f"S{n:02}", "AAAA", n + 1) for n in range(50)]
+FIRMS = [row(f"S{n:02}", "", n + 1, name="Firm One") for n in range(5)]
+
+
+def offered(source: MemorySource, *, force: bool = False, normalize: bool = True) -> ingest.Result:
+    return ingest.ingest(KEY, source, Terms(run_date=DAY, force=force, normalize=normalize))
+
+
+@pytest.mark.promise(4)
+def test_a_file_of_two_that_is_missing_is_refused(ledger: Ledger) -> None:
+    """Non-ATS firms are a sixth of FINRA's rows: all of them may go within the limit for the whole payload."""
+    source = MemorySource()
+    source.publish(KEY, psv(*ATS), psv(*FIRMS))
+    assert offered(source).outcome is Outcome.INGESTED
+    source.publish(KEY, psv(*ATS))
+    result = offered(source)
+    said = "lost 100% of its non-ATS rows, more than the 20% allowed: 5 -> 0; if that is right, take it with --force"
+    assert (result.outcome, result.reason) == (Outcome.REFUSED, said)
+    assert Anomaly.objects.get().category == Category.REFUSED
+    assert vintages.latest([KEY]).count() == 55
+    assert offered(source, force=True).outcome is Outcome.RESTATED
+
+
+def test_a_lost_payload_of_an_archived_capture_is_put_back_from_the_source(ledger: Ledger) -> None:
+    source = MemorySource()
+    source.publish_rows(KEY, ATS)
+    capture = offered(source, normalize=False).capture
+    assert capture is not None
+    default_storage.delete(archive.path_of(capture.payload_sha256))
+    assert offered(source).outcome is Outcome.UNCHANGED
+    capture.refresh_from_db()
+    assert capture.normalized_at is not None
+    assert vintages.latest([KEY]).count() == 50
+
+
+def test_a_payload_that_nobody_has_any_more_is_given_up_by_force(ledger: Ledger) -> None:
+    source = MemorySource()
+    source.publish_rows(KEY, ATS)
+    lost = offered(source, normalize=False).capture
+    assert lost is not None
+    default_storage.delete(archive.path_of(lost.payload_sha256))
+    source.publish_rows(KEY, [row("S00", "AAAA", 7), *ATS[1:]])
+    assert offered(source).outcome is Outcome.FAILED
+    assert Anomaly.objects.get().category == Category.ARCHIVE_DAMAGED
+    assert offered(source, force=True).outcome is Outcome.RESTATED
+    assert [capture.version for capture in Capture.objects.normalized()] == [2]
+    assert vintages.latest([KEY]).count() == 50
+    lost.refresh_from_db()
+    with pytest.raises(vintages.NoSuchVintage):
+        vintages.of_capture(lost)
+
+
+def test_a_week_is_not_ready_from_the_moment_its_ground_moves(ledger: Ledger) -> None:
+    """A process that dies between a capture and the verdict leaves no READY behind."""
+    for tier in Tier:
+        source, key = MemorySource(), PartitionKey(WEEK, tier)
+        source.publish_rows(key, [row("A", "AAAA", 1, tier=tier)])
+        ingest.ingest(key, source, Terms(run_date=DAY))
+    Anomaly.objects.all().delete()
+    analytics.calculate_week(WEEK)
+    readiness.decide_week(WEEK, DAY)
+    assert {verdict.state for verdict in Readiness.objects.all()} == {ReadinessState.READY}
+    source.publish_rows(KEY, [row("A", "AAAA", 2)])
+    offered(source)
+    assert {verdict.state for verdict in Readiness.objects.all()} == {ReadinessState.BLOCKED}
+    reason = "finra.otc_transparency:OTC:2025-11-14:20260105.2 was captured; the week is not judged again yet"
+    assert Readiness.objects.first().reasons == [reason]  # type: ignore[union-attr]
+    analytics.calculate_week(WEEK)
+    readiness.decide_week(WEEK, DAY)
+    assert {verdict.state for verdict in Readiness.objects.all()} == {ReadinessState.READY}
+    Anomaly.objects.record(Category.INTERNAL, Severity.ERROR, "broken", week_ending=WEEK)
+    assert {verdict.state for verdict in Readiness.objects.all()} == {ReadinessState.BLOCKED}
+
+
+def test_a_process_that_was_taken_back_does_not_interrupt_its_successor(ledger: Ledger) -> None:
+    source = MemorySource()
+    source.publish_rows(KEY, ATS)
+    request = Request(command="backfill", run_date=DAY, weeks=(WEEK,), tiers=(Tier.OTC,))
+    run = runs.start(make_plan(request, {KEY}))
+
+    def taken_over(_: RunPartition) -> None:
+        type(run).objects.filter(pk=run.pk).update(worker="elsewhere:1:beef")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runs.execute(run, source, taken_over)
+    run.refresh_from_db()
+    assert (run.status, run.worker) == (RunStatus.RUNNING, "elsewhere:1:beef")
+
+
+def test_five_years_of_partitions_are_asked_for_at_once(ledger: Ledger) -> None:
+    """On SQLite a condition may be a thousand deep, and no deeper."""
+    keys = [PartitionKey(week, tier) for week in last_fridays(400, WEEK) for tier in Tier]
+    Partition.objects.bulk_create(Partition(week_ending=key.week_ending, tier=key.tier) for key in keys)
+    assert Partition.objects.for_keys(keys).count() == 1200
+    assert vintages.latest(keys).count() == 0
