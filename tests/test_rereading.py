@@ -123,8 +123,12 @@ def test_two_parts_are_compared_each_with_its_own() -> None:
         ("a key that another line has", [*LINES, row("S000", "AAAA", 1)]),
         (
             "one row in two spellings",
-            [*LINES[:-1], LINES[-1].replace("|159|", "|159.0|"), row("N1", "AAAA", 5)]
-            + [row("N1", "AAAA", "5.0", name="ANOTHER NAME")],
+            [
+                *LINES[:-1],
+                LINES[-1].replace("|159|", "|159.0|"),
+                row("N1", "AAAA", 5),
+                row("N1", "AAAA", "5.0", name="ANOTHER NAME"),
+            ],
         ),
         ("most lines differ", [row(symbol, "AAAA", 1) for symbol in SYMBOLS]),
     ],
