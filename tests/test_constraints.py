@@ -102,6 +102,7 @@ REFUSED = [
         changed(Capture, normalized_at=None),
         changed(Capture, rows_unchanged=F("rows_unchanged") + 1),
     ),
+    Refused("capture_non_ats_rows_are_kept", changed(Capture, rows_non_ats=F("rows_kept") + 1)),
     Refused("security_key_unique", copied(Security)),
     Refused("venue_ats_unique", copied(Venue, {"kind": "ATS"}, name="another")),
     Refused("venue_firm_unique", copied(Venue, {"kind": "NON_ATS"})),
