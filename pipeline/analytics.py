@@ -216,6 +216,3 @@ def _add_manifest(snapshot: AnalyticsSnapshot, inputs: list[Capture], started: f
         completed_at=timezone.now(),
         run=run,
     )
-
-
-__all__ = ["ALL_TIERS", "Calculated", "calculate_week", "inputs_of", "is_current", "newest_snapshot"]

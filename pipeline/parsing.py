@@ -147,7 +147,7 @@ class _Reading:
         """The line of each row, in the order of the rows, as the duplicate that it may turn out to be."""
         rejected = {(reject.part, reject.line) for reject in self.rejects}
         for part, body in self.bodies:
-            for number, text in enumerate(_lines_of(body), 2):
+            for number, text in enumerate(lines_of(body), 2):
                 if (part, number) not in rejected:
                     yield RejectedLine(part, number, RejectReason.DUPLICATE_KEY, text)
 
@@ -232,13 +232,13 @@ def _read_part(reading: _Reading, part: Part, tier: Tier) -> None:
         line += lines
 
 
-def _lines_of(body: str) -> list[str]:
+def lines_of(body: str) -> list[str]:
     """The lines below the header; a blank one is a line too. The last newline begins none."""
     return body.removesuffix("\n").split("\n") if body else []
 
 
 def _blocks(body: str) -> Iterator[str]:
-    """`_lines_of(body)` in pieces of whole lines, without the newline at the end of a piece."""
+    """`lines_of(body)` in pieces of whole lines, without the newline at the end of a piece."""
     start, end = 0, len(body) - body.endswith("\n")
     while body and start <= end:
         stop = body.find("\n", min(start + BLOCK_CHARACTERS, end), end)

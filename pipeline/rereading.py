@@ -23,6 +23,7 @@ from pipeline.parsing import (
     column_order,
     content_hash,
     decode,
+    lines_of,
     non_ats,
     rows_of,
     sums_of,
@@ -92,7 +93,7 @@ def _differing_rows(
         if old_header != new_header:
             raise Declined
         rules = LineRules(new.name, tier, new.name is PartName.ATS, column_order(new.name, new_header))
-        old_lines, new_lines = differing(_lines(old_body), _lines(new_body))
+        old_lines, new_lines = differing(lines_of(old_body), lines_of(new_body))
         gone.extend(_read(old_lines, rules, {}))
         fresh.extend(_read(new_lines, rules, names))
     if len(set(fresh.canonical())) < len(fresh):
@@ -104,10 +105,6 @@ def _unlike(rows: Rows, others: Rows) -> Rows:
     """The rows that `others` has not: a line may differ in a venue's name or in spelling, and its row be the same."""
     same = set(others.canonical())
     return rows.without({at for at, line in enumerate(rows.canonical()) if line in same})
-
-
-def _lines(body: str) -> list[str]:
-    return body.removesuffix("\n").split("\n") if body else []
 
 
 def _read(lines: list[str], rules: LineRules, names: dict[str, str]) -> Rows:

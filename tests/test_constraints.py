@@ -70,6 +70,11 @@ def changed(model: type[Model], **changes: object) -> Callable[[], object]:
     return lambda: model._default_manager.update(**changes)
 
 
+def out_of_bounds(model: type[Model]) -> list[Callable[[], object]]:
+    """Changes a concentration's scope, family and trades to what they cannot be."""
+    return [changed(model, scope="NMS"), changed(model, family="BOTH"), changed(model, trades=-1)]
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Writes that the constraint of this name refuses."""
@@ -102,7 +107,6 @@ REFUSED = [
         changed(Capture, normalized_at=None),
         changed(Capture, rows_unchanged=F("rows_unchanged") + 1),
     ),
-    Refused("capture_non_ats_rows_are_kept", changed(Capture, rows_non_ats=F("rows_kept") + 1)),
     Refused("security_key_unique", copied(Security)),
     Refused("venue_ats_unique", copied(Venue, {"kind": "ATS"}, name="another")),
     Refused("venue_firm_unique", copied(Venue, {"kind": "NON_ATS"})),
@@ -138,6 +142,12 @@ REFUSED = [
     Refused("readiness_use_known", changed(Readiness, use="fun")),
     Refused("readiness_state_known", changed(Readiness, state="FINE")),
     Refused("run_status_known", changed(Run, status="DONE")),
+    Refused("run_trigger_known", changed(Run, trigger="CRON")),
+    Refused("run_partition_action_known", changed(RunPartition, action="DELETE")),
+    Refused("manifest_trades_not_negative", changed(Manifest, trades=-1)),
+    Refused("venue_volume_in_bounds", changed(VenueVolume, scope="NMS"), changed(VenueVolume, trades=-1)),
+    Refused("symbol_concentration_in_bounds", *out_of_bounds(SymbolConcentration)),
+    Refused("market_concentration_in_bounds", *out_of_bounds(MarketConcentration)),
     Refused("run_finished_when_it_ended", changed(Run, finished_at=None), changed(Run, status="RUNNING")),
     Refused("run_partition_once", copied(RunPartition)),
     Refused("run_partition_status_known", changed(RunPartition, status="WAITING", outcome="")),

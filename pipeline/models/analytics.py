@@ -12,6 +12,7 @@ from pipeline.models.rows import Security, Venue
 
 ALL_TIERS = "ALL"
 SCOPE_CHOICES = [*((tier.value, tier.value) for tier in Tier), (ALL_TIERS, "all tiers")]
+SCOPES = [scope for scope, _ in SCOPE_CHOICES]
 
 
 class Family(models.TextChoices):
@@ -20,6 +21,9 @@ class Family(models.TextChoices):
     ATS = "ATS", "ATS"
     NON_ATS = "NON_ATS", "non-ATS"
     ALL = "ALL", "ATS and non-ATS"
+
+
+IN_BOUNDS = Q(scope__in=SCOPES, family__in=Family.values, trades__gte=0)
 
 
 class AnalyticsSnapshot(models.Model):
@@ -67,7 +71,10 @@ class VenueVolume(models.Model):
 
     class Meta:
         ordering = ("snapshot", "scope", "rank")
-        constraints = (models.UniqueConstraint("snapshot", "scope", "venue", name="venue_volume_once"),)
+        constraints = (
+            models.UniqueConstraint("snapshot", "scope", "venue", name="venue_volume_once"),
+            models.CheckConstraint(condition=Q(scope__in=SCOPES, trades__gte=0), name="venue_volume_in_bounds"),
+        )
 
     def __str__(self) -> str:
         return f"{self.venue} {self.scope}"
@@ -117,6 +124,7 @@ class SymbolConcentration(Concentration):
                 condition=Q(hhi_low__isnull=True) | Q(hhi_low__gte=0, hhi_low__lte=F("hhi_high")),
                 name="symbol_hhi_interval",
             ),
+            models.CheckConstraint(condition=IN_BOUNDS, name="symbol_concentration_in_bounds"),
         )
 
     def __str__(self) -> str:
@@ -135,6 +143,7 @@ class MarketConcentration(Concentration):
                 condition=Q(hhi_low__isnull=True) | Q(hhi_low__gte=0, hhi_low__lte=F("hhi_high")),
                 name="market_hhi_interval",
             ),
+            models.CheckConstraint(condition=IN_BOUNDS, name="market_concentration_in_bounds"),
         )
 
     def __str__(self) -> str:

@@ -110,11 +110,6 @@ class Capture(models.Model):
     def __str__(self) -> str:
         return self.capture_id
 
-    @property
-    def short_hash(self) -> str:
-        """The content hash, for display."""
-        return self.content_hash[:16]
-
 
 def capture_id_for(key: PartitionKey, day: date, nth: int) -> str:
     """`finra.otc_transparency:{tier}:{week_ending}:{YYYYMMDD}` of the nth capture of a partition on `day`.

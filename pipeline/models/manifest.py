@@ -54,6 +54,7 @@ class Manifest(models.Model):
                 | Q(stage__in=[Stage.RAW, Stage.NORMALIZED], snapshot__isnull=True, capture__isnull=False),
                 name="manifest_of_a_capture_or_a_snapshot",
             ),
+            models.CheckConstraint(condition=Q(trades__gte=0), name="manifest_trades_not_negative"),
             models.CheckConstraint(
                 condition=Q(rows_in=F("rows_kept") + F("rows_rejected")), name="manifest_rows_accounted_for"
             ),

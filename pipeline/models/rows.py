@@ -63,11 +63,6 @@ class Venue(models.Model):
     def __str__(self) -> str:
         return self.mpid or self.name
 
-    @property
-    def is_de_minimis_pool(self) -> bool:
-        """Whether this is FINRA's pool of all firms under 200 trades a day: many firms, not one."""
-        return self.kind == VenueKind.NON_ATS and self.name == DE_MINIMIS
-
 
 class RowVersion(models.Model):
     """One row of a partition, with the range of versions in which it held; `last_version` is null while it is current.

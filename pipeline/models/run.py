@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from django.db import models
 from django.db.models import Q
 
@@ -87,6 +85,7 @@ class Run(models.Model):
         ordering = ("-pk",)
         constraints = (
             models.CheckConstraint(condition=Q(status__in=RunStatus.values), name="run_status_known"),
+            models.CheckConstraint(condition=Q(trigger__in=Trigger.values), name="run_trigger_known"),
             models.CheckConstraint(
                 condition=Q(status=RunStatus.RUNNING, finished_at__isnull=True)
                 | ~Q(status=RunStatus.RUNNING) & Q(finished_at__isnull=False),
@@ -124,6 +123,7 @@ class RunPartition(models.Model):
         constraints = (
             models.UniqueConstraint("run", "partition", name="run_partition_once"),
             models.CheckConstraint(condition=Q(status__in=PartitionStatus.values), name="run_partition_status_known"),
+            models.CheckConstraint(condition=Q(action__in=Action.values), name="run_partition_action_known"),
             models.CheckConstraint(
                 condition=Q(status=PartitionStatus.DONE, outcome__in=Outcome.values)
                 | ~Q(status=PartitionStatus.DONE) & Q(outcome=""),
@@ -150,8 +150,3 @@ class RunWeek(models.Model):
 
     def __str__(self) -> str:
         return f"week {self.week_ending} of run {self.run_id}"
-
-
-def weeks_of(run: Run) -> list[date]:
-    """The weeks of a run, newest first."""
-    return list(run.weeks.values_list("week_ending", flat=True))
