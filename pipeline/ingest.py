@@ -162,7 +162,12 @@ def _offered(payload_sha256: str, parsed: Parsed) -> Offered:
 
 
 def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Result:
-    """What a source's refusal means: late, or a failure; a partition captured before stays as it is."""
+    """What a source's refusal means: late, or a failure; a capture that was archived only gets its rows all the same."""
+    try:
+        if terms.normalize:
+            captures.normalize_awaiting(key, terms)
+    except (ArchiveDamaged, UnreadablePayload) as damaged:
+        return _failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, damaged, terms)
     if isinstance(error, NotPublished):
         held = captures.newest(key)
         if held is not None:

@@ -214,7 +214,7 @@ def _wait_for_stores(keys: Iterable[PartitionKey]) -> None:
     same for ever.
     """
     with transaction.atomic():
-        list(Partition.objects.for_keys(keys).order_by("pk").select_for_update(of=("self",)))
+        list(Partition.objects.for_keys(keys).order_by("pk").select_for_update(of=("self",), no_key=True))
 
 
 @dataclass(frozen=True, slots=True)

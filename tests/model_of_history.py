@@ -1,7 +1,8 @@
-"""What a partition must hold after any sequence of publications and runs: lists and sets; no database, hashes or merge."""
+"""What a source may publish, and what a partition must hold after it: lists and sets; no database, hashes or merge."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.models import Outcome
@@ -30,6 +31,62 @@ class Publication:
     def is_readable(self) -> bool:
         """At most half of the lines may be broken."""
         return not self.is_page and self.broken <= len(self.lines)
+
+
+SYMBOLS = [f"S{number}" for number in range(10)]
+
+
+def fresh(published: Publication, number: int) -> Publication:
+    """Ten rows."""
+    return Publication(tuple((symbol, 100 + number) for symbol in SYMBOLS))
+
+
+def restated(published: Publication, number: int) -> Publication:
+    """One row changed, one added."""
+    lines = dict(published.lines)
+    touched = [list(lines)[number % len(lines)], f"N{number}"] if lines else [f"N{number}"]
+    return Publication(tuple((lines | dict.fromkeys(touched, 500 + number)).items()), published.broken)
+
+
+def without_one(published: Publication, number: int) -> Publication:
+    """One row removed."""
+    at = number % max(len(published.lines), 1)
+    return Publication(published.lines[:at] + published.lines[at + 1 :], published.broken)
+
+
+def reordered(published: Publication, number: int) -> Publication:
+    """The same rows in other bytes."""
+    return Publication(published.lines[::-1], published.broken)
+
+
+def respelt(published: Publication, number: int) -> Publication:
+    """The same rows, the first with zeros after its point."""
+    return Publication(published.lines, published.broken, zeros=number % 7)
+
+
+def shrunk(published: Publication, number: int) -> Publication:
+    """Half of the rows."""
+    return Publication(published.lines[: len(published.lines) // 2], published.broken)
+
+
+def emptied(published: Publication, number: int) -> Publication:
+    """A header alone."""
+    return Publication()
+
+
+def spoilt(published: Publication, number: int) -> Publication:
+    """Lines that are no rows, at times too many."""
+    return Publication(published.lines, broken=1 + number)
+
+
+def page(published: Publication, number: int) -> Publication:
+    """An error page."""
+    return Publication(is_page=True)
+
+
+Edit = Callable[[Publication, int], Publication]
+CORRECTIONS: list[Edit] = [restated, restated, restated, restated, without_one, without_one, reordered, respelt, fresh]
+MISHAPS: list[Edit] = [shrunk, emptied, spoilt, page]
 
 
 @dataclass

@@ -5,14 +5,13 @@ Each example is run on SQLite and on PostgreSQL, which must end alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 import pytest
 from django.db.models import Model, QuerySet
 from django.utils import timezone
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
@@ -32,68 +31,28 @@ from pipeline.models import (
 from pipeline.planning import OnlyStage, Request, make_plan, target_keys
 from tests.engines import ENGINES, Engines
 from tests.ledger_state import check_consistent, ledger_state, row_counts
-from tests.model_of_history import History, Publication, Row
+from tests.model_of_history import (
+    CORRECTIONS,
+    MISHAPS,
+    Edit,
+    History,
+    Publication,
+    Row,
+    emptied,
+    fresh,
+    page,
+    restated,
+    without_one,
+)
 from tests.sources_in_memory import MemorySource, psv, row
 
 RUN_DATE = date(2026, 1, 5)
 WEEK = date(2025, 11, 14)
 KEYS = [PartitionKey(WEEK, tier) for tier in Tier]
-SYMBOLS = [f"S{number}" for number in range(10)]
 EXAMPLES = 10
 LEAST_STEPS, MOST_STEPS = 3, 7
 
 
-def fresh(published: Publication, number: int) -> Publication:
-    """Ten rows."""
-    return Publication(tuple((symbol, 100 + number) for symbol in SYMBOLS))
-
-
-def restated(published: Publication, number: int) -> Publication:
-    """One row changed, one added."""
-    lines = dict(published.lines)
-    touched = [list(lines)[number % len(lines)], f"N{number}"] if lines else [f"N{number}"]
-    return Publication(tuple((lines | dict.fromkeys(touched, 500 + number)).items()), published.broken)
-
-
-def without_one(published: Publication, number: int) -> Publication:
-    """One row removed."""
-    at = number % max(len(published.lines), 1)
-    return Publication(published.lines[:at] + published.lines[at + 1 :], published.broken)
-
-
-def reordered(published: Publication, number: int) -> Publication:
-    """The same rows in other bytes."""
-    return Publication(published.lines[::-1], published.broken)
-
-
-def respelt(published: Publication, number: int) -> Publication:
-    """The same rows, the first with zeros after its point."""
-    return Publication(published.lines, published.broken, zeros=number % 7)
-
-
-def shrunk(published: Publication, number: int) -> Publication:
-    """Half of the rows."""
-    return Publication(published.lines[: len(published.lines) // 2], published.broken)
-
-
-def emptied(published: Publication, number: int) -> Publication:
-    """A header alone."""
-    return Publication()
-
-
-def spoilt(published: Publication, number: int) -> Publication:
-    """Lines that are no rows, at times too many."""
-    return Publication(published.lines, broken=1 + number)
-
-
-def page(published: Publication, number: int) -> Publication:
-    """An error page."""
-    return Publication(is_page=True)
-
-
-Edit = Callable[[Publication, int], Publication]
-CORRECTIONS: list[Edit] = [restated, restated, restated, restated, without_one, without_one, reordered, respelt, fresh]
-MISHAPS: list[Edit] = [shrunk, emptied, spoilt, page]
 OTHERS = ("revert", "revert", "revert", "replay", "withdraw")
 
 
@@ -118,6 +77,8 @@ steps = st.builds(
 )
 # Two partitions are captured; the third is late until it is published.
 OPENING = Step((fresh, fresh, "replay"), 0, "plain")
+ARCHIVED_THEN_WITHDRAWN = [Step((restated, page, fresh), 1, "archive"), Step(("withdraw",) * 3, 0, "plain")]
+THERE_AND_BACK = [Step((restated, without_one, fresh), 3, "plain"), Step(("revert",) * 3, 0, "plain")]
 histories = st.lists(steps, min_size=LEAST_STEPS, max_size=MOST_STEPS)
 
 
@@ -281,6 +242,8 @@ class World:
 @pytest.mark.promise(1, 2, 3, 4, 5, 6, 7, 11, 12)
 @hypothesis_settings(max_examples=EXAMPLES)
 @given(history=histories)
+@example(history=ARCHIVED_THEN_WITHDRAWN)
+@example(history=THERE_AND_BACK)
 def test_any_history_is_what_the_model_says_on_both_databases(
     history: list[Step], engines: Engines, settings: Settings
 ) -> None:

@@ -133,6 +133,17 @@ def test_what_the_source_withdraws_stays_captured_and_is_not_late(ledger: Ledger
     assert Anomaly.objects.count() == 0
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_rows_of_archived_captures_are_stored_though_the_source_does_not_deliver(ledger: Ledger, fails: bool) -> None:
+    source = MemorySource()
+    captured(source, A)
+    captured(source, B, normalize=False)
+    source.withdraw(KEY)
+    result = ingest.ingest(KEY, FailingSource(TransientSourceError("reset")) if fails else source, TERMS)
+    assert result.outcome == (Outcome.FAILED if fails else Outcome.UNCHANGED)
+    assert "F UBSA 0.5 1" in latest()
+
+
 class FailingSource(MemorySource):
     """A source that answers with an error."""
 

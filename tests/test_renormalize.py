@@ -106,9 +106,7 @@ def test_a_damaged_archive_is_critical_and_touches_nothing(ledger: Ledger) -> No
     assert open_anomalies() == [(Severity.CRITICAL, Category.ARCHIVE_DAMAGED)]
 
 
-def test_an_archived_capture_whose_payload_is_gone_stops_its_partition_before_the_source_is_asked(
-    ledger: Ledger,
-) -> None:
+def test_an_archived_capture_whose_payload_nobody_has_stops_its_partition(ledger: Ledger) -> None:
     """Were it passed over, a vintage would be missing for good between two others."""
     source = MemorySource()
     capture = captured(source, A, normalize=False)
