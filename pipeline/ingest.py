@@ -87,6 +87,7 @@ def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda ste
     except Superseded:
         return renormalize(key, terms, progress)
     progress("stored")
+    reading.forget(held)
     return Result(Outcome.RESTATED, made.reason, made)
 
 

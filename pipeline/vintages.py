@@ -173,10 +173,12 @@ def latest(keys: Iterable[PartitionKey]) -> QuerySet[RowVersion]:
 
 def of_capture(capture: Capture) -> QuerySet[RowVersion]:
     """The rows of one vintage. NoSuchVintage when they are not stored yet or not any more."""
+    if capture.pruned_at is not None:
+        raise NoSuchVintage(
+            f"{capture}: its rows were given up at {capture.pruned_at:%Y-%m-%d}, by retention or by force"
+        )
     if capture.normalized_at is None:
         raise NoSuchVintage(f"{capture}: archived, and its rows are not stored yet; run with --only-stage normalize")
-    if capture.pruned_at is not None:
-        raise NoSuchVintage(f"{capture}: retention removed its rows at {capture.pruned_at:%Y-%m-%d}")
     return _rows().filter(_holds_in(capture))
 
 

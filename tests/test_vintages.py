@@ -167,9 +167,9 @@ def test_what_is_to_come_and_what_retention_removed_are_not_answered(ledger: Led
     with hours_later(3), pytest.raises(NoSuchVintage, match="yet to come"):
         vintages.as_of(NOON + timedelta(hours=3, microseconds=1), [KEY])
     Capture.objects.filter(version=1).update(pruned_at=NOON)
-    with pytest.raises(NoSuchVintage, match="retention removed its rows"):
+    with pytest.raises(NoSuchVintage, match="its rows were given up at"):
         vintages.as_of(NOON, [KEY])
-    with pytest.raises(NoSuchVintage, match="retention removed its rows"):
+    with pytest.raises(NoSuchVintage, match="its rows were given up at"):
         vintages.difference(version(1), version(2))
     assert text_of(vintages.as_of(NOON + timedelta(hours=2), [KEY])) == ROWS_OF_B
 

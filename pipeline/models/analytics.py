@@ -23,6 +23,9 @@ class Family(models.TextChoices):
     ALL = "ALL", "ATS and non-ATS"
 
 
+HHI_INTERVAL = Q(hhi_low__isnull=True, hhi_high__isnull=True) | Q(
+    hhi_low__isnull=False, hhi_high__isnull=False, hhi_low__gte=0, hhi_low__lte=F("hhi_high")
+)
 IN_BOUNDS = Q(scope__in=SCOPES, family__in=Family.values, trades__gte=0)
 
 
@@ -121,7 +124,7 @@ class SymbolConcentration(Concentration):
         constraints = (
             models.UniqueConstraint("snapshot", "scope", "family", "security", name="symbol_concentration_once"),
             models.CheckConstraint(
-                condition=Q(hhi_low__isnull=True) | Q(hhi_low__gte=0, hhi_low__lte=F("hhi_high")),
+                condition=HHI_INTERVAL,
                 name="symbol_hhi_interval",
             ),
             models.CheckConstraint(condition=IN_BOUNDS, name="symbol_concentration_in_bounds"),
@@ -140,7 +143,7 @@ class MarketConcentration(Concentration):
         constraints = (
             models.UniqueConstraint("snapshot", "scope", "family", name="market_concentration_once"),
             models.CheckConstraint(
-                condition=Q(hhi_low__isnull=True) | Q(hhi_low__gte=0, hhi_low__lte=F("hhi_high")),
+                condition=HHI_INTERVAL,
                 name="market_hhi_interval",
             ),
             models.CheckConstraint(condition=IN_BOUNDS, name="market_concentration_in_bounds"),

@@ -101,7 +101,8 @@ class Capture(models.Model):
             models.CheckConstraint(condition=Q(trades__gte=0), name="capture_trades_not_negative"),
             models.CheckConstraint(
                 condition=Q(normalized_at__isnull=True, rows_added__isnull=True)
-                | Q(normalized_at__isnull=False, rows_added__isnull=False)
+                | Q(normalized_at__isnull=False, rows_added__isnull=False, rows_changed__isnull=False)
+                & Q(rows_removed__isnull=False, rows_unchanged__isnull=False)
                 & Q(rows_kept=F("rows_added") + F("rows_changed") + F("rows_unchanged")),
                 name="capture_counts_when_normalized",
             ),
