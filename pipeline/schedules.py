@@ -1,0 +1,211 @@
+"""Which runs the schedules owe, and starting them: the schedules' rows say when, the ledger says what has been started.
+
+A *slot* is an instant at which a schedule's crontab fires. The unique (schedule, slot) of a run makes every further
+firing of it a no-op, so whoever asks may start what is owed: beat's task, each sweep, two of them at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any, Protocol
+
+from celery.schedules import ParseException
+from django.conf import settings
+from django.db import IntegrityError
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from pipeline import canvas
+from pipeline.calendar import CalendarError, Tier, market_today, parse_tiers
+from pipeline.models import Run, Trigger
+from pipeline.planning import Plan, Request, make_plan, plan_with, source_of
+from pipeline.sources import REGISTRY
+from pipeline.sources.base import SourceError
+
+logger = logging.getLogger(__name__)
+
+START_SCHEDULED = "pipeline.start_scheduled"
+
+# A weekly slot is owed until the next one fires, an hour later by the clock when summer time ends between them. An older
+# slot is left: its partitions are in the next run's look-back.
+MADE_UP_FOR = timedelta(days=8)
+DAYS_BACK = 400
+LOOKBACK_WEEKS = 6  # as `run_weekly` has it
+MOST_WEEKS = 520  # ten years; what is meant to reach further back is a backfill
+KEYWORDS = ("lookback_weeks", "source", "tiers")
+
+
+class BadSchedule(ValueError):
+    """A schedule's row asks for what cannot be; the message says what is wrong and what would do."""
+
+
+class Crontab(Protocol):
+    """What Celery made of a crontab: the numbers that fire, Sunday being 0, and its time zone."""
+
+    minute: set[int]
+    hour: set[int]
+    day_of_week: set[int]
+    day_of_month: set[int]
+    month_of_year: set[int]
+    tz: tzinfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """A slot that has passed and has no run, and what its run is to look at."""
+
+    schedule: str
+    slot: datetime
+    lookback_weeks: int
+    tiers: tuple[Tier, ...]
+    source: str
+
+    def request(self, run_date: date) -> Request:
+        """What `run_weekly` would ask for."""
+        return Request(
+            command="run_weekly",
+            run_date=run_date,
+            tiers=self.tiers,
+            lookback_weeks=self.lookback_weeks,
+            source=self.source,
+            origin=settings.MARKETSPINE_SOURCE_DIR,
+            requested_by="beat",
+            trigger=Trigger.BEAT,
+        )
+
+
+def start_owed(now: datetime | None = None) -> list[Run]:
+    """Start a run for each slot that is owed; those that this call started. Of several callers one starts each."""
+    now = now or timezone.now()
+    return [run for due in owed(now) if (run := _start(due, market_today(now)))]
+
+
+def owed(now: datetime) -> list[Owed]:
+    """What the schedules owe, the oldest slot first: of each that is on, the newest slot, when it has no run.
+
+    A row that asks for what cannot be owes nothing, and is named in the log.
+    """
+    rows = PeriodicTask.objects.filter(task=START_SCHEDULED, enabled=True).select_related("crontab")
+    found = [due for row in rows if (due := _owed_by(row, now))]
+    return sorted(found, key=lambda due: (due.slot, due.schedule))
+
+
+def last_slot(crontab: Crontab, now: datetime) -> datetime | None:
+    """The newest instant, at or before `now`, at which the crontab fires; None without one in the last 400 days.
+
+    As beat has it, a time that the clock skips comes an hour later by the clock, and one that it repeats comes once.
+    """
+    today = now.astimezone(crontab.tz).date()
+    for days in range(DAYS_BACK):
+        passed = [slot for slot in _slots_of(crontab, today - timedelta(days=days)) if slot <= now]
+        if passed:
+            return max(passed)
+    return None
+
+
+def _slots_of(crontab: Crontab, day: date) -> list[datetime]:
+    fires = (
+        day.isoweekday() % 7 in crontab.day_of_week
+        and day.day in crontab.day_of_month
+        and day.month in crontab.month_of_year
+    )
+    times = [time(hour, minute) for hour in crontab.hour for minute in crontab.minute] if fires else []
+    return [datetime.combine(day, at, crontab.tz).astimezone(UTC) for at in times]
+
+
+def _start(due: Owed, run_date: date) -> Run | None:
+    try:
+        return canvas.launch(_plan(due.request(run_date)), schedule=due.schedule, slot=due.slot)
+    except IntegrityError:  # `launch` has rolled back all it wrote
+        if not _has_run(due.schedule, due.slot):
+            raise
+        return None
+
+
+def _plan(request: Request) -> Plan:
+    """A source that cannot be asked still gets its run, whose partitions fail where operators look."""
+    try:
+        return plan_with(request, source_of(request), skip_in_flight=True)
+    except SourceError as error:
+        logger.warning("the source cannot be asked what it has: %s", error)
+        return make_plan(request, skip_in_flight=True)
+
+
+def _has_run(schedule: str, slot: datetime) -> bool:
+    return Run.objects.filter(schedule=schedule, slot=slot).exists()
+
+
+def _owed_by(row: PeriodicTask, now: datetime) -> Owed | None:
+    try:
+        slot = last_slot(_crontab(row), now)
+        if slot is None or not _is_open(row, slot, now) or _has_run(row.name, slot):
+            return None
+        return _read(row, slot)
+    except BadSchedule as error:
+        logger.error("the schedule %r starts no run: %s", row.name, error)
+        return None
+
+
+def _is_open(row: PeriodicTask, slot: datetime, now: datetime) -> bool:
+    """Whether the slot lies within the life of the schedule, and is not too old to be made up for."""
+    begun = row.start_time is None or row.start_time <= slot
+    expired = row.expires is not None and row.expires <= now
+    return begun and not expired and now - slot < MADE_UP_FOR
+
+
+def _crontab(row: PeriodicTask) -> Crontab:
+    if row.crontab is None:
+        raise BadSchedule("only a crontab says which slot a run is for; give it one, and no interval")
+    try:
+        crontab: Crontab = row.crontab.schedule
+    except (ValueError, ParseException) as error:
+        raise BadSchedule(f"its crontab cannot be read: {error}") from error
+    return crontab
+
+
+def _read(row: PeriodicTask, slot: datetime) -> Owed:
+    """The row's keyword arguments, checked: what an operator writes in the admin may be anything."""
+    given = _keyword_arguments(row)
+    return Owed(
+        schedule=row.name,
+        slot=slot,
+        lookback_weeks=_lookback_weeks(given.get("lookback_weeks", LOOKBACK_WEEKS)),
+        tiers=_tiers(given.get("tiers", ",".join(Tier))),
+        source=_source(given["source"]) if "source" in given else settings.MARKETSPINE_SOURCE,
+    )
+
+
+def _keyword_arguments(row: PeriodicTask) -> dict[str, Any]:
+    try:
+        given = json.loads(row.kwargs or "{}")
+    except ValueError as error:
+        raise BadSchedule(f"its keyword arguments are not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise BadSchedule(f'its keyword arguments are {given!r}; write {{"lookback_weeks": {LOOKBACK_WEEKS}}}')
+    if unknown := sorted(given.keys() - set(KEYWORDS)):
+        raise BadSchedule(f"unknown keyword arguments: {', '.join(unknown)}; known are {', '.join(KEYWORDS)}")
+    return given
+
+
+def _lookback_weeks(given: object) -> int:
+    if type(given) is not int or not 1 <= given <= MOST_WEEKS:  # JSON's true is an int, too
+        raise BadSchedule(f"lookback_weeks is {given!r}; it must be a number from 1 to {MOST_WEEKS}")
+    return given
+
+
+def _tiers(given: object) -> tuple[Tier, ...]:
+    if not isinstance(given, str):
+        raise BadSchedule(f'tiers is {given!r}; write "{",".join(Tier)}" or fewer of them')
+    try:
+        return parse_tiers(given)
+    except CalendarError as error:
+        raise BadSchedule(str(error)) from error
+
+
+def _source(given: object) -> str:
+    if not isinstance(given, str) or given not in REGISTRY:
+        raise BadSchedule(f"unknown source {given!r}; known are {', '.join(sorted(REGISTRY))}")
+    return given
