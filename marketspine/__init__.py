@@ -1,1 +1,5 @@
-"""Wiring: settings and, as the product grows, the Celery application and the URLs."""
+"""Wiring: settings, the Celery application, the URLs."""
+
+from marketspine.celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,7 +1,15 @@
-"""The product's URLs. The spine has none of its own: the admin brings them."""
+"""The product's URLs: the admin, and a page that says whether the product works."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, path
+from django.views.generic import RedirectView
 
-urlpatterns: list[URLPattern] = []
+from marketspine.health import health
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("health/", health, name="health"),
+]
