@@ -23,6 +23,7 @@ from pipeline.calendar import Tier
 from pipeline.models import (
     ALL_TIERS,
     AnalyticsSnapshot,
+    Calculation,
     Capture,
     Family,
     Manifest,
@@ -40,9 +41,9 @@ CALCULATION_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Calculated:
-    """What became of a week's analytics: COMPUTED, UNCHANGED or SKIPPED, and why."""
+    """What became of a week's analytics, and why."""
 
-    outcome: str
+    outcome: Calculation
     reason: str
     snapshot: AnalyticsSnapshot | None = None
 
@@ -82,12 +83,12 @@ def calculate_week(week_ending: date, run: Run | None = None) -> Calculated:
     Partition.objects.lock_week(week_ending)
     inputs = inputs_of(week_ending)
     if not inputs:
-        return Calculated("SKIPPED", "nothing of the week is captured")
+        return Calculated(Calculation.SKIPPED, "nothing of the week is captured")
     existing = _snapshot_of(week_ending, inputs)
     if existing is not None:
-        return Calculated("UNCHANGED", "computed from the same captures already", existing)
+        return Calculated(Calculation.UNCHANGED, "computed from the same captures already", existing)
     snapshot = _compute(week_ending, inputs, run)
-    return Calculated("COMPUTED", f"from {', '.join(capture.capture_id for capture in inputs)}", snapshot)
+    return Calculated(Calculation.COMPUTED, f"from {', '.join(capture.capture_id for capture in inputs)}", snapshot)
 
 
 def _snapshot_of(week_ending: date, inputs: list[Capture]) -> AnalyticsSnapshot | None:

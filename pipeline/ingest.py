@@ -42,6 +42,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
     """Bring one partition up to date with the source. `progress` hears "fetched", "parsed" and "stored".
 
     Captures archived earlier without their rows are stored first, in their order, so that no vintage is skipped.
+    TransientSourceError, and what the database raises, goes to the caller: another try may help.
     """
     try:
         payload = source.fetch(key)
@@ -177,8 +178,14 @@ def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Resul
             )
         _record(key, Category.LATE, Severity.WARN, str(error), terms)
         return Result(Outcome.LATE, str(error))
-    severity = Severity.WARN if isinstance(error, TransientSourceError) else Severity.ERROR
-    return _failed(key, Category.FETCH_FAILED, severity, error, terms)
+    if isinstance(error, TransientSourceError):
+        raise error
+    return _failed(key, Category.FETCH_FAILED, Severity.ERROR, error, terms)
+
+
+def give_up(key: PartitionKey, error: TransientSourceError, terms: Terms) -> Result:
+    """What becomes of a partition whose source was tried often enough."""
+    return _failed(key, Category.FETCH_FAILED, Severity.WARN, error, terms)
 
 
 def _failed(

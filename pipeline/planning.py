@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
 
 from pipeline.calendar import (
     PartitionKey,
@@ -25,8 +29,14 @@ from pipeline.models import (
     Partition,
     PartitionStatus,
     RunPartition,
+    RunStatus,
     Trigger,
 )
+from pipeline.sources import SourceOptions, open_source
+from pipeline.sources.base import Source
+from pipeline.sources.deadline import Deadline
+
+IDLE = (Action.NONE, Action.SKIP, Action.NOT_YET_DUE)
 
 
 class OnlyStage(StrEnum):
@@ -72,6 +82,25 @@ class Request:
         """What decides the plan, as JSON has it."""
         return dict(json.loads(json.dumps(asdict(self), default=str, sort_keys=True)))
 
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Request:
+        """The request whose `parameters()` these are, as a run keeps them."""
+        weeks = parameters["weeks"]
+        typed = {
+            "run_date": date.fromisoformat(parameters["run_date"]),
+            "tiers": tuple(Tier(tier) for tier in parameters["tiers"]),
+            "weeks": None if weeks is None else tuple(map(date.fromisoformat, weeks)),
+            "only": Only(parameters["only"]),
+            "only_stage": OnlyStage(parameters["only_stage"]),
+            "trigger": Trigger(parameters["trigger"]),
+        }
+        return cls(**{**parameters, **typed})
+
+    @property
+    def fetches(self) -> bool:
+        """Whether a source is asked."""
+        return self.only_stage in (OnlyStage.ALL, OnlyStage.INGEST)
+
     def parameters_hash(self) -> str:
         """Names the request: an interrupted run of the same is resumed."""
         return hashlib.sha256(json.dumps(self.parameters(), sort_keys=True).encode()).hexdigest()
@@ -105,17 +134,40 @@ class _Ledger:
 
     newest: dict[PartitionKey, Capture]
     failed: set[PartitionKey]
+    in_flight: Mapping[PartitionKey, int]
 
 
-def make_plan(request: Request, offered: Collection[PartitionKey] | None = None) -> Plan:
+def source_of(request: Request) -> Source:
+    """The source that the request names, with a deadline; SourceError when there is none of that name."""
+    options = SourceOptions(root=Path(request.origin), max_bytes=settings.MARKETSPINE_MAX_FILE_BYTES)
+    return Deadline(open_source(request.source, options), settings.MARKETSPINE_FETCH_SECONDS)
+
+
+def plan_with(request: Request, source: Source, *, skip_in_flight: bool = False) -> Plan:
+    """The plan, made with what the source has now; SourceError when it cannot be asked."""
+    offered = source.available(target_keys(request)) if request.fetches else None
+    return make_plan(request, offered, skip_in_flight=skip_in_flight)
+
+
+def make_plan(
+    request: Request, offered: Collection[PartitionKey] | None = None, *, skip_in_flight: bool = False
+) -> Plan:
     """The plan for `request`. Reads the ledger, writes nothing.
 
-    `offered` are the partitions that the source has now; None where no source is asked (normalize, calc).
+    `offered` are the partitions that the source has now; None where no source is asked (normalize, calc). With
+    `skip_in_flight`, what another run has under way is left to that run; without, it is worked on afterwards.
     """
     keys = sorted(set(_targets(request)), key=lambda key: (-key.week_ending.toordinal(), key.tier))
-    ledger = _read_ledger(keys)
+    ledger = _read_ledger(keys, skip_in_flight)
     steps = (_step(request, key, ledger, offered) for key in keys if _is_wanted(request.only, key, ledger))
     return Plan(request, tuple(steps))
+
+
+def in_flight(weeks: Collection[date]) -> dict[PartitionKey, int]:
+    """The partitions of `weeks` that runs under way have not done yet, with the run's number."""
+    open_ = RunPartition.objects.filter(run__status=RunStatus.RUNNING, partition__week_ending__in=weeks)
+    undone = open_.exclude(status=PartitionStatus.DONE).select_related("partition")
+    return {step.partition.key: step.run_id for step in undone}
 
 
 def _is_wanted(only: Only, key: PartitionKey, ledger: _Ledger) -> bool:
@@ -143,12 +195,12 @@ def _targets(request: Request) -> Iterable[PartitionKey]:
             yield PartitionKey(week_ending, tier)
 
 
-def _read_ledger(keys: list[PartitionKey]) -> _Ledger:
+def _read_ledger(keys: list[PartitionKey], skip_in_flight: bool) -> _Ledger:
     weeks = {key.week_ending for key in keys}
     captures = Capture.objects.filter(partition__week_ending__in=weeks).select_related("partition").order_by("version")
     newest = {capture.partition.key: capture for capture in captures}
     failed = {key for key, tried in last_tries(weeks).items() if tried.outcome in BAD_OUTCOMES}
-    return _Ledger(newest, failed)
+    return _Ledger(newest, failed, in_flight(weeks) if skip_in_flight else {})
 
 
 def last_tries(weeks: Collection[date]) -> dict[PartitionKey, RunPartition]:
@@ -158,7 +210,7 @@ def last_tries(weeks: Collection[date]) -> dict[PartitionKey, RunPartition]:
     """
     tries: dict[PartitionKey, RunPartition] = {}
     done = RunPartition.objects.filter(partition__week_ending__in=weeks, status=PartitionStatus.DONE)
-    worked = done.exclude(outcome=Outcome.CANCELLED).exclude(action__in=[Action.NONE, Action.NOT_YET_DUE])
+    worked = done.exclude(outcome=Outcome.CANCELLED).exclude(action__in=IDLE)
     for tried in worked.select_related("partition").order_by("pk"):
         before = tries.get(tried.partition.key)
         if before is None or tried.action != Action.NORMALIZE or not _fetch_failed(before):
@@ -173,6 +225,8 @@ def _fetch_failed(tried: RunPartition) -> bool:
 def _step(request: Request, key: PartitionKey, ledger: _Ledger, offered: Collection[PartitionKey] | None) -> Step:
     if not is_due(key, request.run_date) and not request.even_before_due:
         return Step(key, Action.NOT_YET_DUE, f"FINRA publishes it on {due_date(key.tier, key.week_ending)}")
+    if key in ledger.in_flight:
+        return Step(key, Action.SKIP, f"run {ledger.in_flight[key]} has it in flight")
     held = ledger.newest.get(key)
     if request.only_stage is OnlyStage.CALC:
         return Step(key, Action.NONE, f"calculated from version {held.version}" if held else "nothing captured")

@@ -1,27 +1,27 @@
-"""Runs: start one from a plan, work through its partitions, close its weeks, settle it, take back what died.
+"""Runs: start one from a plan, close its weeks, settle it, cancel it, take back what died.
 
-The rows are the ledger: a partition is claimed and a week is closed by one conditional UPDATE, so that a run may be
-resumed, or worked on by several processes, without doing anything twice.
+The rows are the ledger: a partition is claimed (`pipeline.steps`) and a week is closed by one conditional UPDATE, so that
+a run may be resumed, or worked on by several processes, without doing anything twice.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from pipeline import analytics, ingest, readiness, workers
-from pipeline.captures import Terms
-from pipeline.ingest import Result
+from pipeline import analytics, readiness, steps, workers
 from pipeline.models import (
     BAD_OUTCOMES,
     Action,
     Anomaly,
+    Calculation,
     Category,
     Outcome,
     PartitionStatus,
@@ -32,20 +32,28 @@ from pipeline.models import (
     Severity,
     Stage,
 )
-from pipeline.planning import OnlyStage, Plan, Step, partitions_for
+from pipeline.planning import OnlyStage, Plan, Request, Step, partitions_for
 from pipeline.sources.base import Source
+from pipeline.transient import is_transient
 
 logger = logging.getLogger(__name__)
 
 MOVES = {
     RunStatus.RUNNING: (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.CANCELLED),
-    RunStatus.INTERRUPTED: (RunStatus.RUNNING,),
+    RunStatus.INTERRUPTED: (RunStatus.RUNNING, RunStatus.CANCELLED),
 }
 Progress = Callable[[RunPartition], None]
 
 
-def start(plan: Plan, worker: str = "") -> Run:
-    """Write the run, its partitions and its weeks in one transaction. `worker` is who will execute it, where known."""
+class HasEnded(Exception):
+    """The run has ended: there is nothing to cancel."""
+
+
+def start(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | None = None) -> Run:
+    """Write the run, its partitions and its weeks in one transaction; IntegrityError when the slot has its run.
+
+    `worker` is who will execute it, where known; without, the run belongs to whoever works the queue.
+    """
     request, now = plan.request, timezone.now()
     with transaction.atomic():
         partitions = partitions_for([step.key for step in plan.steps])
@@ -60,6 +68,8 @@ def start(plan: Plan, worker: str = "") -> Run:
             worker=worker,
             created_at=now,
             heartbeat_at=now,
+            schedule=schedule,
+            slot=slot,
         )
         RunPartition.objects.bulk_create(
             RunPartition(
@@ -95,7 +105,7 @@ def resumable(plan: Plan, worker: str = "") -> Run | None:
 
 
 def execute(run: Run, source: Source | None, progress: Progress = lambda step: None) -> Run:
-    """Work through a run in this process: partition by partition, each week closed when its partitions are done.
+    """Work through a run in this process, without an engine: a partition at a time, each week closed behind its last.
 
     An interruption leaves the run INTERRUPTED, with what was not finished pending.
     """
@@ -104,7 +114,7 @@ def execute(run: Run, source: Source | None, progress: Progress = lambda step: N
             Run.objects.filter(pk=run.pk).update(worker=worker, heartbeat_at=timezone.now())
             for week in list(run.weeks.filter(closed_at__isnull=True)):
                 for step in run.partitions.filter(partition__week_ending=week.week_ending):
-                    process(step.pk, source, worker)
+                    _process(step, source, worker)
                     progress(RunPartition.objects.select_related("partition", "capture").get(pk=step.pk))
                 close_week(run, week.week_ending)
             settle(run)
@@ -116,110 +126,58 @@ def execute(run: Run, source: Source | None, progress: Progress = lambda step: N
     return run
 
 
-def process(run_partition_id: int, source: Source | None, worker: str) -> None:
-    """Claim one partition of a run and bring it to its outcome. Does nothing when another process has it."""
-    now = timezone.now()
-    claimed = RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.PENDING).update(
-        status=PartitionStatus.RUNNING, worker=worker, started_at=now, heartbeat_at=now, attempts=F("attempts") + 1
-    )
-    if not claimed:
-        return
-    step = RunPartition.objects.select_related("run", "partition").get(pk=run_partition_id)
-    Run.objects.filter(pk=step.run_id).update(heartbeat_at=now)
-    _finish(step, _perform(step, source))
-
-
-def _perform(step: RunPartition, source: Source | None) -> Result:
-    """Do what the plan says; a failure of our own ends as a failed partition, too."""
-    try:
-        return _act(step, source)
-    except Exception as error:
-        logger.exception("run %s: %s failed", step.run_id, step.partition)
-        message = f"{type(error).__name__}: {error}"
-        Anomaly.objects.record(
-            Category.INTERNAL, Severity.ERROR, message, partition=step.partition, stage=Stage.RAW, run=step.run
-        )
-        return Result(Outcome.FAILED, message)
-
-
-def _act(step: RunPartition, source: Source | None) -> Result:
-    key, terms = step.partition.key, _terms(step)
-    match Action(step.action):
-        case Action.NOT_YET_DUE:
-            return Result(Outcome.NOT_YET_DUE, step.plan_reason)
-        case Action.NONE:
-            latest = step.partition.latest
-            return Result(Outcome.UNCHANGED if latest else Outcome.LATE, step.plan_reason, latest)
-        case Action.NORMALIZE:
-            return ingest.renormalize(key, terms, _stamp(step))
-        case Action.INGEST | Action.ARCHIVE:
-            if source is None:
-                raise ValueError(f"{step}: no source to fetch from")
-            return ingest.ingest(key, source, terms, _stamp(step))
-
-
-def _terms(step: RunPartition) -> Terms:
-    run = step.run
-    return Terms(
-        run_date=run.run_date,
-        run=run,
-        force=bool(run.parameters.get("force")),
-        normalize=step.action != Action.ARCHIVE,
-        requested_by=run.requested_by,
-        request_reason=run.reason,
-    )
-
-
-def _stamp(step: RunPartition) -> ingest.Progress:
-    """A listener that keeps when each part of the work was done."""
-
-    def stamp(part: str) -> None:
-        setattr(step, f"{part}_at", timezone.now())
-
-    return stamp
-
-
-def _finish(step: RunPartition, result: Result) -> None:
-    own = RunPartition.objects.filter(pk=step.pk, status=PartitionStatus.RUNNING, attempts=step.attempts)
-    own.filter(worker=step.worker).update(
-        status=PartitionStatus.DONE,
-        outcome=result.outcome,
-        reason=result.reason,
-        capture=result.capture,
-        fetched_at=step.fetched_at,
-        parsed_at=step.parsed_at,
-        stored_at=step.stored_at,
-        finished_at=timezone.now(),
-    )
+def _process(step: RunPartition, source: Source | None, worker: str) -> None:
+    """One partition; while another run has it under way, wait until that is done, or died."""
+    while wait := steps.process(step.pk, worker, source):
+        time.sleep(wait.total_seconds())
+        take_back_dead()
+        steps.take_back_stalled()
 
 
 def close_week(run: Run, week_ending: date) -> bool:
-    """Compute the week's analytics and decide its readiness, once its partitions are done; False when they are not.
+    """Compute the week's analytics and decide its readiness, once its partitions are done; whether this call did.
 
-    Idempotent: what is computed already is not computed again, and only one caller closes the week.
+    Of several callers at once one has the week, the others pass over it. Idempotent: what is computed already is not
+    computed again. Errors that may pass go to the caller, and leave the week open.
     """
-    of_week = run.partitions.filter(partition__week_ending=week_ending)
-    if of_week.exclude(status=PartitionStatus.DONE).exists():
+    if _is_incomplete(run, week_ending):
         return False
-    calculation, reason = _calculate(run, week_ending)
-    readiness.decide_week(week_ending, run.run_date)
-    open_week = run.weeks.filter(week_ending=week_ending, closed_at__isnull=True)
-    return bool(open_week.update(closed_at=timezone.now(), calculation=calculation, reason=reason))
+    with transaction.atomic():
+        open_week = run.weeks.filter(week_ending=week_ending, closed_at__isnull=True)
+        if not list(open_week.select_for_update(of=("self",), skip_locked=True)):
+            return False
+        calculation, reason = _calculate(run, week_ending)
+        readiness.decide_week(week_ending, run.run_date)
+        return bool(open_week.update(closed_at=timezone.now(), calculation=calculation, reason=reason))
 
 
-def _calculate(run: Run, week_ending: date) -> tuple[str, str]:
-    """What became of the week's analytics: COMPUTED, UNCHANGED, SKIPPED or FAILED, and why."""
-    if run.parameters.get("only_stage") not in (OnlyStage.ALL, OnlyStage.CALC):
-        return "SKIPPED", "not asked for"
+def _is_incomplete(run: Run, week_ending: date) -> bool:
+    of_week = run.partitions.filter(partition__week_ending=week_ending)
+    return of_week.exclude(status=PartitionStatus.DONE).exists()
+
+
+def complete_weeks(run: Run, since: datetime) -> list[date]:
+    """The open weeks of a run that have had nothing left to do since an instant."""
+    of_week = run.partitions.filter(partition__week_ending=OuterRef("week_ending"))
+    undone = of_week.filter(~Q(status=PartitionStatus.DONE) | Q(finished_at__gt=since))
+    return list(run.weeks.filter(~Exists(undone), closed_at__isnull=True).values_list("week_ending", flat=True))
+
+
+def _calculate(run: Run, week_ending: date) -> tuple[Calculation, str]:
+    """What became of the week's analytics, and why."""
+    if Request.from_parameters(run.parameters).only_stage not in (OnlyStage.ALL, OnlyStage.CALC):
+        return Calculation.SKIPPED, "not asked for"
     try:
         calculated = analytics.calculate_week(week_ending, run)
     except Exception as error:
+        if is_transient(error):
+            raise
         logger.exception("run %s: analytics of %s failed", run.pk, week_ending)
         message = f"{type(error).__name__}: {error}"
         Anomaly.objects.record(
             Category.CALC_FAILED, Severity.ERROR, message, week_ending=week_ending, stage=Stage.CALC, run=run
         )
-        return "FAILED", message
+        return Calculation.FAILED, message
     return calculated.outcome, calculated.reason
 
 
@@ -227,8 +185,41 @@ def settle(run: Run) -> bool:
     """End a run whose weeks are all closed; whether this call did."""
     if run.weeks.filter(closed_at__isnull=True).exists():
         return False
-    bad = run.partitions.filter(outcome__in=BAD_OUTCOMES).exists() or run.weeks.filter(calculation="FAILED").exists()
+    run.refresh_from_db(fields=["cancelled_at"])
+    if run.cancelled_at is not None:
+        return move(run, RunStatus.CANCELLED)
+    failed = run.weeks.filter(calculation=Calculation.FAILED)
+    bad = run.partitions.filter(outcome__in=BAD_OUTCOMES).exists() or failed.exists()
     return move(run, RunStatus.FAILED if bad else RunStatus.SUCCEEDED)
+
+
+def cancel(run: Run, *, by: str, reason: str = "") -> int:
+    """Start no more of a run's partitions; how many that were. Those under way finish, and the run ends CANCELLED.
+
+    HasEnded when it has. A run that was interrupted ends at once.
+    """
+    with transaction.atomic():
+        live = Run.objects.filter(pk=run.pk, status__in=[RunStatus.RUNNING, RunStatus.INTERRUPTED])
+        now = timezone.now()
+        if not live.update(cancelled_at=now, cancelled_by=by, cancel_reason=reason):
+            run.refresh_from_db()
+            raise HasEnded(f"run {run.pk} has ended already: {run.status}")
+        told = f"cancelled by {by} before it started" + (f": {reason}" if reason else "")
+        cancelled = run.partitions.filter(status=PartitionStatus.PENDING).update(
+            status=PartitionStatus.DONE, outcome=Outcome.CANCELLED, reason=told, finished_at=now
+        )
+        worked_on = run.partitions.exclude(outcome=Outcome.CANCELLED)
+        untouched = run.weeks.exclude(week_ending__in=worked_on.values("partition__week_ending"))
+        untouched.filter(closed_at__isnull=True).update(closed_at=now, calculation=Calculation.SKIPPED, reason=told)
+    if run.status == RunStatus.INTERRUPTED:
+        close_complete(run)
+    settle(run)
+    return cancelled
+
+
+def close_complete(run: Run, since: datetime | None = None) -> int:
+    """Close the weeks of a run that have had nothing left to do since an instant (default: now); how many."""
+    return sum(close_week(run, week) for week in complete_weeks(run, since or timezone.now()))
 
 
 def interrupt(run: Run) -> None:
@@ -247,19 +238,26 @@ def take_back_dead() -> list[Run]:
 
 
 def _is_dead(run: Run) -> bool:
-    if run.status != RunStatus.RUNNING:
+    """Whether the process that a run ends with has died. A run that belongs to the queue outlives every process."""
+    if run.status != RunStatus.RUNNING or not run.worker:
         return False
     stale = timezone.now() - timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS)
-    return run.heartbeat_at < stale or bool(run.worker and workers.is_known_dead(run.worker))
+    return run.heartbeat_at < stale or workers.is_known_dead(run.worker)
 
 
 def move(run: Run, to: RunStatus, worker: str = "") -> bool:
-    """Move a run to another status, by one conditional UPDATE over the allowed moves; whether this call did."""
+    """Move a run to another status, by one conditional UPDATE over the allowed moves; whether this call did.
+
+    Going on with a run, what was sent is forgotten: it was in the memory of a process that has gone.
+    """
     allowed = [status for status, targets in MOVES.items() if to in targets]
     now = timezone.now()
     changes: dict[str, object] = {"status": to, "finished_at": now}
     if to is RunStatus.RUNNING:  # nothing of the worker that died, or the next to look takes the run back at once
         changes |= {"finished_at": None, "worker": worker, "heartbeat_at": now}
-    moved = Run.objects.filter(Q(status__in=allowed), pk=run.pk).update(**changes)
+    with transaction.atomic():
+        moved = Run.objects.filter(status__in=allowed, pk=run.pk).update(**changes)
+        if moved and to is RunStatus.RUNNING:
+            run.partitions.filter(status=PartitionStatus.PENDING).update(sent_at=None, retry_at=None)
     run.refresh_from_db()
     return bool(moved)

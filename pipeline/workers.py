@@ -1,20 +1,37 @@
-"""Who is working: a token per execution, and whether the one who left it behind is still alive."""
+"""Who is working: a token per execution, signs of life, and whether the one who left a token behind is still alive."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+# What tells two machines, or two containers, of one name apart: process numbers mean something within one of them.
+BOOT, PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 _working: set[str] = set()
 
 
+@cache
+def machine() -> str:
+    """The place where this process's number means something: the host, its boot and its process namespace."""
+    try:
+        place = BOOT.read_text(encoding="ascii") + os.readlink(PROCESSES)
+    except OSError:  # not on Linux
+        place = ""
+    return f"{socket.gethostname()}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
 @contextmanager
 def working() -> Iterator[str]:
-    """A token for the time of an execution: "host:pid:nonce"."""
-    token = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    """A token for the time of an execution: "machine:pid:nonce"."""
+    token = f"{machine()}:{os.getpid()}:{secrets.token_hex(4)}"
     _working.add(token)
     try:
         yield token
@@ -24,8 +41,8 @@ def working() -> Iterator[str]:
 
 def is_known_dead(token: str) -> bool:
     """Whether the execution that `token` names has ended for certain. On another machine nobody can tell."""
-    host, pid, _ = token.rsplit(":", 2)
-    if host != socket.gethostname():
+    place, pid, _ = token.rsplit(":", 2)
+    if place != machine():
         return False
     if int(pid) == os.getpid():
         return token not in _working
@@ -36,3 +53,21 @@ def is_known_dead(token: str) -> bool:
     except PermissionError:
         return False
     return False
+
+
+@contextmanager
+def beating(beat: Callable[[], None], every: float) -> Iterator[None]:
+    """Call `beat` from a thread every so many seconds while the block works, however long one call in it takes."""
+    done = threading.Event()
+    thread = threading.Thread(target=_beat_until, args=(done, beat, every), name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _beat_until(done: threading.Event, beat: Callable[[], None], every: float) -> None:
+    while not done.wait(every):
+        beat()

@@ -104,12 +104,19 @@ def archive_dir(settings: Settings, tmp_path: Path) -> Path:
     path = tmp_path / "archive"
     settings.MARKETSPINE_ARCHIVE_DIR = str(path)
     settings.STORAGES = {
+        **settings.STORAGES,
         "default": {
             "BACKEND": "django.core.files.storage.FileSystemStorage",
             "OPTIONS": {"location": str(path)},
-        }
+        },
     }
     return path
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(settings: Settings) -> None:
+    """The embedded engine of a command called in this process has one thread: partitions are done in the plan's order."""
+    settings.MARKETSPINE_THREADS = 1
 
 
 @pytest.fixture

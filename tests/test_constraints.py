@@ -75,6 +75,19 @@ def out_of_bounds(model: type[Model]) -> list[Callable[[], object]]:
     return [changed(model, scope="NMS"), changed(model, family="BOTH"), changed(model, trades=-1)]
 
 
+def run_for_one_slot_twice() -> None:
+    """Two runs are started for one slot of a schedule."""
+    for _ in range(2):
+        copied(Run, schedule="weekly", slot=NOW)()
+
+
+def under_way_in_two_runs() -> None:
+    """One partition is claimed by two runs."""
+    copied(Run)()
+    RunPartition.objects.update(status="RUNNING", outcome="")
+    copied(RunPartition, run=Run.objects.latest("pk"))()
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Writes that the constraint of this name refuses."""
@@ -158,6 +171,10 @@ REFUSED = [
         changed(RunPartition, status="PENDING"),
     ),
     Refused("run_week_once", copied(RunWeek)),
+    Refused("run_week_calculation_when_closed", changed(RunWeek, calculation=""), changed(RunWeek, closed_at=None)),
+    Refused("run_slot_once", run_for_one_slot_twice),
+    Refused("run_slot_of_a_schedule", changed(Run, schedule="weekly"), changed(Run, slot=NOW)),
+    Refused("run_partition_one_at_a_time", under_way_in_two_runs),
 ]
 
 

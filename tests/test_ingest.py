@@ -139,8 +139,11 @@ def test_rows_of_archived_captures_are_stored_though_the_source_does_not_deliver
     captured(source, A)
     captured(source, B, normalize=False)
     source.withdraw(KEY)
-    result = ingest.ingest(KEY, FailingSource(TransientSourceError("reset")) if fails else source, TERMS)
-    assert result.outcome == (Outcome.FAILED if fails else Outcome.UNCHANGED)
+    if fails:
+        with pytest.raises(TransientSourceError):
+            ingest.ingest(KEY, FailingSource(TransientSourceError("reset")), TERMS)
+    else:
+        assert ingest.ingest(KEY, source, TERMS).outcome == Outcome.UNCHANGED
     assert "F UBSA 0.5 1" in latest()
 
 
@@ -156,17 +159,23 @@ class FailingSource(MemorySource):
         raise self.error
 
 
-@pytest.mark.parametrize(
-    ("error", "severity"),
-    [(TransientSourceError("connection reset"), Severity.WARN), (UnsafeSource("a device"), Severity.ERROR)],
-)
-def test_a_source_that_fails_leaves_an_anomaly_and_what_is_held(
-    ledger: Ledger, error: SourceError, severity: Severity
-) -> None:
+def test_a_source_that_fails_leaves_an_anomaly_and_what_is_held(ledger: Ledger) -> None:
     captured(MemorySource(), A)
-    result = ingest.ingest(KEY, FailingSource(error), TERMS)
-    assert (result.outcome, result.reason, result.capture) == (Outcome.FAILED, str(error), version(1))
-    assert open_anomalies() == [(severity, Category.FETCH_FAILED)]
+    result = ingest.ingest(KEY, FailingSource(UnsafeSource("a device")), TERMS)
+    assert (result.outcome, result.reason, result.capture) == (Outcome.FAILED, "a device", version(1))
+    assert open_anomalies() == [(Severity.ERROR, Category.FETCH_FAILED)]
+
+
+def test_an_error_that_may_pass_goes_to_the_caller_and_is_given_up_as_less_severe(ledger: Ledger) -> None:
+    captured(MemorySource(), A)
+    error = TransientSourceError("connection reset")
+    with pytest.raises(TransientSourceError, match="connection reset"):
+        ingest.ingest(KEY, FailingSource(error), TERMS)
+    assert open_anomalies() == []
+
+    result = ingest.give_up(KEY, error, TERMS)
+    assert (result.outcome, result.reason, result.capture) == (Outcome.FAILED, "connection reset", version(1))
+    assert open_anomalies() == [(Severity.WARN, Category.FETCH_FAILED)]
 
 
 @pytest.mark.promise(3)

@@ -14,17 +14,22 @@ LAYERS = [
     {"calendar"},
     {"sources", "revisions"},
     {"lines", "models"},
-    {"parsing", "archive", "bulk", "identities", "workers"},
+    {"parsing", "archive", "bulk", "identities", "workers", "transient"},
     {"rereading", "vintages"},
     {"reading", "weekly_totals"},
     {"captures", "analytics"},
     {"ingest", "readiness"},
     {"planning", "inspection"},
-    {"runs", "doctor", "samples"},
-    {"summary"},
+    {"steps", "doctor", "samples"},
+    {"runs", "checkup"},
+    {"canvas", "summary"},
+    {"sweeper", "schedules", "embedded"},
+    {"waiting", "tasks"},
+    {"checks"},
     {"management"},
 ]
 WITHOUT_DATABASE = ("calendar", "sources", "revisions", "lines", "parsing", "rereading", "samples")
+CELERY = ("celery", "kombu", "django_celery_beat", "django_celery_results", "redis")
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 
 
@@ -45,6 +50,12 @@ def imports(path: Path) -> Iterator[str]:
 def rooms_imported(path: Path) -> set[str]:
     parts = (name.split(".") for name in imports(path) if name.startswith("pipeline."))
     return {part[1] for part in parts} & HEIGHT.keys()
+
+
+@pytest.mark.parametrize("room", sorted(room for room in HEIGHT if HEIGHT[room] < HEIGHT["canvas"]))
+def test_rooms_below_the_canvas_know_no_celery(room: str) -> None:
+    for path in modules(room):
+        assert not {name for name in imports(path) if name.split(".")[0] in CELERY}, path
 
 
 def test_every_module_is_in_a_layer() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from pipeline import analytics, ingest, runs, workers
+from pipeline import analytics, ingest, runs, steps, workers
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import (
     AnalyticsSnapshot,
@@ -27,7 +28,7 @@ from pipeline.models import (
 from pipeline.planning import Request, make_plan
 from pipeline.runs import MOVES
 from pipeline.sources.base import Payload
-from tests.commands.publications import DAY, NEWER_WEEK, OLDER_WEEK, OTC, TIER_1, TIER_2, WEEK, content
+from tests.commands.publications import DAY, NEWER_WEEK, OLDER_WEEK, OTC, TIER_1, TIER_2, WEEK, content, publish_week
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource
 
@@ -161,7 +162,7 @@ def test_a_partition_delivered_twice_is_worked_on_once(ledger: Ledger, source: M
     step = run.partitions.earliest("pk")
 
     for worker in ("one:1:a", "two:2:b"):
-        runs.process(step.pk, source, worker)
+        steps.process(step.pk, worker, source)
 
     step.refresh_from_db()
     assert (step.worker, step.attempts, step.outcome) == ("one:1:a", 1, Outcome.INGESTED)
@@ -178,10 +179,10 @@ def test_a_worker_that_was_given_up_does_not_overwrite_what_another_has_finished
         def fetch(self, key: PartitionKey) -> Payload:
             runs.interrupt(run)
             runs.move(run, RunStatus.RUNNING)
-            runs.process(step.pk, source, "second:2:b")
+            steps.process(step.pk, "second:2:b", source)
             return source.fetch(key)
 
-    runs.process(step.pk, Slow(), "first:1:a")
+    steps.process(step.pk, "first:1:a", Slow())
 
     step.refresh_from_db()
     assert (step.worker, step.attempts, step.outcome) == ("second:2:b", 2, Outcome.INGESTED)
@@ -194,7 +195,7 @@ def test_a_week_is_closed_once_and_not_before_its_partitions_are_done(ledger: Le
     assert not runs.close_week(run, WEEK)
     assert not runs.settle(run)
     for step in run.partitions.all():
-        runs.process(step.pk, source, "one:1:a")
+        steps.process(step.pk, "one:1:a", source)
 
     assert [runs.close_week(run, WEEK) for _ in range(2)] == [True, False]
     assert [runs.settle(run) for _ in range(2)] == [True, False]
@@ -264,13 +265,10 @@ def test_the_run_of_a_dead_process_is_taken_back_by_its_token(ledger: Ledger) ->
 
 
 @pytest.mark.parametrize(("age", "taken"), [(-1, 0), (1, 1)])
-@pytest.mark.parametrize("worker", [ELSEWHERE, ""])
-def test_the_run_of_another_machine_is_taken_back_by_its_heartbeat(
-    ledger: Ledger, worker: str, age: int, taken: int
-) -> None:
+def test_the_run_of_another_machine_is_taken_back_by_its_heartbeat(ledger: Ledger, age: int, taken: int) -> None:
     start()
     silent = timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS + 60 * age)
-    Run.objects.update(worker=worker, heartbeat_at=timezone.now() - silent)
+    Run.objects.update(worker=ELSEWHERE, heartbeat_at=timezone.now() - silent)
 
     assert len(runs.take_back_dead()) == taken
 
@@ -288,8 +286,21 @@ def test_a_run_moves_only_along_the_table(ledger: Ledger, status: RunStatus, to:
     assert (run.finished_at is None) == (run.status == RunStatus.RUNNING)
 
 
-def test_an_ingested_partition_needs_a_source(ledger: Ledger) -> None:
-    run = runs.execute(start(replace(REQUEST, tiers=(Tier.OTC,))), None)
+def test_a_run_of_the_queue_outlives_every_process(ledger: Ledger) -> None:
+    start()
+    Run.objects.update(heartbeat_at=timezone.now() - timedelta(days=1))
+
+    assert runs.take_back_dead() == []
+
+
+def test_without_a_source_given_the_one_that_the_run_names_is_asked(ledger: Ledger, source_dir: Path) -> None:
+    publish_week(source_dir)
+    run = runs.execute(start(replace(REQUEST, origin=str(source_dir))), None)
+    assert (run.status, outcomes(run)) == (RunStatus.SUCCEEDED, [Outcome.INGESTED] * 3)
+
+
+def test_a_run_that_names_no_known_source_fails_with_the_names_there_are(ledger: Ledger) -> None:
+    run = runs.execute(start(replace(REQUEST, tiers=(Tier.OTC,), source="carrier pigeon")), None)
 
     assert (run.status, outcomes(run)) == (RunStatus.FAILED, [Outcome.FAILED])
-    assert "no source to fetch from" in run.partitions.get().reason
+    assert run.partitions.get().reason == "unknown source 'carrier pigeon': known are files"

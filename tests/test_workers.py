@@ -6,20 +6,24 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pipeline import workers
-from pipeline.workers import is_known_dead, working
+from pipeline.workers import beating, is_known_dead, machine, working
 
-HOST = socket.gethostname()
+HERE = machine()
 
 
 def test_a_token_names_host_and_process_and_is_of_one_execution() -> None:
     with working() as first:
         pass
     with working() as second:
-        assert second.rsplit(":", 2)[:2] == [HOST, str(os.getpid())]
+        assert second.rsplit(":", 2)[:2] == [HERE, str(os.getpid())]
     assert first != second
 
 
@@ -51,7 +55,7 @@ def test_two_executions_of_one_process_are_told_apart() -> None:
 
 def test_another_process_is_alive_until_it_has_ended() -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    token = f"{HOST}:{process.pid}:abcd1234"
+    token = f"{HERE}:{process.pid}:abcd1234"
     assert not is_known_dead(token)
 
     process.communicate(b"\n")
@@ -60,7 +64,7 @@ def test_another_process_is_alive_until_it_has_ended() -> None:
 
 
 def test_of_another_machine_nobody_can_tell() -> None:
-    assert not is_known_dead(f"not-{HOST}:{os.getpid()}:abcd1234")
+    assert not is_known_dead(f"not-{HERE}:{os.getpid()}:abcd1234")
 
 
 def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,11 +72,56 @@ def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> 
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", refuse)
-    assert not is_known_dead(f"{HOST}:1:abcd1234")
+    assert not is_known_dead(f"{HERE}:1:abcd1234")
 
 
+@pytest.fixture
+def _elsewhere() -> Iterator[None]:
+    """What a machine is called is found out once: here it is found out anew, and again after the test."""
+    machine.cache_clear()
+    yield
+    machine.cache_clear()
+
+
+@pytest.mark.usefixtures("_elsewhere")
 def test_a_host_name_may_hold_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "pod:7")
     with working() as token:
         assert not is_known_dead(token)
     assert workers.is_known_dead(token)
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_two_machines_of_one_name_are_told_apart_by_their_boot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with working() as token:
+        pass
+    other_boot = tmp_path / "boot_id"
+    other_boot.write_text("another boot")
+    machine.cache_clear()
+    monkeypatch.setattr(workers, "BOOT", other_boot)
+
+    assert token.split("-")[0] == machine().split("-")[0]
+    assert not is_known_dead(token)
+
+
+def test_beats_are_given_while_the_work_takes_and_not_after() -> None:
+    beats: list[float] = []
+    third = threading.Event()
+
+    def beat() -> None:
+        beats.append(time.monotonic())
+        if len(beats) == 3:
+            third.set()
+
+    with beating(beat, 0.01):
+        assert third.wait(10)
+    given = len(beats)
+    time.sleep(0.05)
+    assert len(beats) == given
+
+
+def test_work_that_is_done_before_the_first_beat_gives_none() -> None:
+    beats: list[int] = []
+    with beating(lambda: beats.append(1), 60):
+        pass
+    assert beats == []

@@ -104,6 +104,10 @@ class SpineCommand(BaseCommand, ABC):
         if not self.as_json:
             self._print(text)
 
+    def warn(self, text: str) -> None:
+        """Print a line to stderr, whatever stdout is for."""
+        self.stderr.write(text)
+
     def _print(self, text: str) -> None:
         """Write at once, so that a log follows a long run; a reader that has gone, `head` say, ends no run."""
         try:

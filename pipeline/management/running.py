@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from pipeline import runs, sources, workers
+from pipeline import canvas, embedded, runs, sweeper, waiting, workers
 from pipeline.calendar import Tier, market_today
-from pipeline.management.base import BadArguments, SpineCommand
-from pipeline.models import ReadinessState, Run, RunPartition
-from pipeline.planning import OnlyStage, Plan, Request, Step, make_plan, target_keys
+from pipeline.embedded import NO_BROKER
+from pipeline.management.base import BadArguments, SpineCommand, failed_if
+from pipeline.models import PartitionStatus, ReadinessState, Run, RunPartition
+from pipeline.planning import Plan, Request, Step, plan_with, source_of
 from pipeline.sources.base import Source
 from pipeline.summary import Summary, exit_code, summarize
 
+HINT_SECONDS = 20
 NEXT = {
     0: "Next: `python manage.py doctor` shows every week, `python manage.py show_capture CAPTURE_ID` one vintage.",
     1: "Next: `python manage.py doctor` names what is missing or failed, and the command that repairs it.",
@@ -39,21 +42,16 @@ class RunningCommand(SpineCommand):
         parser.add_argument("--force", action="store_true", help="capture whatever the source holds, changed or not")
         parser.add_argument("--reason", default="", help="why, for the record; kept with every capture made")
         parser.add_argument("--run-date", help="YYYY-MM-DD to take for today (default: today in America/New_York)")
+        parser.add_argument("--queue", action="store_true", help="send it to the workers, and wait for them")
+        parser.add_argument("--no-wait", action="store_true", help="with --queue: print the run's number and end")
 
-    def open_source(self, options: dict[str, Any]) -> Source:
-        """The source that the arguments name."""
-        limits = sources.SourceOptions(root=Path(options["source_dir"]), max_bytes=settings.MARKETSPINE_MAX_FILE_BYTES)
-        return sources.open_source(options["source"], limits)
-
-    def plan(self, request: Request, source: Source) -> Plan:
+    def plan(self, request: Request) -> Plan:
         """The plan, made with what the source has now; a source that cannot be asked ends the command."""
-        if request.force and request.only_stage in (OnlyStage.NORMALIZE, OnlyStage.CALC):
+        if request.force and not request.fetches:
             raise BadArguments(
                 f"--force captures again, and --only-stage {request.only_stage} fetches nothing: drop one"
             )
-        if request.only_stage in (OnlyStage.NORMALIZE, OnlyStage.CALC):
-            return make_plan(request)
-        return make_plan(request, source.available(target_keys(request)))
+        return plan_with(request, source_of(request))
 
     def print_plan(self, plan: Plan) -> None:
         """Every step that a run would take, with its reason."""
@@ -68,13 +66,65 @@ class RunningCommand(SpineCommand):
         self.print_plan(plan)
         return 0
 
-    def run_plan(self, plan: Plan, source: Source) -> int:
-        """Execute the plan (or go on with an interrupted run of it), print the summary; the run's exit code."""
-        for dead in runs.take_back_dead():
-            self.line(f"Run {dead.pk} died before its end; what it had not finished is taken back.")
+    def run_plan(self, plan: Plan, options: dict[str, Any]) -> int:
+        """Have an engine work on the plan (or go on with an interrupted run of it), print the summary; the exit code."""
+        if options["no_wait"] and not options["queue"]:
+            raise BadArguments("--no-wait goes with --queue: without, the work is done in this process")
+        if not options["queue"]:
+            return self._run_embedded(plan)
+        if settings.CELERY_BROKER_URL == NO_BROKER:
+            raise BadArguments("--queue sends to workers, and CELERY_BROKER_URL names no broker; drop it to run here")
+        return self._run_on_queue(plan, wait=not options["no_wait"])
+
+    def run_here(self, plan: Plan, source: Source) -> int:
+        """Work on the plan without an engine, from a source that no run can name: a file by hand."""
         with workers.working() as worker:
+            self._take_back(worker)
             run = self._resumed(plan, worker) or runs.start(plan, worker)
-            run = self._execute(run, source)
+            with self._progress(run) as progress:
+                runs.execute(run, source, progress)
+        return self._report(run)
+
+    def _run_embedded(self, plan: Plan) -> int:
+        """In this process. Told to stop, it finishes what is under way, and leaves the rest to the same command again."""
+        with workers.working() as worker:
+            self._take_back(worker)
+            run = self._resumed(plan, worker) or runs.start(plan, worker)
+            try:
+                with embedded.engine(), self._progress(run) as progress:
+                    canvas.dispatch(run.pk)
+                    waiting.wait(run, progress, worker)
+            except BaseException:
+                runs.interrupt(run)
+                raise
+        return self._report(run)
+
+    def _run_on_queue(self, plan: Plan, *, wait: bool) -> int:
+        self._take_back()
+        run = self._resumed(plan) or canvas.launch(plan)
+        canvas.dispatch(run.pk)
+        unsent = run.partitions.filter(status=PartitionStatus.PENDING, sendings=0).count() == run.partitions.count() > 0
+        if unsent:
+            self.warn(f"The broker cannot be reached. Run {run.pk} is in the ledger, and is sent when it can be.")
+        if not wait:
+            return self._report_sent(run, unsent)
+        with self._progress(run) as progress:
+            waiting.wait(run, progress, idle=_Hint(self, run))
+        return self._report(run)
+
+    def _take_back(self, worker: str = "") -> None:
+        for dead in sweeper.sweep(worker).interrupted:
+            self.line(f"Run {dead} died before its end; what it had not finished is taken back.")
+
+    def _resumed(self, plan: Plan, worker: str = "") -> Run | None:
+        run = runs.resumable(plan, worker)
+        if run is not None:
+            done = run.partitions.exclude(outcome="").count()
+            self.line(f"Going on with run {run.pk}: {done} of {run.partitions.count()} partitions are done.")
+        return run
+
+    def _report(self, run: Run) -> int:
+        run.refresh_from_db()
         summary = summarize(run)
         if self.as_json:
             self.document(summary.as_json())
@@ -83,26 +133,44 @@ class RunningCommand(SpineCommand):
             self.line(NEXT[exit_code(run)])
         return exit_code(run)
 
-    def _resumed(self, plan: Plan, worker: str) -> Run | None:
-        run = runs.resumable(plan, worker)
-        if run is not None:
-            done = run.partitions.exclude(outcome="").count()
-            self.line(f"Going on with run {run.pk}: {done} of {run.partitions.count()} partitions are done.")
-        return run
+    def _report_sent(self, run: Run, unsent: bool) -> int:
+        if self.as_json:
+            self.document({"run": run.pk, "status": run.status, "sent": not unsent})
+        self.line(f"Run {run.pk}: {run.partitions.count()} partitions, {'not sent yet' if unsent else 'sent'}.")
+        return failed_if(unsent)
 
-    def _execute(self, run: Run, source: Source) -> Run:
+    @contextmanager
+    def _progress(self, run: Run) -> Iterator[runs.Progress]:
+        """Tells of each partition that is done: a line, and on a terminal a bar."""
         if not self.on_terminal:
-            return runs.execute(run, source, self._print_step)
+            yield self._print_step
+            return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("Partitions", total=run.partitions.count())
-            return runs.execute(run, source, _advance(bar, task, self))
+            yield _advance(bar, bar.add_task("Partitions", total=run.partitions.count()))
 
     def _print_step(self, step: RunPartition) -> None:
         self.line(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}")
 
 
-def _advance(bar: Progress, task: Any, command: RunningCommand) -> Callable[[RunPartition], None]:
+class _Hint:
+    """Says once, when nothing has started for long, what may be missing."""
+
+    def __init__(self, command: RunningCommand, run: Run) -> None:
+        self._command, self._run = command, run
+        self._since: float | None = time.monotonic()
+
+    def __call__(self) -> None:
+        if self._since is None or time.monotonic() - self._since < HINT_SECONDS:
+            return
+        self._since = None
+        if not self._run.partitions.filter(attempts__gt=0).exists():
+            self._command.warn(
+                f"Nothing has started for {HINT_SECONDS} s. Is a worker there? `celery -A marketspine worker`"
+            )
+
+
+def _advance(bar: Progress, task: TaskID) -> runs.Progress:
     def advance(step: RunPartition) -> None:
         bar.update(task, advance=1, description=f"{step.partition} {step.outcome}")
         bar.console.print(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}")

@@ -19,6 +19,7 @@ from pipeline.models.rows import RowVersion, Security, Venue, VenueKind
 from pipeline.models.run import (
     BAD_OUTCOMES,
     Action,
+    Calculation,
     Outcome,
     PartitionStatus,
     Run,
@@ -34,6 +35,7 @@ __all__ = [
     "Action",
     "AnalyticsSnapshot",
     "Anomaly",
+    "Calculation",
     "Capture",
     "CaptureKind",
     "Category",

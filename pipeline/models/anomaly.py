@@ -43,6 +43,7 @@ class Category(models.TextChoices):
     WEEK_MISMATCH = "WEEK_MISMATCH", "the rows' dates speak of another week than the name"
     ARCHIVE_DAMAGED = "ARCHIVE_DAMAGED", "an archived payload is missing or not what it was"
     CALC_FAILED = "CALC_FAILED", "the week's analytics could not be computed"
+    STALLED = "STALLED", "its workers died or hung, at each attempt"
     INTERNAL = "INTERNAL", "our own failure"
 
 

@@ -35,6 +35,7 @@ class Action(models.TextChoices):
     ARCHIVE = "ARCHIVE", "fetch, decide, archive; rows are stored later"
     NORMALIZE = "NORMALIZE", "read the archived payloads again"
     NONE = "NONE", "nothing: only the week is calculated"
+    SKIP = "SKIP", "nothing: another run has it in flight"
     NOT_YET_DUE = "NOT_YET_DUE", "nothing: FINRA has not published it"
 
 
@@ -62,10 +63,21 @@ class Outcome(models.TextChoices):
 BAD_OUTCOMES = (Outcome.REFUSED, Outcome.LATE, Outcome.FAILED)
 
 
+class Calculation(models.TextChoices):
+    """What became of a week's analytics in a run."""
+
+    COMPUTED = "COMPUTED", "computed from the newest captures"
+    UNCHANGED = "UNCHANGED", "computed from the same captures already"
+    SKIPPED = "SKIPPED", "nothing to compute from, or not asked for"
+    FAILED = "FAILED", "could not be computed"
+
+
 class Run(models.Model):
     """One execution of a plan over partitions, from the command line, beat, the admin or the API.
 
-    `parameters` are those the plan was made from; `run_date` is its "today" in America/New_York.
+    `parameters` are those the plan was made from; `run_date` is its "today" in America/New_York. `worker` names the
+    process that executes the run and with which it ends; empty, the run belongs to whoever works the queue. A run that
+    a schedule started has the schedule's name and the slot it is for: there is one run for each slot.
     """
 
     trigger = models.CharField(max_length=5, choices=Trigger.choices)
@@ -80,6 +92,11 @@ class Run(models.Model):
     created_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+    schedule = models.CharField(max_length=200, blank=True)
+    slot = models.DateTimeField(null=True)
+    cancelled_at = models.DateTimeField(null=True)
+    cancelled_by = models.CharField(max_length=150, blank=True)
+    cancel_reason = models.TextField(blank=True)
 
     class Meta:
         ordering = ("-pk",)
@@ -91,6 +108,11 @@ class Run(models.Model):
                 | ~Q(status=RunStatus.RUNNING) & Q(finished_at__isnull=False),
                 name="run_finished_when_it_ended",
             ),
+            models.UniqueConstraint("schedule", "slot", name="run_slot_once"),
+            models.CheckConstraint(
+                condition=Q(schedule="", slot__isnull=True) | ~Q(schedule="") & Q(slot__isnull=False),
+                name="run_slot_of_a_schedule",
+            ),
         )
 
     def __str__(self) -> str:
@@ -98,7 +120,11 @@ class Run(models.Model):
 
 
 class RunPartition(models.Model):
-    """What one run plans for, and did to, one partition. Claimed by one conditional UPDATE."""
+    """What one run plans for, and did to, one partition. Claimed by one conditional UPDATE.
+
+    `queued_at`: when the plan was written; `sent_at`: when it was last sent to the workers, `sendings` times so far;
+    `retry_at`: when a try that a passing error ended is to be repeated.
+    """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="partitions")
     partition = models.ForeignKey(Partition, on_delete=models.PROTECT, related_name="run_partitions")
@@ -111,6 +137,9 @@ class RunPartition(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     worker = models.CharField(max_length=120, blank=True)
     queued_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    sendings = models.PositiveSmallIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
     fetched_at = models.DateTimeField(null=True)
@@ -122,6 +151,9 @@ class RunPartition(models.Model):
         ordering = ("run", "-partition__week_ending", "partition__tier")
         constraints = (
             models.UniqueConstraint("run", "partition", name="run_partition_once"),
+            models.UniqueConstraint(
+                fields=("partition",), condition=Q(status=PartitionStatus.RUNNING), name="run_partition_one_at_a_time"
+            ),
             models.CheckConstraint(condition=Q(status__in=PartitionStatus.values), name="run_partition_status_known"),
             models.CheckConstraint(condition=Q(action__in=Action.values), name="run_partition_action_known"),
             models.CheckConstraint(
@@ -141,12 +173,19 @@ class RunWeek(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="weeks")
     week_ending = models.DateField()
     closed_at = models.DateTimeField(null=True)
-    calculation = models.CharField(max_length=10, blank=True)
+    calculation = models.CharField(max_length=10, choices=Calculation.choices, blank=True)
     reason = models.TextField(blank=True)
 
     class Meta:
         ordering = ("run", "-week_ending")
-        constraints = (models.UniqueConstraint("run", "week_ending", name="run_week_once"),)
+        constraints = (
+            models.UniqueConstraint("run", "week_ending", name="run_week_once"),
+            models.CheckConstraint(
+                condition=Q(closed_at__isnull=True, calculation="")
+                | Q(closed_at__isnull=False, calculation__in=Calculation.values),
+                name="run_week_calculation_when_closed",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"week {self.week_ending} of run {self.run_id}"

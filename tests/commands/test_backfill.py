@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from celery.worker import state
 
-from pipeline import runs
+from pipeline import steps
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Capture, Outcome, Run, RunPartition, RunStatus
-from pipeline.runs import process
-from pipeline.sources.base import Source
+from pipeline.steps import process
 from tests.commands.calling import call
 from tests.commands.publications import (
     DAY,
@@ -42,15 +45,17 @@ def weeks(source_dir: Path) -> Path:
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
-    """Let the operator press Ctrl-C when the nth partition is about to start."""
+    """Let the operator press Ctrl-C when the nth partition is under way: it is finished."""
     started = iter(range(1, nth + 1))
 
-    def process_or_stop(run_partition_id: int, source: Source | None, worker: str) -> None:
+    def process_and_stop(run_partition_id: int, worker: str, *, retries: bool) -> timedelta | None:
         if next(started) == nth:
-            raise KeyboardInterrupt
-        process(run_partition_id, source, worker)
+            _thread.interrupt_main()
+            while state.should_stop is None:
+                time.sleep(0.001)
+        return process(run_partition_id, worker, retries=retries)
 
-    monkeypatch.setattr(runs, "process", process_or_stop)
+    monkeypatch.setattr(steps, "process", process_and_stop)
 
 
 def outcomes(document: dict[str, list[dict[str, str]]]) -> list[tuple[str, str, str]]:
@@ -166,7 +171,7 @@ def test_force_captures_all_of_the_range_again(ledger: Ledger, weeks: Path) -> N
 @pytest.mark.promise(9)
 def test_an_interrupted_backfill_is_gone_on_with(ledger: Ledger, weeks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        interrupt_at(patched, 3)
+        interrupt_at(patched, 2)
         stopped = call("backfill", *RANGE)
     assert stopped.code == 1
     assert "stopped; what was finished is kept, the same command goes on" in stopped.err
@@ -207,7 +212,7 @@ def test_another_request_does_not_go_on_with_the_interrupted_one(
     other.mkdir()
     publish(other, TIER_1, content(TIER_1, ROWS[:3]))
     with monkeypatch.context() as patched:
-        interrupt_at(patched, 3)
+        interrupt_at(patched, 2)
         call("backfill", *RANGE)
 
     call("backfill", *RANGE, *change(other))
@@ -220,7 +225,7 @@ def test_a_run_that_has_ended_since_is_not_gone_back_behind(
     ledger: Ledger, weeks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        interrupt_at(patched, 3)
+        interrupt_at(patched, 2)
         call("backfill", *RANGE)
     call("backfill", *RANGE)
     restate(weeks, PartitionKey(WEEK, Tier.NMS_TIER_1))

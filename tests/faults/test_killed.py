@@ -47,13 +47,13 @@ def undisturbed(ledger: Ledger, source_dir: Path, archive_dir: Path) -> Iterator
     [
         "runs.partitions_for before 1",
         "runs.start after 1",
-        "runs.process after 1",
+        "steps.process after 1",
         "ingest.ingest after 2",
         "archive.put before 2",
         "captures.make before 1",
         "vintages.store after 4",
         "captures.make after 2",
-        "runs._finish before 6",
+        "steps._finish before 6",
         "analytics.calculate_week before 1",
         "analytics.calculate_week after 2",
         "readiness.decide_week after 1",
@@ -74,7 +74,7 @@ def test_killed_at_a_point_and_run_again_ends_as_if_undisturbed(
 
 @pytest.mark.promise(9)
 def test_a_killed_backfill_goes_on_where_it_was(ledger: Ledger, undisturbed: LedgerState) -> None:
-    killed = signalled(ledger, "SIGKILL", "runs.process before 4", *BACKFILL)
+    killed = signalled(ledger, "SIGKILL", "steps.process before 4", *BACKFILL)
     assert killed.code == -signal.SIGKILL
     run = Run.objects.latest("pk")
     assert run.status == RunStatus.RUNNING
@@ -93,7 +93,7 @@ def test_a_killed_backfill_goes_on_where_it_was(ledger: Ledger, undisturbed: Led
 
 @pytest.mark.promise(7)
 def test_the_dry_run_of_a_killed_backfill_lists_what_is_left(ledger: Ledger, undisturbed: LedgerState) -> None:
-    signalled(ledger, "SIGKILL", "runs.process before 4", *BACKFILL)
+    signalled(ledger, "SIGKILL", "steps.process before 4", *BACKFILL)
 
     planned = call(*BACKFILL, "--dry-run", "--json").document["plan"]
 
@@ -124,7 +124,7 @@ def test_a_run_that_is_told_to_stop_is_interrupted_and_goes_on_later(
 
 
 def test_a_run_that_is_told_to_stop_prints_one_document(ledger: Ledger, undisturbed: LedgerState) -> None:
-    stopped = signalled(ledger, "SIGTERM", "runs.process before 2", *RUN, "--json")
+    stopped = signalled(ledger, "SIGTERM", "steps.process before 2", *RUN, "--json")
 
     assert stopped.code == 1
     assert stopped.document == {
@@ -136,7 +136,7 @@ def test_a_run_that_is_told_to_stop_prints_one_document(ledger: Ledger, undistur
 
 @pytest.mark.promise(9)
 def test_killed_again_and_again_it_still_comes_to_its_end(ledger: Ledger, undisturbed: LedgerState) -> None:
-    for point in ("runs.process after 1", "captures.make after 1", "analytics.calculate_week after 1"):
+    for point in ("steps.process after 1", "captures.make after 1", "analytics.calculate_week after 1"):
         assert signalled(ledger, "SIGKILL", point, *RUN).code == -signal.SIGKILL
 
     assert call(*RUN).code == 0

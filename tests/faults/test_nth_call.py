@@ -54,7 +54,8 @@ INCIDENTS = (Category.INTERNAL, Category.FETCH_FAILED, Category.CALC_FAILED)
 @pytest.fixture(autouse=True)
 def _storage(settings: Settings, archive_dir: Path) -> None:
     settings.STORAGES = {
-        "default": {"BACKEND": "tests.faults.breaking.BreakingStorage", "OPTIONS": {"location": str(archive_dir)}}
+        **settings.STORAGES,
+        "default": {"BACKEND": "tests.faults.breaking.BreakingStorage", "OPTIONS": {"location": str(archive_dir)}},
     }
 
 

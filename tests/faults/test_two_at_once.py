@@ -86,7 +86,7 @@ def test_two_runs_at_once_store_a_restatement_once(ledger: Ledger, source_dir: P
 def test_of_two_processes_one_goes_on_with_an_interrupted_run(ledger: Ledger, source_dir: Path, meeting: Path) -> None:
     publish_week(source_dir)
     publish_week(source_dir, OLDER_WEEK)
-    stopped = finish(start(ledger, "-m", "tests.faults.signalling", "SIGTERM", "runs.process", "before", "3", *RUN))
+    stopped = finish(start(ledger, "-m", "tests.faults.signalling", "SIGTERM", "steps.process", "before", "3", *RUN))
     assert stopped.code == 1
 
     ended = run_twice_at_once(ledger, meeting, "runs.resumable before 1", *RUN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -45,17 +46,16 @@ class Command(RunningCommand):
             weeks=_weeks(options, run_date),
             only=Only(options["only"]),
             source=options["source"],
-            origin=options["source_dir"],
+            origin=str(Path(options["source_dir"]).resolve()),
             force=options["force"],
             reason=options["reason"],
             requested_by=operator(),
         )
-        source = self.open_source(options)
-        plan = self.plan(request, source)
+        plan = self.plan(request)
         if options["dry_run"]:
             return self.show_plan(plan)
         self.print_plan(plan)
-        return self.run_plan(plan, source)
+        return self.run_plan(plan, options)
 
 
 def _weeks(options: dict[str, Any], run_date: date) -> tuple[date, ...]:

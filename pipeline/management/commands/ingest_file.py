@@ -49,4 +49,4 @@ class Command(RunningCommand):
             reason=options["reason"],
             requested_by=operator(),
         )
-        return self.run_plan(make_plan(request, {key}), source)
+        return self.run_here(make_plan(request, {key}), source)

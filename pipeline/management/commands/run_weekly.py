@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -48,13 +49,12 @@ class Command(RunningCommand):
             lookback_weeks=options["lookback_weeks"],
             only_stage=OnlyStage(options["only_stage"]),
             source=options["source"],
-            origin=options["source_dir"],
+            origin=str(Path(options["source_dir"]).resolve()),
             force=options["force"],
             reason=options["reason"],
             requested_by=operator(),
         )
-        source = self.open_source(options)
-        plan = self.plan(request, source)
+        plan = self.plan(request)
         if options["mode"] == "dry-run":
             return self.show_plan(plan)
-        return self.run_plan(plan, source)
+        return self.run_plan(plan, options)

@@ -1,0 +1,115 @@
+"""The only place that builds a canvas: per week a chord, whose header is a task per partition and whose body closes it.
+
+The ledger is the outbox: what is to be sent, what was sent and when stands in its rows. A chord is the fast path only; what
+it loses, the sweeper brings back. Tasks are named here, and imported nowhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import date, datetime
+from functools import partial
+
+import kombu.exceptions
+import redis.exceptions
+from celery import chord, current_app
+from celery.canvas import Signature
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from pipeline import runs
+from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
+from pipeline.planning import Plan
+
+logger = logging.getLogger(__name__)
+
+PROCESS_PARTITION = "pipeline.process_partition"
+CLOSE_WEEK = "pipeline.close_week"
+CHECK_UP = "pipeline.check_up"
+
+# On Redis the lowest number comes first. A backfill of years does not keep this week's data waiting.
+PRIORITIES = {"backfill": 6}
+PRIORITY = 3
+
+UNREACHABLE = (kombu.exceptions.OperationalError, redis.exceptions.RedisError, ConnectionError, TimeoutError)
+
+
+def launch(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | None = None) -> Run:
+    """Write the run, and send it to the workers once that is committed; IntegrityError when the slot has its run."""
+    with transaction.atomic():
+        run = runs.start(plan, worker, schedule=schedule, slot=slot)
+        transaction.on_commit(partial(dispatch, run.pk))
+    return run
+
+
+def dispatch(run_id: int) -> bool:
+    """Send the next weeks of a run, as long as no more partitions than the limit are in flight.
+
+    False when the broker cannot be reached: what was to be sent stays to be sent, by the next dispatch.
+    """
+    with transaction.atomic(durable=True):
+        run = Run.objects.select_for_update().filter(pk=run_id, status=RunStatus.RUNNING).first()
+        weeks = _next_weeks(run) if run else {}
+        marked = RunPartition.objects.filter(pk__in=[pk for ids in weeks.values() for pk in ids])
+        marked.update(sent_at=timezone.now(), sendings=F("sendings") + 1)
+    return run is None or _send(run, weeks)
+
+
+def _next_weeks(run: Run) -> dict[date, list[int]]:
+    """The partitions to send now, by week, newest first. A week goes whole, and one goes whatever its size."""
+    unsent: dict[date, list[int]] = {}
+    pending = run.partitions.filter(status=PartitionStatus.PENDING)
+    for pk, week in pending.filter(sent_at__isnull=True).values_list("pk", "partition__week_ending"):
+        unsent.setdefault(week, []).append(pk)
+    under_way = run.partitions.filter(status=PartitionStatus.RUNNING).count()
+    room = settings.MARKETSPINE_MAX_IN_FLIGHT - under_way - pending.filter(sent_at__isnull=False).count()
+    chosen: dict[date, list[int]] = {}
+    for week, ids in unsent.items():
+        if len(ids) > room and (chosen or room < settings.MARKETSPINE_MAX_IN_FLIGHT):
+            break
+        chosen[week] = ids
+        room -= len(ids)
+    return chosen
+
+
+def _send(run: Run, weeks: dict[date, list[int]]) -> bool:
+    sent = []
+    try:
+        for week, ids in weeks.items():
+            week_canvas(run, week, ids).apply_async()
+            sent.append(week)
+    except UNREACHABLE as error:
+        logger.warning("run %s: the broker cannot be reached: %s", run.pk, error)
+        unsent = [pk for week, ids in weeks.items() if week not in sent for pk in ids]
+        RunPartition.objects.filter(pk__in=unsent, status=PartitionStatus.PENDING).update(sent_at=None)
+        return False
+    return True
+
+
+def week_canvas(run: Run, week_ending: date, run_partition_ids: list[int]) -> Signature[None]:
+    """The chord of one week. Its header tasks and its body take ids, and read the ledger."""
+    priority = PRIORITIES.get(run.command, PRIORITY)
+    header = [_task(PROCESS_PARTITION, pk, priority=priority) for pk in run_partition_ids]
+    return chord(header, _task(CLOSE_WEEK, run.pk, week_ending.isoformat(), priority=priority))
+
+
+def _task(name: str, *arguments: object, **options: object) -> Signature[None]:
+    return current_app.signature(name, args=arguments, options=options, immutable=True)
+
+
+def go_on(run: Run) -> None:
+    """When a week of a run was closed: end the run after its last one, or send its next ones."""
+    if not runs.settle(run):
+        dispatch(run.pk)
+    elif not run.worker and PeriodicTask.objects.filter(task=CHECK_UP, enabled=True).exists():
+        _send_check_up(run)
+
+
+def _send_check_up(run: Run) -> None:
+    try:
+        _task(CHECK_UP, run.pk).apply_async()
+    except UNREACHABLE as error:
+        logger.warning("run %s has ended; nothing checks up on it: the broker cannot be reached: %s", run.pk, error)

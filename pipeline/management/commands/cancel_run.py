@@ -1,0 +1,41 @@
+"""`manage.py cancel_run`: start no more of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from pipeline import runs
+from pipeline.management.base import BadArguments, SpineCommand, operator
+from pipeline.models import Run
+from pipeline.runs import HasEnded
+
+
+class Command(SpineCommand):
+    """Cancel a run: what has not started does not start, what is under way finishes, then the run ends."""
+
+    help = (
+        "Cancel a run: its partitions that have not started are marked cancelled, those under way finish, and the run "
+        "ends CANCELLED. What was captured stays. Exit code: 0 cancelled, 2 there is no such run, or it has ended."
+    )
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """Which run, who cancels it, and why."""
+        parser.add_argument("run", type=int, help="its number, as run_weekly and backfill print it")
+        parser.add_argument("--reason", default="", help="why, for the record")
+        parser.add_argument("--by", default=operator(), help="who cancels it (default: %(default)s)")
+
+    def work(self, **options: Any) -> int:
+        """Cancel it, say what that did."""
+        run = Run.objects.filter(pk=options["run"]).first()
+        if run is None:
+            raise BadArguments(f"there is no run {options['run']}")
+        try:
+            cancelled = runs.cancel(run, by=options["by"], reason=options["reason"])
+        except HasEnded as error:
+            raise BadArguments(str(error)) from error
+        if self.as_json:
+            self.document({"run": run.pk, "status": run.status, "cancelled": cancelled})
+        self.line(f"Run {run.pk}: {cancelled} of {run.partitions.count()} partitions cancelled. It is {run.status}.")
+        return 0

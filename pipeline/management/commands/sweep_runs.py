@@ -1,0 +1,60 @@
+"""`manage.py sweep_runs`: what beat does each minute, by hand."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.conf import settings
+
+from pipeline import canvas, embedded, sweeper, waiting
+from pipeline.embedded import NO_BROKER
+from pipeline.management.base import SpineCommand
+from pipeline.models import Run, RunPartition, RunStatus
+from pipeline.sweeper import Swept
+
+
+class Command(SpineCommand):
+    """Bring stalled runs to their end."""
+
+    help = (
+        "Bring stalled runs to their end: take back what died, send again what was lost, close weeks and runs with "
+        "nothing left to do. Idempotent, and safe on every machine at once. Without a broker, what is left of the runs "
+        "of `serve` is worked off here. Exit code: 0, whatever was found."
+    )
+
+    def work(self, **_options: Any) -> int:
+        """Sweep, say what was found; without a broker, work off what the sweep has sent."""
+        swept = self._swept_and_worked_off() if settings.CELERY_BROKER_URL == NO_BROKER else sweeper.sweep()
+        if self.as_json:
+            self.document(asdict(swept))
+        for line in _told(swept):
+            self.line(line)
+        return 0
+
+    def _swept_and_worked_off(self) -> Swept:
+        with embedded.engine():
+            swept = sweeper.sweep()
+            for run in Run.objects.filter(status=RunStatus.RUNNING, worker="").order_by("pk"):
+                canvas.dispatch(run.pk)
+                waiting.wait(run, self._print_step)
+        return swept
+
+    def _print_step(self, step: RunPartition) -> None:
+        self.line(f"run {step.run_id}: {step.partition} {step.outcome}: {step.reason}")
+
+
+def _told(swept: Swept) -> list[str]:
+    if swept.found_nothing:
+        return ["Nothing is stalled."]
+    counted = {
+        "put back, whose worker died or hung": swept.put_back,
+        "given up, after too many attempts": swept.given_up,
+        "sent again, since nobody had started them": swept.recalled,
+    }
+    return [
+        *(f"Run {run} died before its end; the same command goes on with it." for run in swept.interrupted),
+        *(f"{count} partitions {what}." for what, count in counted.items() if count),
+        *([f"{swept.closed} weeks closed that had nothing left to do."] if swept.closed else []),
+        *(f"Run {run} has ended." for run in swept.ended),
+    ]

@@ -1,0 +1,235 @@
+"""One partition of a run: claim it, do what the plan says, keep what became of it; take it back where that stopped.
+
+A claim is one conditional UPDATE, and the database allows one per partition at a time, whichever runs want it. What is
+expected to go wrong becomes an outcome; an error that may pass puts the partition back for another try.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db import Error, IntegrityError, close_old_connections, connection, models, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from pipeline import ingest, workers
+from pipeline.captures import Terms
+from pipeline.ingest import Result
+from pipeline.models import (
+    Action,
+    Anomaly,
+    Category,
+    Outcome,
+    PartitionStatus,
+    Run,
+    RunPartition,
+    RunStatus,
+    Severity,
+    Stage,
+)
+from pipeline.planning import Request, source_of
+from pipeline.sources.base import Source, SourceError, TransientSourceError
+from pipeline.transient import backoff, is_transient
+
+logger = logging.getLogger(__name__)
+
+BUSY = timedelta(seconds=1)
+BEATS_UNTIL_STALE = 6
+LONGEST_RESEND_DOUBLINGS = 6
+
+
+def process(
+    run_partition_id: int, worker: str, source: Source | None = None, *, retries: bool = False
+) -> timedelta | None:
+    """Claim one partition of a run and bring it to its outcome; how long to wait where it is to be tried again.
+
+    Does nothing when another process has it, or when the run has ended. Without `source`, the one that the run names is
+    asked. With `retries`, errors that may pass end as another try, until there were enough of them.
+    """
+    try:
+        step = _claim(run_partition_id, worker)
+    except IntegrityError:  # another run has the partition under way
+        return BUSY
+    if step is None:
+        return None
+    every = settings.MARKETSPINE_STALE_AFTER_SECONDS / BEATS_UNTIL_STALE
+    with workers.beating(partial(_beat, step), every):
+        done = _perform(step, source, retries)
+    if isinstance(done, timedelta):
+        _put_back(step, done)
+        return done
+    _finish(step, done)
+    return None
+
+
+def _claim(run_partition_id: int, worker: str) -> RunPartition | None:
+    """The partition, under way from now on; None when it is not to be had; IntegrityError while another run has it."""
+    now = timezone.now()
+    # No join: PostgreSQL checks again, on the row as it is then, only what stands beside the row in the WHERE.
+    pending = RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.PENDING, run__in=_under_way())
+    with transaction.atomic():
+        claimed = pending.update(
+            status=PartitionStatus.RUNNING, worker=worker, started_at=now, heartbeat_at=now, attempts=F("attempts") + 1
+        )
+    if not claimed:
+        return None
+    step = RunPartition.objects.select_related("run", "partition").get(pk=run_partition_id)
+    Run.objects.filter(pk=step.run_id).update(heartbeat_at=now)
+    return step
+
+
+def _under_way() -> models.QuerySet[Run]:
+    return Run.objects.filter(status=RunStatus.RUNNING)
+
+
+def _beat(step: RunPartition) -> None:
+    """A sign of life, from a thread of its own. One that cannot be given now is given by the next beat."""
+    now = timezone.now()
+    try:
+        own = RunPartition.objects.filter(pk=step.pk, status=PartitionStatus.RUNNING, attempts=step.attempts)
+        own.filter(worker=step.worker).update(heartbeat_at=now)
+        Run.objects.filter(pk=step.run_id).update(heartbeat_at=now)
+    except Error as error:
+        logger.warning("%s: no sign of life could be given: %s", step, error)
+    finally:
+        connection.close()
+
+
+def _perform(step: RunPartition, source: Source | None, retries: bool) -> Result | timedelta:
+    """Do what the plan says: what became of it, or how long to wait before the next try."""
+    try:
+        return _act(step, source)
+    except Exception as error:
+        close_old_connections()  # the one that the database closed would fail whatever is written next
+        if retries and is_transient(error) and step.attempts < settings.MARKETSPINE_MAX_ATTEMPTS:
+            logger.warning("%s: try %s: %s", step, step.attempts, error)
+            return backoff(step.attempts)
+        return _failed(step, error)
+
+
+def _failed(step: RunPartition, error: Exception) -> Result:
+    """What becomes of a partition that an error ended; a failure of our own ends as a failed partition, too."""
+    if isinstance(error, TransientSourceError):
+        return ingest.give_up(step.partition.key, error, _terms(step))
+    if isinstance(error, SourceError):
+        category, message = Category.FETCH_FAILED, str(error)
+    else:
+        logger.error("run %s: %s failed", step.run_id, step.partition, exc_info=error)
+        category, message = Category.INTERNAL, f"{type(error).__name__}: {error}"
+    Anomaly.objects.record(category, Severity.ERROR, message, partition=step.partition, stage=Stage.RAW, run=step.run)
+    return Result(Outcome.FAILED, message)
+
+
+def _act(step: RunPartition, source: Source | None) -> Result:
+    key, terms = step.partition.key, _terms(step)
+    match Action(step.action):
+        case Action.NOT_YET_DUE:
+            return Result(Outcome.NOT_YET_DUE, step.plan_reason)
+        case Action.SKIP:
+            return Result(Outcome.CANCELLED, f"skipped: {step.plan_reason}", step.partition.latest)
+        case Action.NONE:
+            latest = step.partition.latest
+            return Result(Outcome.UNCHANGED if latest else Outcome.LATE, step.plan_reason, latest)
+        case Action.NORMALIZE:
+            return ingest.renormalize(key, terms, _stamp(step))
+        case Action.INGEST | Action.ARCHIVE:
+            return ingest.ingest(key, source or source_of(_request(step)), terms, _stamp(step))
+
+
+def _request(step: RunPartition) -> Request:
+    return Request.from_parameters(step.run.parameters)
+
+
+def _terms(step: RunPartition) -> Terms:
+    run = step.run
+    return Terms(
+        run_date=run.run_date,
+        run=run,
+        force=_request(step).force,
+        normalize=step.action != Action.ARCHIVE,
+        requested_by=run.requested_by,
+        request_reason=run.reason,
+    )
+
+
+def _stamp(step: RunPartition) -> ingest.Progress:
+    """A listener that keeps when each part of the work was done."""
+
+    def stamp(part: str) -> None:
+        setattr(step, f"{part}_at", timezone.now())
+
+    return stamp
+
+
+def _finish(step: RunPartition, result: Result) -> None:
+    _own(step).update(
+        status=PartitionStatus.DONE,
+        outcome=result.outcome,
+        reason=result.reason,
+        capture=result.capture,
+        fetched_at=step.fetched_at,
+        parsed_at=step.parsed_at,
+        stored_at=step.stored_at,
+        finished_at=timezone.now(),
+    )
+
+
+def _put_back(step: RunPartition, wait: timedelta) -> None:
+    _own(step).update(status=PartitionStatus.PENDING, retry_at=timezone.now() + wait)
+
+
+def _own(step: RunPartition) -> models.QuerySet[RunPartition]:
+    """The row, while this execution has it: an outcome is written by who holds the claim of that attempt."""
+    under_way = RunPartition.objects.filter(pk=step.pk, status=PartitionStatus.RUNNING)
+    return under_way.filter(attempts=step.attempts, worker=step.worker)
+
+
+def take_back_stalled() -> tuple[int, int]:
+    """Put back what died or hung under way, and fail what did so too often; how many of each.
+
+    Safe on every machine at once: what another process is taking back is passed over.
+    """
+    with transaction.atomic():
+        under_way = RunPartition.objects.filter(status=PartitionStatus.RUNNING).select_related("run", "partition")
+        stalled = [step for step in under_way.select_for_update(of=("self",), skip_locked=True) if is_stalled(step)]
+        hopeless = [step for step in stalled if step.attempts >= settings.MARKETSPINE_MAX_ATTEMPTS]
+        for step in hopeless:
+            _fail_stalled(step)
+        RunPartition.objects.filter(pk__in={step.pk for step in stalled} - {step.pk for step in hopeless}).update(
+            status=PartitionStatus.PENDING, sent_at=None, retry_at=None
+        )
+    return len(stalled) - len(hopeless), len(hopeless)
+
+
+def is_stalled(step: RunPartition) -> bool:
+    """Whether who has the partition under way is known to be dead, or has shown no sign of life for too long."""
+    stale = timezone.now() - timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS)
+    seen = step.heartbeat_at
+    return seen is None or seen < stale or workers.is_known_dead(step.worker)
+
+
+def _fail_stalled(step: RunPartition) -> None:
+    message = f"given up after {step.attempts} attempts: each time its worker died or hung"
+    Anomaly.objects.record(
+        Category.STALLED, Severity.CRITICAL, message, partition=step.partition, stage=Stage.RAW, run=step.run
+    )
+    _own(step).update(status=PartitionStatus.DONE, outcome=Outcome.FAILED, reason=message, finished_at=timezone.now())
+
+
+def recall_unstarted() -> int:
+    """Have what was sent, and has not started for long, sent again: after twice as long each time. How many."""
+    now, after = timezone.now(), timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS)
+    waiting = RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=_under_way(), sent_at__lt=now - after)
+    lost = [
+        step.pk
+        for step in waiting
+        if step.sent_at and max(step.sent_at, step.retry_at or step.sent_at) < now - after * _doublings(step)
+    ]
+    return waiting.filter(pk__in=lost).update(sent_at=None)
+
+
+def _doublings(step: RunPartition) -> int:
+    return 1 << min(max(step.sendings - 1, 0), LONGEST_RESEND_DOUBLINGS)

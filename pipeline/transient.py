@@ -1,0 +1,58 @@
+"""Which errors pass by themselves: these are tried again, all others fail at once."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+
+from pipeline.sources.base import TransientSourceError
+
+# PostgreSQL's names: https://www.postgresql.org/docs/current/errcodes-appendix.html
+CONNECTION_CLASS = "08"
+PASSING_STATES = frozenset(
+    {
+        "40001",  # serialization_failure
+        "40P01",  # deadlock_detected
+        "53300",  # too_many_connections
+        "55P03",  # lock_not_available
+        "57P01",  # admin_shutdown
+        "57P02",  # crash_shutdown
+        "57P03",  # cannot_connect_now
+    }
+)
+# What libpq, psycopg and SQLite say where there is no state: a connection that went away, or a lock that is held.
+PASSING_WORDS = (
+    "connection",
+    "could not receive data from server",
+    "the database system is",
+    "database is locked",
+    "database table is locked",
+)
+LONGEST = timedelta(minutes=5)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether another try may help: a connection, a time-out, a database restart, a deadlock, a lock."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return _is_passing(error)
+    return isinstance(error, TransientSourceError | ConnectionError | TimeoutError)
+
+
+def _is_passing(error: Exception) -> bool:
+    state = getattr(error.__cause__, "sqlstate", None)
+    if state is not None:
+        return state in PASSING_STATES or state.startswith(CONNECTION_CLASS)
+    said = str(error).lower()
+    return any(words in said for words in PASSING_WORDS)
+
+
+def backoff(attempt: int) -> timedelta:
+    """How long to wait after the `attempt`-th try (1, 2, ...): twice as long each time, less up to half of it by chance.
+
+    The chance keeps workers that failed together from coming back together.
+    """
+    whole = timedelta(seconds=settings.MARKETSPINE_RETRY_SECONDS * 2 ** min(attempt - 1, 16))
+    return min(whole, LONGEST) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
