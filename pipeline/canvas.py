@@ -45,6 +45,13 @@ def launch(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime |
     return run
 
 
+def take_up(run: Run) -> None:
+    """Go on with a run that was stopped: close the weeks that only lack that, and send what it has not done."""
+    for week in runs.complete_weeks(run, timezone.now()):
+        _send_quietly(_task(CLOSE_WEEK, run.pk, week.isoformat(), priority=_priority(run)))
+    go_on(run)
+
+
 def dispatch(run_id: int) -> bool:
     """Send the next weeks of a run, as long as no more partitions than the limit are in flight.
 
@@ -91,9 +98,12 @@ def _send(run: Run, weeks: dict[date, list[int]]) -> bool:
 
 def week_canvas(run: Run, week_ending: date, run_partition_ids: list[int]) -> Signature[None]:
     """The chord of one week. Its header tasks and its body take ids, and read the ledger."""
-    priority = PRIORITIES.get(run.command, PRIORITY)
-    header = [_task(PROCESS_PARTITION, pk, priority=priority) for pk in run_partition_ids]
-    return chord(header, _task(CLOSE_WEEK, run.pk, week_ending.isoformat(), priority=priority))
+    header = [_task(PROCESS_PARTITION, pk, priority=_priority(run)) for pk in run_partition_ids]
+    return chord(header, _task(CLOSE_WEEK, run.pk, week_ending.isoformat(), priority=_priority(run)))
+
+
+def _priority(run: Run) -> int:
+    return PRIORITIES.get(run.command, PRIORITY)
 
 
 def _task(name: str, *arguments: object, **options: object) -> Signature[None]:
@@ -105,11 +115,12 @@ def go_on(run: Run) -> None:
     if not runs.settle(run):
         dispatch(run.pk)
     elif not run.worker and PeriodicTask.objects.filter(task=CHECK_UP, enabled=True).exists():
-        _send_check_up(run)
+        _send_quietly(_task(CHECK_UP, run.pk))
 
 
-def _send_check_up(run: Run) -> None:
+def _send_quietly(task: Signature[None]) -> None:
+    """Send what the sweeper, or the next day, makes up for."""
     try:
-        _task(CHECK_UP, run.pk).apply_async()
+        task.apply_async()
     except UNREACHABLE as error:
-        logger.warning("run %s has ended; nothing checks up on it: the broker cannot be reached: %s", run.pk, error)
+        logger.warning("%s is not sent: the broker cannot be reached: %s", task, error)

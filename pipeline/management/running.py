@@ -92,7 +92,7 @@ class RunningCommand(SpineCommand):
             run = self._resumed(plan, worker) or runs.start(plan, worker)
             try:
                 with embedded.engine(), self._progress(run) as progress:
-                    canvas.dispatch(run.pk)
+                    canvas.take_up(run)
                     waiting.wait(run, progress, worker)
             except BaseException:
                 runs.interrupt(run)
@@ -101,8 +101,11 @@ class RunningCommand(SpineCommand):
 
     def _run_on_queue(self, plan: Plan, *, wait: bool) -> int:
         self._take_back()
-        run = self._resumed(plan) or canvas.launch(plan)
-        canvas.dispatch(run.pk)
+        run = self._resumed(plan)
+        if run is None:
+            run = canvas.launch(plan)
+        else:
+            canvas.take_up(run)
         unsent = run.partitions.filter(status=PartitionStatus.PENDING, sendings=0).count() == run.partitions.count() > 0
         if unsent:
             self.warn(f"The broker cannot be reached. Run {run.pk} is in the ledger, and is sent when it can be.")

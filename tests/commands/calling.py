@@ -58,6 +58,7 @@ def environment(database_url: str) -> dict[str, str]:
         "DATABASE_URL": database_url,
         "MARKETSPINE_ARCHIVE_DIR": settings.MARKETSPINE_ARCHIVE_DIR,
         "MARKETSPINE_SOURCE_DIR": settings.MARKETSPINE_SOURCE_DIR,
+        "MARKETSPINE_THREADS": str(settings.MARKETSPINE_THREADS),
         "DJANGO_SETTINGS_MODULE": "marketspine.settings",
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -49,16 +50,15 @@ def _meet(folder: Path) -> None:
 
 
 def _wrapped(function: Callable[..., Any], act: Callable[[], None], when: str, nth: int) -> Callable[..., Any]:
-    calls = 0
+    calls = itertools.count(1)
 
     @functools.wraps(function)
     def wrapped(*positional: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if when == "before" and calls == nth:
+        call = next(calls)
+        if when == "before" and call == nth:
             act()
         result = function(*positional, **named)
-        if when == "after" and calls == nth:
+        if when == "after" and call == nth:
             act()
         return result
 

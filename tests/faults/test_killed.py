@@ -114,12 +114,13 @@ def test_a_run_that_is_told_to_stop_is_interrupted_and_goes_on_later(
     run = Run.objects.latest("pk")
     assert run.status == RunStatus.INTERRUPTED
     assert not run.partitions.filter(status=PartitionStatus.RUNNING).exists()
-    assert Capture.objects.filter(partition__week_ending=WEEK).count() == 1
+    finished = Capture.objects.filter(partition__week_ending=WEEK).count()
+    assert finished >= 2, "what was under way when the signal came is finished"
 
     ran = call(*RUN)
 
     assert ran.code == 0
-    assert f"Going on with run {run.pk}: 1 of 6 partitions are done." in ran.lines
+    assert f"Going on with run {run.pk}: {finished} of 6 partitions are done." in ran.lines
     assert ledger_state() == undisturbed
 
 

@@ -38,10 +38,9 @@ def run_twice_at_once(ledger: Ledger, meeting: Path, point: str, *arguments: str
     "point",
     [
         "runs.start before 1",
+        "steps.process before 1",
         "captures.make before 1",
-        "vintages.resolve before 1",
-        "analytics.calculate_week before 1",
-        "readiness.decide_week before 1",
+        "runs.close_week before 1",
     ],
 )
 def test_two_runs_at_once_capture_every_partition_once(
@@ -73,7 +72,7 @@ def test_two_runs_at_once_store_a_restatement_once(ledger: Ledger, source_dir: P
     newest = PartitionKey(WEEK, Tier.NMS_TIER_1)
     restate(source_dir, newest)
 
-    ended = run_twice_at_once(ledger, meeting, "captures.make before 1", *RUN)
+    ended = run_twice_at_once(ledger, meeting, "steps.process before 1", *RUN)
 
     assert [ran.code for ran in ended] == [0, 0], ended
     assert Capture.objects.count() == 7

@@ -36,7 +36,7 @@ class Command(SpineCommand):
         with embedded.engine():
             swept = sweeper.sweep()
             for run in Run.objects.filter(status=RunStatus.RUNNING, worker="").order_by("pk"):
-                canvas.dispatch(run.pk)
+                canvas.take_up(run)
                 waiting.wait(run, self._print_step)
         return swept
 
