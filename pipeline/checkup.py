@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from pipeline import readiness
-from pipeline.calendar import Tier, due_weeks, market_today, not_yet_due_weeks
+from pipeline.calendar import Tier, due_weeks, market_today
 from pipeline.doctor import Diagnosis, diagnose
-from pipeline.models import Run
+from pipeline.models import Readiness, Run
 
 logger = logging.getLogger(__name__)
 
@@ -15,10 +15,11 @@ WEEKS = 13
 
 
 def check_up(run: Run | None = None) -> Diagnosis:
-    """Judge the last weeks again (a partition that has become due blocks its week), and log what the doctor finds."""
+    """Judge again the weeks that were judged (a tier that has become due blocks its week); log what the doctor finds."""
     today = run.run_date if run else market_today()
-    weeks = {week for tier in Tier for week in (*due_weeks(tier, WEEKS, today), *not_yet_due_weeks(tier, today))}
-    for week in sorted(weeks):
+    oldest = due_weeks(Tier.OTC, WEEKS, today)[-1]
+    judged = Readiness.objects.filter(week_ending__gte=oldest).order_by("week_ending")
+    for week in judged.values_list("week_ending", flat=True).distinct():
         readiness.decide_week(week, today)
     diagnosis = diagnose(WEEKS, today)
     for finding in diagnosis.findings:

@@ -41,7 +41,9 @@ def engine() -> Iterator[None]:
 
     Whatever broker the environment names: this process sends to itself only.
     """
-    current_app.conf.update(broker_url="prompt-memory://", result_backend="django-db", broker_transport_options={})
+    current_app.conf.update(
+        broker_url="prompt-memory://localhost", result_backend="django-db", broker_transport_options={}
+    )
     _forget_messages()
     current_app.loader.import_default_modules()
     state.should_stop = state.should_terminate = None

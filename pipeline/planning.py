@@ -36,6 +36,7 @@ from pipeline.sources import SourceOptions, open_source
 from pipeline.sources.base import Source
 from pipeline.sources.deadline import Deadline
 
+PLAN_SECONDS = 60  # a plan asks a source only what it has; a source that cannot say so in time holds up nobody
 IDLE = (Action.NONE, Action.SKIP, Action.NOT_YET_DUE)
 
 
@@ -137,10 +138,10 @@ class _Ledger:
     in_flight: Mapping[PartitionKey, int]
 
 
-def source_of(request: Request) -> Source:
-    """The source that the request names, with a deadline; SourceError when there is none of that name."""
+def source_of(request: Request, seconds: float | None = None) -> Source:
+    """The source that the request names, with a deadline for its answers; SourceError when there is none of that name."""
     options = SourceOptions(root=Path(request.origin), max_bytes=settings.MARKETSPINE_MAX_FILE_BYTES)
-    return Deadline(open_source(request.source, options), settings.MARKETSPINE_FETCH_SECONDS)
+    return Deadline(open_source(request.source, options), seconds or settings.MARKETSPINE_FETCH_SECONDS)
 
 
 def plan_with(request: Request, source: Source, *, skip_in_flight: bool = False) -> Plan:

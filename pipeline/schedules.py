@@ -21,7 +21,7 @@ from django_celery_beat.models import PeriodicTask
 from pipeline import canvas
 from pipeline.calendar import CalendarError, Tier, market_today, parse_tiers
 from pipeline.models import Run, Trigger
-from pipeline.planning import Plan, Request, make_plan, plan_with, source_of
+from pipeline.planning import PLAN_SECONDS, Plan, Request, make_plan, plan_with, source_of
 from pipeline.sources import REGISTRY
 from pipeline.sources.base import SourceError
 
@@ -128,7 +128,7 @@ def _start(due: Owed, run_date: date) -> Run | None:
 def _plan(request: Request) -> Plan:
     """A source that cannot be asked still gets its run, whose partitions fail where operators look."""
     try:
-        return plan_with(request, source_of(request), skip_in_flight=True)
+        return plan_with(request, source_of(request, PLAN_SECONDS), skip_in_flight=True)
     except SourceError as error:
         logger.warning("the source cannot be asked what it has: %s", error)
         return make_plan(request, skip_in_flight=True)

@@ -18,7 +18,7 @@ from pipeline.calendar import Tier, market_today
 from pipeline.embedded import NO_BROKER
 from pipeline.management.base import BadArguments, SpineCommand, failed_if
 from pipeline.models import PartitionStatus, ReadinessState, Run, RunPartition
-from pipeline.planning import Plan, Request, Step, plan_with, source_of
+from pipeline.planning import PLAN_SECONDS, Plan, Request, Step, plan_with, source_of
 from pipeline.sources.base import Source
 from pipeline.summary import Summary, exit_code, summarize
 
@@ -51,7 +51,7 @@ class RunningCommand(SpineCommand):
             raise BadArguments(
                 f"--force captures again, and --only-stage {request.only_stage} fetches nothing: drop one"
             )
-        return plan_with(request, source_of(request))
+        return plan_with(request, source_of(request, PLAN_SECONDS))
 
     def print_plan(self, plan: Plan) -> None:
         """Every step that a run would take, with its reason."""

@@ -1,7 +1,8 @@
-"""`python -m tests.faults.signalling`: a `manage.py` that at a named point sends itself a signal, or waits for another.
+"""`python -m tests.faults.signalling`: a `manage.py` or `celery` that at a named point sends itself a signal, or waits.
 
 SIGKILL captures.make before 2 run_weekly --weeks 2025-11-14    at the entry of the second captures.make
 SIGTERM runs.settle after 1 run_weekly ...                      at its exit
+SIGKILL captures.make before 2 celery -A marketspine worker ...   the same in a worker
 MEET=FOLDER captures.make before 1 run_weekly ...               goes on when two processes are at this point
 """
 
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import celery.bin.celery
 import django
 from django.core.management import execute_from_command_line
 
@@ -31,6 +33,8 @@ def main(what: str, point: str, when: str, nth: str, *arguments: str) -> None:
     module = importlib.import_module(f"pipeline.{module_name}")
     act = _acting(what)
     setattr(module, function_name, _wrapped(getattr(module, function_name), act, when, int(nth)))
+    if arguments[0] == "celery":
+        celery.bin.celery.celery(args=list(arguments[1:]), prog_name="celery")
     execute_from_command_line(["manage.py", *arguments])
 
 

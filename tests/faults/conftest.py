@@ -1,0 +1,68 @@
+"""A fleet on PostgreSQL and Redis, and the run whose undisturbed end each fault is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from pipeline import canvas
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.models import Run
+from pipeline.planning import Request, plan_with, source_of
+from tests.commands.calling import call
+from tests.commands.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
+from tests.engines import Engines
+from tests.faults.prepared import Prepared
+from tests.fleet import HASTE, Fleet
+from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
+
+REQUEST = Request(command="run_weekly", run_date=DAY, weeks=(WEEK, OLDER_WEEK))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A run to disturb: one week to capture, one captured of which a tier is restated; and its undisturbed end."""
+
+    fleet: Fleet
+    request: Request
+    end: LedgerState
+
+    def launch(self) -> Run:
+        """Write the run and send it to the fleet."""
+        with self.fleet.sending():
+            return canvas.launch(plan_with(self.request, source_of(self.request)))
+
+
+@pytest.fixture
+def fleet(engines: Engines, redis_url: str, tmp_path: Path, settings: Settings) -> Iterator[Fleet]:
+    """Worker processes to be started, on an empty PostgreSQL ledger and an empty Redis."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for name, value in HASTE.items():
+        setattr(settings, name, int(value))
+    with engines.using("postgresql") as ledger:
+        started = Fleet(ledger.url, redis_url, logs)
+        try:
+            yield started
+        finally:
+            started.stop()
+
+
+@pytest.fixture
+def work(fleet: Fleet, source_dir: Path, archive_dir: Path) -> Iterator[Work]:
+    """The work that the tests disturb; after the test all is consistent, and every run has ended."""
+    publish_week(source_dir)
+    publish_week(source_dir, OLDER_WEEK)
+    assert call("run_weekly", "--weeks", OLDER_WEEK, "--run-date", DAY).code == 0
+    restate(source_dir, PartitionKey(OLDER_WEEK, Tier.OTC))
+    before = Prepared(archive_dir)
+    assert call("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", DAY).code == 0
+    end = ledger_state()
+    before.restore()
+    yield Work(fleet, replace(REQUEST, origin=str(source_dir)), end)
+    check_all_runs_ended()
+    check_consistent()
