@@ -17,7 +17,8 @@ VAR_DIR = BASE_DIR / "var"
 
 env = Environment()
 
-SECRET_KEY = env.str("SECRET_KEY", default="only-for-a-laptop-" + "0" * 40)
+PLACEHOLDER_KEY = "only-for-a-laptop-"
+SECRET_KEY = env.str("SECRET_KEY", default=PLACEHOLDER_KEY + "0" * 40)
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -10,3 +12,7 @@ class PipelineConfig(AppConfig):
 
     name = "pipeline"
     verbose_name = "Market Spine"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        import_module("pipeline.checks")

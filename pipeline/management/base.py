@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 from django.db import Error as DatabaseFailure
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -85,6 +85,14 @@ class SpineCommand(BaseCommand, ABC):
             return
         if code:
             sys.exit(code)
+
+    def check(self, *args: Any, **kwargs: Any) -> None:
+        """Django's system checks: settings that cannot work end a command like bad arguments do."""
+        try:
+            super().check(*args, **kwargs)
+        except SystemCheckError as error:
+            error.returncode = COULD_NOT_RUN
+            raise
 
     @abstractmethod
     def work(self, **options: Any) -> int:

@@ -1,0 +1,129 @@
+"""System checks: a configuration that cannot work, or will hurt later, is said at each start, with what to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, register
+from django.db import connections
+
+from pipeline.embedded import NO_BROKER
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
+BROKERS = frozenset({"memory", "redis", "rediss", "redis+socket", "sentinel"})
+SHARED_RESULTS = ("redis", "rediss", "redis+socket", "sentinel", "django-db", "db+")
+FEWEST_BEATS_SECONDS = 30
+
+
+@register()
+def configuration(**_options: Any) -> list[CheckMessage]:
+    """Everything that is wrong with the settings."""
+    return [*_engine(), *_limits(), *_archive(), *_exposure()]
+
+
+def _engine() -> Iterator[CheckMessage]:
+    broker = settings.CELERY_BROKER_URL
+    scheme = urlsplit(broker).scheme or broker
+    if scheme not in BROKERS:
+        yield Error(
+            f"CELERY_BROKER_URL names a {scheme!r} broker; priorities and limits are made for Redis.",
+            hint="Use redis://..., rediss://... or redis+socket://..., or unset it to run in one process.",
+            id="marketspine.E001",
+        )
+    if broker != NO_BROKER and connections.settings["default"]["ENGINE"].endswith("sqlite3"):
+        yield Error(
+            "A broker is configured, and the database is SQLite: workers on other machines cannot share it.",
+            hint="Set DATABASE_URL to a PostgreSQL, or unset CELERY_BROKER_URL to run in one process.",
+            id="marketspine.E002",
+        )
+    if getattr(settings, "CELERY_TASK_ALWAYS_EAGER", False):
+        yield Error(
+            "CELERY_TASK_ALWAYS_EAGER is on: in eager mode chords lose their errors, and retries break.",
+            hint="Remove it; without a broker, commands bring a worker of their own.",
+            id="marketspine.E003",
+        )
+    if broker != NO_BROKER and not settings.CELERY_RESULT_BACKEND.startswith(SHARED_RESULTS):
+        yield Error(
+            f"CELERY_RESULT_BACKEND {settings.CELERY_RESULT_BACKEND!r} is not shared by all workers: no chord would end.",
+            hint="Unset it (results then go to the broker), or use redis://... or django-db.",
+            id="marketspine.E004",
+        )
+
+
+def _limits() -> Iterator[CheckMessage]:
+    hard, soft = settings.CELERY_TASK_TIME_LIMIT, settings.CELERY_TASK_SOFT_TIME_LIMIT
+    if soft >= hard:
+        yield Error(
+            f"The soft limit of a task ({soft} s) is not below the hard one ({hard} s): a task would never end itself.",
+            hint="Set MARKETSPINE_SOFT_LIMIT_SECONDS below MARKETSPINE_HARD_LIMIT_SECONDS.",
+            id="marketspine.E005",
+        )
+    if soft <= settings.MARKETSPINE_FETCH_SECONDS:
+        yield Error(
+            f"A source gets {settings.MARKETSPINE_FETCH_SECONDS} s, its task {soft} s: a hung source would go unnamed.",
+            hint="Set MARKETSPINE_FETCH_SECONDS below MARKETSPINE_SOFT_LIMIT_SECONDS.",
+            id="marketspine.E006",
+        )
+    for place, seconds in _visibility_timeouts().items():
+        if seconds <= 2 * hard:
+            yield Error(
+                f"The visibility timeout in {place} ({seconds} s) is not above twice the hard limit ({hard} s): "
+                "Redis would deliver a task again while it is worked on.",
+                hint="Set MARKETSPINE_VISIBILITY_TIMEOUT_SECONDS above twice MARKETSPINE_HARD_LIMIT_SECONDS.",
+                id="marketspine.E007",
+            )
+    if settings.MARKETSPINE_STALE_AFTER_SECONDS < FEWEST_BEATS_SECONDS:
+        yield checks.Warning(
+            f"A worker that is silent for {settings.MARKETSPINE_STALE_AFTER_SECONDS} s is taken to be dead: "
+            "a busy machine is silent for longer.",
+            hint=f"Set MARKETSPINE_STALE_AFTER_SECONDS to {FEWEST_BEATS_SECONDS} or more.",
+            id="marketspine.W001",
+        )
+
+
+def _visibility_timeouts() -> dict[str, int]:
+    """The timeout in the three places from which Celery reads it."""
+    options = ("CELERY_BROKER_TRANSPORT_OPTIONS", "CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS")
+    found: dict[str, int] = {name: getattr(settings, name).get("visibility_timeout", 0) for name in options}
+    return found | {"CELERY_VISIBILITY_TIMEOUT": settings.CELERY_VISIBILITY_TIMEOUT}
+
+
+def _archive() -> Iterator[CheckMessage]:
+    """The folder of the archive. The laptop's is made when it is first needed; one that was named should be there."""
+    folder = Path(settings.MARKETSPINE_ARCHIVE_DIR)
+    named = "MARKETSPINE_ARCHIVE_DIR" in os.environ or "MARKETSPINE_ARCHIVE_DIR_FILE" in os.environ
+    if folder.exists():
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            yield Error(
+                f"The archive {folder} is not a folder that can be written to: nothing could be captured.",
+                hint="Give the folder to the user that runs Market Spine, or set MARKETSPINE_ARCHIVE_DIR to another.",
+                id="marketspine.E008",
+            )
+    elif named:
+        yield checks.Warning(
+            f"The archive folder {folder} does not exist. Is its volume mounted? It is made when something is captured.",
+            hint="Mount it, make it, or set MARKETSPINE_ARCHIVE_DIR to where the archive is.",
+            id="marketspine.W002",
+        )
+
+
+def _exposure() -> Iterator[CheckMessage]:
+    public = sorted(set(settings.ALLOWED_HOSTS) - LOOPBACK)
+    if settings.DEBUG and public:
+        yield Error(
+            f"DEBUG is on, and the site answers to {', '.join(public)}: errors would show settings and code to anybody.",
+            hint="Unset DEBUG, or take the public names out of ALLOWED_HOSTS.",
+            id="marketspine.E009",
+        )
+    if public and settings.SECRET_KEY.startswith(settings.PLACEHOLDER_KEY):
+        yield Error(
+            "SECRET_KEY is the placeholder that everybody knows: anybody could sign in as anybody.",
+            hint="Set SECRET_KEY (or SECRET_KEY_FILE) to 50 random characters or more.",
+            id="marketspine.E010",
+        )
