@@ -1,0 +1,165 @@
+"""What compose.yaml runs, run as local processes: a scheduled run goes through web, beat and workers.
+
+There is no Docker to be had in a test: the same commands, in the same environment but for the hosts' names, against the
+test's PostgreSQL and Redis.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
+
+from pipeline.calendar import last_fridays, market_today
+from pipeline.models import Run, RunStatus, Trigger
+from pipeline.samples import Size, publish
+from tests.containers.composing import service
+from tests.engines import Engines
+
+PATIENCE = 90
+GIVEN = {"POSTGRES_PASSWORD": "pw1", "REDIS_PASSWORD": "pw2", "INGEST_CONCURRENCY": "1"}
+
+
+class Composed:
+    """The processes of compose.yaml, on this machine."""
+
+    def __init__(self, folder: Path, database_url: str, redis_url: str, port: int) -> None:
+        self.port = port
+        self._folder = folder
+        self._own = {"DATABASE_URL": database_url, "CELERY_BROKER_URL": redis_url}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        (folder / "secret_key").write_text("k" * 50)
+
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a service."""
+        command = [word.replace("0.0.0.0:8000", f"127.0.0.1:{self.port}") for word in service(name, GIVEN).command]
+        log = (self._folder / f"{name}.log").open("wb")
+        started = subprocess.Popen(
+            self._local(command), cwd=settings.BASE_DIR, env=self._environment(name), stdout=log, stderr=log
+        )
+        self.running[name] = started
+        return started
+
+    def is_healthy(self, name: str) -> bool:
+        """What the service's own health check says."""
+        _, *command = service(name, GIVEN).health
+        more = ["--port", str(self.port)] if name == "web" else []
+        ran = subprocess.run(
+            self._local([*command, *more]), cwd=settings.BASE_DIR, env=self._environment(name), check=False
+        )
+        return ran.returncode == 0
+
+    def told(self) -> str:
+        """What the services have logged."""
+        return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in self._folder.glob("*.log"))
+
+    def stop(self) -> None:
+        """End what still runs."""
+        for process in self.running.values():
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def _local(self, command: list[str]) -> list[str]:
+        """The command, with the programs of this virtualenv."""
+        programs = Path(sys.executable).parent
+        return [str(programs / command[0]), *command[1:]]
+
+    def _environment(self, name: str) -> dict[str, str]:
+        """The service's own, but for what the container's file system and network would bring."""
+        theirs = service(name, GIVEN).environment
+        theirs["SECRET_KEY_FILE"] = theirs["SECRET_KEY_FILE"].replace("/run/secrets", str(self._folder))
+        folders = {
+            "MARKETSPINE_ARCHIVE_DIR": settings.MARKETSPINE_ARCHIVE_DIR,
+            "MARKETSPINE_SOURCE_DIR": settings.MARKETSPINE_SOURCE_DIR,
+        }
+        bare = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
+        return bare | theirs | folders | self._own
+
+
+def until(condition: Callable[[], bool], what: str, composed: Composed) -> None:
+    """Wait for it."""
+    give_up = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > give_up:
+            pytest.fail(f"{what} did not come:\n{composed.told()}")
+        time.sleep(0.2)
+
+
+def free_port() -> int:
+    """A port that was free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answer(port: int, path: str) -> int:
+    """The status with which the web answers; 0 where nothing does."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def composed(engines: Engines, redis_url: str, tmp_path: Path, source_dir: Path) -> Iterator[Composed]:
+    """compose.yaml's processes, to be started."""
+    Path(settings.MARKETSPINE_ARCHIVE_DIR).mkdir()
+    with engines.using("postgresql") as ledger:
+        processes = Composed(tmp_path, ledger.url, redis_url, free_port())
+        try:
+            yield processes
+        finally:
+            processes.stop()
+
+
+def owe_the_weekly_run() -> None:
+    """Let the weekly run's last slot be later than the installation, as it is on every Monday but the first."""
+    PeriodicTask.objects.filter(name="weekly run").update(start_time=timezone.now() - timedelta(days=30))
+    PeriodicTask.objects.filter(name="daily re-check").update(enabled=False)
+    PeriodicTasks.update_changed()
+
+
+@pytest.mark.promise(10)
+def test_a_scheduled_run_goes_through_web_beat_and_workers(composed: Composed, source_dir: Path) -> None:
+    publish(source_dir, weeks=last_fridays(13, market_today()), seed=7, size=Size.SMALL)
+    assert composed.start("migrate").wait(PATIENCE) == 0, composed.told()
+    owe_the_weekly_run()
+    for name in ("web", "worker-ingest", "worker-calc", "beat"):
+        composed.start(name)
+
+    until(lambda: answer(composed.port, "/health/") == 200, "the web", composed)
+    assert answer(composed.port, "/admin/login/") == 200
+    assert answer(composed.port, "/static/admin/css/base.css") == 200
+    until(lambda: Run.objects.exclude(status=RunStatus.RUNNING).exists(), "the end of a run", composed)
+
+    run = Run.objects.get()
+    assert (run.trigger, run.schedule, run.status, run.worker) == (Trigger.BEAT, "weekly run", RunStatus.SUCCEEDED, "")
+    assert {step.worker for step in run.partitions.all()} != {""}
+    assert composed.is_healthy("web")
+    assert composed.is_healthy("worker-ingest")
+    check_that_all_end_when_told(composed)
+
+
+def check_that_all_end_when_told(composed: Composed) -> None:
+    """SIGTERM: everything finishes by itself, as an orchestrator expects."""
+    processes = {name: process for name, process in composed.running.items() if name != "migrate"}
+    for process in processes.values():
+        process.send_signal(signal.SIGTERM)
+    assert {name: process.wait(PATIENCE) for name, process in processes.items()} == dict.fromkeys(processes, 0)
