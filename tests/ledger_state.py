@@ -5,9 +5,10 @@ A partition's captures with their rows are one value: atomic storing means that 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -84,6 +85,26 @@ def ledger_state() -> LedgerState:
     """The ledger of the database in use."""
     weeks = set(Readiness.objects.values_list("week_ending", flat=True))
     return LedgerState(partition_states(), {week: _week(week) for week in sorted(weeks)}, open_anomalies())
+
+
+def checksum(state: LedgerState) -> str:
+    """SHA-256 of a state: of each capture, payload hash, reject and row, of snapshots, readiness and open anomalies.
+
+    Computed floats to 11 digits: SQLite and PostgreSQL add them up in another order.
+    """
+    return hashlib.sha256(_canonical(state).encode()).hexdigest()
+
+
+def _canonical(value: object) -> str:
+    if is_dataclass(value):
+        return _canonical([getattr(value, field.name) for field in fields(value)])
+    if isinstance(value, dict):
+        return "{" + ", ".join(sorted(f"{_canonical(key)}: {_canonical(held)}" for key, held in value.items())) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_canonical, value)) + "]"
+    if isinstance(value, float):
+        return f"{value:.10e}"
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
 def partition_states() -> dict[PartitionKey, PartitionState]:
