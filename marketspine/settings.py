@@ -138,15 +138,18 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False  # attempts are counted in the ledger
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_RESULT_EXPIRES = timedelta(days=1)
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 
+MARKETSPINE_LOG_LEVEL = env.str("MARKETSPINE_LOG_LEVEL", default="WARNING")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {"pipeline": {"handlers": ["stderr"], "level": env.str("MARKETSPINE_LOG_LEVEL", default="WARNING")}},
+    "loggers": {
+        "pipeline": {"handlers": ["stderr"], "level": MARKETSPINE_LOG_LEVEL},
+        "celery": {"handlers": ["stderr"], "level": MARKETSPINE_LOG_LEVEL},
+    },
 }

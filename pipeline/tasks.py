@@ -17,17 +17,19 @@ from pipeline.transient import backoff, is_transient
 Shell = Task[Any, None]
 
 SWEEP_SECONDS = 60
+MOST_RETRIES = 10
 
 
 @contextmanager
 def _retrying(task: Shell) -> Iterator[None]:
-    """Try again what an error that may pass has ended, `max_retries` times; then the sweeper has it."""
+    """Try again what an error that may pass has ended, a few times; then the sweeper has it."""
     try:
         yield
     except Exception as error:
         if not is_transient(error):
             raise
-        raise task.retry(exc=error, countdown=backoff(task.request.retries + 1).total_seconds()) from error
+        wait = backoff(task.request.retries + 1).total_seconds()
+        raise task.retry(exc=error, countdown=wait, max_retries=MOST_RETRIES) from error
 
 
 @shared_task(bind=True, name="pipeline.process_partition", max_retries=None)
@@ -39,7 +41,7 @@ def process_partition(self: Shell, run_partition_id: int) -> None:
         raise self.retry(countdown=wait.total_seconds())
 
 
-@shared_task(bind=True, name="pipeline.close_week", max_retries=5)
+@shared_task(bind=True, name="pipeline.close_week")
 def close_week(self: Shell, run_id: int, week_ending: str) -> None:
     """Close one week of a run, when all of it is done, and bring the run on."""
     with _retrying(self):

@@ -24,7 +24,7 @@ from tests.commands.calling import environment
 
 PATIENCE = 60
 QUEUES = "ingest,calc,control"
-BARE = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING")
+BARE = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 # What takes minutes in production takes seconds here.
 HASTE = {
