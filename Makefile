@@ -14,7 +14,7 @@ COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types lock bench clean
+.PHONY: help run serve test lint types lock bench clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
@@ -26,6 +26,12 @@ run: .venv/.runtime  ## the weekly job on SQLite under var/, on sample files whe
 	@$(MANAGE) simulate_source "$${MARKETSPINE_SOURCE_DIR:-var/source}" --if-empty --weeks 13
 	@$(MANAGE) run_weekly $(ARGS) || { code=$$?; echo "make run: the job ended with code $$code" >&2; exit $$code; }
 	@[ -n "$$VIRTUAL_ENV" ] || echo "(For these commands: . .venv/bin/activate)"
+
+serve: .venv/.runtime  ## admin, worker and beat on SQLite under var/, on sample files where there are none; ARGS="..." goes to serve
+	@mkdir -p var
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) simulate_source "$${MARKETSPINE_SOURCE_DIR:-var/source}" --if-empty --weeks 13
+	@$(MANAGE) serve $(ARGS)
 
 test: lint types  ## lint, type check and every test, on a real PostgreSQL and Redis; ARGS="..." goes to pytest
 	DATABASE_URL=sqlite://:memory: $(MANAGE) makemigrations --check --dry-run

@@ -231,5 +231,11 @@ def recall_unstarted() -> int:
     return waiting.filter(pk__in=lost).update(sent_at=None)
 
 
+def recall_queued() -> int:
+    """Have all that the queue was sent, and has not started, sent again: the queue was in a memory that is gone."""
+    queued = RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=_under_way().filter(worker=""))
+    return queued.filter(sent_at__isnull=False).update(sent_at=None)
+
+
 def _doublings(step: RunPartition) -> int:
     return 1 << min(max(step.sendings - 1, 0), LONGEST_RESEND_DOUBLINGS)

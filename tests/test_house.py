@@ -113,7 +113,9 @@ def test_every_make_target_explains_itself() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     explained = set(re.findall(r"^([a-z-]+):.*  ## \S", makefile, re.M))
     assert (
-        explained == set(TARGET.findall(makefile)) == {"help", "run", "test", "lint", "types", "lock", "bench", "clean"}
+        explained
+        == set(TARGET.findall(makefile))
+        == {"help", "run", "serve", "test", "lint", "types", "lock", "bench", "clean"}
     )
 
 

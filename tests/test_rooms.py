@@ -24,7 +24,7 @@ LAYERS = [
     {"runs", "checkup"},
     {"canvas", "summary"},
     {"sweeper", "schedules", "embedded"},
-    {"waiting", "tasks"},
+    {"waiting", "tasks", "serving"},
     {"checks"},
     {"management"},
 ]

@@ -1,0 +1,122 @@
+"""`manage.py serve`: the whole product in one process."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import nullcontext
+from ipaddress import ip_address
+from queue import SimpleQueue
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import CommandParser
+from django.core.servers.basehttp import ThreadedWSGIServer
+from django.db import connection
+
+from marketspine.wsgi import application
+from pipeline import embedded, serving
+from pipeline.embedded import NO_BROKER
+from pipeline.management.base import BadArguments, SpineCommand
+from pipeline.schedules import START_SCHEDULED
+
+HIGHEST_PORT = 65535
+
+
+class Command(SpineCommand):
+    """Run the web, a worker and beat in this process, until told to stop."""
+
+    help = (
+        "Run the whole product in one process, on one port: the admin, a worker and beat. SIGTERM or Ctrl-C finishes "
+        "what is under way and ends; a second Ctrl-C ends at once. Exit code: 0 told to stop, 2 could not run."
+    )
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """Where to listen, and whether to follow the schedules."""
+        parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+        parser.add_argument("--port", type=int, default=8000, help="0 takes any free one (default: %(default)s)")
+        parser.add_argument("--no-beat", action="store_true", help="start no scheduled runs: web and worker only")
+
+    def work(self, **options: Any) -> int:
+        """Look whether it can be, start all parts, wait to be told, stop them in the other order."""
+        host, with_beat = options["host"], not options["no_beat"]
+        _refuse_broker()
+        _refuse_exposure(host)
+        server = _listen(host, options["port"])
+        asked = _asked_to_stop()
+        with serving.web(server), embedded.engine(), serving.beat() if with_beat else nullcontext():
+            serving.take_up()
+            if with_beat:
+                current_app.send_task(START_SCHEDULED)
+            self._tell(f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/", with_beat)
+            connection.close()
+            asked.get()
+            self.line("Stopping: what is under way is finished first. Ctrl-C ends at once.")
+        self.line("Stopped. What is not done yet goes on with the next start.")
+        return 0
+
+    def _tell(self, url: str, with_beat: bool) -> None:
+        """Where it is, what runs, and how to get in."""
+        threads = settings.MARKETSPINE_THREADS
+        users = get_user_model().objects.filter(is_superuser=True, is_active=True).exists()
+        if self.as_json:
+            self.document({"url": url, "worker_threads": threads, "beat": with_beat, "superuser": users})
+        self.line(f"Market Spine is at {url}")
+        beat = "beat" if with_beat else "no beat"
+        self.line(f"Running: web, a worker with {threads} thread{'s' if threads > 1 else ''}, {beat}. Ctrl-C stops it.")
+        if not users:
+            self.line("Nobody can sign in yet. Create the first user: python manage.py createsuperuser")
+
+
+def _refuse_broker() -> None:
+    if settings.CELERY_BROKER_URL != NO_BROKER:
+        raise BadArguments(
+            "CELERY_BROKER_URL names a broker: web, workers and beat are then processes of their own "
+            "(docs/containers.md); unset it to have all of them in this one"
+        )
+
+
+def _refuse_exposure(host: str) -> None:
+    """Nobody but this machine gets at an admin that anybody could sign in to, or that shows code and settings."""
+    if _is_loopback(host):
+        return
+    if settings.SECRET_KEY.startswith(settings.PLACEHOLDER_KEY):
+        raise BadArguments(
+            f"--host {host} lets others in, and SECRET_KEY is the placeholder that everybody knows: "
+            "set SECRET_KEY or SECRET_KEY_FILE to 50 random characters or more"
+        )
+    if settings.DEBUG:
+        raise BadArguments(f"--host {host} lets others in, and DEBUG shows them settings and code: unset DEBUG")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> ThreadedWSGIServer:
+    if not 0 <= port <= HIGHEST_PORT:
+        raise BadArguments(f"--port {port} is no port: 0 to {HIGHEST_PORT}")
+    try:
+        return serving.listen(host, port, application)
+    except OSError as error:
+        raise BadArguments(f"port {port} of {host} cannot be had: {error.strerror}; name another: --port") from None
+
+
+def _asked_to_stop() -> SimpleQueue[int]:
+    """Gets an item for each SIGTERM and the first Ctrl-C; the next Ctrl-C ends the process, as `kill -9` would.
+
+    A signal's handler may put into a SimpleQueue whatever the main thread is in the middle of, and into no other.
+    """
+    asked: SimpleQueue[int] = SimpleQueue()
+
+    def ask(number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        asked.put(number)
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    return asked
