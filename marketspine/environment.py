@@ -51,3 +51,8 @@ def database(url: str) -> dict[str, Any]:
         scheme = url.split(":", 1)[0]
         raise ImproperlyConfigured(f"DATABASE_URL: {scheme!r} is not supported; use sqlite:///... or postgresql://...")
     return config
+
+
+def results_of(url: str) -> str:
+    """Celery's result backend for `url`: in Redis, the one that does not listen (`marketspine.results`)."""
+    return f"marketspine.results:Counters+{url}" if url.startswith("redis") else url

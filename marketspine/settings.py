@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kombu import Queue
 
-from marketspine.environment import Environment, database
+from marketspine.environment import Environment, database, results_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -110,8 +110,8 @@ MARKETSPINE_THREADS = env.at_least_one("MARKETSPINE_THREADS", default=2)
 
 # The distributed engine, wherever there is a broker. docs/engine.md gives the reasons.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="memory://")
-CELERY_RESULT_BACKEND = env.str(
-    "CELERY_RESULT_BACKEND", default="django-db" if CELERY_BROKER_URL == "memory://" else CELERY_BROKER_URL
+CELERY_RESULT_BACKEND = results_of(
+    env.str("CELERY_RESULT_BACKEND", default="django-db" if CELERY_BROKER_URL == "memory://" else CELERY_BROKER_URL)
 )
 VISIBILITY_TIMEOUT = env.at_least_one("MARKETSPINE_VISIBILITY_TIMEOUT_SECONDS", default=3600)
 CELERY_BROKER_TRANSPORT_OPTIONS = {

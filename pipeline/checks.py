@@ -17,7 +17,7 @@ from pipeline.embedded import NO_BROKER
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
 BROKERS = frozenset({"memory", "redis", "rediss", "redis+socket", "sentinel"})
-SHARED_RESULTS = ("redis", "rediss", "redis+socket", "sentinel", "django-db", "db+")
+SHARED_RESULTS = ("marketspine.results:", "sentinel", "django-db", "db+")
 FEWEST_BEATS_SECONDS = 30
 
 

@@ -6,6 +6,7 @@ A worker is `celery -A marketspine worker`, with the pool "solo": killing the pr
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from celery import Celery, current_app
 from django.conf import settings
 
+from marketspine.environment import results_of
 from pipeline import sweeper
 from pipeline.models import Run, RunStatus
 from tests.commands.calling import environment
@@ -68,6 +70,7 @@ class Fleet:
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # a group of its own, to be killed with the children of its pool
         )
         self.processes.append(process)
         return process
@@ -82,7 +85,7 @@ class Fleet:
         before = current_app._get_current_object()  # type: ignore[attr-defined] # a proxy
         app = Celery("fleet", set_as_current=False)
         app.config_from_object("django.conf:settings", namespace="CELERY")
-        app.conf.update(broker_url=self.broker_url, result_backend=self.broker_url)
+        app.conf.update(broker_url=self.broker_url, result_backend=results_of(self.broker_url))
         app.set_current()
         try:
             yield
@@ -103,6 +106,14 @@ class Fleet:
                 sweeper.sweep()
             time.sleep(0.2)
 
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so, bounded."""
+        give_up = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"what was waited for does not come:\n{self.told()}")
+            time.sleep(0.005)
+
     def told(self) -> str:
         """What the processes have logged."""
         return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.logs.glob("*.log")))
@@ -112,11 +123,16 @@ class Fleet:
         process.send_signal(how)
         return process.wait(PATIENCE)
 
+    def kill(self, process: subprocess.Popen[str]) -> int:
+        """Kill a process and the children of its pool, as when their machine goes down; its code."""
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.wait(PATIENCE)
+
     def stop(self) -> None:
         """End all that still run."""
         for process in self.processes:
             if process.poll() is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
         for process in self.processes:
             process.wait(PATIENCE)
 

@@ -13,6 +13,7 @@ from django.conf import settings as configured
 from django.db import connections
 from pytest_django import Settings
 
+from marketspine.environment import results_of
 from pipeline.checks import configuration
 
 PUBLIC = ["localhost", "spine.example.com"]
@@ -40,8 +41,12 @@ class Wrong:
 
 
 WRONG = [
-    Wrong({"CELERY_BROKER_URL": "amqp://guest@rabbit//", "CELERY_RESULT_BACKEND": REDIS}, ["E001"], "'amqp' broker"),
-    Wrong({"CELERY_BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": REDIS}, ["E002"], "the database is SQLite"),
+    Wrong(
+        {"CELERY_BROKER_URL": "amqp://guest@rabbit//", "CELERY_RESULT_BACKEND": results_of(REDIS)},
+        ["E001"],
+        "'amqp' broker",
+    ),
+    Wrong({"CELERY_BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": results_of(REDIS)}, ["E002"], "the database is SQLite"),
     Wrong({"CELERY_TASK_ALWAYS_EAGER": True}, ["E003"], "chords lose their errors"),
     Wrong({"CELERY_BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": "cache+memory://"}, ["E004"], "no chord would end"),
     Wrong({"CELERY_BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": "rpc://"}, ["E004"], "'rpc://' is not shared"),

@@ -106,7 +106,7 @@ class RunningCommand(SpineCommand):
             run = canvas.launch(plan)
         else:
             canvas.take_up(run)
-        unsent = run.partitions.filter(status=PartitionStatus.PENDING, sendings=0).count() == run.partitions.count() > 0
+        unsent = not run.partitions.filter(sent_at__isnull=False).exists()
         if unsent:
             self.warn(f"The broker cannot be reached. Run {run.pk} is in the ledger, and is sent when it can be.")
         if not wait:
