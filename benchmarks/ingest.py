@@ -95,7 +95,7 @@ def configured_storages(location: str) -> None:
 def ledgers(folder: Path) -> Iterator[dict[str, Ledger]]:
     """A migrated database on each engine."""
     with ExitStack() as stack:
-        url = os.environ.get("TEST_DATABASE_URL") or stack.enter_context(postgresql(DURABLE))
+        url = os.environ.get("TEST_DATABASE_URL") or stack.enter_context(postgresql(DURABLE)).url
         databases: dict[str, Ledger] = {
             "postgresql": PostgreSQLLedger(url),
             "sqlite": SQLiteLedger(folder / "ledger.sqlite3"),

@@ -161,7 +161,7 @@ class Engines:
         """Let `default` be the wiped ledger of `engine`, in every thread, until the block ends."""
         with self._blocker.unblock():
             if engine not in self._ledgers:
-                self._ledgers[engine] = self._build(engine)
+                self._ledgers[engine] = migrated(self._new(engine))
             ledger = self._ledgers[engine]
             with as_default(ledger):
                 ledger.wipe()
@@ -172,23 +172,24 @@ class Engines:
         for ledger in self._ledgers.values():
             ledger.drop()
 
-    def _build(self, engine: str) -> Ledger:
-        ledger = self._new(engine)
-        try:
-            with as_default(ledger):
-                call_command("migrate", verbosity=0, interactive=False)
-                ledger.remember()
-        except BaseException:
-            ledger.drop()
-            raise
-        return ledger
-
     def _new(self, engine: str) -> Ledger:
         if engine == "sqlite":
             return SQLiteLedger(self._directory / "ledger.sqlite3")
         if engine == "postgresql":
             return PostgreSQLLedger(servers.database_url())
         raise ValueError(f"unknown engine {engine!r}: one of {', '.join(ENGINES)}")
+
+
+def migrated(ledger: Ledger) -> Ledger:
+    """The ledger, built by `migrate`."""
+    try:
+        with as_default(ledger):
+            call_command("migrate", verbosity=0, interactive=False)
+            ledger.remember()
+    except BaseException:
+        ledger.drop()
+        raise
+    return ledger
 
 
 _in_use: list[Ledger] = []

