@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 WORKERS ?= 2
+ROUNDS ?= 1
 UV_VERSION := 0.13.9
 
 BIN := .venv/bin
@@ -14,11 +15,11 @@ COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test lint types lock bench clean
+.PHONY: help run serve test test-faults lint types lock bench clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
-	@sed -n 's/^\([a-z]*\):.*## /  \1: /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' Makefile
 
 run: .venv/.runtime  ## the weekly job on SQLite under var/, on sample files where there are none; ARGS="..." goes to run_weekly
 	@mkdir -p var
@@ -36,6 +37,14 @@ serve: .venv/.runtime  ## admin, worker and beat on SQLite under var/, on sample
 test: lint types  ## lint, type check and every test, on a real PostgreSQL and Redis; ARGS="..." goes to pytest
 	DATABASE_URL=sqlite://:memory: $(MANAGE) makemigrations --check --dry-run
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-faults: .venv/.dev  ## every fault at every point, ROUNDS=n times; FAULT_SEED=n for a round again; ARGS="..." goes to pytest
+	@first=$${FAULT_SEED:-$$(date +%s)}; round=1; while [ $$round -le $(ROUNDS) ]; do \
+		export FAULTS=all FAULT_SEED=$$((first + round - 1)); \
+		echo "make test-faults: round $$round of $(ROUNDS), FAULT_SEED=$$FAULT_SEED"; \
+		$(BIN)/pytest tests/faults -n $(WORKERS) --dist worksteal $(ARGS) || exit 1; \
+		round=$$((round + 1)); \
+	done
 
 lint: .venv/.dev  ## formatting and lint
 	$(BIN)/ruff format --check .

@@ -59,7 +59,6 @@ TEMPLATES = [
 ROOT_URLCONF = "marketspine.urls"
 WSGI_APPLICATION = "marketspine.wsgi.application"
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True  # the admin's files are served from where they are installed: nothing to collect
 
 USE_TZ = True
@@ -151,5 +150,6 @@ LOGGING = {
     "loggers": {
         "pipeline": {"handlers": ["stderr"], "level": MARKETSPINE_LOG_LEVEL},
         "celery": {"handlers": ["stderr"], "level": MARKETSPINE_LOG_LEVEL},
+        "django": {"handlers": ["stderr"], "level": "ERROR"},
     },
 }

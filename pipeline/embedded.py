@@ -6,6 +6,7 @@ through the same worker as on a fleet. Time limits do not exist in a pool of thr
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ def engine() -> Iterator[None]:
         broker_url="prompt-memory://localhost", result_backend="django-db", broker_transport_options={}
     )
     _forget_messages()
-    current_app.loader.import_default_modules()
+    _import_tasks()
     state.should_stop = state.should_terminate = None
     ready = threading.Event()
     worker = WorkController(
@@ -68,6 +69,14 @@ def engine() -> Iterator[None]:
         thread.join()
         state.should_stop = None
         _forget_messages()
+
+
+def _import_tasks() -> None:
+    """Import what the worker needs. Celery sets Django up anew for it, which undoes what `-v` has set."""
+    logger = logging.getLogger("pipeline")
+    level = logger.level
+    current_app.loader.import_default_modules()
+    logger.setLevel(level)
 
 
 def _forget_messages() -> None:

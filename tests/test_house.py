@@ -115,7 +115,7 @@ def test_every_make_target_explains_itself() -> None:
     assert (
         explained
         == set(TARGET.findall(makefile))
-        == {"help", "run", "serve", "test", "lint", "types", "lock", "bench", "clean"}
+        == {"help", "run", "serve", "test", "test-faults", "lint", "types", "lock", "bench", "clean"}
     )
 
 

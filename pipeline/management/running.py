@@ -17,7 +17,7 @@ from pipeline import canvas, embedded, runs, sweeper, waiting, workers
 from pipeline.calendar import Tier, market_today
 from pipeline.embedded import NO_BROKER
 from pipeline.management.base import BadArguments, SpineCommand, failed_if
-from pipeline.models import PartitionStatus, ReadinessState, Run, RunPartition
+from pipeline.models import ReadinessState, Run, RunPartition
 from pipeline.planning import PLAN_SECONDS, Plan, Request, Step, plan_with, source_of
 from pipeline.sources.base import Source
 from pipeline.summary import Summary, exit_code, summarize

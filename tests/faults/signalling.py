@@ -2,18 +2,24 @@
 
 SIGKILL captures.make before 2 run_weekly --weeks 2025-11-14    at the entry of the second captures.make
 SIGTERM runs.settle after 1 run_weekly ...                      at its exit
-SIGKILL captures.make before 2 celery -A marketspine worker ...   the same in a worker
+SIGKILL captures.make before 2 celery -A marketspine worker ...   the same in a worker, or in a child of its pool
+SIGKILL captures.make before 2025-11-14/OTC celery ...          at each call for that partition
 MEET=FOLDER captures.make before 1 run_weekly ...               goes on when two processes are at this point
+HANG sources.files.FilesSource.fetch before 1 run_weekly ...    never goes on
+DEAF reading.read_beside before 1 celery ...                    never goes on, whatever Celery's soft limit tells it
+
+A point is a function or a method of `pipeline`, or of Celery: celery.worker.request.Request.acknowledge.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 import itertools
 import os
+import pkgutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,16 +29,22 @@ import celery.bin.celery
 import django
 from django.core.management import execute_from_command_line
 
+from pipeline.calendar import PartitionKey
+
 PATIENCE = 30
 
 
-def main(what: str, point: str, when: str, nth: str, *arguments: str) -> None:
+def word(key: PartitionKey) -> str:
+    """A partition as a point names it."""
+    return f"{key.week_ending}/{key.tier}"
+
+
+def main(what: str, point: str, when: str, which: str, *arguments: str) -> None:
     """Set the point up, then do what `manage.py` does."""
     django.setup()
-    module_name, _, function_name = point.partition(".")
-    module = importlib.import_module(f"pipeline.{module_name}")
-    act = _acting(what)
-    setattr(module, function_name, _wrapped(getattr(module, function_name), act, when, int(nth)))
+    place, _, name = (point if point.startswith("celery.") else f"pipeline.{point}").rpartition(".")
+    holder = pkgutil.resolve_name(place)
+    setattr(holder, name, _wrapped(getattr(holder, name), _acting(what), when, which))
     if arguments[0] == "celery":
         celery.bin.celery.celery(args=list(arguments[1:]), prog_name="celery")
     execute_from_command_line(["manage.py", *arguments])
@@ -41,7 +53,9 @@ def main(what: str, point: str, when: str, nth: str, *arguments: str) -> None:
 def _acting(what: str) -> Callable[[], None]:
     if what.startswith("MEET="):
         return functools.partial(_meet, Path(what.removeprefix("MEET=")))
-    return functools.partial(os.kill, os.getpid(), getattr(signal, what))
+    if what in HANGING:
+        return HANGING[what]
+    return lambda: os.kill(os.getpid(), getattr(signal, what))
 
 
 def _meet(folder: Path) -> None:
@@ -53,16 +67,28 @@ def _meet(folder: Path) -> None:
         time.sleep(0.002)
 
 
-def _wrapped(function: Callable[..., Any], act: Callable[[], None], when: str, nth: int) -> Callable[..., Any]:
+def _hang() -> None:
+    threading.Event().wait()
+
+
+def _hang_deaf() -> None:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    _hang()
+
+
+HANGING = {"HANG": _hang, "DEAF": _hang_deaf}
+
+
+def _wrapped(function: Callable[..., Any], act: Callable[[], None], when: str, which: str) -> Callable[..., Any]:
     calls = itertools.count(1)
 
     @functools.wraps(function)
     def wrapped(*positional: Any, **named: Any) -> Any:
-        call = next(calls)
-        if when == "before" and call == nth:
+        is_meant = which in {str(next(calls)), *(word(each) for each in positional if isinstance(each, PartitionKey))}
+        if when == "before" and is_meant:
             act()
         result = function(*positional, **named)
-        if when == "after" and call == nth:
+        if when == "after" and is_meant:
             act()
         return result
 

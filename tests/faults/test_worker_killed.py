@@ -2,36 +2,208 @@
 
 from __future__ import annotations
 
+import os
+import random
 import signal
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
-from pipeline.models import RunStatus
+from pipeline.models import Anomaly, Category, Outcome, Run, RunStatus, Severity
+from tests.commands.publications import OTC
 from tests.faults.conftest import Work
+from tests.faults.extent import EVERYTHING, SEED
+from tests.faults.signalling import word
 from tests.fleet import Fleet, died
-from tests.ledger_state import check_consistent, ledger_state
+from tests.ledger_state import check_consistent, ledger_state, partition_states
 
-# The first few are tried with every test run, all of them by `make test-faults`.
-POINTS = [
+# The week to capture is sent first; the week of which a tier is restated, OTC, when the first is closed. So its
+# partition is the sixth to be claimed and fetched, and the fourth to be captured.
+ONE_WEEK_AT_A_TIME = 3
+
+# Every test run tries these, `make test-faults` those that follow, too.
+REPRESENTATIVE = [
     "steps._claim after 2",
-    "captures.make before 1",
-    "vintages.store after 2",
-    "steps._finish before 3",
-    "analytics.calculate_week after 1",
-    "runs.settle before 1",
+    "archive._flush before 1",  # half of the payload has its name, or none
+    "vintages._close after 1",  # of the restated partition
+    "captures.make after 4",
+    "celery.worker.request.Request.acknowledge before 3",  # done, and the broker does not know
+    "analytics._store_scope after 2",
+    "celery.canvas.Signature.apply_async before 3",  # half of the second week is sent
+    "runs.move before 1",
 ]
+PARTITION = [
+    "steps._claim before 1",
+    "steps._claim after 6",
+    "steps._perform before 2",
+    "sources.files.FilesSource.fetch before 1",
+    "sources.files.FilesSource.fetch after 6",
+    "reading.read before 2",
+    "parsing._read_part after 3",
+    "reading.reread after 1",  # of the restated partition
+    "revisions.decide after 4",
+    "archive.put before 1",
+    "archive._flush before 2",
+    "archive.put after 7",
+    "captures.make before 4",
+    "vintages.resolve before 3",
+    "vintages.security_ids after 1",
+    "vintages.resolve after 4",
+    "captures._check_next after 1",
+    "vintages.store before 1",
+    "vintages.store after 2",
+    "captures._new_capture after 4",
+    "captures._complete after 1",
+    "reading.forget before 1",  # of the restated partition
+    "steps._finish before 6",
+    "steps._finish after 3",
+    "celery.worker.request.Request.acknowledge after 3",
+    "celery.backends.redis.RedisBackend.on_chord_part_return before 3",
+    "celery.canvas.Signature.apply_async before 1",  # all of the header is done, the body is not sent
+]
+WEEK = [
+    "runs.close_week before 1",
+    "analytics.calculate_week before 1",
+    "weekly_totals.store_symbol_concentrations after 1",
+    "analytics.calculate_week after 2",
+    "readiness.decide_week before 2",
+    "readiness._store after 2",
+    "readiness.decide_week after 1",
+    "runs.close_week after 1",
+    "canvas.go_on before 2",
+    "canvas.week_canvas before 1",  # marked as sent, and not sent
+    "celery.canvas._chord.apply_async after 1",
+    "runs.settle before 1",
+    "runs.move after 1",
+    "checkup.check_up before 1",
+]
+POINTS = REPRESENTATIVE + (PARTITION + WEEK if EVERYTHING else [])
+
+# Where one worker dies, and then the one that sweeps up after it.
+SWEEPS = [
+    ("steps._claim after 2", "steps.is_stalled after 1"),
+    ("runs.close_week before 1", "analytics.calculate_week after 1"),
+    ("steps._claim after 2", "sweeper.sweep before 1"),
+    ("steps._finish before 3", "steps.take_back_stalled after 1"),
+    ("steps._claim after 6", "steps.recall_unstarted after 1"),
+    ("canvas.week_canvas before 1", "runs.close_complete after 1"),
+    ("runs.move before 1", "runs.settle before 1"),
+]
+INSTANTS = range(20 if EVERYTHING else 3)
+LIFE = 1.0  # seconds: what a worker needs for the whole run on a quiet machine, less a little
 
 
 @pytest.mark.promise(9)
 @pytest.mark.parametrize("point", POINTS)
-def test_a_worker_killed_at_a_point_leaves_what_another_finishes(fleet: Fleet, work: Work, point: str) -> None:
+def test_a_worker_killed_at_a_point_leaves_what_another_finishes(
+    fleet: Fleet, work: Work, settings: Settings, point: str
+) -> None:
+    settings.MARKETSPINE_MAX_IN_FLIGHT = ONE_WEEK_AT_A_TIME
     run = work.launch()
-    victim = fleet.worker(f"SIGKILL {point}")
-    assert died(victim) == -signal.SIGKILL, fleet.told()
-    check_consistent()
 
+    _dies(fleet, point)
+
+    _ends_as_if_undisturbed(fleet, work, run)
+
+
+@pytest.mark.promise(9)
+@pytest.mark.parametrize(("first", "second"), SWEEPS if EVERYTHING else SWEEPS[:2])
+def test_a_worker_killed_while_it_sweeps_leaves_what_another_finishes(
+    fleet: Fleet, work: Work, settings: Settings, first: str, second: str
+) -> None:
+    settings.MARKETSPINE_MAX_IN_FLIGHT = ONE_WEEK_AT_A_TIME
+    run = work.launch()
+
+    _dies(fleet, first)
+    _dies(fleet, second)
+
+    _ends_as_if_undisturbed(fleet, work, run)
+
+
+@pytest.mark.promise(9)
+@pytest.mark.parametrize("instant", INSTANTS)
+def test_workers_killed_at_any_instant_leave_what_others_finish(fleet: Fleet, work: Work, instant: int) -> None:
+    chance = random.Random(f"{SEED}-{instant}")
+    pool, after = ("prefork", "solo")[instant % 2], chance.uniform(0, LIFE)
+    run = work.launch()
+    victim = fleet.worker(pool=pool)
+    fleet.wait_for(lambda: run.partitions.filter(attempts__gt=0).exists())
+    time.sleep(after)
+
+    assert fleet.kill(victim) == -signal.SIGKILL
+    done = run.partitions.filter(status="DONE").count()
+    print(f"FAULT_SEED={SEED}: {pool} killed {after:.3f} s after its first task began, {done} of 6 partitions done")
+
+    _ends_as_if_undisturbed(fleet, work, run)
+
+
+@pytest.mark.promise(9)
+def test_a_child_of_a_pool_killed_alone_is_replaced_and_its_partition_tried_again(
+    fleet: Fleet, work: Work, tmp_path: Path
+) -> None:
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    run = work.launch()
+    worker = fleet.worker(f"MEET={meeting} captures.make before {word(OTC)}", pool="prefork")
+    fleet.wait_for(lambda: any(meeting.iterdir()))
+    child = int(next(meeting.iterdir()).name)
+    assert os.getpgid(child) == worker.pid != child
+
+    os.kill(child, signal.SIGKILL)  # the next child to come to the point is the second there, and goes on
+    fleet.heal(run)
+
+    assert (run.status, worker.poll()) == (RunStatus.SUCCEEDED, None)
+    assert _attempts(run) == {2: [str(OTC)], 1: sorted({str(key) for key in work.end.partitions} - {str(OTC)})}
+    assert ledger_state() == work.end
+
+
+@pytest.mark.promise(3, 9)
+@pytest.mark.parametrize("pool", ["prefork", "solo"] if EVERYTHING else ["prefork"])
+def test_a_partition_that_kills_each_of_its_workers_is_given_up_and_harms_no_other(
+    fleet: Fleet, work: Work, settings: Settings, pool: str
+) -> None:
+    settings.MARKETSPINE_MAX_ATTEMPTS = 3
+    run = work.launch()
+    for _ in range(1 if pool == "prefork" else settings.MARKETSPINE_MAX_ATTEMPTS):  # a pool replaces its children
+        worker = fleet.worker(f"SIGKILL captures.make before {word(OTC)}", pool=pool, MARKETSPINE_MAX_ATTEMPTS="3")
+        fleet.heal(run, until=partial(_has_ended, worker))
     fleet.worker()
     fleet.heal(run)
 
-    assert run.status == RunStatus.SUCCEEDED
+    assert run.status == RunStatus.FAILED
+    assert _attempts(run)[3] == [str(OTC)]
+    given_up = run.partitions.get(outcome=Outcome.FAILED)
+    assert given_up.reason == "given up after 3 attempts: each time its worker died or hung"
+    anomaly = Anomaly.objects.open().get(severity=Severity.CRITICAL)
+    assert (anomaly.category, anomaly.partition) == (Category.STALLED, given_up.partition)
+    assert not run.weeks.filter(closed_at__isnull=True).exists()
+    assert partition_states() == {key: state for key, state in work.end.partitions.items() if key != OTC}
+
+
+def _dies(fleet: Fleet, point: str) -> None:
+    victim = fleet.worker(f"SIGKILL {point}", MARKETSPINE_MAX_IN_FLIGHT=str(ONE_WEEK_AT_A_TIME))
+    assert died(victim) == -signal.SIGKILL, fleet.told()
+    check_consistent()
+
+
+def _ends_as_if_undisturbed(fleet: Fleet, work: Work, run: Run) -> None:
+    fleet.worker()
+    fleet.heal(run)
+    assert run.status == RunStatus.SUCCEEDED, fleet.told()
     assert ledger_state() == work.end
+
+
+def _has_ended(process: subprocess.Popen[str]) -> bool:
+    return process.poll() is not None
+
+
+def _attempts(run: Run) -> dict[int, list[str]]:
+    """The partitions of a run by how often they were tried."""
+    tried: dict[int, list[str]] = {}
+    for step in run.partitions.select_related("partition").order_by("partition__week_ending", "partition__tier"):
+        tried.setdefault(step.attempts, []).append(str(step.partition.key))
+    return tried

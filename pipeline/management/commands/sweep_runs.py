@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from pipeline import canvas, embedded, sweeper, waiting
+from pipeline import canvas, embedded, steps, sweeper, waiting
 from pipeline.embedded import NO_BROKER
 from pipeline.management.base import SpineCommand
 from pipeline.models import Run, RunPartition, RunStatus
@@ -34,6 +34,7 @@ class Command(SpineCommand):
 
     def _swept_and_worked_off(self) -> Swept:
         with embedded.engine():
+            steps.recall_queued()  # what `serve` had sent was in its memory
             swept = sweeper.sweep()
             for run in Run.objects.filter(status=RunStatus.RUNNING, worker="").order_by("pk"):
                 canvas.take_up(run)
