@@ -1,0 +1,65 @@
+"""A worker killed while it starts the run that a schedule owes: the run is started once, and comes to its end."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from pipeline import schedules
+from pipeline.calendar import PartitionKey, Tier, due_weeks, market_today
+from pipeline.models import Run, RunStatus
+from tests.commands.calling import call
+from tests.commands.publications import publish
+from tests.faults.extent import EVERYTHING
+from tests.faults.prepared import Prepared
+from tests.fleet import Fleet, died
+from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
+
+SCHEDULE = "weekly run"
+POINTS = [
+    "canvas.dispatch before 1",  # written, and nothing is sent
+    "runs.start after 1",  # not committed
+    "schedules._start before 1",
+    "canvas.week_canvas before 1",
+    "schedules._start after 1",
+]
+
+
+@pytest.fixture
+def undisturbed(fleet: Fleet, source_dir: Path, archive_dir: Path) -> LedgerState:
+    """The end of a run over the newest due week of each tier; the ledger holds nothing, and its schedule owes that run."""
+    today = market_today()
+    for tier in Tier:
+        publish(source_dir, PartitionKey(due_weeks(tier, 1, today)[0], tier))
+    archive_dir.mkdir()
+    empty = Prepared(archive_dir)
+    assert call("run_weekly", "--lookback-weeks", 1).code == 0
+    end = ledger_state()
+    empty.restore()
+    PeriodicTask.objects.filter(name=SCHEDULE).update(
+        start_time=timezone.now() - schedules.MADE_UP_FOR, kwargs=json.dumps({"lookback_weeks": 1})
+    )
+    return end
+
+
+@pytest.mark.promise(9, 10)
+@pytest.mark.parametrize("point", POINTS if EVERYTHING else POINTS[:1])
+def test_a_worker_killed_while_it_starts_an_owed_run_leaves_one_run_to_others(
+    fleet: Fleet, undisturbed: LedgerState, point: str
+) -> None:
+    assert died(fleet.worker(f"SIGKILL {point}")) == -signal.SIGKILL, fleet.told()
+    check_consistent()
+
+    fleet.worker()
+    fleet.wait_for(Run.objects.filter(schedule=SCHEDULE).exists)
+    run = fleet.heal(Run.objects.get(schedule=SCHEDULE))
+
+    assert run.status == RunStatus.SUCCEEDED
+    assert ledger_state() == undisturbed
+    check_consistent()
+    check_all_runs_ended()
