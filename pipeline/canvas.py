@@ -96,7 +96,7 @@ def _send(run: Run, weeks: dict[date, list[int]]) -> bool:
     return True
 
 
-def week_canvas(run: Run, week_ending: date, run_partition_ids: list[int]) -> Signature[None]:
+def week_canvas(run: Run, week_ending: date, run_partition_ids: list[int]) -> chord:
     """The chord of one week. Its header tasks and its body take ids, and read the ledger."""
     header = [_task(PROCESS_PARTITION, pk, priority=_priority(run)) for pk in run_partition_ids]
     return chord(header, _task(CLOSE_WEEK, run.pk, week_ending.isoformat(), priority=_priority(run)))

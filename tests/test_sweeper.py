@@ -1,0 +1,147 @@
+"""The sweeper brings to its end what nobody brings on: from the rows alone, and as often as it likes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from pipeline import canvas, runs, steps, sweeper, workers
+from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
+from pipeline.planning import Request, make_plan
+from pipeline.sweeper import Swept
+from tests.commands.calling import call
+from tests.commands.publications import DAY, OTC, TIER_1, TIER_2, WEEK, content
+from tests.engines import Ledger
+from tests.sources_in_memory import MemorySource
+
+REQUEST = Request(command="run_weekly", run_date=DAY, weeks=(WEEK,))
+NOTHING = Swept([], 0, 0, 0, 0, [])
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The runs that were dispatched: no worker listens here."""
+    dispatched: list[int] = []
+    monkeypatch.setattr(canvas, "dispatch", dispatched.append)
+    return dispatched
+
+
+def begin(worker: str = "") -> Run:
+    """A run of one week."""
+    run = runs.start(make_plan(REQUEST, {OTC}), worker)
+    run.partitions.update(sent_at=timezone.now(), sendings=1)
+    return run
+
+
+def work_off(run: Run, ago: timedelta = timedelta()) -> None:
+    """All partitions are done, since so long."""
+    source = MemorySource()
+    for key in (TIER_1, TIER_2, OTC):
+        source.publish(key, content(key))
+    for step in run.partitions.all():
+        steps.process(step.pk, "one:1:a", source)
+    run.partitions.update(finished_at=timezone.now() - ago)
+
+
+def test_where_all_is_as_it_should_be_it_finds_nothing(ledger: Ledger) -> None:
+    begin()
+    assert sweeper.sweep() == NOTHING
+    assert sweeper.sweep().found_nothing
+
+
+@pytest.mark.promise(9)
+def test_what_was_sent_too_long_ago_is_sent_again(ledger: Ledger, sent: list[int]) -> None:
+    run = begin()
+    lost = timezone.now() - timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS + 1)
+    run.partitions.update(sent_at=lost)
+
+    assert sweeper.sweep().recalled == 3
+
+    assert run.partitions.filter(sent_at__isnull=True).count() == 3
+    assert sent == [run.pk]
+
+
+@pytest.mark.promise(9)
+def test_what_a_dead_worker_had_is_put_back_and_sent(ledger: Ledger, sent: list[int]) -> None:
+    run = begin()
+    with workers.working() as worker:
+        one = run.partitions.earliest("pk")
+        RunPartition.objects.filter(pk=one.pk).update(
+            status=PartitionStatus.RUNNING, worker=worker, heartbeat_at=timezone.now(), attempts=1
+        )
+
+    assert sweeper.sweep().put_back == 1
+
+    assert sent == [run.pk]
+
+
+@pytest.mark.promise(9)
+@pytest.mark.parametrize(("seconds", "closed"), [(1, 0), (31, 1)])
+def test_a_week_with_nothing_left_to_do_is_closed_when_its_body_had_its_time(
+    ledger: Ledger, seconds: int, closed: int
+) -> None:
+    run = begin()
+    work_off(run, timedelta(seconds=seconds))
+
+    swept = sweeper.sweep()
+
+    assert (swept.closed, swept.ended) == (closed, [run.pk] * closed)
+    run.refresh_from_db()
+    assert run.status == (RunStatus.SUCCEEDED if closed else RunStatus.RUNNING)
+
+
+@pytest.mark.promise(9)
+def test_a_run_whose_weeks_are_closed_is_ended(ledger: Ledger) -> None:
+    run = begin()
+    work_off(run)
+    assert runs.close_week(run, WEEK)
+
+    assert sweeper.sweep() == Swept([], 0, 0, 0, 0, [run.pk])
+    assert sweeper.sweep() == NOTHING
+
+
+@pytest.mark.promise(9)
+def test_the_run_of_a_command_that_died_is_interrupted_and_not_sent_to_others(ledger: Ledger, sent: list[int]) -> None:
+    with workers.working() as worker:
+        run = begin(worker)
+        assert sweeper.sweep() == NOTHING
+
+    assert sweeper.sweep() == Swept([run.pk], 0, 0, 0, 0, [])
+
+    assert sent == []
+    run.refresh_from_db()
+    assert run.status == RunStatus.INTERRUPTED
+
+
+def test_a_command_sends_what_is_its_own(ledger: Ledger, sent: list[int]) -> None:
+    begin()
+    with workers.working() as worker:
+        own = begin(worker)
+        sweeper.sweep(worker)
+    assert sent == [own.pk]
+
+
+def test_the_command_says_that_nothing_is_stalled(ledger: Ledger) -> None:
+    ran = call("sweep_runs")
+    assert (ran.code, ran.lines) == (0, ["Nothing is stalled."])
+
+
+def test_the_command_says_what_it_found(ledger: Ledger) -> None:
+    with workers.working() as worker:
+        died = begin(worker)
+        RunPartition.objects.filter(pk=died.partitions.earliest("pk").pk).update(
+            status=PartitionStatus.RUNNING, worker=worker, heartbeat_at=timezone.now(), attempts=1
+        )
+    ran = call("sweep_runs", "--json")
+    assert ran.code == 0
+    assert ran.document == {
+        "interrupted": [died.pk],
+        "put_back": 0,
+        "given_up": 0,
+        "recalled": 0,
+        "closed": 0,
+        "ended": [],
+    }
