@@ -18,6 +18,7 @@ from pipeline.checks import configuration
 
 PUBLIC = ["localhost", "spine.example.com"]
 REDIS = "redis://broker.example.com:6379/0"
+SECRET = "s" * 50
 
 
 def found(settings: Settings, **changes: object) -> list[str]:
@@ -33,51 +34,116 @@ def test_the_defaults_of_a_clean_checkout_are_silent(settings: Settings) -> None
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """Settings, the id that they are told by, and words of the message."""
+    """Settings, the ids that they are told by, and words of the first message and of its hint."""
 
     changes: dict[str, object]
     ids: list[str]
     says: str
+    advises: str
 
 
+def fleet(**changes: object) -> dict[str, object]:
+    """Settings of a fleet, with changes."""
+    return {
+        "CELERY_BROKER_URL": REDIS,
+        "CELERY_RESULT_BACKEND": results_of(REDIS),
+        "SECRET_KEY": SECRET,
+    } | changes
+
+
+def limits(hard: int, visibility: int) -> dict[str, object]:
+    """Settings of a hard limit, the others below it, and a visibility timeout."""
+    options = {"visibility_timeout": visibility}
+    return {
+        "MARKETSPINE_FETCH_SECONDS": 1,
+        "CELERY_TASK_SOFT_TIME_LIMIT": 2,
+        "CELERY_TASK_TIME_LIMIT": hard,
+        "CELERY_BROKER_TRANSPORT_OPTIONS": options,
+        "CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS": options,
+        "CELERY_VISIBILITY_TIMEOUT": visibility,
+    }
+
+
+TIMEOUT_HINT = "above twice MARKETSPINE_HARD_LIMIT_SECONDS"
 WRONG = [
+    Wrong(fleet(CELERY_BROKER_URL="amqp://guest@rabbit//"), ["E001"], "of the kind 'amqp'", "Use redis://"),
+    Wrong(fleet(CELERY_BROKER_URL="sqs://"), ["E001"], "of the kind 'sqs'", "Use redis://"),
+    Wrong(fleet(), ["E002"], "the database is SQLite", "Set DATABASE_URL to a PostgreSQL"),
+    Wrong({"CELERY_TASK_ALWAYS_EAGER": True}, ["E003"], "chords lose their errors", "Remove it"),
+    Wrong(fleet(CELERY_RESULT_BACKEND="cache+memory://"), ["E004"], "no chord would end", "or django-db"),
+    Wrong(fleet(CELERY_RESULT_BACKEND="rpc://"), ["E004"], "'rpc://' is not shared", "or django-db"),
     Wrong(
-        {"CELERY_BROKER_URL": "amqp://guest@rabbit//", "CELERY_RESULT_BACKEND": results_of(REDIS)},
-        ["E001"],
-        "'amqp' broker",
+        {"CELERY_TASK_SOFT_TIME_LIMIT": 1200},
+        ["E005"],
+        "(1200 s) is not below the hard one (1200 s)",
+        "below MARKETSPINE_HARD_LIMIT_SECONDS",
     ),
-    Wrong({"CELERY_BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": results_of(REDIS)}, ["E002"], "the database is SQLite"),
-    Wrong({"CELERY_TASK_ALWAYS_EAGER": True}, ["E003"], "chords lose their errors"),
-    Wrong({"CELERY_BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": "cache+memory://"}, ["E004"], "no chord would end"),
-    Wrong({"CELERY_BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": "rpc://"}, ["E004"], "'rpc://' is not shared"),
-    Wrong({"CELERY_TASK_SOFT_TIME_LIMIT": 1200}, ["E005"], "(1200 s) is not below the hard one (1200 s)"),
-    Wrong({"MARKETSPINE_FETCH_SECONDS": 900}, ["E006"], "A source gets 900 s, its task 900 s"),
-    Wrong({"CELERY_VISIBILITY_TIMEOUT": 2400}, ["E007"], "in CELERY_VISIBILITY_TIMEOUT (2400 s)"),
-    Wrong({"CELERY_BROKER_TRANSPORT_OPTIONS": {}}, ["E007"], "in CELERY_BROKER_TRANSPORT_OPTIONS (0 s)"),
+    Wrong(
+        {"MARKETSPINE_FETCH_SECONDS": 900},
+        ["E006"],
+        "A source gets 900 s, its task 900 s",
+        "below MARKETSPINE_SOFT_LIMIT_SECONDS",
+    ),
+    Wrong({"CELERY_VISIBILITY_TIMEOUT": 2400}, ["E007"], "in CELERY_VISIBILITY_TIMEOUT (2400 s)", TIMEOUT_HINT),
+    Wrong({"CELERY_BROKER_TRANSPORT_OPTIONS": {}}, ["E007"], "CELERY_BROKER_TRANSPORT_OPTIONS (0 s)", TIMEOUT_HINT),
     Wrong(
         {"CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS": {"visibility_timeout": 60}},
         ["E007"],
         "in CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS (60 s)",
+        TIMEOUT_HINT,
     ),
-    Wrong({"CELERY_TASK_TIME_LIMIT": 1800}, ["E007"] * 3, "twice the hard limit (1800 s)"),
-    Wrong({"MARKETSPINE_STALE_AFTER_SECONDS": 29}, ["W001"], "silent for 29 s"),
-    Wrong({"DEBUG": True, "ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": "s" * 50}, ["E009"], "answers to spine.example.com"),
-    Wrong({"ALLOWED_HOSTS": ["*"]}, ["E010"], "the placeholder that everybody knows"),
+    Wrong({"CELERY_TASK_TIME_LIMIT": 1800}, ["E007"] * 3, "twice the hard limit (1800 s)", TIMEOUT_HINT),
+    Wrong({"MARKETSPINE_STALE_AFTER_SECONDS": 29}, ["W001"], "silent for 29 s", "to 30 or more"),
+    Wrong(limits(hard=100, visibility=400), ["W003"], "(400 s) is not above the longest wait", "above 400."),
+    Wrong(
+        {"DEBUG": True, "ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET},
+        ["E009"],
+        "answers to spine.example.com",
+        "Unset DEBUG",
+    ),
+    Wrong({"ALLOWED_HOSTS": ["*"]}, ["E010"], "the placeholder that everybody knows", "50 random characters"),
+    Wrong(
+        fleet(SECRET_KEY=configured.PLACEHOLDER_KEY + "0"), ["W004"], "and there is a broker", "50 random characters"
+    ),
+]
+RIGHT = [
+    fleet(),
+    fleet(CELERY_BROKER_URL="rediss://broker.example.com:6379/0"),
+    fleet(CELERY_BROKER_URL="redis+socket:///run/redis.sock", CELERY_RESULT_BACKEND="django-db"),
+    {"DEBUG": True, "ALLOWED_HOSTS": ["localhost", "127.0.0.1", "[::1]"]},
+    {"ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET},
+    {"MARKETSPINE_STALE_AFTER_SECONDS": 30},
+    limits(hard=100, visibility=401),
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: " ".join(map(str, wrong.changes)))
+def _named(changes: dict[str, object]) -> str:
+    return " ".join(f"{name}={value}" for name, value in changes.items())
+
+
+@pytest.fixture
+def postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is PostgreSQL, as far as the checks look: they do not connect."""
+    monkeypatch.setitem(connections.settings["default"], "ENGINE", "django.db.backends.postgresql")
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.ids[0]} {' '.join(wrong.changes)}")
 def test_what_is_wrong_is_said_with_what_to_do(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, wrong: Wrong
+    settings: Settings, request: pytest.FixtureRequest, wrong: Wrong
 ) -> None:
     if wrong.ids != ["E002"]:
-        postgresql = {**connections.settings["default"], "ENGINE": "django.db.backends.postgresql"}
-        monkeypatch.setitem(connections.settings, "default", postgresql)
+        request.getfixturevalue("postgresql")
 
     assert found(settings, **wrong.changes) == wrong.ids
-    for message in configuration():
-        assert message.hint
-    assert wrong.says in configuration()[0].msg
+    message = configuration()[0]
+    assert wrong.says in message.msg
+    assert wrong.advises in str(message.hint)
+
+
+@pytest.mark.usefixtures("postgresql")
+@pytest.mark.parametrize("changes", RIGHT, ids=_named)
+def test_what_works_is_silent(settings: Settings, changes: dict[str, object]) -> None:
+    assert found(settings, **changes) == []
 
 
 def test_an_archive_that_is_a_file_is_an_error(settings: Settings, tmp_path: Path) -> None:
