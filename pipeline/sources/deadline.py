@@ -41,8 +41,8 @@ class Deadline:
         try:
             return answer.result(self._seconds)
         except TimeoutError:
-            if answer.done():  # the source's own
-                raise
+            if answer.done():  # a TimeoutError of the source's own, or an answer at the last moment
+                return answer.result()
         raise TransientSourceError(f"the source {self.name!r} did not answer within {self._seconds:g} seconds")
 
 
