@@ -14,17 +14,19 @@ from django.core.checks import CheckMessage, Error, register
 from django.db import connections
 
 from pipeline.embedded import NO_BROKER
+from pipeline.transient import LONGEST
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
 BROKERS = frozenset({"memory", "redis", "rediss", "redis+socket", "sentinel"})
 SHARED_RESULTS = ("marketspine.results:", "sentinel", "django-db", "db+")
 FEWEST_BEATS_SECONDS = 30
+ADVICE_ON_KEYS = "Set SECRET_KEY (or SECRET_KEY_FILE) to 50 random characters or more."
 
 
 @register()
 def configuration(**_options: Any) -> list[CheckMessage]:
     """Everything that is wrong with the settings."""
-    return [*_engine(), *_limits(), *_archive(), *_exposure()]
+    return [*_engine(), *_limits(), *_redelivery(), *_archive(), *_exposure()]
 
 
 def _engine() -> Iterator[CheckMessage]:
@@ -32,7 +34,7 @@ def _engine() -> Iterator[CheckMessage]:
     scheme = urlsplit(broker).scheme or broker
     if scheme not in BROKERS:
         yield Error(
-            f"CELERY_BROKER_URL names a {scheme!r} broker; priorities and limits are made for Redis.",
+            f"CELERY_BROKER_URL names a broker of the kind {scheme!r}; priorities and limits are made for Redis.",
             hint="Use redis://..., rediss://... or redis+socket://..., or unset it to run in one process.",
             id="marketspine.E001",
         )
@@ -70,7 +72,22 @@ def _limits() -> Iterator[CheckMessage]:
             hint="Set MARKETSPINE_FETCH_SECONDS below MARKETSPINE_SOFT_LIMIT_SECONDS.",
             id="marketspine.E006",
         )
-    for place, seconds in _visibility_timeouts().items():
+    if settings.MARKETSPINE_STALE_AFTER_SECONDS < FEWEST_BEATS_SECONDS:
+        yield checks.Warning(
+            f"A worker that is silent for {settings.MARKETSPINE_STALE_AFTER_SECONDS} s is taken to be dead: "
+            "a busy machine is silent for longer.",
+            hint=f"Set MARKETSPINE_STALE_AFTER_SECONDS to {FEWEST_BEATS_SECONDS} or more.",
+            id="marketspine.W001",
+        )
+
+
+def _redelivery() -> Iterator[CheckMessage]:
+    """Redis delivers again what a worker has had for the visibility timeout, whether it works or waits for another try.
+
+    https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html#visibility-timeout
+    """
+    hard, timeouts = settings.CELERY_TASK_TIME_LIMIT, _visibility_timeouts()
+    for place, seconds in timeouts.items():
         if seconds <= 2 * hard:
             yield Error(
                 f"The visibility timeout in {place} ({seconds} s) is not above twice the hard limit ({hard} s): "
@@ -78,12 +95,13 @@ def _limits() -> Iterator[CheckMessage]:
                 hint="Set MARKETSPINE_VISIBILITY_TIMEOUT_SECONDS above twice MARKETSPINE_HARD_LIMIT_SECONDS.",
                 id="marketspine.E007",
             )
-    if settings.MARKETSPINE_STALE_AFTER_SECONDS < FEWEST_BEATS_SECONDS:
+    shortest, longest_wait = min(timeouts.values()), int(LONGEST.total_seconds())
+    if 2 * hard < shortest <= longest_wait + hard:
         yield checks.Warning(
-            f"A worker that is silent for {settings.MARKETSPINE_STALE_AFTER_SECONDS} s is taken to be dead: "
-            "a busy machine is silent for longer.",
-            hint=f"Set MARKETSPINE_STALE_AFTER_SECONDS to {FEWEST_BEATS_SECONDS} or more.",
-            id="marketspine.W001",
+            f"The visibility timeout ({shortest} s) is not above the longest wait before another try ({longest_wait} s) "
+            f"and the hard limit ({hard} s) together: Redis would deliver such a try twice.",
+            hint=f"Set MARKETSPINE_VISIBILITY_TIMEOUT_SECONDS above {longest_wait + hard}.",
+            id="marketspine.W003",
         )
 
 
@@ -121,9 +139,17 @@ def _exposure() -> Iterator[CheckMessage]:
             hint="Unset DEBUG, or take the public names out of ALLOWED_HOSTS.",
             id="marketspine.E009",
         )
-    if public and settings.SECRET_KEY.startswith(settings.PLACEHOLDER_KEY):
+    if not settings.SECRET_KEY.startswith(settings.PLACEHOLDER_KEY):
+        return
+    if public:
         yield Error(
             "SECRET_KEY is the placeholder that everybody knows: anybody could sign in as anybody.",
-            hint="Set SECRET_KEY (or SECRET_KEY_FILE) to 50 random characters or more.",
+            hint=ADVICE_ON_KEYS,
             id="marketspine.E010",
+        )
+    elif settings.CELERY_BROKER_URL != NO_BROKER:
+        yield checks.Warning(
+            "SECRET_KEY is the placeholder that everybody knows, and there is a broker: a fleet has others on its network.",
+            hint=ADVICE_ON_KEYS,
+            id="marketspine.W004",
         )
