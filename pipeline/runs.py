@@ -88,6 +88,12 @@ def unfinished(plan: Plan) -> Run | None:
     return run if stopped else None
 
 
+def queued(plan: Plan) -> Run | None:
+    """The run of the same request that is under way on the queue: nobody needs another."""
+    same = Run.objects.filter(parameters_hash=plan.request.parameters_hash(), status=RunStatus.RUNNING, worker="")
+    return same.order_by("-pk").first()
+
+
 def remaining(plan: Plan) -> Plan:
     """What executing the plan will do: the plan, or what the run that it goes on with has not done yet."""
     run = unfinished(plan)

@@ -75,11 +75,11 @@ class SpineCommand(BaseCommand, ABC):
             code = self.work(**options)
             self.stdout.flush()
         except (BadArguments, CalendarError, SourceError) as error:
-            self._refuse(str(error))
+            self.refuse(str(error))
         except DatabaseFailure as error:
-            self._refuse(f"the database cannot be used: {str(error).strip()}; is DATABASE_URL right?")
+            self.refuse(f"the database cannot be used: {str(error).strip()}; is DATABASE_URL right?")
         except KeyboardInterrupt:
-            self._refuse("stopped; what was finished is kept, the same command goes on", FAILURES)
+            self.refuse("stopped; what was finished is kept, the same command goes on", FAILURES)
         except BrokenPipeError:
             _drop_stdout()  # the reader of a listing, `head` say, has had enough
             return
@@ -98,7 +98,8 @@ class SpineCommand(BaseCommand, ABC):
     def work(self, **options: Any) -> int:
         """What the command does; its exit code."""
 
-    def _refuse(self, message: str, code: int = COULD_NOT_RUN) -> None:
+    def refuse(self, message: str, code: int = COULD_NOT_RUN) -> None:
+        """End the command with a message, and its code."""
         if self.as_json:
             self.document({"error": message, "exit_code": code})
         raise CommandError(message, returncode=code) from None

@@ -20,7 +20,7 @@ from pipeline.management.base import BadArguments, SpineCommand, failed_if
 from pipeline.models import ReadinessState, Run, RunPartition
 from pipeline.planning import PLAN_SECONDS, Plan, Request, Step, plan_with, source_of
 from pipeline.sources.base import Source
-from pipeline.summary import Summary, exit_code, summarize
+from pipeline.summary import FAILURES, Summary, exit_code, summarize
 
 HINT_SECONDS = 20
 NEXT = {
@@ -101,19 +101,31 @@ class RunningCommand(SpineCommand):
 
     def _run_on_queue(self, plan: Plan, *, wait: bool) -> int:
         self._take_back()
-        run = self._resumed(plan)
-        if run is None:
-            run = canvas.launch(plan)
-        else:
-            canvas.take_up(run)
+        run = self._taken_up(plan) or self._joined(plan) or canvas.launch(plan)
         unsent = not run.partitions.filter(sent_at__isnull=False).exists()
         if unsent:
             self.warn(f"The broker cannot be reached. Run {run.pk} is in the ledger, and is sent when it can be.")
         if not wait:
             return self._report_sent(run, unsent)
-        with self._progress(run) as progress:
-            waiting.wait(run, progress, idle=_Hint(self, run))
+        try:
+            with self._progress(run) as progress:
+                waiting.wait(run, progress, idle=_Hint(self, run))
+        except KeyboardInterrupt:
+            stop = f"`python manage.py cancel_run {run.pk}` stops it, the same command waits for it again"
+            self.refuse(f"stopped waiting; run {run.pk} goes on at the workers: {stop}", FAILURES)
         return self._report(run)
+
+    def _taken_up(self, plan: Plan) -> Run | None:
+        run = self._resumed(plan)
+        if run is not None:
+            canvas.take_up(run)
+        return run
+
+    def _joined(self, plan: Plan) -> Run | None:
+        run = runs.queued(plan)
+        if run is not None:
+            self.line(f"Run {run.pk} is under way at the workers.")
+        return run
 
     def _take_back(self, worker: str = "") -> None:
         for dead in sweeper.sweep(worker).interrupted:

@@ -136,3 +136,29 @@ def test_two_commands_at_once_on_the_same_weeks_capture_each_partition_once(flee
     assert [document["status"] for document in ended] == ["SUCCEEDED"] * 2, fleet.told()
     found = RunPartition.objects.filter(partition__week_ending=OTC.week_ending).values_list("outcome", flat=True)
     assert sorted(found) == ["INGESTED"] * 3 + ["UNCHANGED"] * 3
+
+
+@pytest.mark.promise(10)
+def test_the_same_command_again_waits_for_the_run_that_is_under_way(fleet: Fleet) -> None:
+    assert call("run_weekly", *QUEUED, "--no-wait").code == 0
+    fleet.worker()
+
+    ran = call("run_weekly", *QUEUED)
+
+    assert ran.code == 0
+    assert ran.lines[0] == f"Run {Run.objects.get().pk} is under way at the workers."
+
+
+def test_who_stops_waiting_stops_nothing(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(run: Run, worker: str) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(waiting, "_look", interrupted)
+        ran = call("run_weekly", *QUEUED)
+
+    run = Run.objects.get()
+    assert ran.code == 1
+    assert f"stopped waiting; run {run.pk} goes on at the workers: `python manage.py cancel_run {run.pk}`" in ran.err
+    fleet.worker()
+    assert fleet.heal(run).status == RunStatus.SUCCEEDED
