@@ -47,6 +47,7 @@ def engine() -> Iterator[None]:
     )
     _forget_messages()
     _import_tasks()
+    current_app.backend.cleanup()  # results older than a day: without beat nobody else removes them
     state.should_stop = state.should_terminate = None
     ready = threading.Event()
     worker = WorkController(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from celery import current_app
 from django.db import connection
+from django.utils import timezone
+from django_celery_results.models import TaskResult
 
 from pipeline import canvas, embedded, steps, waiting, workers
 from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
@@ -118,3 +121,13 @@ def test_its_threads_leave_no_connection_behind(ledger: Ledger, request_: Reques
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         assert cursor.fetchone() == (1,)
+
+
+def test_results_of_former_days_are_removed(ledger: Ledger, request_: Request) -> None:
+    work_off(request_)
+    assert TaskResult.objects.count() == 4
+    TaskResult.objects.update(date_done=timezone.now() - timedelta(days=2))
+
+    work_off(request_)
+
+    assert TaskResult.objects.count() == 4
