@@ -15,7 +15,7 @@ COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-faults lint types lock bench clean
+.PHONY: help run serve test test-faults lint types lock bench bench-scale bench-backfill clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
@@ -59,6 +59,12 @@ lock: .venv/lock/.uv-$(UV_VERSION)  ## lock requirements*.in into requirements*.
 
 bench: .venv/.dev  ## the README's figures: loading on PostgreSQL and SQLite; ARGS="..." goes to the benchmark
 	$(BIN)/python -m benchmarks.ingest $(ARGS)
+
+bench-scale: .venv/.dev  ## one worker process against two, and what the engine costs a partition; ARGS="--small" for a quick try
+	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-backfill: .venv/.dev  ## a backfill of five years: memory, queues, killed and resumed; ARGS="--weeks 12" for a quick try
+	$(BIN)/python -m benchmarks.backfill $(ARGS)
 
 clean:  ## remove the virtualenv and caches; never var/, whose captures may be the only copies left
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

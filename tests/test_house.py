@@ -111,11 +111,9 @@ def test_every_setting_is_documented() -> None:
 def test_every_make_target_explains_itself() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     explained = set(re.findall(r"^([a-z-]+):.*  ## \S", makefile, re.M))
-    assert (
-        explained
-        == set(TARGET.findall(makefile))
-        == {"help", "run", "serve", "test", "test-faults", "lint", "types", "lock", "bench", "clean"}
-    )
+    benches = {"bench", "bench-scale", "bench-backfill"}
+    targets = {"help", "run", "serve", "test", "test-faults", "lint", "types", "lock", "clean"} | benches
+    assert explained == set(TARGET.findall(makefile)) == targets
 
 
 def test_ci_runs_what_a_user_runs() -> None:
