@@ -1,8 +1,9 @@
-"""compose.yaml, read as Docker would: what each service runs, in which environment."""
+"""The Dockerfile and compose.yaml, read as Docker would: what the image holds, what each service runs, and with what."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
 COMPOSE = ROOT / "compose.yaml"
+DOCKERFILE = ROOT / "Dockerfile"
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
+COPY = re.compile(r"^COPY (?!--from)(\S+) (\S+)$", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,10 @@ def document() -> dict[str, Any]:
     return loaded
 
 
-def variables() -> set[str]:
-    """The variables that compose.yaml takes from .env."""
-    return {name for name, _, _ in VARIABLE.findall(COMPOSE.read_text(encoding="utf-8"))} | {"SECRET_KEY"}
+def variables() -> dict[str, str | None]:
+    """The variables that compose.yaml takes from .env, with their defaults; None where there is none."""
+    found = VARIABLE.findall(COMPOSE.read_text(encoding="utf-8"))
+    return {name: rest if kind == "-" else None for name, kind, rest in [("SECRET_KEY", "", ""), *found]}
 
 
 def service(name: str, given: dict[str, str]) -> Service:
@@ -46,6 +50,23 @@ def service(name: str, given: dict[str, str]) -> Service:
         {key: _filled(value, given) for key, value in read.get("environment", {}).items()},
         [_filled(word, given) for word in health],
     )
+
+
+def copied() -> dict[str, str]:
+    """What the Dockerfile copies out of the checkout: where from, where to."""
+    return dict(COPY.findall(DOCKERFILE.read_text(encoding="utf-8")))
+
+
+def make_app(folder: Path) -> Path:
+    """What the image has in /app, and nothing else of the checkout."""
+    app = folder / "app"
+    app.mkdir()
+    for source, target in copied().items():
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, app / target, ignore=shutil.ignore_patterns("__pycache__"))
+        elif not target.startswith("/"):
+            shutil.copy(ROOT / source, app / target)
+    return app
 
 
 def _filled(text: str, given: dict[str, str]) -> str:

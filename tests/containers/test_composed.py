@@ -1,7 +1,7 @@
 """What compose.yaml runs, run as local processes: a scheduled run goes through web, beat and workers.
 
-There is no Docker to be had in a test: the same commands, in the same environment but for the hosts' names, against the
-test's PostgreSQL and Redis.
+There is no Docker to be had in a test: the same commands, on the files that the image holds, in the same environment but
+for the hosts' names, against the test's PostgreSQL and Redis.
 """
 
 from __future__ import annotations
@@ -15,21 +15,30 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from http.cookies import SimpleCookie
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from pipeline.calendar import last_fridays, market_today
 from pipeline.models import Run, RunStatus, Trigger
 from pipeline.samples import Size, publish
-from tests.containers.composing import service
+from tests.containers.composing import make_app, service
 from tests.engines import Engines
 
 PATIENCE = 90
-GIVEN = {"POSTGRES_PASSWORD": "pw1", "REDIS_PASSWORD": "pw2", "INGEST_CONCURRENCY": "1"}
+SITE = "market.example"
+GIVEN = {
+    "POSTGRES_PASSWORD": "pw1",
+    "REDIS_PASSWORD": "pw2",
+    "INGEST_CONCURRENCY": "1",
+    "ALLOWED_HOSTS": f"localhost,127.0.0.1,{SITE}",
+}
 
 
 class Composed:
@@ -38,6 +47,7 @@ class Composed:
     def __init__(self, folder: Path, database_url: str, redis_url: str, port: int) -> None:
         self.port = port
         self._folder = folder
+        self._app = make_app(folder)
         self._own = {"DATABASE_URL": database_url, "CELERY_BROKER_URL": redis_url}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         (folder / "secret_key").write_text("k" * 50)
@@ -47,7 +57,7 @@ class Composed:
         command = [word.replace("0.0.0.0:8000", f"127.0.0.1:{self.port}") for word in service(name, GIVEN).command]
         log = (self._folder / f"{name}.log").open("wb")
         started = subprocess.Popen(
-            self._local(command), cwd=settings.BASE_DIR, env=self._environment(name), stdout=log, stderr=log
+            self._local(command), cwd=self._app, env=self._environment(name), stdout=log, stderr=log
         )
         self.running[name] = started
         return started
@@ -56,9 +66,7 @@ class Composed:
         """What the service's own health check says."""
         _, *command = service(name, GIVEN).health
         more = ["--port", str(self.port)] if name == "web" else []
-        ran = subprocess.run(
-            self._local([*command, *more]), cwd=settings.BASE_DIR, env=self._environment(name), check=False
-        )
+        ran = subprocess.run(self._local([*command, *more]), cwd=self._app, env=self._environment(name), check=False)
         return ran.returncode == 0
 
     def told(self) -> str:
@@ -85,7 +93,7 @@ class Composed:
             "MARKETSPINE_ARCHIVE_DIR": settings.MARKETSPINE_ARCHIVE_DIR,
             "MARKETSPINE_SOURCE_DIR": settings.MARKETSPINE_SOURCE_DIR,
         }
-        bare = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
+        bare = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "PYTHONDONTWRITEBYTECODE": "1"}
         return bare | theirs | folders | self._own
 
 
@@ -152,8 +160,8 @@ def test_a_scheduled_run_goes_through_web_beat_and_workers(composed: Composed, s
     run = Run.objects.get()
     assert (run.trigger, run.schedule, run.status, run.worker) == (Trigger.BEAT, "weekly run", RunStatus.SUCCEEDED, "")
     assert {step.worker for step in run.partitions.all()} != {""}
-    assert composed.is_healthy("web")
-    assert composed.is_healthy("worker-ingest")
+    for name in ("web", "worker-ingest", "beat"):
+        assert composed.is_healthy(name), name
     check_that_all_end_when_told(composed)
 
 
@@ -163,3 +171,25 @@ def check_that_all_end_when_told(composed: Composed) -> None:
     for process in processes.values():
         process.send_signal(signal.SIGTERM)
     assert {name: process.wait(PATIENCE) for name, process in processes.items()} == dict.fromkeys(processes, 0)
+
+
+def test_behind_a_proxy_that_speaks_tls_one_can_log_in(composed: Composed) -> None:
+    """Django refuses a form that comes from https:// where it takes itself to be reached by http://."""
+    get_user_model().objects.create_superuser("operator", "", "a-password")
+    composed.start("web")
+    until(lambda: answer(composed.port, "/health/") == 200, "the web", composed)
+
+    form = proxied(composed.port, "GET", {})
+    token = SimpleCookie(form.headers["Set-Cookie"])["csrftoken"].value
+    sent = urlencode({"csrfmiddlewaretoken": token, "username": "operator", "password": "a-password"})
+    answered = proxied(composed.port, "POST", {"Cookie": f"csrftoken={token}", "Origin": f"https://{SITE}"}, sent)
+
+    assert (answered.status, answered.headers["Location"]) == (302, "/accounts/profile/")
+
+
+def proxied(port: int, method: str, headers: dict[str, str], body: str = "") -> http.client.HTTPResponse:
+    """What the login page answers to a proxy of another address than gunicorn's own, as one outside the container has."""
+    own = {"Host": SITE, "X-Forwarded-Proto": "https", "Content-Type": "application/x-www-form-urlencoded"}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=("127.0.0.2", 0))
+    connection.request(method, "/admin/login/", body, own | headers)
+    return connection.getresponse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
-from tests.containers.composing import COMPOSE, ROOT, document, service, variables
+from tests.containers.composing import COMPOSE, DOCKERFILE, ROOT, copied, document, service, variables
 
-DOCKERFILE = ROOT / "Dockerfile"
 OURS = ("migrate", "web", "worker-ingest", "worker-calc", "beat")
 GIVEN = {"POSTGRES_PASSWORD": "pw1", "REDIS_PASSWORD": "pw2", "SECRET_KEY": "k"}
 
@@ -54,12 +55,29 @@ def test_no_secret_is_baked_in() -> None:
         r"(\w*(?:SECRET|PASSWORD|TOKEN|DATABASE_URL|BROKER)\w*)=", DOCKERFILE.read_text(encoding="utf-8")
     )
     assert baked == []
-    assert (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()[0] == "*"
 
 
-def test_the_example_names_each_variable_that_compose_reads() -> None:
+def test_only_what_the_image_needs_is_sent_to_the_builder() -> None:
+    first, *rest = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert first == "*"
+    assert {line.removeprefix("!") for line in rest if line.startswith("!")} == copied().keys()
+
+
+def test_the_example_has_each_variable_of_compose_with_its_default_and_no_password() -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
-    assert set(re.findall(r"^([A-Z_]+)=", example, re.M)) == variables()
+    assert dict(re.findall(r"^([A-Z_]+)=(.*)$", example, re.M)) == {
+        name: default or "" for name, default in variables().items()
+    }
+
+
+def test_what_the_containers_are_given_the_settings_read() -> None:
+    """A misspelt variable would have no effect."""
+    source = (ROOT / "marketspine" / "settings.py").read_text(encoding="utf-8")
+    read = set(re.findall(r"env\.\w+\(\s*\"(\w+)\"", source))
+    in_image = set(re.findall(r"\b(MARKETSPINE_\w+)=", DOCKERFILE.read_text(encoding="utf-8")))
+    for name in OURS:
+        given = {key.removesuffix("_FILE") for key in service(name, GIVEN).environment}
+        assert (given | in_image) - read == set()
 
 
 @pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "REDIS_PASSWORD"])
@@ -77,7 +95,7 @@ def services() -> dict[str, dict[str, Any]]:
 def test_every_service_is_watched_and_restarted() -> None:
     assert services().keys() == {"postgres", "redis", *OURS}
     for name, read in services().items():
-        assert read["restart"] == ("on-failure" if name == "migrate" else "unless-stopped"), name
+        assert read["restart"] == ("on-failure:5" if name == "migrate" else "unless-stopped"), name
         assert read["healthcheck"].get("test") or name == "migrate"
 
 
@@ -85,6 +103,17 @@ def test_the_product_starts_when_the_database_is_migrated() -> None:
     for name in OURS[1:]:
         assert services()[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     assert services()["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+
+
+def test_a_worker_that_is_stopped_gets_as_long_as_a_task_may_take() -> None:
+    for name in ("worker-ingest", "worker-calc"):
+        minutes = int(services()[name]["stop_grace_period"].removesuffix("m"))
+        assert minutes * 60 > settings.CELERY_TASK_TIME_LIMIT
+
+
+def test_the_image_and_compose_run_the_same_web() -> None:
+    by_itself = re.findall(r"^CMD (\[.*?\])$", DOCKERFILE.read_text(encoding="utf-8").replace("\\\n", ""), re.M)
+    assert [json.loads(command) for command in by_itself] == [service("web", GIVEN).command]
 
 
 def test_there_is_one_beat_and_each_queue_has_a_worker() -> None:
