@@ -41,9 +41,13 @@ def _is_worker(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A terminated run stops its servers, as an interrupted one does."""
+    """A terminated run stops its servers, as an interrupted one does.
+
+    A shell has what it starts in the background ignore SIGINT, and what that starts, too: tests send it.
+    """
     if not _is_worker(config):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, signal.default_int_handler)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import itertools
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -46,7 +47,7 @@ def weeks(source_dir: Path) -> Path:
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
     """Let the operator press Ctrl-C when the nth partition is under way: it is finished."""
-    started = iter(range(1, nth + 1))
+    started = itertools.count(1)
 
     def process_and_stop(run_partition_id: int, worker: str, *, retries: bool) -> timedelta | None:
         if next(started) == nth:
