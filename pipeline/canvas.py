@@ -7,6 +7,7 @@ it loses, the sweeper brings back. Tasks are named here, and imported nowhere.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import date, datetime
 from functools import partial
 
@@ -66,16 +67,23 @@ def dispatch(run_id: int) -> bool:
 
 
 def _next_weeks(run: Run) -> dict[date, list[int]]:
-    """The partitions to send now, by week, newest first. A week goes whole, and one goes whatever its size."""
+    """The partitions to send now, by week, newest first. A week goes whole, and one goes whatever its size.
+
+    A week is in flight, with all its partitions, until it is closed: otherwise weeks to close would pile up in the queue.
+    """
     unsent: dict[date, list[int]] = {}
-    pending = run.partitions.filter(status=PartitionStatus.PENDING)
-    for pk, week in pending.filter(sent_at__isnull=True).values_list("pk", "partition__week_ending"):
+    pending = run.partitions.filter(status=PartitionStatus.PENDING, sent_at__isnull=True)
+    for pk, week in pending.values_list("pk", "partition__week_ending"):
         unsent.setdefault(week, []).append(pk)
-    under_way = run.partitions.filter(status=PartitionStatus.RUNNING).count()
-    room = settings.MARKETSPINE_MAX_IN_FLIGHT - under_way - pending.filter(sent_at__isnull=False).count()
-    chosen: dict[date, list[int]] = {}
+    open_weeks = run.weeks.filter(closed_at__isnull=True).values("week_ending")
+    begun = run.partitions.filter(sent_at__isnull=False, partition__week_ending__in=open_weeks)
+    in_flight = Counter(begun.values_list("partition__week_ending", flat=True).order_by())
+    room = settings.MARKETSPINE_MAX_IN_FLIGHT - in_flight.total()
+    chosen = {week: ids for week, ids in unsent.items() if week in in_flight}
     for week, ids in unsent.items():
-        if len(ids) > room and (chosen or room < settings.MARKETSPINE_MAX_IN_FLIGHT):
+        if week in in_flight:
+            continue
+        if len(ids) > room and (chosen or in_flight):
             break
         chosen[week] = ids
         room -= len(ids)

@@ -201,3 +201,20 @@ def test_a_stopped_run_taken_up_sends_what_it_has_not_done(ledger: Ledger, outbo
     canvas.take_up(run)
 
     assert [len(ids) for _, ids in outbox.sent] == [2, 3]
+
+
+def test_a_week_that_is_done_and_not_closed_still_counts_so_that_closings_do_not_pile_up(
+    ledger: Ledger, outbox: Outbox, settings: Settings
+) -> None:
+    settings.MARKETSPINE_MAX_IN_FLIGHT = 3
+    run = canvas.launch(plan())
+    assert outbox.weeks() == [str(WEEK)]
+    run.partitions.filter(partition__week_ending=WEEK).update(
+        status=PartitionStatus.DONE, outcome=Outcome.UNCHANGED, finished_at=timezone.now()
+    )
+
+    canvas.dispatch(run.pk)
+    assert outbox.weeks() == []
+    assert runs.close_week(run, WEEK)
+    canvas.go_on(run)
+    assert outbox.weeks() == [str(OLDER_WEEK)]
