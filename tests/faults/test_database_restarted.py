@@ -14,11 +14,14 @@ from pipeline.models import RunStatus
 from tests import servers
 from tests.engines import PostgreSQLLedger, as_default, migrated
 from tests.faults.conftest import Work
+from tests.faults.extent import EVERYTHING
 from tests.faults.stopping import stopped_worker
 from tests.fleet import HASTE, Fleet
 from tests.ledger_state import ledger_state
 
-FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
+POINTS = ("captures.make before 2", "vintages.store after 2", "analytics.calculate_week after 1")
+SHUTDOWNS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+CASES = [(point, how) for point in POINTS for how in SHUTDOWNS]
 
 
 @pytest.fixture
@@ -47,16 +50,13 @@ def fleet(
 
 
 @pytest.mark.promise(9)
-@pytest.mark.parametrize("how", [FAST, IMMEDIATE], ids=["fast", "immediate"])
-@pytest.mark.parametrize(
-    "point", ["captures.make before 2", "vintages.store after 2", "analytics.calculate_week after 1"]
-)
+@pytest.mark.parametrize(("point", "how"), CASES if EVERYTHING else CASES[1:3])
 def test_a_restart_in_the_midst_of_a_run_is_tried_again(
-    fleet: Fleet, work: Work, database: servers.PostgreSQL, point: str, how: signal.Signals
+    fleet: Fleet, work: Work, database: servers.PostgreSQL, point: str, how: str
 ) -> None:
     run = work.launch()
     with stopped_worker(fleet, point):
-        database.restart(how)
+        database.restart(SHUTDOWNS[how])
         connection.close()
 
     fleet.heal(run)

@@ -13,11 +13,29 @@ from pipeline.models import Capture, PartitionStatus, Run, RunStatus
 from tests.commands.calling import Ran, call, finish, start
 from tests.commands.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
 from tests.engines import Ledger
+from tests.faults.extent import EVERYTHING
 from tests.faults.prepared import Prepared
 from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
 
 RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY))
 BACKFILL = ("backfill", "--from", str(OLDER_WEEK), "--to", str(WEEK), "--run-date", str(DAY))
+
+
+POINTS = [
+    "runs.partitions_for before 1",
+    "runs.start after 1",
+    "steps.process after 1",
+    "ingest.ingest after 2",
+    "archive.put before 2",
+    "captures.make before 1",
+    "vintages.store after 4",
+    "captures.make after 2",
+    "steps._finish before 6",
+    "analytics.calculate_week before 1",
+    "analytics.calculate_week after 2",
+    "readiness.decide_week after 1",
+    "runs.settle before 1",
+]
 
 
 def signalled(ledger: Ledger, what: str, point: str, *arguments: str) -> Ran:
@@ -42,24 +60,7 @@ def undisturbed(ledger: Ledger, source_dir: Path, archive_dir: Path) -> Iterator
 
 
 @pytest.mark.promise(9)
-@pytest.mark.parametrize(
-    "point",
-    [
-        "runs.partitions_for before 1",
-        "runs.start after 1",
-        "steps.process after 1",
-        "ingest.ingest after 2",
-        "archive.put before 2",
-        "captures.make before 1",
-        "vintages.store after 4",
-        "captures.make after 2",
-        "steps._finish before 6",
-        "analytics.calculate_week before 1",
-        "analytics.calculate_week after 2",
-        "readiness.decide_week after 1",
-        "runs.settle before 1",
-    ],
-)
+@pytest.mark.parametrize("point", POINTS if EVERYTHING else POINTS[::2])
 def test_killed_at_a_point_and_run_again_ends_as_if_undisturbed(
     ledger: Ledger, undisturbed: LedgerState, point: str
 ) -> None:
