@@ -238,7 +238,8 @@ def test_a_database_that_is_not_migrated(tmp_path: Path, command: tuple[str, ...
     ["sqlite:////nowhere/at/all.sqlite3", "postgresql://nobody@127.0.0.1:1/none"],
     ids=["sqlite", "postgresql"],
 )
-def test_a_database_that_is_not_there(url: str) -> None:
+def test_a_database_that_is_not_there(url: str, archive_dir: Path) -> None:
+    archive_dir.mkdir()  # that one is named and missing would be complained of, too
     ran = finish(start_on(url, "manage.py", "run_weekly"))
 
     assert (ran.code, ran.out) == (2, "")
