@@ -66,6 +66,7 @@ def engine() -> Iterator[None]:
             raise RuntimeError("the embedded worker did not start")
         yield
     finally:
+        _forget_messages()  # before the order to stop: between the two the worker would take one more
         state.should_stop = os.EX_OK  # type: ignore[assignment] # the stubs know only None
         thread.join()
         state.should_stop = None

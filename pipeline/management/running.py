@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
+from django.db import connection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -95,6 +96,7 @@ class RunningCommand(SpineCommand):
                     canvas.take_up(run)
                     waiting.wait(run, progress, worker)
             except BaseException:
+                connection.close()  # Ctrl-C comes in the midst of a query, too: that connection is of no more use
                 runs.interrupt(run)
                 raise
         return self._report(run)

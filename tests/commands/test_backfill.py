@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from celery.worker import state
+from django.db import connection
 
-from pipeline import steps
+from pipeline import steps, waiting
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Capture, Outcome, Run, RunPartition, RunStatus
 from pipeline.steps import process
@@ -189,6 +190,26 @@ def test_an_interrupted_backfill_is_gone_on_with(ledger: Ledger, weeks: Path, mo
         "Going on with run 1: 2 of 6 partitions are done.",
     ]
     assert RunPartition.objects.filter(run=1, outcome=Outcome.INGESTED, attempts=1).count() == 6
+
+
+def test_ctrl_c_in_the_midst_of_a_query_marks_the_run_interrupted(
+    ledger: Ledger, weeks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if ledger.engine != "postgresql":
+        pytest.skip("SQLite's queries are over when the interpreter goes on")
+
+    def stop_in_a_query(run: Run, worker: str) -> bool:
+        connection.ensure_connection()
+        connection.connection.pgconn.send_query(b"SELECT 1")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(waiting, "_look", stop_in_a_query)
+        stopped = call("backfill", *RANGE)
+
+    assert stopped.code == 1
+    assert Run.objects.get().status == RunStatus.INTERRUPTED
+    assert call("backfill", *RANGE).code == 0
 
 
 @pytest.mark.parametrize(
