@@ -11,6 +11,7 @@ from pathlib import Path
 from kombu import Queue
 
 from marketspine.environment import Environment, database, results_of
+from marketspine.skin import SKIN
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -23,6 +24,9 @@ DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
 
 INSTALLED_APPS = [
+    "pipeline",  # before the skin, and the skin before Django's admin: the first template of a name is taken
+    "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -31,7 +35,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_beat",
     "django_celery_results",
-    "pipeline",
+    "axes",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -42,6 +46,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
     {
@@ -58,8 +64,56 @@ TEMPLATES = [
 ]
 ROOT_URLCONF = "marketspine.urls"
 WSGI_APPLICATION = "marketspine.wsgi.application"
-STATIC_URL = "static/"
+STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # the admin's files are served from where they are installed: nothing to collect
+
+# Signing in: after so many wrong passwords for a name from an address, that pair waits.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+AXES_FAILURE_LIMIT = env.at_least_one("MARKETSPINE_LOGIN_ATTEMPTS", default=5)
+AXES_COOLOFF_TIME = timedelta(seconds=env.at_least_one("MARKETSPINE_LOGIN_WAIT_SECONDS", default=900))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_TEMPLATE = "pipeline/locked_out.html"
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+# Behind a proxy that speaks TLS: cookies over https only, http sent to https, and browsers told to stay there.
+HTTPS = env.bool("MARKETSPINE_HTTPS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # a container's health check asks the process itself
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if HTTPS and host != "*"]
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+# Nothing from elsewhere, and no script but files of ours. The skin's Alpine.js compiles the expressions in its
+# attributes ('unsafe-eval'), and the skin and its charts set styles (docs/adr/0021).
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+UNFOLD = SKIN
 
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -103,6 +157,9 @@ CELERY_TASK_TIME_LIMIT = env.at_least_one("MARKETSPINE_HARD_LIMIT_SECONDS", defa
 # What was sent so long ago and has not started is sent again. No more partitions of a run are sent at a time.
 MARKETSPINE_RESEND_AFTER_SECONDS = env.at_least_one("MARKETSPINE_RESEND_AFTER_SECONDS", default=300)
 MARKETSPINE_MAX_IN_FLIGHT = env.at_least_one("MARKETSPINE_MAX_IN_FLIGHT", default=30)
+
+# No more partitions are forced at once from the admin.
+MARKETSPINE_MAX_FORCED = env.at_least_one("MARKETSPINE_MAX_FORCED", default=18)
 
 # The embedded engine: a worker of so many threads in the process of the command, over a queue in memory.
 MARKETSPINE_THREADS = env.at_least_one("MARKETSPINE_THREADS", default=2)

@@ -61,7 +61,8 @@ class Only(StrEnum):
 class Request:
     """What somebody asked for. `weeks` None: the last `lookback_weeks` due weeks of each tier.
 
-    `origin` says what the source reads (a folder, a file's hash): the same request of another origin is another one.
+    `partitions` names them one by one instead: what an operator has picked is seldom all tiers of some weeks. `origin`
+    says what the source reads (a folder, a file's hash): the same request of another origin is another one.
     """
 
     command: str
@@ -69,6 +70,7 @@ class Request:
     tiers: tuple[Tier, ...] = tuple(Tier)
     weeks: tuple[date, ...] | None = None
     lookback_weeks: int = 6
+    partitions: tuple[PartitionKey, ...] | None = None
     only: Only = Only.ALL
     only_stage: OnlyStage = OnlyStage.ALL
     source: str = "files"
@@ -86,11 +88,12 @@ class Request:
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Request:
         """The request whose `parameters()` these are, as a run keeps them."""
-        weeks = parameters["weeks"]
+        weeks, named = parameters["weeks"], parameters.get("partitions")
         typed = {
             "run_date": date.fromisoformat(parameters["run_date"]),
             "tiers": tuple(Tier(tier) for tier in parameters["tiers"]),
             "weeks": None if weeks is None else tuple(map(date.fromisoformat, weeks)),
+            "partitions": None if named is None else tuple(map(_key, named)),
             "only": Only(parameters["only"]),
             "only_stage": OnlyStage(parameters["only_stage"]),
             "trigger": Trigger(parameters["trigger"]),
@@ -183,7 +186,15 @@ def target_keys(request: Request) -> list[PartitionKey]:
     return [key for key in _targets(request) if is_due(key, request.run_date)]
 
 
+def _key(named: tuple[str, str]) -> PartitionKey:
+    week_ending, tier = named
+    return PartitionKey(date.fromisoformat(week_ending), Tier(tier))
+
+
 def _targets(request: Request) -> Iterable[PartitionKey]:
+    if request.partitions is not None:
+        yield from request.partitions
+        return
     for tier in request.tiers:
         if request.weeks is not None:
             weeks: Iterable[date] = request.weeks

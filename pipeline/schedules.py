@@ -63,7 +63,9 @@ class Owed:
     tiers: tuple[Tier, ...]
     source: str
 
-    def request(self, run_date: date) -> Request:
+    def request(
+        self, run_date: date, *, requested_by: str = "beat", reason: str = "", trigger: Trigger = Trigger.BEAT
+    ) -> Request:
         """What `run_weekly` would ask for."""
         return Request(
             command="run_weekly",
@@ -72,8 +74,9 @@ class Owed:
             lookback_weeks=self.lookback_weeks,
             source=self.source,
             origin=settings.MARKETSPINE_SOURCE_DIR,
-            requested_by="beat",
-            trigger=Trigger.BEAT,
+            reason=reason,
+            requested_by=requested_by,
+            trigger=trigger,
         )
 
 
@@ -91,6 +94,12 @@ def owed(now: datetime) -> list[Owed]:
     rows = PeriodicTask.objects.filter(task=START_SCHEDULED, enabled=True).select_related("crontab")
     found = [due for row in rows if (due := _owed_by(row, now))]
     return sorted(found, key=lambda due: (due.slot, due.schedule))
+
+
+def request_of(row: PeriodicTask, *, requested_by: str, reason: str, trigger: Trigger) -> Request:
+    """What a schedule's row asks for, whether it is due or not; BadSchedule when that cannot be."""
+    now = timezone.now()
+    return _read(row, now).request(market_today(now), requested_by=requested_by, reason=reason, trigger=trigger)
 
 
 def last_slot(crontab: Crontab, now: datetime) -> datetime | None:

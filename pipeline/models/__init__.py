@@ -13,6 +13,7 @@ from pipeline.models.analytics import (
 from pipeline.models.anomaly import Anomaly, Category, Severity
 from pipeline.models.capture import Capture, CaptureKind, capture_id_for
 from pipeline.models.manifest import Manifest, Reject, Stage
+from pipeline.models.operator_log import Act, OperatorLogEntry, OperatorLogSubject, Upshot
 from pipeline.models.partition import Partition
 from pipeline.models.readiness import Readiness, ReadinessState, Use
 from pipeline.models.rows import RowVersion, Security, Venue, VenueKind
@@ -32,6 +33,7 @@ from pipeline.models.run import (
 __all__ = [
     "ALL_TIERS",
     "BAD_OUTCOMES",
+    "Act",
     "Action",
     "AnalyticsSnapshot",
     "Anomaly",
@@ -42,6 +44,8 @@ __all__ = [
     "Family",
     "Manifest",
     "MarketConcentration",
+    "OperatorLogEntry",
+    "OperatorLogSubject",
     "Outcome",
     "Partition",
     "PartitionStatus",
@@ -58,6 +62,7 @@ __all__ = [
     "Stage",
     "SymbolConcentration",
     "Trigger",
+    "Upshot",
     "Use",
     "Venue",
     "VenueKind",

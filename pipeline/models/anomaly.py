@@ -48,7 +48,11 @@ class Category(models.TextChoices):
 
 
 class NotOpen(Exception):
-    """The anomaly was resolved (or reopened) by someone else meanwhile."""
+    """The anomaly was resolved by someone else meanwhile."""
+
+
+class NotResolved(Exception):
+    """The anomaly is open: there is nothing to reopen."""
 
 
 class AnomalyQuerySet(models.QuerySet["Anomaly"]):
@@ -131,6 +135,7 @@ class Anomaly(models.Model):
     class Meta:
         ordering = ("-last_seen_at", "-pk")
         verbose_name_plural = "anomalies"
+        permissions = (("can_resolve", "Can resolve and reopen an anomaly"),)
         constraints = (
             models.UniqueConstraint("fingerprint", condition=Q(resolved_at__isnull=True), name="anomaly_open_once"),
             models.CheckConstraint(condition=Q(severity__in=Severity.values), name="anomaly_severity_known"),
@@ -157,3 +162,14 @@ class Anomaly(models.Model):
         if not changed.update(resolved_at=timezone.now(), resolved_by=by.strip(), note=note.strip()):
             raise NotOpen(f"anomaly {self.pk} is not open")
         self.refresh_from_db()
+
+    def reopen(self) -> None:
+        """Open it again, and block its week where it is grave; NotResolved when it is open, or the same is open anew."""
+        resolved = Anomaly.objects.filter(pk=self.pk, resolved_at__isnull=False)
+        if Anomaly.objects.open().filter(fingerprint=self.fingerprint).exists():
+            raise NotResolved(f"anomaly {self.pk} is open, or the same has been seen again and is open")
+        if not resolved.update(resolved_at=None, resolved_by="", note=""):
+            raise NotResolved(f"anomaly {self.pk} is not resolved")
+        self.refresh_from_db()
+        if self.severity in Severity.at_least(Severity.ERROR) and self.concerns_week is not None:
+            Readiness.objects.put_off(self.concerns_week, f"{self.category}: {self.message}")

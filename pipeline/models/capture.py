@@ -90,6 +90,7 @@ class Capture(models.Model):
 
     class Meta:
         ordering = ("partition", "-version")
+        permissions = (("can_pin", "Can pin and unpin a capture"),)
         constraints = (
             models.UniqueConstraint("partition", "version", name="capture_version_unique"),
             models.CheckConstraint(condition=Q(version__gte=1), name="capture_version_from_1"),

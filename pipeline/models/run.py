@@ -100,6 +100,11 @@ class Run(models.Model):
 
     class Meta:
         ordering = ("-pk",)
+        permissions = (
+            ("can_run", "Can start runs: re-ingest, re-normalize, recompute, retry, backfill, run a schedule now"),
+            ("can_force", "Can force a re-ingest, which overrules revision detection"),
+            ("can_cancel", "Can cancel a run"),
+        )
         constraints = (
             models.CheckConstraint(condition=Q(status__in=RunStatus.values), name="run_status_known"),
             models.CheckConstraint(condition=Q(trigger__in=Trigger.values), name="run_trigger_known"),

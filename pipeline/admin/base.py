@@ -1,0 +1,138 @@
+"""What the admin's pages share: evidence that nobody edits, and one page for each object in place of a form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin as UnfoldAdmin
+
+M = TypeVar("M", bound=models.Model)
+
+if TYPE_CHECKING:  # the skin has no types: it is Django's admin to whoever checks them
+    from django.contrib.admin import ModelAdmin as SkinnedAdmin
+else:
+
+    class SkinnedAdmin(UnfoldAdmin, Generic[M]):
+        """The skin's admin, which may be named with its model."""
+
+
+# How a word of the ledger looks: tone decides the colour, the icon says the same without it.
+LOOKS = {
+    "READY": ("good", "check_circle"),
+    "SUCCEEDED": ("good", "check_circle"),
+    "INGESTED": ("good", "download_done"),
+    "COMPUTED": ("good", "check_circle"),
+    "GOOD": ("good", "check_circle"),
+    "DONE": ("good", "check_circle"),
+    "STARTED": ("busy", "play_circle"),
+    "RESTATED": ("news", "published_with_changes"),
+    "UNCHANGED": ("calm", "drag_handle"),
+    "SKIPPED": ("calm", "redo"),
+    "PROVISIONAL": ("soft", "hourglass_top"),
+    "AWAITING_PUBLICATION": ("calm", "event_upcoming"),
+    "NOT_YET_DUE": ("calm", "event_upcoming"),
+    "ARCHIVED": ("soft", "archive"),
+    "PENDING": ("calm", "more_horiz"),
+    "RUNNING": ("busy", "sync"),
+    "CANCELLED": ("calm", "cancel"),
+    "INTERRUPTED": ("soft", "pause_circle"),
+    "MISSING": ("bad", "help"),
+    "LATE": ("bad", "alarm"),
+    "FAILED": ("bad", "error"),
+    "REFUSED": ("bad", "block"),
+    "BLOCKED": ("bad", "block"),
+    "DAMAGED": ("bad", "broken_image"),
+    "INFO": ("calm", "info"),
+    "WARN": ("soft", "warning"),
+    "ERROR": ("bad", "error"),
+    "CRITICAL": ("worst", "emergency_home"),
+}
+UNKNOWN = ("calm", "circle")
+
+
+def badge(word: str, text: str = "") -> SafeString:
+    """A state as a coloured label with an icon: readable without colour."""
+    tone, icon = LOOKS.get(word, UNKNOWN)
+    return format_html(
+        '<span class="ms-badge ms-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
+        tone,
+        icon,
+        text or word.replace("_", " ").lower(),
+    )
+
+
+def page_url(of: models.Model) -> str:
+    """The admin's page of an object."""
+    return reverse(f"admin:{of._meta.app_label}_{of._meta.model_name}_change", args=[of.pk])
+
+
+def link(to: models.Model | None, text: str = "") -> SafeString | str:
+    """A link to an object's page; a dash for none."""
+    return format_html('<a class="ms-link" href="{}">{}</a>', page_url(to), text or str(to)) if to else "-"
+
+
+class EvidenceAdmin(SkinnedAdmin[M]):
+    """Evidence: read by everybody who may view it, changed by nobody. Each object has a page: `page_template`."""
+
+    page_template = ""
+    show_full_result_count = False
+    list_per_page = 50
+    list_filter_sheet = False
+    list_filter_submit = True
+    actions_selection_counter = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def find(self, request: HttpRequest, object_id: str) -> M:
+        """The object of an address; Http404 when there is none, PermissionDenied for who may not view it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = self.get_object(request, unquote(object_id))
+        if found is None:
+            raise Http404(f"there is no {self.opts.verbose_name} {object_id}")
+        return found
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Mapping[str, Any] | None = None
+    ) -> HttpResponse:
+        """The object's page."""
+        if request.method != "GET":
+            raise PermissionDenied
+        found = self.find(request, object_id)
+        context = {**self.frame(request, str(found)), "object": found, **self.page(request, found)}
+        return TemplateResponse(request, self.page_template, context)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Mapping[str, Any] | None = None
+    ) -> HttpResponse:
+        """Evidence has no history of edits."""
+        raise Http404("evidence is not edited: the operator log says what was done")
+
+    def page(self, request: HttpRequest, found: M) -> dict[str, Any]:
+        """What the page of an object shows beside the object: the template's context."""
+        return {}
+
+    def frame(self, request: HttpRequest, title: str) -> dict[str, Any]:
+        """The context of every page: site, model, title, and the list that it belongs to."""
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "list_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
+        }

@@ -1,0 +1,81 @@
+"""The operator log: what a person did in the admin, on what, why, and what came of it. Rows are only ever added."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from pipeline.models.run import Run
+
+
+class Act(models.TextChoices):
+    """What an operator can do."""
+
+    REINGEST = "REINGEST", "re-ingest"
+    FORCE_REINGEST = "FORCE_REINGEST", "force re-ingest"
+    RENORMALIZE = "RENORMALIZE", "re-normalize from the archive"
+    RECOMPUTE = "RECOMPUTE", "recompute analytics"
+    REEVALUATE = "REEVALUATE", "re-evaluate readiness"
+    RETRY_FAILED = "RETRY_FAILED", "retry failed partitions"
+    CANCEL_RUN = "CANCEL_RUN", "cancel run"
+    BACKFILL = "BACKFILL", "backfill"
+    RUN_NOW = "RUN_NOW", "run a schedule now"
+    RESOLVE = "RESOLVE", "resolve anomaly"
+    REOPEN = "REOPEN", "reopen anomaly"
+    PIN = "PIN", "pin capture"
+    UNPIN = "UNPIN", "unpin capture"
+
+
+class Upshot(models.TextChoices):
+    """What came of an act."""
+
+    STARTED = "STARTED", "a run was started"
+    DONE = "DONE", "done at once"
+    REFUSED = "REFUSED", "refused: nothing was done"
+
+
+class OperatorLogEntry(models.Model):
+    """One act of one person. `token` is that of the form which gave the order: the same form sent twice acts once.
+
+    `told` is what the person was told: what was started, what was passed over and why, or why it was refused.
+    Triggers on both databases refuse to change or remove an entry.
+    """
+
+    at = models.DateTimeField()
+    operator = models.CharField(max_length=150)
+    act = models.CharField(max_length=20, choices=Act.choices)
+    reason = models.TextField(blank=True)
+    upshot = models.CharField(max_length=7, choices=Upshot.choices)
+    told = models.TextField()
+    run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="log_entries")
+    token = models.CharField(max_length=36, null=True, unique=True)  # nulls are not equal, "" would be
+
+    class Meta:
+        ordering = ("-pk",)
+        verbose_name_plural = "operator log"
+        constraints = (
+            models.CheckConstraint(condition=Q(act__in=Act.values), name="log_act_known"),
+            models.CheckConstraint(condition=Q(upshot__in=Upshot.values), name="log_upshot_known"),
+            models.CheckConstraint(
+                condition=~Q(upshot=Upshot.STARTED) | Q(run__isnull=False), name="log_started_names_the_run"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.operator}: {self.get_act_display()}"
+
+
+class OperatorLogSubject(models.Model):
+    """What an act was done on: a row of the ledger, by its kind and key, with the name it had."""
+
+    entry = models.ForeignKey(OperatorLogEntry, on_delete=models.PROTECT, related_name="subjects")
+    kind = models.CharField(max_length=20)
+    key = models.CharField(max_length=40)
+    label = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ("pk",)
+        indexes = (models.Index(fields=("kind", "key"), name="log_subject_by_what_it_is"),)
+
+    def __str__(self) -> str:
+        return self.label

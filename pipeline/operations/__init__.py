@@ -1,0 +1,33 @@
+"""What an operator can do, below any web request: each act once, for a reason, written into the operator log."""
+
+from __future__ import annotations
+
+from pipeline.operations.judging import pin, reevaluate, reopen, resolve, unpin
+from pipeline.operations.orders import Order, Refused, new_token
+from pipeline.operations.running import (
+    cancel,
+    force_reingest,
+    recompute,
+    reingest,
+    renormalize,
+    retry_failed,
+    run_now,
+)
+
+__all__ = [
+    "Order",
+    "Refused",
+    "cancel",
+    "force_reingest",
+    "new_token",
+    "pin",
+    "recompute",
+    "reevaluate",
+    "reingest",
+    "renormalize",
+    "reopen",
+    "resolve",
+    "retry_failed",
+    "run_now",
+    "unpin",
+]

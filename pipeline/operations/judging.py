@@ -1,0 +1,103 @@
+"""Acts that are done at once: resolving and reopening anomalies, judging weeks again, pinning captures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import date
+from typing import TypeVar
+
+from pipeline import readiness
+from pipeline.calendar import market_today
+from pipeline.models import Act, Anomaly, Capture, OperatorLogEntry, Readiness
+from pipeline.models.anomaly import NotOpen, NotResolved
+from pipeline.operations.orders import Came, Order, Refused, carry_out
+
+T = TypeVar("T")
+
+
+def resolve(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
+    """Resolve open anomalies with the order's reason as the note, and judge their weeks again; all of them or none."""
+
+    def work() -> Came:
+        order.with_reason()
+        try:
+            for anomaly in _some(anomalies, "anomaly"):
+                anomaly.resolve(by=order.operator, note=order.reason)
+        except NotOpen as error:
+            raise Refused(f"{error}; nothing was resolved") from error
+        return Came(f"{_counted(len(anomalies), 'anomaly', 'anomalies')} resolved. {_judged(_weeks_of(anomalies))}")
+
+    return carry_out(Act.RESOLVE, order, anomalies, work)
+
+
+def reopen(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
+    """Open resolved anomalies again, and judge their weeks again; all of them or none."""
+
+    def work() -> Came:
+        order.with_reason()
+        try:
+            for anomaly in _some(anomalies, "anomaly"):
+                anomaly.reopen()
+        except NotResolved as error:
+            raise Refused(f"{error}; nothing was reopened") from error
+        return Came(f"{_counted(len(anomalies), 'anomaly', 'anomalies')} reopened. {_judged(_weeks_of(anomalies))}")
+
+    return carry_out(Act.REOPEN, order, anomalies, work)
+
+
+def reevaluate(verdicts: Collection[Readiness], order: Order) -> OperatorLogEntry:
+    """Judge the weeks of these verdicts again, for all uses."""
+
+    def work() -> Came:
+        return Came(_judged({verdict.week_ending for verdict in _some(verdicts, "week")}))
+
+    return carry_out(Act.REEVALUATE, order, verdicts, work)
+
+
+def pin(capture: Capture, order: Order) -> OperatorLogEntry:
+    """Keep a capture from being pruned, with the order's reason as the note."""
+
+    def work() -> Came:
+        order.with_reason()
+        unpinned = Capture.objects.filter(pk=capture.pk, pinned=False)
+        if not unpinned.update(pinned=True, pin_note=order.reason.strip()):
+            raise Refused(f"{capture} is pinned already")
+        return Came(f"{capture} is pinned: pruning leaves it.")
+
+    return carry_out(Act.PIN, order, [capture], work)
+
+
+def unpin(capture: Capture, order: Order) -> OperatorLogEntry:
+    """Let a pinned capture be pruned again."""
+
+    def work() -> Came:
+        order.with_reason()
+        if not Capture.objects.filter(pk=capture.pk, pinned=True).update(pinned=False, pin_note=""):
+            raise Refused(f"{capture} is not pinned")
+        return Came(f"{capture} is not pinned any more.")
+
+    return carry_out(Act.UNPIN, order, [capture], work)
+
+
+def _some(of: Collection[T], what: str) -> Collection[T]:
+    """What there is; Refused when nothing is."""
+    if not of:
+        raise Refused(f"no {what} is selected")
+    return of
+
+
+def _weeks_of(anomalies: Iterable[Anomaly]) -> set[date]:
+    return {week for anomaly in anomalies if (week := anomaly.concerns_week)}
+
+
+def _judged(weeks: Iterable[date]) -> str:
+    """Judge the weeks, and say what they are now: "2025-11-14 is READY for trading, ..."."""
+    told = []
+    for week in sorted(weeks, reverse=True):
+        verdicts = readiness.decide_week(week, market_today())
+        told.append(f"{week} is " + ", ".join(f"{v.state} for {use}" for use, v in verdicts.items()))
+    return "; ".join(told) + "." if told else "No week is concerned."
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

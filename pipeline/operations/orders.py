@@ -1,0 +1,90 @@
+"""An order and its entry in the operator log, in one transaction: the same order given twice acts once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+
+from pipeline.models import Act, OperatorLogEntry, OperatorLogSubject, Run, Upshot
+
+LONGEST_LABEL = 200
+
+
+class Refused(Exception):
+    """The act makes no sense now; the message says why. Nothing was done but written down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Who wants something, and why. `token` is that of the form: a double click sends it twice."""
+
+    operator: str
+    reason: str = ""
+    token: str | None = None
+
+    def with_reason(self) -> Order:
+        """The order itself; Refused when it gives no reason."""
+        if not self.reason.strip():
+            raise Refused("say why: a reason is required, and kept")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of an order, for the person and the log."""
+
+    told: str
+    run: Run | None = None
+
+
+def new_token() -> str:
+    """What tells one showing of a form from another."""
+    return str(uuid.uuid4())
+
+
+def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Callable[[], Came]) -> OperatorLogEntry:
+    """Do the work and write it down, both or neither; of an order given before, the entry written then.
+
+    Refused, which `work` raises, is written down too, and goes to the caller.
+    """
+    named = [(one._meta.model_name or "", str(one.pk), str(one)[:LONGEST_LABEL]) for one in subjects]
+    if (before := _given_before(order)) is not None:
+        return before
+    try:
+        with transaction.atomic():
+            came = work()
+            upshot = Upshot.STARTED if came.run else Upshot.DONE
+            return _write(act, order, named, upshot, came)
+    except IntegrityError:
+        if (before := _given_before(order)) is None:
+            raise
+        return before
+    except Refused as refusal:
+        _write(act, order, named, Upshot.REFUSED, Came(str(refusal)))
+        raise
+
+
+def _given_before(order: Order) -> OperatorLogEntry | None:
+    return OperatorLogEntry.objects.filter(token=order.token).first() if order.token else None
+
+
+@transaction.atomic
+def _write(act: Act, order: Order, named: list[tuple[str, str, str]], upshot: Upshot, came: Came) -> OperatorLogEntry:
+    entry = OperatorLogEntry.objects.create(
+        at=timezone.now(),
+        operator=order.operator,
+        act=act,
+        reason=order.reason.strip(),
+        upshot=upshot,
+        told=came.told,
+        run=came.run,
+        token=order.token if upshot is not Upshot.REFUSED else None,
+    )
+    OperatorLogSubject.objects.bulk_create(
+        OperatorLogSubject(entry=entry, kind=kind, key=key, label=label) for kind, key, label in named
+    )
+    return entry
