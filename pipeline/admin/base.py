@@ -129,10 +129,9 @@ class EvidenceAdmin(SkinnedAdmin[M]):
         return {}
 
     def frame(self, request: HttpRequest, title: str) -> dict[str, Any]:
-        """The context of every page: site, model, title, and the list that it belongs to."""
+        """The context of every page: site, model and title."""
         return {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": title,
-            "list_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
         }
