@@ -206,13 +206,13 @@ def order_of(request: HttpRequest) -> Order:
     )
 
 
-def carried_out(request: HttpRequest, work: Callable[[], OperatorLogEntry], back: str) -> HttpResponse:
-    """Do the work; say what came of it, or why nothing did; go back."""
+def carried_out(request: HttpRequest, work: Callable[[], OperatorLogEntry], back: str = "") -> HttpResponse:
+    """Do the work; say what came of it, or why nothing did; go back, or without a way back to the run it started."""
     try:
         entry = work()
     except Refused as refusal:
         messages.error(request, f"Refused: {refusal}")
-        return HttpResponseRedirect(back)
+        return HttpResponseRedirect(back or request.get_full_path())
     if entry.upshot == Upshot.STARTED and entry.run:
         watch = format_html(
             '{} <a class="ms-link" href="{}">Watch run {}</a>', entry.told, page_url(entry.run), entry.run_id
@@ -220,7 +220,7 @@ def carried_out(request: HttpRequest, work: Callable[[], OperatorLogEntry], back
         messages.success(request, watch)
     else:
         messages.success(request, entry.told)
-    return HttpResponseRedirect(back)
+    return HttpResponseRedirect(back or (page_url(entry.run) if entry.run else request.get_full_path()))
 
 
 def one(work: Callable[[M, Order], OperatorLogEntry]) -> Callable[[list[M], Order], OperatorLogEntry]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.urls import URLPattern
 
 from pipeline import operations
+from pipeline.admin import backfill
 from pipeline.admin.acting import ActingAdmin, Doing, one
 from pipeline.models import Act, Run, RunStatus
 
@@ -36,3 +38,7 @@ class RunAdmin(ActingAdmin[Run]):
 
     page_template = "pipeline/page.html"
     doings = DOINGS
+
+    def get_urls(self) -> list[URLPattern]:
+        """The backfill form's address, before those of the runs."""
+        return [*backfill.urls(self), *super().get_urls()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.operations.judging import pin, reevaluate, reopen, resolve, unpin
 from pipeline.operations.orders import Order, Refused, new_token
 from pipeline.operations.running import (
+    backfill,
     cancel,
     force_reingest,
     recompute,
@@ -17,6 +18,7 @@ from pipeline.operations.running import (
 __all__ = [
     "Order",
     "Refused",
+    "backfill",
     "cancel",
     "force_reingest",
     "new_token",

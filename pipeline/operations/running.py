@@ -108,6 +108,11 @@ def cancel(run: Run, order: Order) -> OperatorLogEntry:
     return carry_out(Act.CANCEL_RUN, order, [run], work)
 
 
+def backfill(plan: Plan, order: Order) -> OperatorLogEntry:
+    """Start the plan that was shown."""
+    return carry_out(Act.BACKFILL, order, (), lambda: _start_plan(plan))
+
+
 def run_now(schedule: PeriodicTask, order: Order) -> OperatorLogEntry:
     """Start what a schedule starts, now: a run where it starts runs, else its task."""
 
@@ -130,7 +135,7 @@ def _of_schedule(schedule: PeriodicTask, order: Order) -> Request:
         raise Refused(f"the schedule {schedule.name!r} starts no run: {error}") from error
 
 
-def start(plan: Plan) -> Came:
+def _start_plan(plan: Plan) -> Came:
     """Start a run of what the plan works on; Refused when that is nothing."""
     working = tuple(step for step in plan.steps if step.action not in PASSED_OVER)
     passed = [step for step in plan.steps if step.action in PASSED_OVER]
@@ -143,7 +148,7 @@ def start(plan: Plan) -> Came:
 
 def _start(request: Request) -> Came:
     """At once: no source is asked what it has, the run will find out."""
-    return start(make_plan(request, skip_in_flight=True))
+    return _start_plan(make_plan(request, skip_in_flight=True))
 
 
 def _run_over(
