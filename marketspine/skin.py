@@ -34,6 +34,7 @@ SKIN: dict[str, Any] = {
     "SITE_HEADER": "Market Spine",
     "SITE_SUBHEADER": "Off-exchange volume, every vintage",
     "SITE_SYMBOL": "stacked_bar_chart",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _style("icon.svg")}],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "pipeline.admin.dashboard.dashboard",
@@ -70,6 +71,12 @@ SKIN: dict[str, Any] = {
                 "items": [
                     _page("Partitions", "calendar_view_week", "partition"),
                     _page("Captures", "inventory_2", "capture"),
+                    {
+                        "title": "Rows",
+                        "icon": "table_rows",
+                        "link": reverse_lazy("rows"),
+                        "permission": lambda request: _may(request, "pipeline.view_rowversion"),
+                    },
                     _page("Manifests", "fact_check", "manifest"),
                     _page("Analytics snapshots", "monitoring", "analyticssnapshot"),
                 ],

@@ -1,0 +1,146 @@
+"""Rows: of a symbol over the weeks, or of one vintage; the latest, or as they were known at an instant."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from pipeline import browsing
+from pipeline.browsing import Page, Place, Question, Row
+from pipeline.calendar import Tier
+from pipeline.models import Capture, Partition
+from pipeline.vintages import NoSuchVintage
+
+PERMISSION = "pipeline.view_rowversion"
+PLACE_PARTS = 5
+
+
+class RowsForm(forms.Form):
+    """What to look for. Everything is optional: without anything, the newest vintage from its start."""
+
+    symbol = forms.CharField(required=False, max_length=40, help_text="such as AAPL", widget=forms.TextInput())
+    venue = forms.CharField(required=False, max_length=100, help_text="MPID, or part of a firm's name")
+    week = forms.DateField(required=False, label="Week ending", widget=forms.DateInput(attrs={"type": "date"}))
+    tier = forms.ChoiceField(required=False, choices=[("", "any"), *((tier.value, tier.value) for tier in Tier)])
+    as_of = forms.DateTimeField(
+        required=False,
+        label="As of",
+        help_text="UTC; empty: the latest",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
+    )
+    capture = forms.CharField(
+        required=False, max_length=80, label="Capture", help_text="a capture_id: exactly this vintage"
+    )
+
+    def clean_as_of(self) -> datetime | None:
+        """An instant in UTC that is not to come."""
+        instant: datetime | None = self.cleaned_data["as_of"]
+        if instant is not None and instant > timezone.now():
+            raise forms.ValidationError("what will be known then is not known: choose an instant that has passed")
+        return instant.astimezone(UTC) if instant else None
+
+    def clean_week(self) -> date | None:
+        """A week of which something is captured."""
+        week: date | None = self.cleaned_data["week"]
+        if week is not None and not Partition.objects.filter(week_ending=week, latest__isnull=False).exists():
+            raise forms.ValidationError(f"nothing is captured of a week ending {week}: weeks end on a Friday")
+        return week
+
+    def clean_capture(self) -> Capture | None:
+        """The capture of that id."""
+        wanted = self.cleaned_data["capture"].strip()
+        if not wanted:
+            return None
+        found = Capture.objects.select_related("partition").filter(capture_id=wanted).first()
+        if found is None:
+            raise forms.ValidationError(f"there is no capture {wanted}")
+        return found
+
+
+def rows(request: HttpRequest) -> HttpResponse:
+    """The page."""
+    if not request.user.has_perm(PERMISSION):
+        raise PermissionDenied
+    form = RowsForm(request.GET)
+    page, trouble = Page(), ""
+    if form.is_valid():
+        try:
+            page = browsing.find(_question(form, request))
+        except NoSuchVintage as error:
+            trouble = str(error)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Rows",
+        "form": form,
+        "page": page,
+        "lines": [_line(row) for row in page.rows],
+        "trouble": trouble,
+        "next_url": _going_on(request, page),
+    }
+    return TemplateResponse(request, "pipeline/rows.html", context)
+
+
+def _question(form: RowsForm, request: HttpRequest) -> Question:
+    asked = form.cleaned_data
+    return Question(
+        symbol=asked["symbol"].strip(),
+        venue=asked["venue"].strip(),
+        week_ending=asked["week"],
+        tier=asked["tier"],
+        instant=asked["as_of"],
+        capture=asked["capture"],
+        place=_place(request.GET.get("after", "")),
+        before=_day(request.GET.get("before", "")),
+    )
+
+
+def _place(text: str) -> Place | None:
+    """Where the page before ended, as its link had it; None for anything else."""
+    parts = text.split("|")
+    if len(parts) != PLACE_PARTS:
+        return None
+    partition, security, venue, product_type, first_version = parts
+    try:
+        return int(partition), int(security), int(venue), product_type, int(first_version)
+    except ValueError:
+        return None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _going_on(request: HttpRequest, page: Page) -> str:
+    """The address of the next page; empty on the last."""
+    kept = {name: value for name, value in request.GET.items() if name not in ("after", "before") and value}
+    if page.next_place is not None:
+        return "?" + urlencode({**kept, "after": "|".join(map(str, page.next_place))})
+    return "?" + urlencode({**kept, "before": page.older.isoformat()}) if page.older else ""
+
+
+def _line(found: Row) -> dict[str, Any]:
+    """A row, as the table has it."""
+    row, capture = found.row, found.capture
+    held = f"{row.first_version}-{row.last_version}" if row.last_version else f"{row.first_version}-"
+    return {
+        "capture": capture,
+        "security": row.security,
+        "venue": row.venue,
+        "product_type": row.product_type,
+        "shares": f"{row.shares:,f}",
+        "trades": f"{row.trades:,}",
+        "notional": "" if row.notional is None else f"{row.notional:,f}",
+        "last_update_date": row.last_update_date,
+        "held": held,
+    }
