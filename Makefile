@@ -15,7 +15,7 @@ COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-faults lint types lock bench bench-scale bench-backfill clean
+.PHONY: help run serve test test-browser test-faults lint types lock bench bench-scale bench-backfill screenshots clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
@@ -37,6 +37,10 @@ serve: .venv/.runtime  ## admin, worker and beat on SQLite under var/, on sample
 test: lint types  ## lint, type check and every test, on a real PostgreSQL and Redis; ARGS="..." goes to pytest
 	DATABASE_URL=sqlite://:memory: $(MANAGE) makemigrations --check --dry-run
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-browser: .venv/.dev  ## the tests in a browser; installs Chromium and axe where they are absent; ARGS="..." goes to pytest
+	@$(BIN)/python -m tests.browser.provision
+	$(BIN)/pytest tests/browser $(ARGS)
 
 test-faults: .venv/.dev  ## every fault at every point, ROUNDS=n times; FAULT_SEED=n for a round again; ARGS="..." goes to pytest
 	@first=$${FAULT_SEED:-$$(date +%s)}; round=1; while [ $$round -le $(ROUNDS) ]; do \
@@ -65,6 +69,10 @@ bench-scale: .venv/.dev  ## one worker process against two, and what the engine 
 
 bench-backfill: .venv/.dev  ## a backfill of five years: memory, queues, killed and resumed; ARGS="--weeks 12" for a quick try
 	$(BIN)/python -m benchmarks.backfill $(ARGS)
+
+screenshots: .venv/.dev  ## the pictures of the documents, docs/images/*.png, from sample data; needs what test-browser installs
+	@$(BIN)/python -m tests.browser.provision
+	$(BIN)/python -m tests.browser.screenshots
 
 clean:  ## remove the virtualenv and caches; never var/, whose captures may be the only copies left
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,48 @@
+"""A ledger in which everything has happened: captured, restated, failed, refused, late, rejected, resolved, pinned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import operations
+from pipeline.calendar import PartitionKey, Tier, due_weeks, market_today
+from pipeline.models import Anomaly, Capture
+from pipeline.operations import Order
+from tests.commands.calling import call
+from tests.commands.publications import content, publish
+from tests.sources_in_memory import psv, row
+
+WEEKS = 3
+ERROR_PAGE = b"<!DOCTYPE html><html><body>Service unavailable</body></html>"
+SCRIPT = "<script>alert(1)</script>"
+
+
+def make(folder: Path) -> None:
+    """Two runs; between them some files are restated, one is truncated, one gone, one an error page, one hostile."""
+    call("simulate_source", folder, "--weeks", 8)
+    call("run_weekly", "--lookback-weeks", WEEKS)
+    call("simulate_source", folder, "--restate", 0.4, "--seed", 2)
+    newest, older, oldest, before = (PartitionKey(week, Tier.OTC) for week in due_weeks(Tier.OTC, 4, market_today()))
+    publish(folder, newest, ERROR_PAGE)
+    publish(folder, older, content(older))
+    for gone in folder.glob(f"otc_week_{oldest.week_ending}*"):
+        gone.unlink()
+    publish(folder, before, hostile())
+    call("run_weekly", "--lookback-weeks", WEEKS)
+    call("run_weekly", "--weeks", before.week_ending, "--tiers", Tier.OTC)
+    look_into()
+
+
+def hostile() -> bytes:
+    """A publication whose names would run as a script or as a formula if they were let, and one line that is no row."""
+    good = [
+        row(f"SYM{number:02}", "UBSA", 100 + number, issue=SCRIPT, name=f"={number} {SCRIPT}") for number in range(20)
+    ]
+    return psv(*good, row("BAD", "UBSA", SCRIPT))
+
+
+def look_into() -> None:
+    """What an operator does with it: entries of his log, of a restated partition and of one without."""
+    order = Order(operator="root", reason=f"looked into it {SCRIPT}", token=None)
+    operations.resolve(list(Anomaly.objects.order_by("pk")[:1]), order)
+    operations.pin(Capture.objects.order_by("-version", "-pk")[0], order)
