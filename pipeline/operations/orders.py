@@ -64,6 +64,8 @@ def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Ca
             raise
         return before
     except Refused as refusal:
+        if (before := _given_before(order)) is not None:  # by the other click of two, a moment ago
+            return before
         _write(act, order, named, Upshot.REFUSED, Came(str(refusal)))
         raise
 
