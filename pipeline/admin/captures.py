@@ -126,13 +126,14 @@ class CaptureAdmin(ActingAdmin[Capture]):
     def rows(self, capture: Capture) -> str:
         return figures.number(capture.rows_kept)
 
-    @admin.display(description="added / changed / removed")
+    @admin.display(description="+ / changed / -")
     def restated(self, capture: Capture) -> str:
         return figures.restated(capture)
 
     @admin.display(description="shares", ordering="shares")
     def total_shares(self, capture: Capture) -> str:
-        return figures.number(capture.shares)
+        """Whole shares: its page has the fractions."""
+        return f"{capture.shares:,.0f}"
 
     @admin.display(description="state")
     def kept(self, capture: Capture) -> SafeString:

@@ -156,7 +156,7 @@ class PartitionAdmin(ActingAdmin[Partition]):
         latest = partition.latest
         return link(latest, f"{latest.captured_at:%Y-%m-%d %H:%M}") if latest else figures.NONE
 
-    @admin.display(description="added / changed / removed")
+    @admin.display(description="+ / changed / -")
     def restated(self, partition: Partition) -> str:
         return figures.restated(partition.latest)
 
