@@ -28,11 +28,11 @@ run: .venv/.runtime  ## the weekly job on SQLite under var/, on sample files whe
 	@$(MANAGE) run_weekly $(ARGS) || { code=$$?; echo "make run: the job ended with code $$code" >&2; exit $$code; }
 	@[ -n "$$VIRTUAL_ENV" ] || echo "(For these commands: . .venv/bin/activate)"
 
-serve: .venv/.runtime  ## admin, worker and beat on SQLite under var/, on sample files where there are none; ARGS="..." goes to serve
+serve: .venv/.runtime  ## admin, worker and beat on SQLite under var/, on sample files where there are none; DEMO=1 makes a user; ARGS="..." goes to serve
 	@mkdir -p var
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) simulate_source "$${MARKETSPINE_SOURCE_DIR:-var/source}" --if-empty --weeks 13
-	@$(MANAGE) serve $(ARGS)
+	@$(MANAGE) serve $(if $(filter 1,$(DEMO)),--demo) $(ARGS)
 
 test: lint types  ## lint, type check and every test, on a real PostgreSQL and Redis; ARGS="..." goes to pytest
 	DATABASE_URL=sqlite://:memory: $(MANAGE) makemigrations --check --dry-run

@@ -139,6 +139,13 @@ def _exposure() -> Iterator[CheckMessage]:
             hint="Unset DEBUG, or take the public names out of ALLOWED_HOSTS.",
             id="marketspine.E009",
         )
+    if public and not settings.HTTPS:
+        yield checks.Warning(
+            f"The site answers to {', '.join(public)}, and MARKETSPINE_HTTPS is off: passwords and sessions cross the "
+            "network as they are.",
+            hint="Put a proxy that speaks TLS in front, have it set X-Forwarded-Proto, and set MARKETSPINE_HTTPS=true.",
+            id="marketspine.W005",
+        )
     if not settings.SECRET_KEY.startswith(settings.PLACEHOLDER_KEY):
         return
     if public:

@@ -96,12 +96,13 @@ WRONG = [
     Wrong({"MARKETSPINE_STALE_AFTER_SECONDS": 29}, ["W001"], "silent for 29 s", "to 30 or more"),
     Wrong(limits(hard=100, visibility=400), ["W003"], "(400 s) is not above the longest wait", "above 400."),
     Wrong(
-        {"DEBUG": True, "ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET},
+        {"DEBUG": True, "ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET, "HTTPS": True},
         ["E009"],
         "answers to spine.example.com",
         "Unset DEBUG",
     ),
-    Wrong({"ALLOWED_HOSTS": ["*"]}, ["E010"], "the placeholder that everybody knows", "50 random characters"),
+    Wrong({"ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET}, ["W005"], "sessions cross the network as they are", "TLS"),
+    Wrong({"ALLOWED_HOSTS": ["*"], "HTTPS": True}, ["E010"], "the placeholder that everybody knows", "50 random characters"),
     Wrong(
         fleet(SECRET_KEY=configured.PLACEHOLDER_KEY + "0"), ["W004"], "and there is a broker", "50 random characters"
     ),
@@ -111,7 +112,7 @@ RIGHT = [
     fleet(CELERY_BROKER_URL="rediss://broker.example.com:6379/0"),
     fleet(CELERY_BROKER_URL="redis+socket:///run/redis.sock", CELERY_RESULT_BACKEND="django-db"),
     {"DEBUG": True, "ALLOWED_HOSTS": ["localhost", "127.0.0.1", "[::1]"]},
-    {"ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET},
+    {"ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET, "HTTPS": True},
     {"MARKETSPINE_STALE_AFTER_SECONDS": 30},
     limits(hard=100, visibility=401),
 ]

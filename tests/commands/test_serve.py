@@ -56,8 +56,8 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def read_until(process: subprocess.Popen[str], last: str) -> list[str]:
-    """The lines printed, up to the one that begins so."""
+def read_until(process: subprocess.Popen[str], *last: str) -> list[str]:
+    """The lines printed, up to one that begins so."""
     assert process.stdout is not None
     lines: list[str] = []
     while not (lines and lines[-1].startswith(last)):
@@ -72,7 +72,7 @@ def served(ledger: Ledger, *arguments: str) -> Iterator[tuple[str, list[str]]]:
     """A process that serves, where it is and what it said; told to stop at the end of the block, it ends with 0."""
     process = start(ledger, "manage.py", *SERVE, *arguments)
     try:
-        told = read_until(process, "Nobody ")
+        told = read_until(process, "Nobody ", "Sign in ")
         yield told[0].removeprefix("Market Spine is at "), told
         process.send_signal(signal.SIGTERM)
         ended = finish(process)
@@ -132,11 +132,30 @@ def test_the_admin_its_stylesheets_and_the_health_page_are_on_one_port(ledger: L
         assert (status, headers["Location"]) == (302, "/admin/")
         assert get(f"{url}health/")[::2] == (200, "ok\n")
         status, _, page = get(f"{url}admin/login/")
-        sheets = re.findall(r'<link rel="stylesheet" href="/([^"]+)"', page)
-        assert (status, "static/admin/css/base.css" in sheets) == (200, True)
+        sheets = re.findall(r'<link href="/([^"]+)" rel="stylesheet"', page)
+        assert (status, "static/unfold/css/styles.css" in sheets, "static/pipeline/spine.css" in sheets) == (200, True, True)
         for sheet in sheets:
             status, headers, _ = get(url + sheet)
             assert (status, headers.get_content_type()) == (200, "text/css")
+
+
+def test_a_demo_administrator_is_made_only_when_asked_with_a_new_password_each_time(sqlite: Ledger) -> None:
+    passwords = set()
+    for _ in range(2):
+        with served(sqlite, "--demo") as (_, told):
+            found = re.fullmatch(r"Sign in as demo with the password (\S{16}) \(a new one with each start\)\.", told[2])
+            assert found, told
+            passwords.add(found[1])
+    assert len(passwords) == 2
+    demo = User.objects.get()
+    assert (demo.username, demo.is_superuser, demo.check_password(found[1])) == ("demo", True, True)
+
+
+def test_a_demo_is_for_this_machine_alone(sqlite: Ledger) -> None:
+    ran = call("serve", "--demo", "--host", "0.0.0.0")  # refused before anything listens
+    assert ran.code == 2
+    assert "--demo is for this machine alone" in ran.err
+    assert not User.objects.exists()
 
 
 def test_a_run_that_a_schedule_owes_is_started_and_worked_off(ledger: Ledger, source_dir: Path) -> None:

@@ -184,7 +184,7 @@ def test_behind_a_proxy_that_speaks_tls_one_can_log_in(composed: Composed) -> No
     sent = urlencode({"csrfmiddlewaretoken": token, "username": "operator", "password": "a-password"})
     answered = proxied(composed.port, "POST", {"Cookie": f"csrftoken={token}", "Origin": f"https://{SITE}"}, sent)
 
-    assert (answered.status, answered.headers["Location"]) == (302, "/accounts/profile/")
+    assert (answered.status, answered.headers["Location"]) == (302, "/admin/")
 
 
 def proxied(port: int, method: str, headers: dict[str, str], body: str = "") -> http.client.HTTPResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 from contextlib import nullcontext
 from ipaddress import ip_address
@@ -22,6 +23,7 @@ from pipeline.management.base import BadArguments, SpineCommand
 from pipeline.schedules import START_SCHEDULED
 
 HIGHEST_PORT = 65535
+DEMO = "demo"
 
 
 class Command(SpineCommand):
@@ -36,36 +38,45 @@ class Command(SpineCommand):
         """Where to listen, and whether to follow the schedules."""
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=int, default=8000, help="0 takes any free one (default: %(default)s)")
+        parser.add_argument(
+            "--demo",
+            action="store_true",
+            help="make an administrator `demo` with a new password, and print it; loopback only",
+        )
         parser.add_argument("--no-beat", action="store_true", help="start no scheduled runs: web and worker only")
 
     def work(self, **options: Any) -> int:
         """Look whether it can be, start all parts, wait to be told, stop them in the other order."""
         host, with_beat = options["host"], not options["no_beat"]
         _refuse_broker()
-        _refuse_exposure(host)
+        _refuse_exposure(host, demo=options["demo"])
         server = _listen(host, options["port"])
         asked = _asked_to_stop()
         with serving.web(server), embedded.engine(), serving.beat() if with_beat else nullcontext():
             serving.take_up()
             if with_beat:
                 current_app.send_task(START_SCHEDULED)
-            self._tell(f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/", with_beat)
+            url = f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/"
+            self._tell(url, with_beat, _demo_password() if options["demo"] else "")
             connection.close()
             asked.get()
             self.line("Stopping: what is under way is finished first. Ctrl-C ends at once.")
         self.line("Stopped. What is not done yet goes on with the next start.")
         return 0
 
-    def _tell(self, url: str, with_beat: bool) -> None:
+    def _tell(self, url: str, with_beat: bool, demo_password: str) -> None:
         """Where it is, what runs, and how to get in."""
         threads = settings.MARKETSPINE_THREADS
         users = get_user_model().objects.filter(is_superuser=True, is_active=True).exists()
         if self.as_json:
-            self.document({"url": url, "worker_threads": threads, "beat": with_beat, "superuser": users})
+            told = {"url": url, "worker_threads": threads, "beat": with_beat, "superuser": users}
+            self.document({**told, "demo_password": demo_password} if demo_password else told)
         self.line(f"Market Spine is at {url}")
         beat = "beat" if with_beat else "no beat"
         self.line(f"Running: web, a worker with {threads} thread{'s' if threads > 1 else ''}, {beat}. Ctrl-C stops it.")
-        if not users:
+        if demo_password:
+            self.line(f"Sign in as {DEMO} with the password {demo_password} (a new one with each start).")
+        elif not users:
             self.line("Nobody can sign in yet. Create the first user: python manage.py createsuperuser")
 
 
@@ -77,10 +88,25 @@ def _refuse_broker() -> None:
         )
 
 
-def _refuse_exposure(host: str) -> None:
+def _demo_password() -> str:
+    """Make the administrator of a demonstration, or give the one that is there a new password; the password."""
+    password = secrets.token_urlsafe(12)
+    user, _ = get_user_model().objects.update_or_create(
+        username=DEMO, defaults={"is_staff": True, "is_superuser": True, "is_active": True}
+    )
+    user.set_password(password)
+    user.save()
+    return password
+
+
+def _refuse_exposure(host: str, *, demo: bool) -> None:
     """Nobody but this machine gets at an admin that anybody could sign in to, or that shows code and settings."""
     if _is_loopback(host):
         return
+    if demo:
+        raise BadArguments(
+            f"--host {host} lets others in, and --demo is for this machine alone: create a user of your own"
+        )
     if settings.SECRET_KEY.startswith(settings.PLACEHOLDER_KEY):
         raise BadArguments(
             f"--host {host} lets others in, and SECRET_KEY is the placeholder that everybody knows: "

@@ -1,0 +1,139 @@
+"""What keeps the admin safe: production settings, the content policy, slow guessing of passwords, sessions."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.conf import settings as configured
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from tests.engines import Ledger
+
+LOGIN = "/admin/login/"
+PRODUCTION = {
+    "SECRET_KEY": "k9" * 32 + "-~!wEr_=)",
+    "ALLOWED_HOSTS": "spine.example.com,localhost",
+    "MARKETSPINE_HTTPS": "true",
+    "CELERY_BROKER_URL": "redis://redis:6379/0",
+    "DATABASE_URL": "postgresql://spine:secret@postgres/spine",
+}
+
+
+def checked(**environment: str) -> subprocess.CompletedProcess[str]:
+    """`manage.py check --deploy`, every warning an error, in an environment of its own."""
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MARKETSPINE", "CELERY", "DEBUG"))
+    }
+    return subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=configured.BASE_DIR,
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def user(ledger: Ledger) -> User:
+    made = User.objects.create_user("olive", password="correct horse battery", is_staff=True)
+    made.groups.add(Group.objects.get(name="Viewer"))
+    return made
+
+
+def test_the_production_settings_pass_djangos_deployment_checks() -> None:
+    ran = checked(**PRODUCTION)
+    assert (ran.returncode, ran.stderr) == (0, "System check identified no issues (0 silenced).\n") or (
+        ran.returncode,
+        ran.stdout,
+    ) == (0, "System check identified no issues (0 silenced).\n")
+
+
+def test_without_https_a_public_site_is_warned_of() -> None:
+    ran = checked(**{**PRODUCTION, "MARKETSPINE_HTTPS": "false"})
+    assert ran.returncode == 1
+    assert "(marketspine.W005) The site answers to spine.example.com, and MARKETSPINE_HTTPS is off" in ran.stderr
+
+
+def test_every_page_forbids_what_is_not_its_own(client: Client, user: User) -> None:
+    client.force_login(user)
+    for page in (LOGIN, "/admin/", reverse("admin:pipeline_run_changelist"), "/health/", "/admin/no/such/page/"):
+        answer = client.get(page)
+        directives = dict(part.strip().split(" ", 1) for part in answer["Content-Security-Policy"].split(";"))
+        assert directives == {
+            "default-src": "'none'",
+            "script-src": "'self' 'unsafe-eval'",
+            "style-src": "'self' 'unsafe-inline'",
+            "img-src": "'self' data:",
+            "font-src": "'self'",
+            "connect-src": "'self'",
+            "form-action": "'self'",
+            "base-uri": "'none'",
+            "frame-ancestors": "'none'",
+        }
+        assert (answer["X-Content-Type-Options"], answer["X-Frame-Options"]) == ("nosniff", "DENY")
+
+
+def test_no_page_brings_a_script_of_its_own_inline(client: Client, user: User) -> None:
+    client.force_login(user)
+    for page in (LOGIN, "/admin/", reverse("admin:pipeline_anomaly_changelist"), reverse("rows")):
+        html = client.get(page).content.decode()
+        scripts = re.findall(r"<script\b([^>]*)>(.*?)</script>", html, re.S)
+        executed = [body for attributes, body in scripts if "application/json" not in attributes]
+        assert [body for body in executed if body.strip()] == []
+        assert not re.search(r"\son[a-z]+=", html)
+        assert not re.search(r'(?:src|href)="(?:https?:)?//', html)
+
+
+def test_guessing_a_password_is_slowed_down(client: Client, user: User, settings: Settings) -> None:
+    def sign_in(password: str) -> int:
+        return client.post(LOGIN, {"username": "olive", "password": password}).status_code
+
+    assert [sign_in("guess") for _ in range(settings.AXES_FAILURE_LIMIT)] == [200] * 4 + [429]
+    assert sign_in("correct horse battery") == 429
+    with time_machine.travel(timezone.now() + timedelta(seconds=settings.AXES_COOLOFF_TIME.total_seconds() + 1)):
+        assert sign_in("correct horse battery") == 302
+
+
+def test_a_locked_name_says_how_long_and_leaves_others_in_peace(client: Client, user: User) -> None:
+    for _ in range(5):
+        answer = client.post(LOGIN, {"username": "olive", "password": "guess"})
+    assert answer.status_code == 429
+    assert "Try again in 0:15:00 (hours, minutes, seconds)" in answer.content.decode()
+    User.objects.create_user("otto", password="another horse battery", is_staff=True)
+    assert client.post(LOGIN, {"username": "otto", "password": "another horse battery"}).status_code == 302
+
+
+def test_a_session_cookie_is_out_of_reach_of_scripts_and_other_sites(client: Client, user: User) -> None:
+    client.post(LOGIN, {"username": "olive", "password": "correct horse battery"})
+    cookie = client.cookies["sessionid"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (True, "Lax", 12 * 3600)
+
+
+def test_who_is_no_staff_cannot_come_in(client: Client, ledger: Ledger) -> None:
+    client.force_login(User.objects.create_user("visitor"))
+    for page in ("/admin/", reverse("rows"), reverse("admin:pipeline_backfill")):
+        answer = client.get(page)
+        assert (answer.status_code, answer["Location"].split("?")[0]) == (302, LOGIN)
+
+
+def test_after_signing_in_nobody_is_sent_elsewhere(client: Client, user: User) -> None:
+    signing_in = {"username": "olive", "password": "correct horse battery", "next": "https://evil.example/"}
+    assert client.post(f"{LOGIN}?next=https://evil.example/", signing_in)["Location"] == "/admin/"
+
+
+def test_an_act_needs_the_token_of_its_own_site(user: User) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    user.groups.add(Group.objects.get(name="Operator"))
+    strict.force_login(user)
+    assert strict.post(reverse("admin:pipeline_backfill"), {"first": "2025-11-14"}).status_code == 403
