@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Model
 from django.utils import timezone
 
-from pipeline import runs
+from pipeline import operations, runs
 from pipeline.calendar import Tier
 from pipeline.models import (
     AnalyticsSnapshot,
@@ -20,6 +20,7 @@ from pipeline.models import (
     Capture,
     Manifest,
     MarketConcentration,
+    OperatorLogEntry,
     Partition,
     Readiness,
     Reject,
@@ -32,6 +33,7 @@ from pipeline.models import (
     Venue,
     VenueVolume,
 )
+from pipeline.operations import Order
 from pipeline.planning import Request, make_plan
 from tests.capturing import DAY, KEY, WEEK
 from tests.engines import Ledger
@@ -49,6 +51,7 @@ def stored(ledger: Ledger) -> Ledger:
     source.publish(KEY, psv(*ATS, "OTC|short"), psv(*FIRMS))
     request = Request(command="run_weekly", run_date=DAY, tiers=(Tier.OTC,), weeks=(WEEK,))
     runs.execute(runs.start(make_plan(request, {KEY})), source)
+    operations.pin(Capture.objects.get(), Order(operator="olive", reason="evidence"))
     return ledger
 
 
@@ -174,6 +177,9 @@ REFUSED = [
     Refused("run_week_calculation_when_closed", changed(RunWeek, calculation=""), changed(RunWeek, closed_at=None)),
     Refused("run_slot_once", run_for_one_slot_twice),
     Refused("run_slot_of_a_schedule", changed(Run, schedule="weekly"), changed(Run, slot=NOW)),
+    Refused("log_act_known", copied(OperatorLogEntry, act="DELETE", token="a")),
+    Refused("log_upshot_known", copied(OperatorLogEntry, upshot="MAYBE", token="b")),
+    Refused("log_started_names_the_run", copied(OperatorLogEntry, upshot="STARTED", token="c")),
     Refused("run_partition_one_at_a_time", under_way_in_two_runs),
 ]
 
