@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from pipeline import operations
+from pipeline.admin import figures
 from pipeline.admin.acting import ActingAdmin, Doing
-from pipeline.models import Act, Anomaly
+from pipeline.admin.anomaly_page import contents
+from pipeline.admin.base import badge, link
+from pipeline.admin.weeks import of_week
+from pipeline.models import Act, Anomaly, Readiness, Severity
+
+WEEKS_OFFERED = 104
+SHOWN_OF_A_MESSAGE = 160
 
 DOINGS: tuple[Doing[Anomaly], ...] = (
     Doing(
@@ -29,9 +45,115 @@ DOINGS: tuple[Doing[Anomaly], ...] = (
 )
 
 
+def gravity() -> Case:
+    """Severity as a number, by which the gravest come first."""
+    grades = (When(severity=severity, then=Value(grade)) for grade, severity in enumerate(Severity.values))
+    return Case(*grades, default=Value(-1), output_field=IntegerField())
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """By whether somebody has resolved it."""
+
+    title = "state"
+    parameter_name = "resolved_at__isnull"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return (("True", "open"), ("False", "resolved"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Anomaly]) -> QuerySet[Anomaly]:
+        conditions = {"True": Q(resolved_at__isnull=True), "False": Q(resolved_at__isnull=False)}
+        return queryset.filter(conditions.get(self.value() or "", Q()))
+
+
+class WeekFilter(DropdownFilter):  # type: ignore[misc] # the skin has no types
+    """By the week it concerns: its own, or its partition's. Offered are the weeks that have been judged, newest first."""
+
+    title = "week ending"
+    parameter_name = "week"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        judged = Readiness.objects.order_by("-week_ending").values_list("week_ending", flat=True).distinct()
+        return [(week.isoformat(), week.isoformat()) for week in judged[:WEEKS_OFFERED]]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Anomaly]:
+        """Nothing for what is no day."""
+        if not self.value():
+            return queryset  # type: ignore[no-any-return]
+        try:
+            return queryset.of_week(date.fromisoformat(self.value()))  # type: ignore[no-any-return]
+        except ValueError:
+            return queryset.none()  # type: ignore[no-any-return]
+
+
 @admin.register(Anomaly)
 class AnomalyAdmin(ActingAdmin[Anomaly]):
-    """Anomalies: what a person has to look at, resolved and reopened with a note."""
+    """What a person has to look at: the open ones first, the gravest of them before the others."""
 
-    page_template = "pipeline/page.html"
+    page_template = "pipeline/anomaly.html"
+    list_display = ("what", "grade", "where", "seen_first", "seen_last", "times", "state")
+    list_select_related = ("partition",)
+    list_filter = (
+        OpenFilter,
+        "severity",
+        ("category", ChoicesDropdownFilter),
+        "partition__tier",
+        WeekFilter,
+    )
+    search_fields = ("message", "note", "resolved_by", "payload_sha256__startswith")
+    search_help_text = "Words of the message or of the note; who resolved it; the start of the payload's hash"
+    ordering = (F("resolved_at").desc(nulls_first=True), gravity().desc(), "-last_seen_at", "-pk")
     doings = DOINGS
+
+    class Media:
+        css = {"all": ("pipeline/review.css",)}
+
+    @admin.display(description="what happened", ordering="category")
+    def what(self, anomaly: Anomaly) -> SafeString:
+        message = anomaly.message
+        told = message if len(message) <= SHOWN_OF_A_MESSAGE else f"{message[:SHOWN_OF_A_MESSAGE]}..."
+        return format_html(
+            '<span class="rv-category">{}</span> <span class="rv-message" title="{}">{}</span>',
+            anomaly.category.replace("_", " ").lower(),
+            message,
+            told,
+        )
+
+    @admin.display(description="severity", ordering=gravity())
+    def grade(self, anomaly: Anomaly) -> SafeString:
+        return badge(anomaly.severity)
+
+    @admin.display(description="where")
+    def where(self, anomaly: Anomaly) -> SafeString | str:
+        return link(anomaly.partition) if anomaly.partition else of_week(anomaly.week_ending)
+
+    @admin.display(description="first seen", ordering="first_seen_at")
+    def seen_first(self, anomaly: Anomaly) -> str:
+        return f"{anomaly.first_seen_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description="last seen", ordering="last_seen_at")
+    def seen_last(self, anomaly: Anomaly) -> str:
+        return f"{anomaly.last_seen_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description="seen", ordering="occurrences")
+    def times(self, anomaly: Anomaly) -> str:
+        return figures.number(anomaly.occurrences)
+
+    @admin.display(description="state", ordering="resolved_at")
+    def state(self, anomaly: Anomaly) -> SafeString:
+        return standing(anomaly)
+
+    def page(self, request: HttpRequest, found: Anomaly) -> dict[str, Any]:
+        """Where and when it was seen, what to do next, and how it was resolved and reopened."""
+        return {**self.frame_of(request, found), "standing": standing(found), **contents(found)}
+
+
+def standing(anomaly: Anomaly) -> SafeString:
+    """Open, or who resolved it when."""
+    if anomaly.resolved_at is None:
+        return badge("MISSING", "open")
+    return format_html(
+        '{} <span class="ms-quiet">{} by {}</span>',
+        badge("DONE", "resolved"),
+        anomaly.resolved_at.date().isoformat(),
+        anomaly.resolved_by,
+    )

@@ -1,0 +1,74 @@
+"""What the page of an anomaly shows: what to do next, where it came from, and who resolved and reopened it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.admin.base import badge, link
+from pipeline.admin.partition_page import acts_on
+from pipeline.admin.weeks import of_week
+from pipeline.models import Anomaly, Category, Readiness
+
+NEXT_STEPS = {
+    Category.LATE: (
+        "FINRA's day for it has passed. See whether the source has the file now; if so, re-ingest the partition, and this "
+        "resolves itself. If FINRA has put it off for a holiday, leave it open until it comes."
+    ),
+    Category.FETCH_FAILED: (
+        "The source did not deliver. See whether it can be reached and holds the file, then retry: re-ingest the partition."
+    ),
+    Category.UNREADABLE: (
+        "The payload is archived as it came. Look at the file: an error page, or one cut short: put the right one "
+        "in its place and re-ingest; where FINRA has changed the format, mend the parser and re-ingest."
+    ),
+    Category.REJECTED_ROWS: (
+        "Look at the rejects of the capture, line by line with reasons. Where FINRA wrote them wrongly, resolve with that "
+        "note; where the parser is at fault, mend it, then re-normalize from the archive."
+    ),
+    Category.REFUSED: (
+        "What is captured stands. Look at the file: where it is cut short, put the whole one in its place and re-ingest; "
+        "where FINRA really withdrew the rows, force the re-ingest of the partition with a reason."
+    ),
+    Category.WEEK_MISMATCH: (
+        "The file may be another week's under a wrong name. Compare its dates with the week; if it is, put the right "
+        "file in place and re-ingest: it becomes a new vintage. Where FINRA published late, resolve with that note."
+    ),
+    Category.ARCHIVE_DAMAGED: (
+        "What was fetched cannot be read back. Restore it from a backup of the archive; without one, force the "
+        "re-ingest of the partition, which archives what the source has today."
+    ),
+    Category.CALC_FAILED: (
+        "The week's captures are in place, its analytics are not. Read the error and the worker's log; once the cause is "
+        "mended, recompute the week from its readiness page."
+    ),
+    Category.STALLED: (
+        "Each try ended with its worker: look for what ends it (memory, time limit, a slow disk) in the worker's log, then "
+        "re-ingest the partition."
+    ),
+    Category.INTERNAL: (
+        "A failure of the product itself: the worker's log has the traceback. Report it with the message; the payload, if "
+        "one was fetched, is archived and can be read again. Once it is mended, re-ingest the partition."
+    ),
+}
+
+
+def contents(anomaly: Anomaly) -> dict[str, Any]:
+    """The context of an anomaly's page. Three queries, however often it was seen."""
+    week = anomaly.concerns_week
+    return {
+        "title": f"{Category(anomaly.category).replace('_', ' ').capitalize()}: {anomaly.partition or week or 'no week'}",
+        "severity": badge(anomaly.severity),
+        "severity_told": anomaly.get_severity_display(),
+        "category_told": anomaly.get_category_display(),
+        "next_step": NEXT_STEPS[Category(anomaly.category)],
+        "partition": link(anomaly.partition),
+        "week": of_week(week),
+        "run": link(anomaly.run, f"run {anomaly.run_id}"),
+        "verdicts": [_verdict(one) for one in Readiness.objects.filter(week_ending=week)] if week else [],
+        "acts": acts_on([("anomaly", [anomaly.pk])]),
+    }
+
+
+def _verdict(readiness: Readiness) -> tuple[str, str]:
+    """For which use, as a link, and the verdict."""
+    return link(readiness, readiness.use), badge(readiness.state)
