@@ -56,7 +56,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
     """The vintages of all partitions, the newest first."""
 
     page_template = "pipeline/capture.html"
-    list_display = ("name", "of", "version", "why", "captured", "rows", "restated", "total_shares", "kept")
+    list_display = ("name", "week", "version", "kept", "why", "captured", "rows", "restated")
     list_select_related = ("partition", "partition__latest")
     list_filter = (
         "partition__tier",
@@ -110,9 +110,9 @@ class CaptureAdmin(ActingAdmin[Capture]):
     def name(self, capture: Capture) -> SafeString:
         return format_html('<span class="ms-mono">{}</span>', capture.capture_id.removeprefix(f"{DOMAIN}:"))
 
-    @admin.display(description="partition", ordering="partition__week_ending")
-    def of(self, capture: Capture) -> SafeString | str:
-        return link(capture.partition)
+    @admin.display(description="week ending", ordering="partition__week_ending")
+    def week(self, capture: Capture) -> SafeString | str:
+        return link(capture.partition, capture.partition.week_ending.isoformat())
 
     @admin.display(description="why", ordering="kind")
     def why(self, capture: Capture) -> str:
@@ -129,11 +129,6 @@ class CaptureAdmin(ActingAdmin[Capture]):
     @admin.display(description="+ / changed / -")
     def restated(self, capture: Capture) -> str:
         return figures.restated(capture)
-
-    @admin.display(description="shares", ordering="shares")
-    def total_shares(self, capture: Capture) -> str:
-        """Whole shares: its page has the fractions."""
-        return f"{capture.shares:,.0f}"
 
     @admin.display(description="state")
     def kept(self, capture: Capture) -> SafeString:
