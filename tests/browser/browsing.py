@@ -26,6 +26,8 @@ ARGUMENTS = (
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important; caret-color: transparent }"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
+expect.set_options(timeout=PATIENCE)
+
 Theme = Literal["light", "dark"]
 
 

@@ -58,7 +58,12 @@ def visits(browser: Browser, sqlite: Ledger, source_dir: Path) -> Iterator[Visit
         def visiting(name: str) -> Iterator[Visitor]:
             visitor = Visitor(browser, url)
             visitor.log_in(name, PASSWORD)
-            yield visitor
+            try:
+                yield visitor
+            except Exception as error:
+                for complaint in visitor.complaints:
+                    error.add_note(complaint)
+                raise
             assert visitor.complaints == []
             visitor.page.close()
 

@@ -15,6 +15,7 @@ from tests.engines import Ledger
 
 PASSWORD = "correct horse 1"
 TOLD = "Market Spine is at "
+LAST_WORDS = 2000
 ROLES = ("Viewer", "Operator", "Administrator")
 
 
@@ -37,7 +38,7 @@ def served(ledger: Ledger, *arguments: str) -> Iterator[str]:
         ended = finish(process)
     finally:
         process.kill()
-    assert (ended.code, "Traceback" in ended.err) == (0, False), ended
+    assert (ended.code, "Traceback" in ended.err) == (0, False), ended.err[-LAST_WORDS:]
 
 
 def _address(process: subprocess.Popen[str]) -> str:
