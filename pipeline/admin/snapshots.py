@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import RangeDateFilter
 
 from pipeline import operations
 from pipeline.admin.acting import ActingAdmin, Doing
+from pipeline.admin.base import badge, page_url
+from pipeline.admin.snapshot_page import contents
 from pipeline.models import Act, AnalyticsSnapshot, OperatorLogEntry
 from pipeline.operations import Order
 
@@ -20,7 +29,52 @@ DOINGS: tuple[Doing[AnalyticsSnapshot], ...] = (Doing(Act.RECOMPUTE, recompute, 
 
 @admin.register(AnalyticsSnapshot)
 class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
-    """Analytics snapshots: a week's results, with the captures they came from."""
+    """The results of each week, the newest first; those that others have followed stay."""
 
-    page_template = "pipeline/page.html"
+    page_template = "pipeline/snapshot.html"
+    list_display = ("week", "number", "standing", "came_from", "calculation", "computed")
+    list_filter = (("week_ending", RangeDateFilter), ("computed_at", RangeDateFilter), "calculation_version")
+    search_fields = ("inputs_hash__startswith",)
+    search_help_text = "The start of the hash of the inputs"
     doings = DOINGS
+
+    class Media:
+        css = {"all": ("pipeline/review.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AnalyticsSnapshot]:
+        """With `followed`: whether the week has been computed again since; and the inputs, in one query for all."""
+        later = AnalyticsSnapshot.objects.filter(week_ending=OuterRef("week_ending"), sequence__gt=OuterRef("sequence"))
+        return super().get_queryset(request).annotate(followed=Exists(later)).prefetch_related("inputs__partition")
+
+    @admin.display(description="week ending", ordering="week_ending")
+    def week(self, snapshot: AnalyticsSnapshot) -> str:
+        return snapshot.week_ending.isoformat()
+
+    @admin.display(description="snapshot", ordering="sequence")
+    def number(self, snapshot: AnalyticsSnapshot) -> str:
+        return str(snapshot.sequence)
+
+    @admin.display(description="state")
+    def standing(self, snapshot: Any) -> SafeString:
+        return badge("UNCHANGED", "followed") if snapshot.followed else badge("GOOD", "newest")
+
+    @admin.display(description="computed from")
+    def came_from(self, snapshot: AnalyticsSnapshot) -> SafeString:
+        """The tiers and versions, leading to the captures."""
+        inputs = sorted(snapshot.inputs.all(), key=lambda capture: capture.partition.tier)
+        told = ((page_url(one), one.partition.tier, one.version) for one in inputs)
+        links = format_html_join(" ", '<a class="ms-link" href="{}">{} v{}</a>', told)
+        return format_html('<span class="rv-ways rv-inputs">{}</span>', links)
+
+    @admin.display(description="calculation", ordering="calculation_version")
+    def calculation(self, snapshot: AnalyticsSnapshot) -> str:
+        return f"version {snapshot.calculation_version}"
+
+    @admin.display(description="computed", ordering="computed_at")
+    def computed(self, snapshot: AnalyticsSnapshot) -> str:
+        return f"{snapshot.computed_at:%Y-%m-%d %H:%M}"
+
+    def page(self, request: HttpRequest, found: Any) -> dict[str, Any]:
+        """Its inputs, the market's concentration, and a page of the venues of a scope."""
+        standing = {"standing": self.standing(found)}
+        return {**self.frame_of(request, found), **standing, **contents(found, request.GET.dict())}
