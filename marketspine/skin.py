@@ -39,7 +39,7 @@ SKIN: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "pipeline.admin.dashboard.dashboard",
     "STYLES": [_style("spine.css")],
-    "SCRIPTS": [_style("spine.js")],
+    "SCRIPTS": [_style("spine.js"), _style("reachable.js")],
     "COLORS": {
         "primary": {
             "50": "oklch(97.1% .013 236.6)",

@@ -40,8 +40,8 @@ FOCUSED = """() => {
   last = focused;
   return {unseen: lit === unlit ? focused.outerHTML.slice(0, 200) : ""};
 }"""
-UNREACHED = """() => {
-  const pressable = "a[href], button, input, select, textarea, summary, [role=button], [onclick]";
+UNREACHED = r"""() => {
+  const pressable = "a[href], button, input, select, textarea, summary, [role=button], [onclick], [x-on\\:click]";
   const grouped = (one) => one.type === "radio" && [...reached].some((other) => other.name === one.name);
   return [...document.querySelectorAll(pressable)]
     .filter((one) => one.checkVisibility({visibilityProperty: true, opacityProperty: true}) && !one.disabled)

@@ -20,8 +20,3 @@ window.addEventListener("pageshow", () => {
     for (const button of form.querySelectorAll("button[type=submit]")) button.removeAttribute("aria-disabled");
   }
 });
-
-// Django draws the loupe of its two-list choice as a bare span; with a role its label is read aloud.
-window.addEventListener("pageshow", () => {
-  for (const loupe of document.querySelectorAll(".search-label-icon")) loupe.setAttribute("role", "img");
-});
