@@ -6,53 +6,14 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 
-from django.core.files.storage import default_storage
+from pipeline import analytics, grid
+from pipeline.calendar import PartitionKey, Tier, due_weeks, market_today, not_yet_due_weeks
+from pipeline.grid import Cell, CellState
+from pipeline.models import Anomaly, Readiness, Severity
 
-from pipeline import analytics, archive
-from pipeline.calendar import PartitionKey, Tier, due_date, due_weeks, is_due, market_today, not_yet_due_weeks
-from pipeline.models import Anomaly, Capture, Outcome, Partition, Readiness, RunPartition, Severity
-from pipeline.planning import last_tries
-
-
-class CellState(StrEnum):
-    """What a partition is found to be."""
-
-    GOOD = "GOOD"
-    ARCHIVED = "ARCHIVED"
-    LATE = "LATE"
-    FAILED = "FAILED"
-    REFUSED = "REFUSED"
-    MISSING = "MISSING"
-    DAMAGED = "DAMAGED"
-    NOT_YET_DUE = "NOT_YET_DUE"
-
-
-BAD_WHEN_CAPTURED = {Outcome.FAILED: CellState.FAILED, Outcome.REFUSED: CellState.REFUSED}
-BAD_WHEN_NOT = {**BAD_WHEN_CAPTURED, Outcome.LATE: CellState.LATE}
 SETTLED = (CellState.GOOD, CellState.NOT_YET_DUE)
 BACKFILLED = (CellState.MISSING, CellState.LATE, CellState.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One partition of the grid. `stage` is how far its newest capture has come."""
-
-    week_ending: date
-    tier: str
-    state: CellState
-    stage: str
-    version: int
-    due: date
-    detail: str
-
-    @property
-    def text(self) -> str:
-        """The cell, for a person."""
-        if self.state is CellState.NOT_YET_DUE:
-            return f"due {self.due}"
-        return f"v{self.version} {self.stage}" if self.state is CellState.GOOD else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +60,7 @@ def diagnose(weeks: int, today: date) -> Diagnosis:
         for tier in Tier
         for week in (*due_weeks(tier, weeks, today), *not_yet_due_weeks(tier, today))
     }
-    ordered = sorted(keys, key=lambda key: (-key.week_ending.toordinal(), key.tier))
-    tries = last_tries({key.week_ending for key in ordered})
-    cells = [_cell(key, today, tries.get(key)) for key in ordered]
+    cells = grid.cells(keys, today, look_in_archive=True)
     findings = [
         _seen_from(today, finding)
         for finding in (*_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells))
@@ -115,50 +74,6 @@ def _seen_from(today: date, finding: Finding) -> Finding:
     if today == market_today():
         return finding
     return Finding(finding.what, f"{finding.command} --run-date {today}")
-
-
-def _cell(key: PartitionKey, today: date, last_try: RunPartition | None) -> Cell:
-    partition = Partition.objects.for_keys([key]).select_related("latest").first()
-    newest = Capture.objects.filter(partition=partition).order_by("-version").first() if partition else None
-    state, detail = _state(key, today, newest, last_try)
-    return Cell(
-        week_ending=key.week_ending,
-        tier=key.tier,
-        state=state,
-        stage=_stage(newest),
-        version=newest.version if newest else 0,
-        due=due_date(key.tier, key.week_ending),
-        detail=detail,
-    )
-
-
-def _state(
-    key: PartitionKey, today: date, newest: Capture | None, last_try: RunPartition | None
-) -> tuple[CellState, str]:
-    outcome = Outcome(last_try.outcome) if last_try else None
-    reason = last_try.reason if last_try else "never tried"
-    if newest is None:
-        if not is_due(key, today):
-            return CellState.NOT_YET_DUE, ""
-        state = BAD_WHEN_NOT.get(outcome, CellState.MISSING) if outcome else CellState.MISSING
-        return state, reason
-    if not default_storage.exists(archive.path_of(newest.payload_sha256)):
-        return CellState.DAMAGED, f"the payload of {newest.capture_id} is not in the archive"
-    if newest.normalized_at is None:
-        return CellState.ARCHIVED, f"{newest.capture_id} is archived, its rows are not stored"
-    if outcome in BAD_WHEN_CAPTURED:
-        return BAD_WHEN_CAPTURED[outcome], reason
-    return CellState.GOOD, newest.reason
-
-
-def _stage(newest: Capture | None) -> str:
-    if newest is None:
-        return ""
-    if newest.normalized_at is None:
-        return "RAW"
-    snapshot = analytics.newest_snapshot(newest.partition.week_ending)
-    calculated = snapshot is not None and snapshot.inputs.filter(pk=newest.pk).exists()
-    return "CALC" if calculated else "NORMALIZED"
 
 
 def _partition_findings(cells: Iterable[Cell]) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ LOOKS = {
     "DONE": ("good", "check_circle"),
     "STARTED": ("busy", "play_circle"),
     "RESTATED": ("news", "published_with_changes"),
-    "UNCHANGED": ("calm", "drag_handle"),
+    "UNCHANGED": ("same", "drag_handle"),
     "SKIPPED": ("calm", "redo"),
     "SKIP": ("calm", "redo"),
     "INGEST": ("busy", "download"),
@@ -85,7 +85,28 @@ def link(to: models.Model | None, text: str = "") -> SafeString | str:
     return format_html('<a class="ms-link" href="{}">{}</a>', page_url(to), text or str(to)) if to else "-"
 
 
-class EvidenceAdmin(SkinnedAdmin[M]):
+class Framed(SkinnedAdmin[M]):
+    """An admin with pages of its own: it finds the object of an address, and has the context of every page."""
+
+    def find(self, request: HttpRequest, object_id: str) -> M:
+        """The object of an address; Http404 when there is none, PermissionDenied for who may not view it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = self.get_object(request, unquote(object_id))
+        if found is None:
+            raise Http404(f"there is no {self.opts.verbose_name} {object_id}")
+        return found
+
+    def frame(self, request: HttpRequest, title: str) -> dict[str, Any]:
+        """The context of every page: site, model and title."""
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+        }
+
+
+class EvidenceAdmin(Framed[M]):
     """Evidence: read by everybody who may view it, changed by nobody. Each object has a page: `page_template`."""
 
     page_template = ""
@@ -103,15 +124,6 @@ class EvidenceAdmin(SkinnedAdmin[M]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-    def find(self, request: HttpRequest, object_id: str) -> M:
-        """The object of an address; Http404 when there is none, PermissionDenied for who may not view it."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        found = self.get_object(request, unquote(object_id))
-        if found is None:
-            raise Http404(f"there is no {self.opts.verbose_name} {object_id}")
-        return found
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Mapping[str, Any] | None = None
@@ -132,11 +144,3 @@ class EvidenceAdmin(SkinnedAdmin[M]):
     def page(self, request: HttpRequest, found: M) -> dict[str, Any]:
         """What the page of an object shows beside the object: the template's context."""
         return {}
-
-    def frame(self, request: HttpRequest, title: str) -> dict[str, Any]:
-        """The context of every page: site, model and title."""
-        return {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": title,
-        }

@@ -11,6 +11,7 @@ NONE = "-"
 KIB = 1024
 HHI_POINTS = 10_000
 SHOWN_OF_A_HASH = 16
+UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def number(value: Decimal | int | None) -> str:
@@ -65,6 +66,12 @@ def seconds(duration: timedelta) -> str:
 def between(start: datetime | None, end: datetime | None) -> str:
     """How long it took from one instant to another; a dash where one is unknown."""
     return seconds(end - start) if start and end else NONE
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """How long ago, short: 5 min ago, 3 h ago, 2 d ago."""
+    passed = int((now - then).total_seconds())
+    return next((f"{passed // size} {unit} ago" for size, unit in UNITS if passed >= size), "just now")
 
 
 def short(sha256: str) -> str:

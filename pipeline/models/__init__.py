@@ -28,6 +28,7 @@ from pipeline.models.run import (
     RunStatus,
     RunWeek,
     Trigger,
+    WorkerSign,
 )
 
 __all__ = [
@@ -67,5 +68,6 @@ __all__ = [
     "Venue",
     "VenueKind",
     "VenueVolume",
+    "WorkerSign",
     "capture_id_for",
 ]

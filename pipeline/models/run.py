@@ -194,3 +194,13 @@ class RunWeek(models.Model):
 
     def __str__(self) -> str:
         return f"week {self.week_ending} of run {self.run_id}"
+
+
+class WorkerSign(models.Model):
+    """The last sign of life of the workers on a machine: one comes with each sweep that they do, each minute."""
+
+    machine = models.CharField(max_length=120, unique=True)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.machine

@@ -31,7 +31,14 @@ class Command(SpineCommand):
         """Diagnose, print."""
         diagnosis = diagnose(options["weeks"], parse_run_date(options["run_date"]))
         if self.as_json:
-            self.document({"healthy": diagnosis.is_healthy, **asdict(diagnosis)})
+            self.document(
+                {
+                    "healthy": diagnosis.is_healthy,
+                    "cells": [cell.as_document() for cell in diagnosis.cells],
+                    "findings": [asdict(finding) for finding in diagnosis.findings],
+                    "readiness": [asdict(verdict) for verdict in diagnosis.readiness],
+                }
+            )
         cells = {(cell.week_ending, cell.tier): cell.text for cell in diagnosis.cells}
         verdicts = {(verdict.week_ending, verdict.use): verdict.state for verdict in diagnosis.readiness}
         rows = [

@@ -1,0 +1,91 @@
+"""The dashboard, as a person gets it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from pipeline.calendar import Tier, due_weeks, market_today
+from pipeline.models import Partition
+from tests.commands.calling import call
+from tests.commands.publications import publish_week
+from tests.engines import Ledger
+
+
+def signed_in(role: str = "") -> Client:
+    """A browser of somebody with a role."""
+    user = User.objects.create_user(f"a-{role}", is_staff=True)
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def captured(ledger: Ledger, source_dir: Path) -> None:
+    """The newest week of which everything is due is captured."""
+    (week,) = due_weeks(Tier.OTC, 1, market_today())
+    publish_week(source_dir, week)
+    assert call("backfill", "--weeks", week).code == 0
+
+
+def test_a_fresh_install_says_what_to_do(ledger: Ledger) -> None:
+    page = signed_in("Viewer").get("/admin/").content.decode()
+    assert "Nothing has run yet" in page
+    assert "python manage.py run_weekly" in page
+    assert "Beat has never sent anything" in page
+    assert page.count("Nothing to draw yet") == 4
+    assert "Backfill a range" not in page
+    assert "backfill a range of weeks" in signed_in("Operator").get("/admin/").content.decode()
+
+
+def test_cells_lead_to_their_partitions_and_say_more_on_hover(captured: None) -> None:
+    page = signed_in("Viewer").get("/admin/").content.decode()
+    for partition in Partition.objects.all():
+        cell = re.search(
+            rf'<a class="ms-cell [^"]*" href="/admin/pipeline/partition/{partition.pk}/change/" title="([^"]*)"', page
+        )
+        assert cell, partition
+        assert str(partition) in cell[1]
+        assert f"{partition.latest}, version 1, captured just now" in cell[1]
+
+
+def test_the_charts_carry_their_figures_as_tables_too(captured: None) -> None:
+    page = signed_in("Viewer").get("/admin/")
+    charts = [chart for _, _, chart in page.context["charts"]]
+    assert [chart.kind for chart in charts] == ["bar", "line", "bar", "bar"]
+    shares = json.loads(charts[0].value)
+    assert [one["label"] for one in shares["datasets"]] == ["UBSA", "SGMT"]
+    assert charts[0].headers == ["", "UBSA", "SGMT"]
+    assert sum(value != "-" for row in charts[0].rows for value in row[1:]) == 2
+    bands = json.loads(charts[1].value)["datasets"][-2:]
+    assert [set(band["data"]) for band in bands] == [{1000}, {1800}]
+
+
+def test_who_has_no_role_is_told_to_ask_for_one(ledger: Ledger) -> None:
+    page = signed_in().get("/admin/").content.decode()
+    assert "ask an administrator for a role" in page
+    assert "Weeks usable" not in page
+
+
+def test_the_dashboard_asks_a_bounded_number_of_questions(captured: None, source_dir: Path) -> None:
+    client = signed_in("Operator")
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as asked:
+            client.get("/admin/")
+        return len(asked)
+
+    before = queries()
+    for week in due_weeks(Tier.OTC, 3, market_today()):
+        publish_week(source_dir, week)
+        call("backfill", "--weeks", week)
+    assert queries() == before <= 40
