@@ -22,7 +22,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.forms import ActionForm
 
-from pipeline.admin.base import EvidenceAdmin, M, page_url
+from pipeline.admin.base import EvidenceAdmin, Framed, M, page_url
 from pipeline.models import Act, OperatorLogEntry, Upshot
 from pipeline.operations import Order, Refused, new_token
 
@@ -103,8 +103,8 @@ class ReasonForm(forms.Form):
     )
 
 
-class ActingAdmin(EvidenceAdmin[M]):
-    """Evidence on which operators act."""
+class Acting(Framed[M]):
+    """An admin with whose objects operators can do something: actions of its list, and buttons."""
 
     doings: Sequence[Doing[M]] = ()
     action_form = TokenActionForm
@@ -141,10 +141,6 @@ class ActingAdmin(EvidenceAdmin[M]):
     def frame_of(self, request: HttpRequest, found: M) -> dict[str, Any]:
         """The buttons, and a token for whichever is pressed."""
         return {"buttons": list(self.buttons(request, found)), "token": new_token()}
-
-    def page(self, request: HttpRequest, found: M) -> dict[str, Any]:
-        """The buttons; an admin adds what its page shows."""
-        return self.frame_of(request, found)
 
     def do_one(self, request: HttpRequest, object_id: str, doing: Doing[M]) -> HttpResponse:
         """Do it to one object, or ask for the reason first."""
@@ -193,7 +189,15 @@ class ActingAdmin(EvidenceAdmin[M]):
         return carried_out(request, lambda: doing.work(chosen, order), back)
 
 
-def _do_selected(admin: ActingAdmin[M], request: HttpRequest, selected: QuerySet[M], doing: Doing[M]) -> HttpResponse:
+class ActingAdmin(Acting[M], EvidenceAdmin[M]):
+    """Evidence on which operators act."""
+
+    def page(self, request: HttpRequest, found: M) -> dict[str, Any]:
+        """The buttons; an admin adds what its page shows."""
+        return self.frame_of(request, found)
+
+
+def _do_selected(admin: Acting[M], request: HttpRequest, selected: QuerySet[M], doing: Doing[M]) -> HttpResponse:
     return admin.do_many(request, selected, doing)
 
 

@@ -123,7 +123,7 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
 
     @admin.display(description="judged", ordering="decided_at")
     def decided(self, verdict: Readiness) -> str:
-        return f"{verdict.decided_at:%Y-%m-%d %H:%M}"
+        return f"{verdict.decided_at:%Y-%m-%d}"
 
     def page(self, request: HttpRequest, found: Readiness) -> dict[str, Any]:
         """The reasons with the way to what they speak of, and the week's partitions and open anomalies."""
