@@ -16,10 +16,12 @@ import redis
 from django.conf import settings as configured
 from pytest_django import DjangoDbBlocker, Settings
 
-from tests import network, servers
+from pipeline import waiting
+from tests import checked_once, network, servers
 from tests.engines import ENGINES, Engines, Ledger
 
 network.block()
+checked_once.remember()
 
 # Randomised tests try the same examples on every machine; `--hypothesis-profile explore` tries new ones, and prints
 # what reproduces a failure. A test's fixtures live through all its examples: `tests.engines.wipe` parts them.
@@ -121,6 +123,12 @@ def archive_dir(settings: Settings, tmp_path: Path) -> Path:
 def _one_thread(settings: Settings) -> None:
     """The embedded engine of a command called in this process has one thread: partitions are done in the plan's order."""
     settings.MARKETSPINE_THREADS = 1
+
+
+@pytest.fixture(autouse=True)
+def _prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command called in this process soon sees that its run has ended: a test's run takes less than one long look."""
+    monkeypatch.setattr(waiting, "LONGEST_LOOK", 0.05)
 
 
 @pytest.fixture
