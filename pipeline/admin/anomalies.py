@@ -73,7 +73,9 @@ class WeekFilter(DropdownFilter):  # type: ignore[misc] # the skin has no types
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         judged = Readiness.objects.order_by("-week_ending").values_list("week_ending", flat=True).distinct()
-        return [(week.isoformat(), week.isoformat()) for week in judged[:WEEKS_OFFERED]]
+        offered = [week.isoformat() for week in judged[:WEEKS_OFFERED]]
+        asked = request.GET.get(self.parameter_name, "")  # a filter without choices would not filter
+        return [(week, week) for week in (offered if asked in ("", *offered) else [asked, *offered])]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Anomaly]:
         """Nothing for what is no day."""

@@ -112,9 +112,7 @@ class RunAdmin(ActingAdmin[Run]):
             return HttpResponseNotAllowed(["GET"])
         found = self.find(request, object_id)
         context = {"object": found, **run_progress.live(found, request.GET.get("page"))}
-        response = TemplateResponse(request, "pipeline/run_live.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, "pipeline/run_live.html", context)
 
     @admin.display(description="run", ordering="pk")
     def name(self, run: Run) -> str:

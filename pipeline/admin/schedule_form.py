@@ -15,8 +15,8 @@ from pipeline.models import Trigger
 
 TASKS = {
     schedules.START_SCHEDULED: "start the weekly run",
-    CHECK_UP: "judge readiness again, and have the doctor look",
-    "pipeline.sweep": "sweep up stalled runs, and make up for missed ones",
+    CHECK_UP: "judge readiness, ask the doctor",
+    "pipeline.sweep": "sweep up stalled and missed runs",
 }
 
 

@@ -49,14 +49,14 @@ class ScheduleAdmin(Acting[PeriodicTask]):
     form = ScheduleForm
     change_form_template = "pipeline/schedule.html"
     list_before_template = "pipeline/schedule_kinds.html"
-    list_display = ("name", "on", "does", "when", "comes_next", "came_last")
+    list_display = ("name", "on", "does", "time", "comes_next", "came_last")
     list_filter = ("enabled", "task")
     list_filter_submit = True
     list_filter_sheet = False
     list_select_related = ("crontab", "interval", "solar", "clocked")
     search_fields = ("name", "description")
     search_help_text = "Words of the name or of the description"
-    ordering = ("-enabled", "name")
+    ordering = ("name",)
     show_full_result_count = False
     fieldsets = (
         (None, {"fields": ("name", "task", "enabled", "description")}),
@@ -92,7 +92,7 @@ class ScheduleAdmin(Acting[PeriodicTask]):
         return TASKS.get(str(row.task), str(row.task))
 
     @admin.display(description="when")
-    def when(self, row: PeriodicTask) -> SafeString:
+    def time(self, row: PeriodicTask) -> SafeString:
         return format_html('<span class="rv-why">{}</span>', in_words(row))
 
     @admin.display(description="next")

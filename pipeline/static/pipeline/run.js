@@ -21,12 +21,14 @@ async function get(url) {
 function update(found) {
   for (const part of PARTS) replace(document.querySelector(part), found.querySelector(part));
   for (const row of found.querySelectorAll(ROWS)) replace(document.getElementById(row.id), row);
+  document.getElementById("run-live").dataset.state = found.getElementById("run-live").dataset.state;
 }
 
 // The end changes what can be done and what was made: the head of the page, and the parts that only an ended run has whole.
 async function finish() {
   const page = await get(location.href);
-  replace(document.querySelector(".ms-head"), page.querySelector(".ms-head"));
+  const itself = `#header-inner a[href="${location.pathname}"]`;
+  for (const head of [".ms-head", itself]) replace(document.querySelector(head), page.querySelector(head));
   for (const section of page.querySelectorAll("[data-ended]")) replace(document.getElementById(section.id), section);
   update(page);
 }
