@@ -2,7 +2,7 @@
 "use strict";
 
 const ICON = ".material-symbols-outlined";
-const NAMES = { dock_to_right: "Show or hide the navigation", visibility: "Show or hide the password" };
+const NAMES = { dock_to_right: "Show or hide the navigation", visibility: "Show or hide the password", stacked_bar_chart: "Dashboard" };
 
 // Pressed by a mouse only: it becomes a button, also for the Tab, Enter and space keys.
 function reachable(one) {

@@ -1,0 +1,89 @@
+"""A Monday morning: what is wrong is found in the grid, understood, mended, captured again, resolved, and may be used."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from django.urls import reverse
+from playwright.sync_api import Locator, Page, expect
+
+from pipeline.admin.base import page_url
+from pipeline.calendar import PartitionKey, Tier, due_weeks, market_today
+from pipeline.models import Anomaly, Partition, Readiness, ReadinessState, RunStatus
+from tests.browser.conftest import Visits
+from tests.browser.eventful import ERROR_PAGE
+from tests.commands.calling import call
+from tests.commands.publications import publish, publish_week
+
+BLOCKED, PROVISIONAL, READY = (re.compile(f"{word}$") for word in ("blocked", "provisional", "ready"))  # after an icon
+NOTE = "FINRA's site was down; its file is there now"
+
+
+def test_a_failed_partition_is_mended_and_its_week_turns_ready(visits: Visits, source_dir: Path) -> None:
+    key = a_week_with_an_error_page(source_dir)
+    partition = Partition.objects.get(week_ending=key.week_ending, tier=key.tier)
+    with visits("operator") as visitor:
+        page = visitor.page
+        expect(cell(page, partition)).to_contain_text("failed")
+        expect(verdicts(page, key)).to_have_text([BLOCKED, BLOCKED, BLOCKED])
+        cell(page, partition).click()
+        read_the_anomaly(page)
+        publish(source_dir, key)
+        page.locator("#content").get_by_role("link", name=str(partition)).click()
+        ingest_again(page)
+
+        visitor.open(reverse("admin:index"))
+        expect(cell(page, partition)).to_contain_text("ready")
+        expect(verdicts(page, key)).to_have_text([BLOCKED, BLOCKED, PROVISIONAL])  # by what nobody has looked into
+        verdicts(page, key).first.click()
+        resolve(page)
+
+        visitor.open(reverse("admin:index"))
+        expect(verdicts(page, key)).to_have_text([READY, READY, READY])
+    assert set(Readiness.objects.values_list("state", flat=True)) == {ReadinessState.READY}
+    resolved = Anomaly.objects.get()
+    assert (resolved.resolved_by, resolved.note) == ("operator", NOTE)
+
+
+def a_week_with_an_error_page(folder: Path) -> PartitionKey:
+    """A week of which two tiers are captured, and the third is an error page; the third."""
+    key = PartitionKey(due_weeks(Tier.OTC, 1, market_today())[0], Tier.OTC)
+    publish_week(folder, key.week_ending)
+    publish(folder, key, ERROR_PAGE)
+    call("run_weekly", "--weeks", key.week_ending)
+    return key
+
+
+def cell(page: Page, partition: Partition) -> Locator:
+    """The partition's cell in the grid of weeks and tiers."""
+    return page.locator(f"table a[href='{page_url(partition)}']")
+
+
+def verdicts(page: Page, key: PartitionKey) -> Locator:
+    """Whether the week may be used, in the grid: for trading, compliance, research."""
+    return page.get_by_role("row").filter(has_text=key.week_ending.isoformat()).locator("a[href*='/readiness/']")
+
+
+def read_the_anomaly(page: Page) -> None:
+    """From the partition's page to what went wrong, and what to do about it."""
+    page.get_by_role("link", name="UNREADABLE").click()
+    expect(page.locator("#content")).to_contain_text("this is an HTML or XML page, not a pipe-separated file")
+    expect(page.get_by_role("heading", name="What to do next")).to_be_visible()
+
+
+def ingest_again(page: Page) -> None:
+    """From the partition's page: start a run, and watch it to its end without loading the page again."""
+    page.get_by_role("button", name="Re-ingest").click()
+    page.get_by_role("link", name="Watch run 2").click()
+    expect(page.locator("#run-live")).to_have_attribute("data-state", RunStatus.SUCCEEDED)
+    expect(page.get_by_role("row").filter(has_text="OTC").first).to_contain_text("ingested")
+
+
+def resolve(page: Page) -> None:
+    """From the verdict to what blocks it; resolve that, with a note."""
+    page.locator("#content").get_by_role("link", name=re.compile("UNREADABLE")).first.click()
+    page.get_by_role("link", name="Resolve anomaly").click()
+    page.get_by_label("Reason").fill(NOTE)
+    page.get_by_role("button", name="Resolve anomaly").click()
+    expect(page.get_by_text(NOTE).first).to_be_visible()
