@@ -10,13 +10,14 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.backends.utils import CursorWrapper
@@ -27,6 +28,16 @@ from tests import servers
 
 ENGINES = ("sqlite", "postgresql")
 LOCK_TIMEOUT = "10s"
+T = TypeVar("T")
+
+
+def cases(named: Mapping[str, T], is_for_each: Callable[[T], bool]) -> list[Any]:
+    """Parameters ("ledger", ...): each case on SQLite, and on the other databases those that are for each."""
+    return [
+        pytest.param(engine, case, id=f"{engine}-{name}")
+        for name, case in named.items()
+        for engine in (ENGINES if is_for_each(case) else ENGINES[:1])
+    ]
 
 
 class Ledger(ABC):

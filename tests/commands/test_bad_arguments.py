@@ -14,7 +14,7 @@ from pytest_django import Settings
 from pipeline.models import Anomaly
 from tests.commands.calling import Ran, call, finish, start_on
 from tests.commands.publications import DAY, OLDER_WEEK, OTC, ROWS, WEEK, capture_id, content, publish, publish_week
-from tests.engines import Ledger
+from tests.engines import Ledger, cases
 from tests.ledger_state import is_untouched_by
 
 KNOWN = "known tiers: NMS_TIER_1, NMS_TIER_2, OTC"
@@ -191,7 +191,7 @@ def words(bad: Bad, folder: Path) -> list[str]:
 
 
 @pytest.mark.promise(8)
-@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("ledger", "bad"), cases(BAD, lambda bad: bad.needs_ledger), indirect=["ledger"])
 def test_bad_arguments_end_with_2_and_a_reason_and_write_nothing(folder: Path, source_dir: Path, bad: Bad) -> None:
     if bad.needs_ledger:
         fill_ledger(source_dir)

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
+from typing import TypeVar
+
+from tests.engines import ENGINES
+
+T = TypeVar("T")
 
 EVERYTHING = os.environ.get("FAULTS", "") == "all"
 
 # What is drawn by chance is drawn from it. A test prints it, and the same number draws the same again.
 SEED = os.environ.get("FAULT_SEED", "") or str(secrets.randbelow(10**9))
+
+
+def spread(points: Sequence[T]) -> list[tuple[str, T]]:
+    """Each point on one of the databases, in turns; with FAULTS=all on each of them."""
+    if EVERYTHING:
+        return [(engine, point) for engine in ENGINES for point in points]
+    return [(ENGINES[number % len(ENGINES)], point) for number, point in enumerate(points)]

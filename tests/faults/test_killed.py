@@ -13,7 +13,7 @@ from pipeline.models import Capture, PartitionStatus, Run, RunStatus
 from tests.commands.calling import Ran, call, finish, start
 from tests.commands.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
 from tests.engines import Ledger
-from tests.faults.extent import EVERYTHING
+from tests.faults.extent import EVERYTHING, spread
 from tests.faults.prepared import Prepared
 from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
 
@@ -60,7 +60,7 @@ def undisturbed(ledger: Ledger, source_dir: Path, archive_dir: Path) -> Iterator
 
 
 @pytest.mark.promise(9)
-@pytest.mark.parametrize("point", POINTS if EVERYTHING else POINTS[::2])
+@pytest.mark.parametrize(("ledger", "point"), spread(POINTS if EVERYTHING else POINTS[::2]), indirect=["ledger"])
 def test_killed_at_a_point_and_run_again_ends_as_if_undisturbed(
     ledger: Ledger, undisturbed: LedgerState, point: str
 ) -> None:

@@ -23,6 +23,7 @@ from pipeline.sources.base import Source, SourceError
 from tests.commands.publications import DAY, NEWER_WEEK, content
 from tests.engines import Ledger
 from tests.faults.breaking import BreakingSource, Fault, breaking_database, breaking_storage
+from tests.faults.extent import spread
 from tests.faults.prepared import Prepared
 from tests.ledger_state import (
     LedgerState,
@@ -182,7 +183,7 @@ def test_every_storage_call_may_fail(undisturbed: Undisturbed) -> None:
 
 
 @pytest.mark.promise(1, 3, 4)
-@pytest.mark.parametrize("first", [1, 2, 3, 4])  # in four parts, which test processes share
+@pytest.mark.parametrize(("ledger", "first"), spread([1, 2, 3, 4]), indirect=["ledger"])  # in parts, to be shared
 def test_every_database_call_may_fail(undisturbed: Undisturbed, first: int) -> None:
     assert fail_each_call(with_database, undisturbed, first=first, step=4) > 60
 

@@ -11,8 +11,10 @@ from pipeline.models import AnalyticsSnapshot, Capture, Outcome, RunPartition
 from tests.commands.calling import Ran, call, finish, start
 from tests.commands.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
 from tests.engines import Ledger, wipe
+from tests.faults.extent import spread
 from tests.ledger_state import check_all_runs_ended, check_consistent, ledger_state
 
+POINTS = ["steps.process before 1", "runs.start before 1", "runs.close_week before 1", "captures.make before 1"]
 RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY), "--json")
 
 
@@ -34,15 +36,7 @@ def run_twice_at_once(ledger: Ledger, meeting: Path, point: str, *arguments: str
 
 
 @pytest.mark.promise(10)
-@pytest.mark.parametrize(
-    "point",
-    [
-        "runs.start before 1",
-        "steps.process before 1",
-        "captures.make before 1",
-        "runs.close_week before 1",
-    ],
-)
+@pytest.mark.parametrize(("ledger", "point"), spread(POINTS), indirect=["ledger"])
 def test_two_runs_at_once_capture_every_partition_once(
     ledger: Ledger, source_dir: Path, meeting: Path, point: str
 ) -> None:
