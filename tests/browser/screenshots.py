@@ -23,8 +23,9 @@ from tests.browser.pictures import paletted
 ROOT = Path(__file__).resolve().parent.parent.parent
 IMAGES = ROOT / "docs" / "images"
 PASSWORD = "only for these pictures"
-WIDTH, HEIGHT, DASHBOARD_HEIGHT = 1440, 1000, 1900  # the dashboard with its charts
+WIDTH, HEIGHT, DASHBOARD_HEIGHT = 1440, 1000, 1820  # the dashboard with its charts
 PATIENCE = 60
+DRAWN = 1500  # milliseconds after which a chart has stopped growing
 FIRST, SECOND, FRIDAY, THIRD = (f"2026-11-{day:02}T15:31:00Z" for day in (9, 16, 20, 23))  # 10:31 in New York
 ERROR_PAGE = "<!DOCTYPE html><html><body>Service unavailable</body></html>\n"
 TOLD = "Market Spine is at "
@@ -45,6 +46,7 @@ PICTURES = {
         "SELECT partition_id FROM pipeline_anomaly WHERE category = 'UNREADABLE'",
     ),
     "difference": ("/admin/pipeline/capture/{}/difference/", f"SELECT pipeline_capture.id {RESTATED}"),
+    "movement": ("/admin/pipeline/capture/{}/movement/", f"SELECT pipeline_capture.id {RESTATED}"),
     "run": ("/admin/pipeline/run/{}/change/", "SELECT max(id) FROM pipeline_run"),
 }
 
@@ -75,7 +77,7 @@ def shoot(visitor: Visitor, path: str, name: str) -> None:
     """One picture of one page."""
     visitor.open(path)
     visitor.settle()
-    visitor.page.wait_for_load_state("networkidle")
+    visitor.page.wait_for_timeout(DRAWN)
     taken = visitor.page.screenshot()
     visitor.page.goto("about:blank")
     picture = IMAGES / f"{name}.png"
