@@ -92,6 +92,7 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
     """What a person has to look at: the open ones first, the gravest of them before the others."""
 
     page_template = "pipeline/anomaly.html"
+    when_empty = "Nobody has to look at anything: no run has met what it could not settle by itself."
     list_display = ("what", "grade", "where", "seen_first", "seen_last", "times", "state")
     list_select_related = ("partition",)
     list_filter = (

@@ -29,6 +29,7 @@ class ManifestAdmin(EvidenceAdmin[Manifest]):
     """How far each capture and each week has come, the newest first."""
 
     page_template = "pipeline/manifest.html"
+    when_empty = "No stage has completed yet: the first capture that a run makes writes the first."
     list_display = (
         "stage_badge",
         "of",
@@ -36,7 +37,6 @@ class ManifestAdmin(EvidenceAdmin[Manifest]):
         "kept",
         "rejected",
         "total_shares",
-        "total_trades",
         "took",
         "when",
         "by",
@@ -75,17 +75,13 @@ class ManifestAdmin(EvidenceAdmin[Manifest]):
         """Whole shares: its page has the fractions."""
         return f"{manifest.shares:,.0f}"
 
-    @admin.display(description="trades")
-    def total_trades(self, manifest: Manifest) -> str:
-        return figures.number(manifest.trades)
-
     @admin.display(description="took", ordering="duration")
     def took(self, manifest: Manifest) -> str:
         return figures.seconds(manifest.duration)
 
     @admin.display(description="completed", ordering="completed_at")
     def when(self, manifest: Manifest) -> str:
-        return f"{manifest.completed_at:%Y-%m-%d %H:%M:%S}"
+        return f"{manifest.completed_at:%Y-%m-%d %H:%M}"
 
     @admin.display(description="run")
     def by(self, manifest: Manifest) -> SafeString | str:

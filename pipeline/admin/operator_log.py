@@ -25,6 +25,9 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
     """What people did, the newest first. Nothing of it is ever changed or removed."""
 
     page_template = "pipeline/operator_log_entry.html"
+    when_empty = (
+        "Nobody has acted yet. Each button that starts, forces, resolves or pins something is written down here."
+    )
     list_display = ("at_", "who", "what", "on", "why", "upshot_badge", "by_run")
     list_select_related = ("run",)
     list_filter = (

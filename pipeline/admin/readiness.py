@@ -86,6 +86,7 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
     """Which weeks may be used for what, the newest first."""
 
     page_template = "pipeline/readiness.html"
+    when_empty = "No week has been judged yet: a run judges each week that it closes."
     list_display = ("week", "trading", "compliance", "research", "why", "decided")
     list_filter = ("use", StateFilter, ("week_ending", RangeDateFilter))
     doings = DOINGS

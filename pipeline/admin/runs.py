@@ -81,6 +81,7 @@ class RunAdmin(ActingAdmin[Run]):
     """What was run, by whom and why, and what came of it; the newest first."""
 
     page_template = "pipeline/run.html"
+    when_empty = "Nothing has run yet. Run a schedule now, or backfill a range of weeks."
     list_display = ("name", "state", "what", "by", "why", "started", "took", "outcomes")
     list_filter = (
         ("status", ChoicesDropdownFilter),

@@ -32,6 +32,7 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
     """The results of each week, the newest first; those that others have followed stay."""
 
     page_template = "pipeline/snapshot.html"
+    when_empty = "No week has been computed yet: a run computes each week of which it holds a capture."
     list_display = ("week", "number", "standing", "came_from", "calculation", "computed")
     list_filter = (("week_ending", RangeDateFilter), ("computed_at", RangeDateFilter), "calculation_version")
     search_fields = ("inputs_hash__startswith",)

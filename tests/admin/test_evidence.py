@@ -130,3 +130,9 @@ def test_lists_and_pages_take_as_many_queries_for_few_as_for_many(ledger: Ledger
 
 
 EVIDENCE = (Manifest, AnalyticsSnapshot, OperatorLogEntry)
+
+
+def test_an_empty_list_says_what_brings_something_and_a_filtered_one_how_to_see_all(ledger: Ledger) -> None:
+    viewer = signed_in("Viewer")
+    assert "the first capture that a run makes writes the first" in viewer.get(MANIFESTS).content.decode()
+    assert "Show everything" in viewer.get(MANIFESTS, {"q": "abc"}).content.decode()
