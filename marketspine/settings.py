@@ -118,8 +118,7 @@ UNFOLD = SKIN
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
-DATE_FORMAT = "Y-m-d"
-DATETIME_FORMAT = "Y-m-d H:i e"
+FORMAT_MODULE_PATH = ["marketspine.formats"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'marketspine.sqlite3'}"))}

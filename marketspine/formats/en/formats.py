@@ -1,0 +1,7 @@
+"""Dates as ISO has them, instants with their time zone, thousands by commas."""
+
+from __future__ import annotations
+
+DATE_FORMAT = SHORT_DATE_FORMAT = "Y-m-d"
+DATETIME_FORMAT = SHORT_DATETIME_FORMAT = "Y-m-d H:i e"
+TIME_FORMAT = "H:i"
