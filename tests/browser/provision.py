@@ -39,7 +39,7 @@ def axe_is_current() -> bool:
 def provide() -> None:
     """Install what is absent; CannotBeHad when that is not possible here."""
     if chromium() is None:
-        install_packages("chromium")
+        install_packages("chromium", "fonts-liberation")
     if not axe_is_current():
         if shutil.which("npm") is None:
             install_packages("npm")

@@ -14,7 +14,6 @@ from pipeline.models import Act, Capture, CaptureKind, OperatorLogEntry, Partiti
 from tests.browser.conftest import Visits
 from tests.commands.calling import call
 from tests.commands.publications import publish, publish_week, restate
-from tests.commands.test_serve import until
 
 REASON = "FINRA confirmed the correction"
 LONG = 40  # weeks of a backfill that is under way for long enough to be cancelled
@@ -76,7 +75,7 @@ def test_a_range_is_backfilled_as_planned_and_cancelled(visits: Visits, source_d
         expect(
             page.get_by_text(re.compile(r"Run 1 is cancelled: \d+ partitions will not be started")).first
         ).to_be_visible()
-        until(lambda: Run.objects.get().status != RunStatus.RUNNING)
+        expect(page.locator("#run-live")).to_have_attribute("data-state", RunStatus.CANCELLED)
     run = Run.objects.get()
     assert (run.status, run.cancelled_by, run.cancel_reason) == (RunStatus.CANCELLED, "operator", "the wrong range")
     assert set(run.partitions.values_list("status", flat=True)) == {PartitionStatus.DONE}
