@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from django.conf import settings
 from marketspine.environment import results_of
 from pipeline import sweeper
 from pipeline.models import Run, RunStatus
+from tests import warm
 from tests.commands.calling import environment
 
 PATIENCE = 60
@@ -63,13 +63,12 @@ class Fleet:
     def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
         """Start Python on `words`, in the environment of the fleet and `more` of it; its log is kept with the test."""
         log = (self.logs / f"{len(self.processes)}.log").open("w")
-        process = subprocess.Popen(
-            [sys.executable, *words],
+        process = warm.start(
+            list(words),
             cwd=settings.BASE_DIR,
             env=self.environment() | more,
             stdout=log,
             stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,  # a group of its own, to be killed with the children of its pool
         )
         self.processes.append(process)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -14,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import load_command_class
 
+from tests import warm
 from tests.engines import Ledger
 
 PATIENCE = 60
@@ -70,13 +70,12 @@ def start(ledger: Ledger, *words: object) -> subprocess.Popen[str]:
 
 def start_on(database_url: str, *words: object) -> subprocess.Popen[str]:
     """Start Python on `words`, on any database."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, words)],
+    return warm.start(
+        [str(word) for word in words],
         cwd=settings.BASE_DIR,
         env=environment(database_url),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
 
 
