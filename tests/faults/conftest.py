@@ -11,16 +11,14 @@ from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
 
 from pipeline import canvas
-from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Run
 from pipeline.planning import Request, plan_with, source_of
 from pipeline.schedules import START_SCHEDULED
-from tests.commands.calling import call
-from tests.commands.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
+from tests.commands.publications import DAY, OLDER_WEEK, WEEK
 from tests.engines import Engines
-from tests.faults.prepared import Prepared
+from tests.faults.begun import Beginnings
 from tests.fleet import HASTE, Fleet
-from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
+from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent
 
 REQUEST = Request(command="run_weekly", run_date=DAY, weeks=(WEEK, OLDER_WEEK))
 
@@ -32,11 +30,18 @@ class Work:
     fleet: Fleet
     request: Request
     end: LedgerState
+    source: Path
 
     def launch(self) -> Run:
         """Write the run and send it to the fleet."""
         with self.fleet.sending():
             return canvas.launch(plan_with(self.request, source_of(self.request)))
+
+
+@pytest.fixture(scope="session")
+def beginnings(tmp_path_factory: pytest.TempPathFactory) -> Beginnings:
+    """What is disturbed, found out once for each database."""
+    return Beginnings(tmp_path_factory)
 
 
 @pytest.fixture
@@ -55,17 +60,10 @@ def fleet(engines: Engines, redis_url: str, tmp_path: Path, settings: Settings) 
 
 
 @pytest.fixture
-def work(fleet: Fleet, source_dir: Path, archive_dir: Path) -> Iterator[Work]:
+def work(fleet: Fleet, beginnings: Beginnings, archive_dir: Path, settings: Settings) -> Iterator[Work]:
     """The work that the tests disturb; after the test all is consistent, and every run has ended."""
-    publish_week(source_dir)
-    publish_week(source_dir, OLDER_WEEK)
-    assert call("run_weekly", "--weeks", OLDER_WEEK, "--run-date", DAY).code == 0
-    restate(source_dir, PartitionKey(OLDER_WEEK, Tier.OTC))
-    before = Prepared(archive_dir)
-    assert call("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", DAY).code == 0
-    end = ledger_state()
-    before.restore()
+    begun = beginnings.begin(archive_dir, settings)
     PeriodicTask.objects.filter(task=START_SCHEDULED).update(enabled=False)  # it may be 10:30 in New York just now
-    yield Work(fleet, replace(REQUEST, origin=str(source_dir)), end)
+    yield Work(fleet, replace(REQUEST, origin=str(begun.source)), begun.end, begun.source)
     check_all_runs_ended()
     check_consistent()

@@ -18,19 +18,21 @@ from tests.engines import wipe
 class Prepared:
     """What the database in use and the archive's folder hold now."""
 
-    def __init__(self, archive_dir: Path) -> None:
+    def __init__(self, archive_dir: Path, copy: Path | None = None) -> None:
         self._archive = archive_dir
-        self._copy = archive_dir.with_name("archive.prepared")
+        self._copy = copy or archive_dir.with_name("archive.prepared")
         models = apps.get_app_config("pipeline").get_models(include_auto_created=True)
         self._models = sorted(models, key=lambda model: model is not RowVersion)  # rows enter before their capture
         shutil.copytree(self._archive, self._copy)
         with connection.cursor() as cursor:
             self._rows = {table: _rows(cursor, table) for table in (model._meta.db_table for model in self._models)}
 
-    def restore(self) -> None:
-        """Go back to it. Foreign keys are checked at the end of the transaction, so the order of the tables is free."""
-        shutil.rmtree(self._archive)
-        shutil.copytree(self._copy, self._archive)
+    def restore(self, archive_dir: Path | None = None) -> None:
+        """Go back to it, perhaps with another archive's folder. Foreign keys are checked at the end of the transaction,
+        so the order of the tables is free."""
+        archive = archive_dir or self._archive
+        shutil.rmtree(archive, ignore_errors=True)
+        shutil.copytree(self._copy, archive)
         wipe()
         with transaction.atomic(), connection.cursor() as cursor:
             for table, rows in self._rows.items():

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.calendar import Tier
 from pipeline.models import Capture, PartitionStatus, Run, RunStatus
 from tests.commands.calling import Ran, call, finish, start
-from tests.commands.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
+from tests.commands.publications import DAY, OLDER_WEEK, WEEK
 from tests.engines import Ledger
+from tests.faults.begun import RUN, Beginnings
 from tests.faults.extent import EVERYTHING, spread
-from tests.faults.prepared import Prepared
 from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
 
-RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY))
 BACKFILL = ("backfill", "--from", str(OLDER_WEEK), "--to", str(WEEK), "--run-date", str(DAY))
 
 
@@ -44,17 +44,9 @@ def signalled(ledger: Ledger, what: str, point: str, *arguments: str) -> Ran:
 
 
 @pytest.fixture
-def undisturbed(ledger: Ledger, source_dir: Path, archive_dir: Path) -> Iterator[LedgerState]:
+def undisturbed(ledger: Ledger, beginnings: Beginnings, archive_dir: Path, settings: Settings) -> Iterator[LedgerState]:
     """The end state of RUN when nothing disturbs it; the ledger then is as before RUN: one week held, one restated."""
-    publish_week(source_dir)
-    publish_week(source_dir, OLDER_WEEK)
-    assert call("run_weekly", "--weeks", OLDER_WEEK, "--run-date", DAY).code == 0
-    restate(source_dir, PartitionKey(OLDER_WEEK, Tier.OTC))
-    before = Prepared(archive_dir)
-    assert call(*RUN).code == 0
-    expected = ledger_state()
-    before.restore()
-    yield expected
+    yield beginnings.begin(archive_dir, settings).end
     check_all_runs_ended()
     check_consistent()
 

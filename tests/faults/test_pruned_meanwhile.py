@@ -7,7 +7,6 @@ partition's lock.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
@@ -61,12 +60,12 @@ def until_the_worker_waits() -> None:
 
 
 @pytest.fixture
-def restated_again(fleet: Fleet, work: Work, source_dir: Path) -> Run:
+def restated_again(fleet: Fleet, work: Work) -> Run:
     """A run under way that is to capture the partition for the third time, and no other."""
     worker = fleet.worker()
     fleet.heal(work.launch())
     assert fleet.end(worker) == 0
-    restate(source_dir, KEY, shares="102")
+    restate(work.source, KEY, shares="102")
     return work.launch()
 
 
