@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.operations.judging import pin, reevaluate, reopen, resolve, unpin
-from pipeline.operations.orders import Order, Refused, new_token
+from pipeline.operations.orders import Order, Refused, given_before, new_token
 from pipeline.operations.running import (
     backfill,
     cancel,
@@ -21,6 +21,7 @@ __all__ = [
     "backfill",
     "cancel",
     "force_reingest",
+    "given_before",
     "new_token",
     "pin",
     "recompute",

@@ -52,7 +52,7 @@ def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Ca
     Refused, which `work` raises, is written down too, and goes to the caller.
     """
     named = [(one._meta.model_name or "", str(one.pk), str(one)[:LONGEST_LABEL]) for one in subjects]
-    if (before := _given_before(order)) is not None:
+    if (before := given_before(order)) is not None:
         return before
     try:
         with transaction.atomic():
@@ -60,17 +60,18 @@ def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Ca
             upshot = Upshot.STARTED if came.run else Upshot.DONE
             return _write(act, order, named, upshot, came)
     except IntegrityError:
-        if (before := _given_before(order)) is None:
+        if (before := given_before(order)) is None:
             raise
         return before
     except Refused as refusal:
-        if (before := _given_before(order)) is not None:  # by the other click of two, a moment ago
+        if (before := given_before(order)) is not None:  # by the other click of two, a moment ago
             return before
         _write(act, order, named, Upshot.REFUSED, Came(str(refusal)))
         raise
 
 
-def _given_before(order: Order) -> OperatorLogEntry | None:
+def given_before(order: Order) -> OperatorLogEntry | None:
+    """What came of this showing of a form, when it was sent before."""
     return OperatorLogEntry.objects.filter(token=order.token).first() if order.token else None
 
 

@@ -56,7 +56,7 @@ STRANGE = ("0", "999999999", "-1", "x", "1%27--", "..%2f..%2fetc", "%00")
 
 @pytest.fixture
 def ledger_with_everything(ledger: Ledger, source_dir: Path) -> None:
-    """A week captured, then one tier restated and one refused, so that every kind of thing has a row; and an act in the operator log."""
+    """A week captured, then one tier restated and one refused: every kind of thing has a row."""
     publish_week(source_dir)
     call("backfill", "--weeks", WEEK, "--run-date", DAY)
     publish(source_dir, OTC, content(OTC, ROWS[:1]))
@@ -106,9 +106,8 @@ def _filled(route: str) -> Iterator[str]:
 
 
 def _newest(route: str) -> object:
-    model = next(
-        (one for one in SEEN if route.startswith(f"admin/{one._meta.app_label}/{one._meta.model_name}/")), None
-    )
+    seen: list[Any] = [one for one in SEEN if route.startswith(f"admin/{one._meta.app_label}/{one._meta.model_name}/")]
+    model = seen[0] if seen else None
     found = model._default_manager.order_by("-pk").first() if model else None
     return found.pk if found else None
 
