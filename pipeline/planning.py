@@ -37,7 +37,8 @@ from pipeline.sources.base import Source
 from pipeline.sources.deadline import Deadline
 
 PLAN_SECONDS = 60  # a plan asks a source only what it has; a source that cannot say so in time holds up nobody
-IDLE = (Action.NONE, Action.SKIP, Action.NOT_YET_DUE)
+PASSED_OVER = (Action.SKIP, Action.NOT_YET_DUE)
+IDLE = (Action.NONE, *PASSED_OVER)
 
 
 class OnlyStage(StrEnum):

@@ -21,15 +21,14 @@ from pipeline import operations
 from pipeline.admin.acting import LONGEST_REASON, carried_out, may, order_of
 from pipeline.admin.base import badge
 from pipeline.calendar import CalendarError, Tier, due_weeks, market_today, parse_week, weeks_between
-from pipeline.models import Act, Action, Run, Trigger
-from pipeline.planning import Only, Plan, Request, Step, make_plan, plan_with, source_of
+from pipeline.models import Act, Run, Trigger
+from pipeline.planning import PASSED_OVER, Only, Plan, Request, Step, make_plan, plan_with, source_of
 from pipeline.sources.base import SourceError
 
 NAME = "pipeline_backfill"
 PREVIEW_SECONDS = 10  # a person waits for the page
 MOST_WEEKS = 520
 DEFAULT_WEEKS = 6
-IDLE = (Action.SKIP, Action.NOT_YET_DUE)
 
 
 class WeekField(forms.CharField):
@@ -115,7 +114,7 @@ class Shown:
     @property
     def working(self) -> int:
         """How many partitions a run would work on."""
-        return sum(step.action not in IDLE for step in self.plan.steps)
+        return sum(step.action not in PASSED_OVER for step in self.plan.steps)
 
     @property
     def rows(self) -> list[tuple[Step, SafeString]]:

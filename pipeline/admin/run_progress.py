@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, QuerySet
+from django.db.models import Case, Count, QuerySet, When
 from django.utils import timezone
 
 from pipeline.admin import figures
 from pipeline.admin.base import badge, link
 from pipeline.admin.weeks import of_week
 from pipeline.models import BAD_OUTCOMES, Outcome, PartitionStatus, Run, RunPartition, RunStatus, RunWeek
+from pipeline.planning import PASSED_OVER
 
 PER_PAGE = 100
 WEEKS_SHOWN = 60
@@ -173,8 +174,12 @@ def live(run: Run, page: str | None) -> dict[str, Any]:
 
 
 def _steps(run: Run, page: str | None) -> Page[Any]:
-    steps: QuerySet[RunPartition] = run.partitions.select_related("partition", "capture")
-    found: Page[Any] = Paginator(steps.order_by("-partition__week_ending", "partition__tier"), PER_PAGE).get_page(page)
+    """A page of what was planned: what went wrong first, what was never to be done last, the newest week before others."""
+    steps: QuerySet[RunPartition] = run.partitions.select_related("partition", "capture").annotate(
+        place=Case(When(outcome__in=BAD_OUTCOMES, then=0), When(action__in=PASSED_OVER, then=2), default=1)
+    )
+    ordered = steps.order_by("place", "-partition__week_ending", "partition__tier")
+    found: Page[Any] = Paginator(ordered, PER_PAGE).get_page(page)
     found.object_list = [StepLine(step) for step in found.object_list]
     return found
 

@@ -15,7 +15,6 @@ from pipeline.calendar import PartitionKey, market_today
 from pipeline.models import (
     BAD_OUTCOMES,
     Act,
-    Action,
     Capture,
     OperatorLogEntry,
     Partition,
@@ -25,9 +24,8 @@ from pipeline.models import (
     Trigger,
 )
 from pipeline.operations.orders import Came, Order, Refused, carry_out
-from pipeline.planning import OnlyStage, Plan, Request, Step, make_plan
+from pipeline.planning import PASSED_OVER, OnlyStage, Plan, Request, Step, make_plan
 
-PASSED_OVER = (Action.SKIP, Action.NOT_YET_DUE)
 NAMED_AT_MOST = 10
 
 
