@@ -151,6 +151,11 @@ def test_silence_of_beat_and_of_workers_is_told(
     assert [alarm.what for alarm in overview.alarms()] == told
 
 
+def test_where_every_schedule_is_off_beat_may_be_silent(ledger: Ledger) -> None:
+    PeriodicTask.objects.update(enabled=False)
+    assert overview.alarms() == []
+
+
 def test_a_worker_that_sweeps_is_seen(nothing_owed: None) -> None:
     beat_was_heard(MINUTES[1])
     tasks.sweep()

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, Count, QuerySet, When
+from django.db.models import Case, Count, When
 from django.utils import timezone
 
 from pipeline.admin import figures
@@ -175,10 +175,9 @@ def live(run: Run, page: str | None) -> dict[str, Any]:
 
 def _steps(run: Run, page: str | None) -> Page[Any]:
     """A page of what was planned: what went wrong first, what was never to be done last, the newest week before others."""
-    steps: QuerySet[RunPartition] = run.partitions.select_related("partition", "capture").annotate(
-        place=Case(When(outcome__in=BAD_OUTCOMES, then=0), When(action__in=PASSED_OVER, then=2), default=1)
-    )
-    ordered = steps.order_by("place", "-partition__week_ending", "partition__tier")
+    place = Case(When(outcome__in=BAD_OUTCOMES, then=0), When(action__in=PASSED_OVER, then=2), default=1)
+    steps = run.partitions.select_related("partition", "capture")
+    ordered = steps.order_by(place, "-partition__week_ending", "partition__tier")
     found: Page[Any] = Paginator(ordered, PER_PAGE).get_page(page)
     found.object_list = [StepLine(step) for step in found.object_list]
     return found
