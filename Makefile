@@ -46,7 +46,7 @@ test-faults: .venv/.dev  ## every fault at every point, ROUNDS=n times; FAULT_SE
 	@first=$${FAULT_SEED:-$$(date +%s)}; round=1; while [ $$round -le $(ROUNDS) ]; do \
 		export FAULTS=all FAULT_SEED=$$((first + round - 1)); \
 		echo "make test-faults: round $$round of $(ROUNDS), FAULT_SEED=$$FAULT_SEED"; \
-		$(BIN)/pytest tests/faults -n $(WORKERS) --dist worksteal $(ARGS) || exit 1; \
+		$(BIN)/pytest tests/faults tests/test_history.py tests/test_large_vintages.py -n $(WORKERS) --dist worksteal $(ARGS) || exit 1; \
 		round=$$((round + 1)); \
 	done
 

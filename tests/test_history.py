@@ -30,6 +30,7 @@ from pipeline.models import (
 )
 from pipeline.planning import OnlyStage, Request, make_plan, target_keys
 from tests.engines import ENGINES, Engines
+from tests.faults.extent import EVERYTHING
 from tests.ledger_state import check_consistent, ledger_state, row_counts
 from tests.model_of_history import (
     CORRECTIONS,
@@ -49,7 +50,7 @@ from tests.sources_in_memory import MemorySource, psv, row
 RUN_DATE = date(2026, 1, 5)
 WEEK = date(2025, 11, 14)
 KEYS = [PartitionKey(WEEK, tier) for tier in Tier]
-EXAMPLES = 10
+EXAMPLES = 10 if EVERYTHING else 4
 LEAST_STEPS, MOST_STEPS = 3, 7
 
 
