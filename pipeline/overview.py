@@ -148,7 +148,7 @@ def _alarms(now: datetime) -> Iterator[Alarm]:
     elif beat is None or now - beat > SILENCE:
         yield Alarm(
             f"Beat is silent: it has sent nothing for {_ago(now - beat)}" if beat else "Beat has never sent anything",
-            "Scheduled runs do not start. Start `python manage.py serve`, or the container `beat`.",
+            "Scheduled runs do not start. Start python manage.py serve, or the container beat.",
         )
     else:
         yield from _no_worker(now)
@@ -161,7 +161,7 @@ def _slots_missed(now: datetime) -> Iterator[Alarm]:
         if now - due.slot > SLOT_GRACE:
             yield Alarm(
                 f"Nothing has run for the slot of {due.slot:%Y-%m-%d %H:%M} UTC of the schedule {due.schedule!r}",
-                "The next worker that starts makes up for it; `python manage.py run_weekly` runs it here and now.",
+                "The next worker that starts makes up for it; python manage.py run_weekly runs it here and now.",
             )
 
 
@@ -178,7 +178,7 @@ def _no_worker(now: datetime) -> Iterator[Alarm]:
     if seen is None or now - seen > SILENCE:
         yield Alarm(
             f"No worker has answered for {_ago(now - seen)}" if seen else "No worker has ever answered",
-            "What is sent waits. Start a worker: `celery -A marketspine worker`, or the containers `worker-...`.",
+            "What is sent waits. Start a worker: celery -A marketspine worker, or the worker containers.",
         )
 
 

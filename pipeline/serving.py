@@ -100,6 +100,7 @@ def take_up() -> None:
 
     Where another process works on the same ledger, some is sent twice: who comes second does nothing.
     """
+    sweeper.show_up()
     steps.recall_queued()
     sweeper.sweep()
     for run in Run.objects.filter(status=RunStatus.RUNNING, worker="").order_by("pk"):

@@ -11,8 +11,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from pipeline import canvas, runs, steps
-from pipeline.models import Run, RunStatus
+from pipeline import canvas, runs, steps, workers
+from pipeline.models import Run, RunStatus, WorkerSign
 
 # A chord's body gets a tenth of the time after which a message is taken to be lost; then the sweeper closes the week.
 PATIENCE_SHARE = 0.1
@@ -33,6 +33,11 @@ class Swept:
     def found_nothing(self) -> bool:
         """Whether everything was as it should be."""
         return not any((self.interrupted, self.put_back, self.given_up, self.recalled, self.closed, self.ended))
+
+
+def show_up() -> None:
+    """Leave a sign that a worker is here: with its first sweep, and with each minute's."""
+    WorkerSign.objects.update_or_create(machine=workers.machine(), defaults={"seen_at": timezone.now()})
 
 
 def sweep(worker: str = "") -> Swept:

@@ -9,10 +9,9 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.signals import worker_ready
-from django.utils import timezone
 
 from pipeline import canvas, checkup, runs, schedules, steps, sweeper, workers
-from pipeline.models import Run, WorkerSign
+from pipeline.models import Run
 from pipeline.transient import backoff, is_transient
 
 Shell = Task[Any, None]
@@ -54,7 +53,7 @@ def close_week(self: Shell, run_id: int, week_ending: str) -> None:
 @shared_task(name="pipeline.sweep")
 def sweep() -> None:
     """Show that a worker is there, bring stalled runs to their end, and make up for missed slots."""
-    WorkerSign.objects.update_or_create(machine=workers.machine(), defaults={"seen_at": timezone.now()})
+    sweeper.show_up()
     sweeper.sweep()
     schedules.start_owed()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -19,6 +20,7 @@ from pipeline.calendar import Tier
 from pipeline.grid import Cell
 from pipeline.models import Act, Readiness, Run, Use
 from pipeline.overview import Look
+from pipeline.planning import Only
 
 SAID = {
     Look.READY: "captured",
@@ -65,7 +67,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         title="Dashboard",
         tiers=list(Tier),
         uses=list(Use.values),
-        lines=[_line(week, now) for week in weeks],
+        lines=[_line(week, now, may_backfill=may(request, Act.BACKFILL)) for week in weeks],
+        missing_url=_missing_url(weeks) if may(request, Act.BACKFILL) else "",
         legend=[(*LOOKS.get(look, UNKNOWN), SAID[look]) for look in Look],
         four=four,
         last_run=_last_run(four.last_run, now),
@@ -80,23 +83,39 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _line(week: overview.Week, now: datetime) -> Line:
+def _line(week: overview.Week, now: datetime, *, may_backfill: bool) -> Line:
     return Line(
         week.week_ending.isoformat(),
-        [_square(cell, look, now) for cell, look in week.cells],
+        [_square(cell, look, now, may_backfill=may_backfill) for cell, look in week.cells],
         [_verdict(use, verdict) for use, verdict in week.verdicts.items()],
     )
 
 
-def _square(cell: Cell, look: Look, now: datetime) -> Square:
+def _square(cell: Cell, look: Look, now: datetime, *, may_backfill: bool) -> Square:
+    """A cell leads to its partition; what no run has planned yet, to the plan that captures it."""
     tone, icon = LOOKS.get(look, UNKNOWN)
     url = reverse("admin:pipeline_partition_change", args=[cell.partition_id]) if cell.partition_id else ""
+    if not url and look is Look.MISSING and may_backfill:
+        url = _plan_url(cell.week_ending, cell.week_ending, [cell.tier])
     title = [f"{cell.week_ending} {cell.tier}: {SAID[look]}"]
     if cell.newest and cell.captured_at:
         title.append(f"{cell.newest.capture_id}, version {cell.version}, captured {figures.ago(cell.captured_at, now)}")
     if cell.detail:
         title.append(cell.detail)
     return Square(tone, icon, _word(cell, look), _detail(cell, look, now), "\n".join(title), url)
+
+
+def _missing_url(weeks: Iterable[overview.Week]) -> str:
+    """The plan that captures what is due and was never captured; empty when nothing is."""
+    missing = [cell for week in weeks for cell, look in week.cells if look in (Look.MISSING, Look.LATE)]
+    ending = [cell.week_ending for cell in missing]
+    return _plan_url(min(ending), max(ending), list(Tier), Only.MISSING) if missing else ""
+
+
+def _plan_url(first: date, last: date, tiers: Sequence[str], only: Only = Only.ALL) -> str:
+    """The backfill form with the plan of a range shown; nothing is started by it."""
+    asked = {"first": first, "last": last, "tiers": tiers, "only": only.value, "reason": ""}
+    return f"{reverse('admin:pipeline_backfill')}?{urlencode(asked, doseq=True)}"
 
 
 def _word(cell: Cell, look: Look) -> str:

@@ -58,6 +58,22 @@ def test_cells_lead_to_their_partitions_and_say_more_on_hover(captured: None) ->
         assert f"{partition.latest}, version 1, captured just now" in cell[1]
 
 
+def test_what_was_never_captured_leads_an_operator_to_the_plan_that_captures_it(captured: None) -> None:
+    older = due_weeks(Tier.OTC, 2, market_today())[1]
+    one = f"/admin/pipeline/run/backfill/?first={older}&amp;last={older}&amp;tiers=OTC&amp;only=all&amp;reason="
+    client = signed_in("Operator")
+    page = client.get("/admin/").content.decode()
+    assert f'href="{one}"' in page
+    assert "Start this plan" in client.get(one.replace("&amp;", "&")).content.decode()
+    everything = re.search(r'href="([^"]*only=missing[^"]*)"', page)
+    assert everything
+    plan = client.get(everything[1].replace("&amp;", "&")).content.decode()
+    missing = re.search(r'ms-four-bad">(\d+) <small>', page)
+    assert missing
+    assert f"The plan: {missing[1]} of" in plan
+    assert "/backfill/" not in signed_in("Viewer").get("/admin/").content.decode()
+
+
 def test_the_charts_carry_their_figures_as_tables_too(captured: None) -> None:
     page = signed_in("Viewer").get("/admin/")
     charts = [chart for _, _, chart in page.context["charts"]]
