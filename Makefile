@@ -9,6 +9,7 @@ ROUNDS ?= 1
 UV_VERSION := 0.13.9
 
 BIN := .venv/bin
+WHOLE := tests/test_engines_agree.py tests/test_history.py tests/test_large_vintages.py  # shorter in `make test`
 MANAGE := $(BIN)/python manage.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -46,7 +47,7 @@ test-faults: .venv/.dev  ## every fault at every point, ROUNDS=n times; FAULT_SE
 	@first=$${FAULT_SEED:-$$(date +%s)}; round=1; while [ $$round -le $(ROUNDS) ]; do \
 		export FAULTS=all FAULT_SEED=$$((first + round - 1)); \
 		echo "make test-faults: round $$round of $(ROUNDS), FAULT_SEED=$$FAULT_SEED"; \
-		$(BIN)/pytest tests/faults tests/test_history.py tests/test_large_vintages.py -n $(WORKERS) --dist worksteal $(ARGS) || exit 1; \
+		$(BIN)/pytest tests/faults $(WHOLE) -n $(WORKERS) --dist worksteal $(ARGS) || exit 1; \
 		round=$$((round + 1)); \
 	done
 

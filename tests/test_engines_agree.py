@@ -13,17 +13,19 @@ from pipeline.calendar import last_fridays
 from pipeline.samples import Size, publish, restate
 from tests.commands.calling import call
 from tests.engines import Engines
+from tests.faults.extent import EVERYTHING
 from tests.fleet import Fleet
 from tests.ledger_state import check_all_runs_ended, check_consistent, checksum, ledger_state
 
 DAY, NEXT_DAY = date(2026, 1, 5), date(2026, 1, 6)
+WEEKS = 6 if EVERYTHING else 3
 ENGINES = ("embedded on SQLite", "embedded on PostgreSQL", "two workers on PostgreSQL and Redis")
 
 
 @pytest.fixture
 def samples(source_dir: Path) -> Path:
-    """Ten weeks of publications, so that three of each tier are due."""
-    publish(source_dir, weeks=last_fridays(10, DAY), seed=7, size=Size.SMALL)
+    """Publications of so many weeks that WEEKS of each tier are due."""
+    publish(source_dir, weeks=last_fridays(WEEKS + 7, DAY), seed=7, size=Size.SMALL)
     return source_dir
 
 
@@ -40,10 +42,10 @@ def fleet(engines: Engines, redis_url: str, tmp_path: Path, settings: Settings) 
 
 
 def run_and_run_again(samples: Path, *more: str) -> list[str]:
-    """Three weeks of each tier; then two fifths of all restated, and three weeks again. The checksum after each."""
+    """WEEKS of each tier; then two fifths of all restated, and the same weeks again. The checksum after each."""
     sums = []
     for day in (DAY, NEXT_DAY):
-        ran = call("run_weekly", "--run-date", day, "--lookback-weeks", 3, *more)
+        ran = call("run_weekly", "--run-date", day, "--lookback-weeks", WEEKS, *more)
         assert ran.code == 0, ran
         check_all_runs_ended()
         check_consistent()
