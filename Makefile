@@ -16,7 +16,7 @@ COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-browser test-faults lint types lock bench bench-scale bench-backfill screenshots clean
+.PHONY: help run serve test test-browser test-faults lint types lock bench bench-scale bench-backfill bench-admin screenshots clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
@@ -74,6 +74,9 @@ bench-backfill: .venv/.dev  ## a backfill of five years: memory, queues, killed 
 screenshots: .venv/.dev  ## the pictures of the documents, docs/images/*.png, from sample data; needs what test-browser installs
 	@$(BIN)/python -m tests.browser.provision
 	$(BIN)/python -m tests.browser.screenshots
+
+bench-admin: .venv/.dev  ## the admin's pages on 260 weeks and 5 million row versions; ARGS="--small" for a quick try
+	$(BIN)/python -m benchmarks.admin $(ARGS)
 
 clean:  ## remove the virtualenv and caches; never var/, whose captures may be the only copies left
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

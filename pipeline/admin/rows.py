@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -20,7 +21,7 @@ from pipeline.models import Capture, Partition
 from pipeline.vintages import NoSuchVintage
 
 PERMISSION = "pipeline.view_rowversion"
-PLACE_PARTS = 5
+PLACE = re.compile(r"(\d{1,9})\|(\d{1,9})\|(\d{1,9})\|([^|\x00]{0,40})\|(\d{1,9})")
 
 
 class RowsForm(forms.Form):
@@ -104,14 +105,11 @@ def _question(form: RowsForm, request: HttpRequest) -> Question:
 
 def _place(text: str) -> Place | None:
     """Where the page before ended, as its link had it; None for anything else."""
-    parts = text.split("|")
-    if len(parts) != PLACE_PARTS:
+    parts = PLACE.fullmatch(text)
+    if parts is None:
         return None
-    partition, security, venue, product_type, first_version = parts
-    try:
-        return int(partition), int(security), int(venue), product_type, int(first_version)
-    except ValueError:
-        return None
+    partition, security, venue, product_type, first_version = parts.groups()
+    return int(partition), int(security), int(venue), product_type, int(first_version)
 
 
 def _day(text: str) -> date | None:
