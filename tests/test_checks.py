@@ -102,7 +102,12 @@ WRONG = [
         "Unset DEBUG",
     ),
     Wrong({"ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET}, ["W005"], "sessions cross the network as they are", "TLS"),
-    Wrong({"ALLOWED_HOSTS": ["*"], "HTTPS": True}, ["E010"], "the placeholder that everybody knows", "50 random characters"),
+    Wrong(
+        {"ALLOWED_HOSTS": ["*"], "HTTPS": True},
+        ["E010"],
+        "the placeholder that everybody knows",
+        "50 random characters",
+    ),
     Wrong(
         fleet(SECRET_KEY=configured.PLACEHOLDER_KEY + "0"), ["W004"], "and there is a broker", "50 random characters"
     ),

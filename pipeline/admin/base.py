@@ -111,7 +111,7 @@ class EvidenceAdmin(Framed[M]):
 
     page_template = ""
     show_full_result_count = False
-    list_per_page = 50
+    list_per_page = 30
     list_filter_sheet = False
     list_filter_submit = True
     actions_selection_counter = True

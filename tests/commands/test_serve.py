@@ -133,7 +133,11 @@ def test_the_admin_its_stylesheets_and_the_health_page_are_on_one_port(ledger: L
         assert get(f"{url}health/")[::2] == (200, "ok\n")
         status, _, page = get(f"{url}admin/login/")
         sheets = re.findall(r'<link href="/([^"]+)" rel="stylesheet"', page)
-        assert (status, "static/unfold/css/styles.css" in sheets, "static/pipeline/spine.css" in sheets) == (200, True, True)
+        assert (status, "static/unfold/css/styles.css" in sheets, "static/pipeline/spine.css" in sheets) == (
+            200,
+            True,
+            True,
+        )
         for sheet in sheets:
             status, headers, _ = get(url + sheet)
             assert (status, headers.get_content_type()) == (200, "text/css")
@@ -148,7 +152,11 @@ def test_a_demo_administrator_is_made_only_when_asked_with_a_new_password_each_t
             passwords.add(found[1])
     assert len(passwords) == 2
     demo = User.objects.get()
-    assert (demo.username, demo.is_superuser, demo.check_password(max(passwords)) or demo.check_password(min(passwords))) == ("demo", True, True)
+    assert (
+        demo.username,
+        demo.is_superuser,
+        demo.check_password(max(passwords)) or demo.check_password(min(passwords)),
+    ) == ("demo", True, True)
 
 
 def test_a_demo_is_for_this_machine_alone(sqlite: Ledger) -> None:
