@@ -138,6 +138,19 @@ MARKETSPINE_SOURCE = env.str("MARKETSPINE_SOURCE", default="files")
 MARKETSPINE_SOURCE_DIR = env.str("MARKETSPINE_SOURCE_DIR", default=str(VAR_DIR / "source"))
 MARKETSPINE_MAX_FILE_BYTES = env.at_least_one("MARKETSPINE_MAX_FILE_BYTES", default=512 * 1024 * 1024)
 
+# FINRA's API: https, and only these hosts (http on loopback, to try it by hand). Anonymous without credentials. No more
+# requests a second leave this machine, or the fleet where there is a broker; a partition is read over so many connections.
+MARKETSPINE_FINRA_API_URL = env.str("MARKETSPINE_FINRA_API_URL", default="https://api.finra.org")
+MARKETSPINE_FINRA_TOKEN_URL = env.str(
+    "MARKETSPINE_FINRA_TOKEN_URL", default="https://ews.fip.finra.org/fip/rest/ews/oauth2/access_token"
+)
+MARKETSPINE_FINRA_HOSTS = env.list("MARKETSPINE_FINRA_HOSTS", default=["api.finra.org", "ews.fip.finra.org"])
+FINRA_CLIENT_ID = env.str("FINRA_CLIENT_ID", default="")
+FINRA_CLIENT_SECRET = env.str("FINRA_CLIENT_SECRET", default="")
+MARKETSPINE_FINRA_REQUESTS_PER_SECOND = env.at_least_one("MARKETSPINE_FINRA_REQUESTS_PER_SECOND", default=20)
+MARKETSPINE_FINRA_CONNECTIONS = env.at_least_one("MARKETSPINE_FINRA_CONNECTIONS", default=4)
+MARKETSPINE_FINRA_REQUEST_SECONDS = env.at_least_one("MARKETSPINE_FINRA_REQUEST_SECONDS", default=120)
+
 # A payload with a larger share of rejected rows fails whole; a capture that lost a larger share of rows is refused.
 MARKETSPINE_MAX_REJECT_SHARE = env.share("MARKETSPINE_MAX_REJECT_SHARE", default=0.10)
 MARKETSPINE_MAX_SHRINK_SHARE = env.share("MARKETSPINE_MAX_SHRINK_SHARE", default=0.20)

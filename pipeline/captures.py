@@ -35,6 +35,7 @@ from pipeline.models.capture import CaptureQuerySet
 from pipeline.parsing import PARSER_VERSION, Parsed
 from pipeline.revisions import Decision
 from pipeline.sources.base import Payload
+from pipeline.sources.finra_api.totals import ControlTotals
 from pipeline.vintages import Merged
 
 
@@ -227,6 +228,7 @@ def _content(parsed: Parsed) -> dict[str, object]:
         "shares": parsed.shares,
         "trades": parsed.trades,
         "last_update_date": parsed.newest_update,
+        "rows_last_updated": parsed.updates[max(parsed.updates)] if parsed.updates else 0,
     }
 
 
@@ -251,7 +253,7 @@ def _known_since(partition: Partition) -> datetime:
 
 def _complete(partition: Partition, capture: Capture, parsed: Parsed, started: float, run: Run | None) -> None:
     """What belongs to a capture whose rows are stored: manifest, rejects, anomalies, and the partition's pointer."""
-    _add_manifest(capture, Stage.NORMALIZED, capture.content_hash, started, run)
+    _add_manifest(capture, Stage.NORMALIZED, capture.content_hash, started, run, parsed.controls)
     Reject.objects.bulk_create(
         [Reject(capture=capture, part=r.part, line=r.line, reason=r.reason, text=r.text) for r in parsed.rejects], 1000
     )
@@ -263,6 +265,7 @@ def _complete(partition: Partition, capture: Capture, parsed: Parsed, started: f
         _record(Category.REJECTED_ROWS, message, partition, run)
     if capture.version == 1:
         _check_week(partition, parsed, run)
+    _check_totals(partition, parsed, run)
     _end_lateness(partition, capture)
     partition.latest = capture
 
@@ -279,8 +282,21 @@ def _check_week(partition: Partition, parsed: Parsed, run: Run | None) -> None:
         _record(Category.WEEK_MISMATCH, message, partition, run)
 
 
-def _record(category: Category, message: str, partition: Partition, run: Run | None) -> None:
-    Anomaly.objects.record(category, Severity.WARN, message, partition=partition, stage=Stage.NORMALIZED, run=run)
+def _check_totals(partition: Partition, parsed: Parsed, run: Run | None) -> None:
+    """Compare the rows with the source's own totals by symbol."""
+    controls = parsed.controls
+    if controls is not None and controls.differing:
+        message = (
+            f"{controls.differing:,} of {controls.symbols:,} symbols do not add up to FINRA's totals; the largest: "
+            + "; ".join(map(str, controls.largest))
+        )
+        _record(Category.UNRECONCILED, message, partition, run, Severity.ERROR)
+
+
+def _record(
+    category: Category, message: str, partition: Partition, run: Run | None, severity: Severity = Severity.WARN
+) -> None:
+    Anomaly.objects.record(category, severity, message, partition=partition, stage=Stage.NORMALIZED, run=run)
 
 
 def _end_lateness(partition: Partition, capture: Capture) -> None:
@@ -289,7 +305,14 @@ def _end_lateness(partition: Partition, capture: Capture) -> None:
         anomaly.resolve(by="marketspine", note=f"captured as {capture.capture_id}")
 
 
-def _add_manifest(capture: Capture, stage: Stage, checksum: str, started: float, run: Run | None) -> None:
+def _add_manifest(
+    capture: Capture,
+    stage: Stage,
+    checksum: str,
+    started: float,
+    run: Run | None,
+    controls: ControlTotals | None = None,
+) -> None:
     Manifest.objects.create(
         capture=capture,
         stage=stage,
@@ -302,4 +325,15 @@ def _add_manifest(capture: Capture, stage: Stage, checksum: str, started: float,
         duration=timedelta(seconds=time.monotonic() - started),
         completed_at=timezone.now(),
         run=run,
+        **(_control_totals(controls) if controls else {}),
     )
+
+
+def _control_totals(controls: ControlTotals) -> dict[str, object]:
+    """The manifest's fields that say what the source itself adds up to."""
+    return {
+        "control_symbols": controls.symbols,
+        "control_shares": controls.shares,
+        "control_trades": controls.trades,
+        "control_differing": controls.differing,
+    }

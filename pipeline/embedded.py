@@ -46,7 +46,9 @@ def engine() -> Iterator[None]:
         broker_url="prompt-memory://localhost", result_backend="django-db", broker_transport_options={}
     )
     _forget_messages()
-    _import_tasks()
+    logger = logging.getLogger("pipeline")
+    level = logger.level
+    current_app.loader.import_default_modules()
     current_app.backend.cleanup()  # results older than a day: without beat nobody else removes them
     state.should_stop = state.should_terminate = None
     ready = threading.Event()
@@ -64,6 +66,7 @@ def engine() -> Iterator[None]:
     try:
         if not ready.wait(PATIENCE):
             raise RuntimeError("the embedded worker did not start")
+        logger.setLevel(level)  # Celery has set Django up anew for its worker, which undoes what `-v` has set
         yield
     finally:
         _forget_messages()  # before the order to stop: between the two the worker would take one more
@@ -71,14 +74,6 @@ def engine() -> Iterator[None]:
         thread.join()
         state.should_stop = None
         _forget_messages()
-
-
-def _import_tasks() -> None:
-    """Import what the worker needs. Celery sets Django up anew for it, which undoes what `-v` has set."""
-    logger = logging.getLogger("pipeline")
-    level = logger.level
-    current_app.loader.import_default_modules()
-    logger.setLevel(level)
 
 
 def _forget_messages() -> None:

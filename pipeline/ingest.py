@@ -128,6 +128,8 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
 
 def _decide(held: Capture | None, payload: Payload, parsed: Parsed, terms: Terms) -> Decision:
     offered = _offered(payload.sha256, parsed)
+    if held and not terms.force and held.content_hash != parsed.content_hash:
+        offered = replace(offered, differing=reading.differing(held, payload, parsed))
     limit = settings.MARKETSPINE_MAX_SHRINK_SHARE
     return revisions.decide(_held(held), offered, force=terms.force, max_shrink_share=limit)
 

@@ -7,7 +7,7 @@ reads the same block line by line and names what does not fit. A test holds the 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
@@ -39,6 +39,7 @@ class RejectReason(StrEnum):
     BAD_TRADES = "BAD_TRADES"
     NEGATIVE_TRADES = "NEGATIVE_TRADES"
     TOO_LARGE = "TOO_LARGE"
+    BAD_NOTIONAL = "BAD_NOTIONAL"
     BAD_DATE = "BAD_DATE"
     TOO_LONG = "TOO_LONG"
     BAD_CHARACTER = "BAD_CHARACTER"
@@ -75,7 +76,10 @@ class LineRules:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A block's rows as columns of canonical text (see `pipeline.parsing.Rows`)."""
+    """A block's rows as columns of canonical text (see `pipeline.parsing.Rows`).
+
+    The web file has neither product types nor notionals.
+    """
 
     securities: list[str]
     venues: list[str]
@@ -83,6 +87,8 @@ class Columns:
     trades: list[str]
     dates: list[str]
     venue_names: dict[str, str]
+    product_types: list[str] = field(default_factory=list)
+    notionals: list[str] = field(default_factory=list)
 
 
 def read_block(block: str, rules: LineRules) -> Columns | None:
@@ -96,7 +102,7 @@ def read_block(block: str, rules: LineRules) -> Columns | None:
         return None
     tiers, symbols, issues, names, mpids, shares, trades, dates = (fields[at::stride] for at in rules.order)
     venues = _venues(names, mpids, rules)
-    if venues is None or set(tiers) != {rules.tier.description} or not all(map(_is_date, set(dates))):
+    if venues is None or set(tiers) != {rules.tier.description} or not all(map(is_date, set(dates))):
         return None
     securities = list(map("|".join, zip(symbols, issues, strict=True)))
     micros = _micros(shares)
@@ -132,7 +138,7 @@ def _append(columns: Columns, text: str, rules: LineRules) -> None:
     _require(len(symbol) <= MAX_SYMBOL and len(mpid) <= MAX_MPID, RejectReason.TOO_LONG)
     _require(len(issue) <= MAX_NAME and len(name) <= MAX_NAME, RejectReason.TOO_LONG)
     micros, count = quantity_micros(shares), trade_count(trades)
-    _require(_is_date(updated), RejectReason.BAD_DATE)
+    _require(is_date(updated), RejectReason.BAD_DATE)
     columns.securities.append(f"{symbol}|{issue}")
     columns.venues.append(f"{mpid}||" if rules.is_ats else f"||{name}")
     columns.micros.append(micros)
@@ -168,7 +174,7 @@ def _require(holds: bool, reason: RejectReason) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
     """Whether `text` is a date as YYYY-MM-DD."""
     try:
         return date.fromisoformat(text).isoformat() == text

@@ -1,6 +1,7 @@
 """A payload's bytes to typed rows and rejects, and the content hash.
 
-The format is FINRA's web file (finra.md, "Web file"): eight pipe-separated columns, no quoting, no case folding. Rows
+The formats are FINRA's web file (finra.md, "Web file"), eight pipe-separated columns without quoting, and the JSON pages of
+its API (`pipeline.api_rows`); neither folds case. Rows
 travel as columns of canonical text, because a partition has up to 168,000 of them: a block of lines is split and
 checked column by column, and only a block in which something is unusual is read line by line (`pipeline.lines`),
 by the same rules and with a reason for what does not fit.
@@ -11,14 +12,18 @@ from __future__ import annotations
 import hashlib
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 
+from pipeline.api_rows import firm_rows, lines_of_pages, read_rows
 from pipeline.calendar import Tier
 from pipeline.lines import Columns, LineRules, RejectedLine, RejectReason, read_block, read_lines
 from pipeline.sources.base import Part, PartName, PayloadFormat, unpack
+from pipeline.sources.finra_api.pages import NotRows
+from pipeline.sources.finra_api.totals import ControlTotals, Reconciliation
 
 PARSER_VERSION = 1
 
@@ -79,6 +84,12 @@ class Rows:
         """Each row as one canonical line, which begins with its natural key."""
         return list(map("|".join, zip(*self.columns(), strict=True)))
 
+    def common(self) -> Counter[str]:
+        """Each row in the columns that every source has: without product type, CRD number and notional."""
+        venues = (f"{mpid}|{firm}" for mpid, _crd, firm in (venue.split("|", 2) for venue in self.venues))
+        columns = (self.securities, venues, self.micros, self.trades, self.dates)
+        return Counter(map("|".join, zip(*columns, strict=True)))
+
     def extend(self, more: Rows) -> None:
         """Append the rows of `more`."""
         for column, addition in zip(self.columns(), more.columns(), strict=True):
@@ -100,6 +111,8 @@ class Parsed:
 
     A payload read by its difference from an earlier one (`pipeline.rereading`) has in `rows` only the rows that the earlier
     one has not, and in `gone` those that it has not itself; read whole, `gone` is None and `rows` are all.
+
+    `controls` are the source's own totals, where it gives some.
     """
 
     rows: Rows
@@ -114,6 +127,7 @@ class Parsed:
     venue_names: dict[str, str]
     updates: Counter[str]
     gone: Rows | None = None
+    controls: ControlTotals | None = None
 
     @property
     def newest_update(self) -> date | None:
@@ -128,15 +142,19 @@ class Parsed:
         return date.fromisoformat(max(self.updates, key=lambda text: (self.updates[text], text)))
 
 
+Lines = Callable[[], Iterator[tuple[str, int, str]]]  # part, number and text of each line, once more
+
+
 @dataclass(slots=True)
 class _Reading:
     """What has been read so far."""
 
     rows: Rows = field(default_factory=Rows)
-    bodies: list[tuple[str, str]] = field(default_factory=list)
+    lines: list[Lines] = field(default_factory=list)
     rejects: list[RejectedLine] = field(default_factory=list)
     rows_in: int = 0
     venue_names: dict[str, str] = field(default_factory=dict)
+    totals: Reconciliation = field(default_factory=Reconciliation)
 
     def add(self, columns: Columns) -> None:
         """Append the rows of one block."""
@@ -146,10 +164,9 @@ class _Reading:
     def kept_lines(self) -> Iterator[RejectedLine]:
         """The line of each row, in the order of the rows, as the duplicate that it may turn out to be."""
         rejected = {(reject.part, reject.line) for reject in self.rejects}
-        for part, body in self.bodies:
-            for number, text in enumerate(lines_of(body), 2):
-                if (part, number) not in rejected:
-                    yield RejectedLine(part, number, RejectReason.DUPLICATE_KEY, text)
+        for part, number, text in chain.from_iterable(lines() for lines in self.lines):
+            if (part, number) not in rejected:
+                yield RejectedLine(part, number, RejectReason.DUPLICATE_KEY, text)
 
 
 def parse(content: bytes, payload_format: PayloadFormat, tier: Tier, max_reject_share: float) -> Parsed:
@@ -159,8 +176,11 @@ def parse(content: bytes, payload_format: PayloadFormat, tier: Tier, max_reject_
     rejected. A header without rows is read; what it means is decided in `pipeline.revisions`.
     """
     reading = _Reading()
-    for part in unpack(content, payload_format):
-        _read_part(reading, part, tier)
+    if payload_format.is_api:
+        _read_pages(reading, content)
+    else:
+        for part in unpack(content, payload_format):
+            _read_part(reading, part, tier)
     rows = _reject_duplicates(reading)
     _refuse_too_many_rejects(reading, max_reject_share)
     if reading.rows_in != len(rows) + len(reading.rejects):
@@ -179,14 +199,21 @@ def parse(content: bytes, payload_format: PayloadFormat, tier: Tier, max_reject_
         content_hash=content_hash(canonical),
         venue_names=reading.venue_names,
         updates=Counter(rows.dates),
+        controls=reading.totals.totals() if payload_format.is_api else None,
     )
 
 
 def rows_of(columns: Columns) -> Rows:
-    """The rows of a block. The web file has neither product types nor notionals."""
+    """The rows of a block."""
     nothing = [""] * len(columns.securities)
     return Rows(
-        columns.securities, columns.venues, nothing, columns.micros, columns.trades, nothing.copy(), columns.dates
+        columns.securities,
+        columns.venues,
+        columns.product_types or nothing,
+        columns.micros,
+        columns.trades,
+        columns.notionals or nothing.copy(),
+        columns.dates,
     )
 
 
@@ -219,7 +246,7 @@ def _read_part(reading: _Reading, part: Part, tier: Tier) -> None:
         is_ats=part.name is PartName.ATS,
         order=column_order(part.name, header),
     )
-    reading.bodies.append((part.name, body))
+    reading.lines.append(lambda: ((part.name, number, line) for number, line in enumerate(lines_of(body), 2)))
     line = 2
     for block in _blocks(body):
         columns = read_block(block, rules)
@@ -230,6 +257,18 @@ def _read_part(reading: _Reading, part: Part, tier: Tier) -> None:
         lines = block.count("\n") + 1
         reading.rows_in += lines
         line += lines
+
+
+def _read_pages(reading: _Reading, content: bytes) -> None:
+    try:
+        for cut, first, rows in firm_rows(content, reading.totals.add):
+            columns, rejects = read_rows(rows, first, cut)
+            reading.rejects.extend(rejects)
+            reading.add(columns)
+            reading.rows_in += len(rows)
+    except (NotRows, KeyError) as error:
+        raise UnreadablePayload(f"the pages are not FINRA's rows: {error}") from error
+    reading.lines.append(lambda: lines_of_pages(content))
 
 
 def lines_of(body: str) -> list[str]:

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
+from pipeline import configured
 from pipeline.calendar import (
     PartitionKey,
     Tier,
@@ -32,7 +32,6 @@ from pipeline.models import (
     RunStatus,
     Trigger,
 )
-from pipeline.sources import SourceOptions, open_source
 from pipeline.sources.base import Source
 from pipeline.sources.deadline import Deadline
 
@@ -144,8 +143,7 @@ class _Ledger:
 
 def source_of(request: Request, seconds: float | None = None) -> Source:
     """The source that the request names, with a deadline for its answers; SourceError when there is none of that name."""
-    options = SourceOptions(root=Path(request.origin), max_bytes=settings.MARKETSPINE_MAX_FILE_BYTES)
-    return Deadline(open_source(request.source, options), seconds or settings.MARKETSPINE_FETCH_SECONDS)
+    return Deadline(configured.source(request.source, request.origin), seconds or settings.MARKETSPINE_FETCH_SECONDS)
 
 
 def plan_with(request: Request, source: Source, *, skip_in_flight: bool = False) -> Plan:

@@ -15,7 +15,7 @@ from pipeline import archive
 from pipeline.archive import ArchiveDamaged, Shelf
 from pipeline.calendar import PartitionKey
 from pipeline.models import Capture
-from pipeline.parsing import PARSER_VERSION, Parsed, parse
+from pipeline.parsing import PARSER_VERSION, Parsed, UnreadablePayload, parse
 from pipeline.rereading import Earlier, reread
 from pipeline.sources.base import Payload, PayloadFormat
 
@@ -32,9 +32,25 @@ def read_archived(capture: Capture, key: PartitionKey) -> Parsed:
 
 def read_beside(held: Capture | None, payload: Payload, key: PartitionKey) -> Parsed:
     """Parse a payload, by its difference from the capture held where that tells all. Raises UnreadablePayload."""
-    earlier = _earlier(held)
+    earlier = None if payload.format.is_api else _earlier(held)
     by_difference = reread(earlier, payload.content, payload.format, key.tier) if earlier else None
     return by_difference or read(payload.content, payload.format, key)
+
+
+def differing(held: Capture, payload: Payload, parsed: Parsed) -> int | None:
+    """How many rows of a payload differ from a capture's in the columns that both have.
+
+    None where both have the same columns, or where the archive has lost what the capture was made of: then the content
+    hashes alone decide.
+    """
+    if PayloadFormat(held.payload_format).is_api is payload.format.is_api:
+        return None
+    try:
+        before = read_archived(held, held.partition.key).rows.common()
+    except (ArchiveDamaged, UnreadablePayload):
+        return None
+    after = parsed.rows.common()
+    return max((before - after).total(), (after - before).total())
 
 
 def keep(payload: Payload, parsed: Parsed) -> None:
@@ -52,6 +68,8 @@ def forget(capture: Capture) -> None:
 def _earlier(held: Capture | None) -> Earlier | None:
     """The newest capture's payload and canonical rows; None where a difference from them would not tell all."""
     if held is None or held.normalized_at is None or held.rows_rejected or held.parser_version != PARSER_VERSION:
+        return None
+    if PayloadFormat(held.payload_format).is_api:  # its lines are not the web file's
         return None
     try:
         content = archive.get(held.payload_sha256)

@@ -1,7 +1,8 @@
 """The decision: what a fetched payload is to the partition it was fetched for. Pure: no database, no clock.
 
-In this order: forced; the same payload hash; the same content hash (row order, formatting); no rows; first capture; less
-than there was by more than is plausible; otherwise a restatement. `lastUpdateDate` explains, and never overrules a hash.
+In this order: forced; the same payload hash; the same content hash (row order, formatting); the same in the columns that
+both sources have; no rows; first capture; less than there was by more than is plausible; otherwise a restatement.
+`lastUpdateDate` explains, and never overrules a hash.
 """
 
 from __future__ import annotations
@@ -37,13 +38,18 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What a payload brings, once it is parsed."""
+    """What a payload brings, once it is parsed.
+
+    `differing` counts the rows that differ in the columns that both have, where the capture held is from a source that has
+    other columns (the web file, FINRA's API); None where both have the same.
+    """
 
     payload_sha256: str
     content_hash: str
     rows_kept: int
     last_update_date: date | None
     rows_non_ats: int = 0
+    differing: int | None = None
 
 
 class Counts(Protocol):
@@ -76,6 +82,12 @@ class Decision:
 SAME_BYTES = Decision(Verdict.REPLAY, "unchanged: the same bytes as captured")
 
 
+SAME_WHERE_COMPARABLE = (
+    "unchanged: the same rows in the columns that both sources have; only productTypeCode, firmCRDNumber and "
+    "totalNotionalSum, which FINRA's web file lacks, differ (--force takes what is offered)"
+)
+
+
 def decide(held: Held | None, offered: Offered, *, force: bool, max_shrink_share: float) -> Decision:
     """The decision on a parsed payload. `held` is None when the partition has no capture.
 
@@ -88,6 +100,8 @@ def decide(held: Held | None, offered: Offered, *, force: bool, max_shrink_share
         return SAME_BYTES
     if held and held.content_hash == offered.content_hash:
         return Decision(Verdict.REPLAY, "unchanged: the same rows in other bytes (order or formatting)", said)
+    if held and offered.differing == 0:
+        return Decision(Verdict.REPLAY, SAME_WHERE_COMPARABLE, said)
     if offered.rows_kept == 0:
         return Decision(
             Verdict.REFUSED, "the payload has no rows: that means nothing published, never an empty week", said
@@ -114,7 +128,10 @@ def _compared(held: Held | None, offered: Offered) -> str:
         return f"first capture: {offered.rows_kept:,} rows"
     if held.content_hash == offered.content_hash:
         return f"content the same ({held.content_hash[:SHORT]})"
-    return f"content changed ({held.content_hash[:SHORT]} -> {offered.content_hash[:SHORT]})"
+    changed = f"content changed ({held.content_hash[:SHORT]} -> {offered.content_hash[:SHORT]})"
+    if offered.differing is None:
+        return changed
+    return f"{changed}, from a source with other columns: {offered.differing:,} rows differ in those that both have"
 
 
 def _shrunk(held: Held, offered: Offered, limit: float) -> str:

@@ -20,6 +20,7 @@ from django_celery_beat.models import PeriodicTask
 
 from pipeline import canvas
 from pipeline.calendar import CalendarError, Tier, market_today, parse_tiers
+from pipeline.configured import origin_of
 from pipeline.models import Run, Trigger
 from pipeline.planning import PLAN_SECONDS, Plan, Request, make_plan, plan_with, source_of
 from pipeline.sources import REGISTRY
@@ -73,7 +74,7 @@ class Owed:
             tiers=self.tiers,
             lookback_weeks=self.lookback_weeks,
             source=self.source,
-            origin=settings.MARKETSPINE_SOURCE_DIR,
+            origin=origin_of(self.source),
             reason=reason,
             requested_by=requested_by,
             trigger=trigger,

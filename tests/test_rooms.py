@@ -14,11 +14,13 @@ LAYERS = [
     {"calendar"},
     {"sources", "revisions"},
     {"lines", "models"},
+    {"api_rows"},
     {"parsing", "archive", "bulk", "identities", "workers", "transient"},
     {"rereading", "vintages"},
     {"reading", "weekly_totals", "differences", "movements", "reconciliation"},
     {"captures", "analytics", "browsing"},
     {"ingest", "readiness", "trends"},
+    {"configured"},
     {"planning", "inspection"},
     {"steps", "grid", "samples"},
     {"runs", "doctor"},
@@ -28,8 +30,8 @@ LAYERS = [
     {"checks"},
     {"management", "admin"},
 ]
-WITHOUT_DATABASE = ("calendar", "sources", "revisions", "lines", "parsing", "rereading", "samples")
-CELERY = ("celery", "kombu", "django_celery_beat", "django_celery_results", "redis")
+WITHOUT_DATABASE = ("calendar", "sources", "revisions", "lines", "api_rows", "parsing", "rereading", "samples")
+CELERY = ("celery", "kombu", "django_celery_beat", "django_celery_results")
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 
 

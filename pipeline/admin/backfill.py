@@ -21,6 +21,7 @@ from pipeline import operations
 from pipeline.admin.acting import LONGEST_REASON, carried_out, may, order_of
 from pipeline.admin.base import badge
 from pipeline.calendar import CalendarError, Tier, due_weeks, market_today, parse_week, weeks_between
+from pipeline.configured import origin_of
 from pipeline.models import Act, Run, Trigger
 from pipeline.planning import PASSED_OVER, Only, Plan, Request, Step, make_plan, plan_with, source_of
 from pipeline.sources.base import SourceError
@@ -91,7 +92,7 @@ class RangeForm(forms.Form):
             weeks=asked["weeks"],
             only=Only(asked["only"]),
             source=settings.MARKETSPINE_SOURCE,
-            origin=settings.MARKETSPINE_SOURCE_DIR,
+            origin=origin_of(settings.MARKETSPINE_SOURCE),
             reason=asked["reason"],
             requested_by=requested_by,
             trigger=Trigger.ADMIN,

@@ -9,7 +9,7 @@ from pipeline import archive
 from pipeline.models import Capture
 from pipeline.sources.base import PayloadFormat
 
-SUFFIXES = {PayloadFormat.PSV: ".psv", PayloadFormat.PARTS: ".tar"}
+SUFFIXES = {PayloadFormat.PSV: ".psv", PayloadFormat.PARTS: ".tar", PayloadFormat.PAGES: ".tar"}
 
 
 def file_name(capture: Capture) -> str:

@@ -40,6 +40,8 @@ class Category(models.TextChoices):
     UNREADABLE = "UNREADABLE", "the payload could not be read as FINRA's format"
     REJECTED_ROWS = "REJECTED_ROWS", "some rows were not stored"
     REFUSED = "REFUSED", "the payload would have replaced a good capture with less"
+    UNRECONCILED = "UNRECONCILED", "the rows do not add up to the source's own totals"
+    RESTATED_LATE = "RESTATED_LATE", "restated long after publication"
     WEEK_MISMATCH = "WEEK_MISMATCH", "the rows' dates speak of another week than the name"
     ARCHIVE_DAMAGED = "ARCHIVE_DAMAGED", "an archived payload is missing or not what it was"
     CALC_FAILED = "CALC_FAILED", "the week's analytics could not be computed"

@@ -26,7 +26,9 @@ class Stage(models.TextChoices):
 class Manifest(models.Model):
     """The record that a stage of a capture (RAW, NORMALIZED) or of a week's snapshot (CALC) completed.
 
-    `checksum` is the payload hash for RAW, the content hash for NORMALIZED, the hash of the inputs for CALC.
+    `checksum` is the payload hash for RAW, the content hash for NORMALIZED, the hash of the inputs for CALC. The control
+    totals are the source's own (NORMALIZED, null where it gives none): rows by symbol, what they add up to, and for how many
+    symbols the captured rows do not.
     """
 
     capture = models.ForeignKey(Capture, null=True, on_delete=models.CASCADE, related_name="manifests")
@@ -39,6 +41,10 @@ class Manifest(models.Model):
     rows_rejected = models.BigIntegerField()
     shares = ExactDecimalField()
     trades = models.BigIntegerField()
+    control_symbols = models.PositiveIntegerField(null=True)
+    control_shares = ExactDecimalField(null=True)
+    control_trades = models.BigIntegerField(null=True)
+    control_differing = models.PositiveIntegerField(null=True)
     checksum = models.CharField(max_length=64)
     duration = models.DurationField()
     completed_at = models.DateTimeField()

@@ -12,6 +12,7 @@ from django_celery_beat.models import PeriodicTask
 
 from pipeline import canvas, runs, schedules
 from pipeline.calendar import PartitionKey, market_today
+from pipeline.configured import origin_of
 from pipeline.models import (
     BAD_OUTCOMES,
     Act,
@@ -174,7 +175,7 @@ def _request(
         partitions=tuple(keys),
         only_stage=only_stage,
         source=settings.MARKETSPINE_SOURCE,
-        origin=settings.MARKETSPINE_SOURCE_DIR,
+        origin=origin_of(settings.MARKETSPINE_SOURCE),
         force=force,
         reason=order.reason.strip(),
         requested_by=order.operator,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.sources.base import Source, SourceError
 from pipeline.sources.files import FilesSource
+from pipeline.sources.finra_api.access import NAME, Access
 
 
 class UnknownSource(SourceError):
@@ -16,17 +17,26 @@ class UnknownSource(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """What a source may be told: the folder of files, and the largest payload in bytes."""
+    """What a source may be told: the folder of files, the largest payload in bytes, how FINRA's API is reached."""
 
     root: Path
     max_bytes: int
+    access: Access | None = None
 
 
 def _files(options: SourceOptions) -> Source:
     return FilesSource(options.root, options.max_bytes)
 
 
-REGISTRY: dict[str, Callable[[SourceOptions], Source]] = {"files": _files}
+def _api(options: SourceOptions) -> Source:
+    if options.access is None:
+        raise SourceError("nobody has said how FINRA's API is reached")
+    from pipeline.sources.finra_api.source import FinraApi  # noqa: PLC0415 - it costs every command a fifth of a second
+
+    return FinraApi(options.access, options.max_bytes)
+
+
+REGISTRY: dict[str, Callable[[SourceOptions], Source]] = {NAME: _api, "files": _files}
 
 
 def open_source(name: str, options: SourceOptions) -> Source:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Protocol
@@ -40,6 +40,12 @@ class PayloadFormat(StrEnum):
 
     PSV = "psv"
     PARTS = "psv-parts"
+    PAGES = "finra-json-pages"
+
+    @property
+    def is_api(self) -> bool:
+        """Whether it has the columns that only the API gives: product type, CRD number, notional."""
+        return self is PayloadFormat.PAGES
 
 
 class PartName(StrEnum):
@@ -93,21 +99,42 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a partition stands at the source: firm rows updated since a day, and firm rows in all."""
+
+    updated: int
+    rows: int
+
+
+class Asking(Source, Protocol):
+    """A source that can be asked cheaply whether a partition moved, without fetching it."""
+
+    def standing(self, key: PartitionKey, since: date) -> Standing:
+        """How many of its rows have a lastUpdateDate of `since` or later, and how many there are."""
+        ...
+
+
 def pack(parts: tuple[Part, ...]) -> tuple[bytes, PayloadFormat]:
     """The bytes and format of a payload made of `parts`: the same parts give the same bytes."""
     if [part.name for part in parts] == [PartName.ATS]:
         return parts[0].content, PayloadFormat.PSV
-    blocks = [block for part in parts for block in _tar_blocks(part)]
+    return tar_of((part.name, part.content) for part in parts), PayloadFormat.PARTS
+
+
+def tar_of(members: Iterable[tuple[str, bytes]]) -> bytes:
+    """A plain POSIX tar of named contents: the same members give the same bytes."""
+    blocks = [block for name, content in members for block in _tar_blocks(name, content)]
     end = 2 * tarfile.BLOCKSIZE
     end += -(sum(map(len, blocks)) + end) % tarfile.RECORDSIZE
-    return b"".join([*blocks, bytes(end)]), PayloadFormat.PARTS
+    return b"".join([*blocks, bytes(end)])
 
 
-def _tar_blocks(part: Part) -> tuple[bytes, bytes, bytes]:
-    """A part as a member of a tar: header, content, padding. `tarfile` itself would copy the content twice."""
-    member = tarfile.TarInfo(part.name)
-    member.size = len(part.content)
-    return member.tobuf(tarfile.USTAR_FORMAT), part.content, bytes(-len(part.content) % tarfile.BLOCKSIZE)
+def _tar_blocks(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
+    """A member of a tar: header, content, padding. `tarfile` itself would copy the content twice."""
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    return member.tobuf(tarfile.USTAR_FORMAT), content, bytes(-len(content) % tarfile.BLOCKSIZE)
 
 
 def unpack(content: bytes, payload_format: PayloadFormat) -> tuple[Part, ...]:

@@ -11,6 +11,7 @@ import pytest
 from pipeline.sources import REGISTRY, SourceOptions, UnknownSource, open_source
 from pipeline.sources.base import SourceError
 from pipeline.sources.files import FilesSource
+from pipeline.sources.finra_api.access import Access
 
 
 def test_files_is_the_folder_source_with_the_options_given(tmp_path: Path) -> None:
@@ -20,7 +21,13 @@ def test_files_is_the_folder_source_with_the_options_given(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
 def test_a_source_knows_the_name_it_is_registered_under(name: str, tmp_path: Path) -> None:
-    assert open_source(name, SourceOptions(tmp_path, 1000)).name == name
+    access = Access("http://127.0.0.1:1", "http://127.0.0.1:1/token")
+    assert open_source(name, SourceOptions(tmp_path, 1000, access)).name == name
+
+
+def test_the_api_is_not_asked_before_anybody_has_said_how_it_is_reached(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nobody has said how FINRA's API is reached"):
+        open_source("api", SourceOptions(tmp_path, 1000))
 
 
 @pytest.mark.parametrize("name", ["ftp", "", "FILES"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from pipeline.calendar import parse_tiers, parse_week, parse_weeks, weeks_between
+from pipeline.configured import origin_of
 from pipeline.management.base import BadArguments, operator
 from pipeline.management.running import RunningCommand, parse_run_date
 from pipeline.planning import Only, Request
@@ -46,7 +46,7 @@ class Command(RunningCommand):
             weeks=_weeks(options, run_date),
             only=Only(options["only"]),
             source=options["source"],
-            origin=str(Path(options["source_dir"]).resolve()),
+            origin=origin_of(options["source"], options["source_dir"]),
             force=options["force"],
             reason=options["reason"],
             requested_by=operator(),

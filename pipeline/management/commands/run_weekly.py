@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from pipeline.calendar import CalendarError, parse_tiers, parse_weeks
+from pipeline.configured import origin_of
 from pipeline.management.base import operator
 from pipeline.management.running import RunningCommand, parse_run_date
 from pipeline.planning import OnlyStage, Request
@@ -49,7 +49,7 @@ class Command(RunningCommand):
             lookback_weeks=options["lookback_weeks"],
             only_stage=OnlyStage(options["only_stage"]),
             source=options["source"],
-            origin=str(Path(options["source_dir"]).resolve()),
+            origin=origin_of(options["source"], options["source_dir"]),
             force=options["force"],
             reason=options["reason"],
             requested_by=operator(),

@@ -1,0 +1,41 @@
+"""The sources as the settings describe them: no source knows Django."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+
+from pipeline.sources import SourceOptions, open_source
+from pipeline.sources.base import Source
+from pipeline.sources.finra_api.access import NAME, Access
+
+REDIS = ("redis://", "rediss://", "unix://")
+
+
+def source(name: str, origin: str) -> Source:
+    """The source called `name`; UnknownSource, or UnsafeSource where the settings name an address that is not FINRA's."""
+    return open_source(name, SourceOptions(Path(origin), settings.MARKETSPINE_MAX_FILE_BYTES, access()))
+
+
+def origin_of(name: str, folder: str = "") -> str:
+    """What a source reads, for the record: the address of the API, or the folder of files (the settings' without one)."""
+    if name == NAME:
+        return str(settings.MARKETSPINE_FINRA_API_URL)
+    return str(Path(folder or settings.MARKETSPINE_SOURCE_DIR).resolve())
+
+
+def access() -> Access:
+    """How FINRA's API is reached. A fleet shares its rate and its token in the Redis that is its broker."""
+    broker = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://")
+    return Access(
+        api_url=settings.MARKETSPINE_FINRA_API_URL,
+        token_url=settings.MARKETSPINE_FINRA_TOKEN_URL,
+        hosts=tuple(settings.MARKETSPINE_FINRA_HOSTS),
+        client_id=settings.FINRA_CLIENT_ID,
+        client_secret=settings.FINRA_CLIENT_SECRET,
+        requests_per_second=settings.MARKETSPINE_FINRA_REQUESTS_PER_SECOND,
+        connections=settings.MARKETSPINE_FINRA_CONNECTIONS,
+        request_seconds=settings.MARKETSPINE_FINRA_REQUEST_SECONDS,
+        shared=broker if broker.startswith(REDIS) else "",
+    )

@@ -1,0 +1,124 @@
+"""All rows of a query, page by page.
+
+A page holds as many rows as were asked for or 3 MB, whichever comes first: what a page lacks is asked for again. Paging is
+not a snapshot: where the total moves, a page is empty before the end or a row comes twice, the reading is torn.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from pipeline.sources.base import SourceError, TransientSourceError
+from pipeline.sources.finra_api.pages import NATURAL_KEY, JsonRow, NotRows, Page, check_fields, check_place, decode
+from pipeline.sources.finra_api.questions import MOST_ROWS, Query, data_path
+from pipeline.sources.finra_api.transport import Reply, Transport
+
+logger = logging.getLogger(__name__)
+
+Heard = Callable[[Sequence[JsonRow]], None]
+
+
+class Torn(Exception):
+    """The rows changed while they were read; the message says how it showed."""
+
+
+class Pager:
+    """Reads queries over one transport, several pages at once. `heard` is told the rows of each page as it comes."""
+
+    def __init__(self, transport: Transport, connections: int, heard: Heard) -> None:
+        self._transport = transport
+        self._connections = connections
+        self._heard = heard
+        self._seen: set[tuple[object, ...]] = set()
+
+    def read(self, query: Query) -> list[Page]:
+        """Its pages in order; none where nothing is published. Torn, or what the transport raises."""
+        first = self._page(query, MOST_ROWS, None, 0)
+        if first is None:
+            return []
+        pages, missing = [first], _ranges(first.end, first.total, first.rows)
+        with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
+            while missing:
+                ask = partial(self._range, query, first.total)
+                read = list(pool.map(ask, missing))
+                pages += read
+                missing = [(page.end, end) for page, (_, end) in zip(read, missing, strict=True) if page.end < end]
+        return sorted(pages, key=lambda page: page.offset)
+
+    def _range(self, query: Query, total: int, missing: tuple[int, int]) -> Page:
+        start, end = missing
+        page = self._page(query, end - start, total, start)
+        if page is None:
+            raise Torn(f"nothing is there any more from row {start:,} of {total:,} on")
+        return page
+
+    def _page(self, query: Query, limit: int, total: int | None, offset: int) -> Page | None:
+        """Some rows of a query; None where the service has nothing."""
+        reply = self._transport.post(data_path(query.dataset), query.page(offset, limit))
+        try:
+            page, rows = read_page(query, offset, reply)
+            check_fields(rows)
+            check_place(rows, query.expected)
+        except NotRows as error:
+            named = f" (request {reply.request_id})" if reply.request_id else ""
+            raise SourceError(
+                f"FINRA's reply to {query.name} from row {offset:,}{named} cannot be used: {error}"
+            ) from error
+        if not rows:
+            return None
+        if total is not None and page.total != total:
+            raise Torn(f"{query.name} had {total:,} rows, and {page.total:,} at row {offset:,}")
+        if page.rows > limit or page.end > page.total:
+            raise Torn(f"{query.name} gave {page.rows:,} rows from {offset:,} on, of {page.total:,}")
+        self._take(query, rows)
+        logger.info("%s: rows %s to %s of %s, %s", query.name, page.offset, page.end, page.total, page.request_id)
+        return page
+
+    def _take(self, query: Query, rows: Sequence[JsonRow]) -> None:
+        try:
+            keys = set(map(_key, rows))
+        except TypeError as error:
+            raise SourceError(f"FINRA's rows of {query.name} have lists or objects for values") from error
+        if len(keys) < len(rows) or not keys.isdisjoint(self._seen):
+            raise Torn(f"{query.name} gave a row twice")
+        self._seen |= keys
+        self._heard(rows)
+
+
+def read_page(query: Query, offset: int, reply: Reply) -> tuple[Page, list[JsonRow]]:
+    """A reply as a page, and its rows. NotRows where it is none, or does not say how many rows there are."""
+    if reply.status == 204:
+        return Page(query.name, offset, 0, 0, reply.request_id, b""), []
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise NotRows(f"it is {kind or 'of no type'}, and JSON was asked for; it begins {reply.body[:40]!r}")
+    rows = decode(reply.body)
+    if not rows:
+        return Page(query.name, offset, 0, 0, reply.request_id, reply.body), rows
+    if reply.headers.get("record-offset", str(offset)) != str(offset):
+        raise NotRows(f"it begins at row {reply.headers['record-offset']}")
+    return Page(query.name, offset, len(rows), total_of(reply), reply.request_id, reply.body), rows
+
+
+def total_of(reply: Reply) -> int:
+    """How many rows the query has, from `Record-Total`."""
+    said = reply.headers.get("record-total", "")
+    if not said.isdecimal():
+        raise NotRows(f"its header Record-Total is {said!r}: without it nobody knows where the rows end")
+    return int(said)
+
+
+def _ranges(start: int, total: int, size: int) -> list[tuple[int, int]]:
+    return [(at, min(at + size, total)) for at in range(start, total, size)]
+
+
+def _key(row: JsonRow) -> tuple[object, ...]:
+    return tuple(map(row.get, NATURAL_KEY))
+
+
+def torn_for_good(reasons: Iterable[str]) -> TransientSourceError:
+    """What becomes of a partition that changed at each reading."""
+    return TransientSourceError(f"the rows changed each time they were read: {'; '.join(reasons)}")

@@ -1,0 +1,104 @@
+"""What FINRA is asked: its datasets, their addresses, and the bodies of the questions (finra.md, "API")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.calendar import CalendarError, PartitionKey, Tier, week_ending_of, week_start_of
+from pipeline.sources.finra_api.pages import (
+    CRD,
+    FIRM,
+    ISSUE,
+    MPID,
+    PRODUCT,
+    SYMBOL,
+    TIER,
+    TYPE,
+    UPDATED,
+    WEEK,
+    SummaryType,
+)
+
+SUMMARY = "weeklySummary"
+HISTORIC = "weeklySummaryHistoric"
+DETAILS = "weeklyDownloadDetails"
+MOST_ROWS = 5000
+
+# The API's name of a tier, and what some of FINRA's documents call it.
+CODES = {Tier.NMS_TIER_1: ("T1",), Tier.NMS_TIER_2: ("T2",), Tier.OTC: ("OTCE", "OTC")}
+SORTED = [f"+{name}" for name in (SYMBOL, ISSUE, MPID, CRD, FIRM, PRODUCT)]
+
+Question = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A selection of rows that is read page by page. `name` is for the archive, `expected` what each row must say."""
+
+    name: str
+    dataset: str
+    selection: Question
+    expected: dict[str, str]
+
+    def page(self, offset: int, limit: int) -> Question:
+        """The body of the question for some of its rows."""
+        return {**self.selection, "limit": limit, "offset": offset}
+
+
+def data_path(dataset: str) -> str:
+    """Where rows are asked for."""
+    return f"/data/group/otcMarket/name/{dataset}"
+
+
+def partitions_path(dataset: str) -> str:
+    """Where the published partitions are listed."""
+    return f"/partitions/group/otcMarket/name/{dataset}"
+
+
+def of_type(key: PartitionKey, code: str, summary_type: SummaryType) -> Query:
+    """One cut of a partition in weeklySummary, in the order of the natural key: the same rows in the same order."""
+    place = _place(key, code) | {TYPE: summary_type.value}
+    return Query(summary_type.value, SUMMARY, {"compareFilters": _equal(place), "sortFields": SORTED}, place)
+
+
+def of_history(key: PartitionKey, code: str) -> Query:
+    """All cuts of a partition in weeklySummaryHistoric, whose filters know no summary type."""
+    place = _place(key, code)
+    return Query("ALL", HISTORIC, {"compareFilters": _equal(place), "sortFields": ["+summaryTypeCode", *SORTED]}, place)
+
+
+def updated_since(key: PartitionKey, code: str, summary_type: SummaryType, since: date) -> Question:
+    """How many rows of a cut have a lastUpdateDate from `since` on: one row is asked for, Record-Total is read."""
+    newer = {"fieldName": UPDATED, "fieldValue": since.isoformat(), "compareType": "GTE"}
+    place = _place(key, code) | {TYPE: summary_type.value}
+    return {"compareFilters": [*_equal(place), newer], "limit": 1, "offset": 0}
+
+
+def counted(key: PartitionKey, code: str) -> Question:
+    """How many firm rows a partition has."""
+    types = [summary_type.value for summary_type in SummaryType if summary_type.has_firms]
+    within = [{"fieldName": TYPE, "values": types}]
+    return {"compareFilters": _equal(_place(key, code)), "domainFilters": within, "limit": 1, "offset": 0}
+
+
+def published_since(oldest: date) -> Query:
+    """What weeklyDownloadDetails lists from a week on, the newest first: it alone may be sorted freely."""
+    since = {"fieldName": WEEK, "fieldValue": week_start_of(oldest).isoformat(), "compareType": "GTE"}
+    return Query(DETAILS, DETAILS, {"compareFilters": [since], "sortFields": [f"-{WEEK}"]}, {})
+
+
+def key_of(week_start: str, code: str) -> PartitionKey | None:
+    """The partition that FINRA names so; None for market-wide rows (tier NA), and for what is no Monday."""
+    try:
+        return PartitionKey(week_ending_of(date.fromisoformat(week_start)), Tier.parse(code))
+    except (CalendarError, ValueError):
+        return None
+
+
+def _place(key: PartitionKey, code: str) -> dict[str, str]:
+    return {WEEK: week_start_of(key.week_ending).isoformat(), TIER: code}
+
+
+def _equal(place: dict[str, str]) -> list[Question]:
+    return [{"fieldName": name, "fieldValue": value, "compareType": "EQUAL"} for name, value in place.items()]

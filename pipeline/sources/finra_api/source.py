@@ -1,0 +1,151 @@
+"""The source `api`: FINRA's API as partitions and payloads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from pipeline.calendar import PartitionKey
+from pipeline.sources.base import NotPublished, Payload, PayloadFormat, Standing, UnsafeSource
+from pipeline.sources.finra_api.access import NAME, Access
+from pipeline.sources.finra_api.discovery import published
+from pipeline.sources.finra_api.pages import Page, SummaryType, pack_pages
+from pipeline.sources.finra_api.paging import Pager, Torn, read_page, torn_for_good
+from pipeline.sources.finra_api.questions import (
+    CODES,
+    HISTORIC,
+    SUMMARY,
+    Query,
+    Question,
+    counted,
+    data_path,
+    of_history,
+    of_type,
+    updated_since,
+)
+from pipeline.sources.finra_api.totals import Reconciliation
+from pipeline.sources.finra_api.transport import Denied, Transport
+
+logger = logging.getLogger(__name__)
+
+READINGS = 3  # a partition is begun again so often when its rows change meanwhile
+UNEQUAL_READINGS = 2  # the second reading decides: what does not add up in either is so at FINRA
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A partition's pages, in the order in which they are archived, and whether its firm rows add up to its totals."""
+
+    dataset: str
+    pages: list[Page]
+    totals: Reconciliation
+
+
+class FinraApi:
+    """FINRA's API. `max_bytes` caps a partition's pages together."""
+
+    name = NAME
+
+    def __init__(self, access: Access, max_bytes: int) -> None:
+        self._access = access
+        self._max_bytes = max_bytes
+        self._transport = Transport(access)
+
+    def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
+        """Which of `keys` are published: a request or two for all of them, as a rule."""
+        return published(self._transport, keys)
+
+    def fetch(self, key: PartitionKey) -> Payload:
+        """All pages of a partition: its firm rows, ATS and non-ATS, and the totals by symbol.
+
+        NotPublished where FINRA has nothing (204 and `[]` say so) or only one of the two families; TransientSourceError
+        where another try may help, also when the rows changed at each reading; SourceError for a reply that is not rows of
+        this partition.
+        """
+        reading = self._read(key)
+        content = pack_pages(reading.pages)
+        return Payload(
+            content=content,
+            format=PayloadFormat.PAGES,
+            uri=f"api:otcMarket/{reading.dataset}/{key.week_ending}/{key.tier}",
+            fetched_at=datetime.now(UTC),
+        )
+
+    def standing(self, key: PartitionKey, since: date) -> Standing:
+        """Three requests: firm rows updated since a day, of each family, and firm rows in all."""
+        code = CODES[key.tier][0]
+        firms = [summary_type for summary_type in SummaryType if summary_type.has_firms]
+        updated = sum(self._count(updated_since(key, code, summary_type, since)) for summary_type in firms)
+        return Standing(updated=updated, rows=self._count(counted(key, code)))
+
+    def _count(self, question: Question) -> int:
+        query = Query("a count", SUMMARY, question, {})
+        page, _ = read_page(query, 0, self._transport.post(data_path(SUMMARY), question))
+        return page.total
+
+    def _read(self, key: PartitionKey) -> _Reading:
+        """A reading that nothing tore; where the totals do not agree, it is read once more, for both may be of two days."""
+        torn: list[str] = []
+        for attempt in range(1, READINGS + 1):
+            try:
+                reading = self._reading(key)
+            except Torn as error:
+                torn.append(str(error))
+                logger.info("%s is read again: %s", key, error)
+                continue
+            if attempt >= UNEQUAL_READINGS or not reading.totals.totals().differing:
+                return reading
+        raise torn_for_good(torn)
+
+    def _reading(self, key: PartitionKey) -> _Reading:
+        for code in CODES[key.tier]:
+            for dataset, queries in _places(key, code):
+                reading = self._offered(dataset, queries)
+                if reading is not None:
+                    _require_both(key, reading.totals)
+                    return reading
+        raise NotPublished(f"FINRA's API has nothing for {key}: not published, or not any more")
+
+    def _offered(self, dataset: str, queries: list[Query]) -> _Reading | None:
+        """What a dataset has of a partition; a history that is not for everybody has nothing for us."""
+        try:
+            return self._from(dataset, queries)
+        except Denied:
+            if dataset == HISTORIC:
+                return None
+            raise
+
+    def _from(self, dataset: str, queries: list[Query]) -> _Reading | None:
+        """What a dataset has of a partition; None for nothing."""
+        totals = Reconciliation()
+        pager = Pager(self._transport, self._access.connections, totals.add)
+        pages: list[Page] = []
+        for query in queries:
+            pages += pager.read(query)
+            self._check_size(pages)
+        return _Reading(dataset, pages, totals) if pages else None
+
+    def _check_size(self, pages: list[Page]) -> None:
+        size = sum(len(page.body) for page in pages)
+        if size > self._max_bytes:
+            raise UnsafeSource(
+                f"the pages have {size:,} bytes together, more than the {self._max_bytes:,} allowed: if that is right, "
+                "raise MARKETSPINE_MAX_FILE_BYTES"
+            )
+
+
+def _places(key: PartitionKey, code: str) -> list[tuple[str, list[Query]]]:
+    """Where a partition may be, and what is asked there: which of the two has it, the service says."""
+    return [
+        (SUMMARY, [of_type(key, code, summary_type) for summary_type in SummaryType]),
+        (HISTORIC, [of_history(key, code)]),
+    ]
+
+
+def _require_both(key: PartitionKey, totals: Reconciliation) -> None:
+    """One family without the other is half a publication: taken for the whole, the week would look complete."""
+    for is_ats, family in ((True, "ATS"), (False, "non-ATS")):
+        if not totals.has_firms(is_ats):
+            raise NotPublished(f"FINRA's API has no {family} rows for {key} yet: nothing is taken until both are there")

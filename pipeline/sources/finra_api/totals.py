@@ -1,0 +1,108 @@
+"""Whether firm rows add up to FINRA's own totals: a symbol's `*_SMBL_FIRM` rows to its `*_SMBL` row (finra.md, "Rows")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from pipeline.sources.finra_api.pages import SHARES, SYMBOL, TRADES, TYPE, JsonRow, SummaryType
+
+SHOWN = 10
+MOST = 10**15  # a thousand times what all US stocks trade in a week
+TYPES = {summary_type.value: summary_type for summary_type in SummaryType}
+
+
+@dataclass(slots=True)
+class Sum:
+    """Shares and trades of one symbol, ATS or non-ATS."""
+
+    shares: Decimal = Decimal(0)
+    trades: int = 0
+
+    @property
+    def figures(self) -> tuple[Decimal, int]:
+        """Both."""
+        return self.shares, self.trades
+
+
+@dataclass(frozen=True, slots=True)
+class Unequal:
+    """A symbol whose firm rows do not add up to its total."""
+
+    symbol: str
+    is_ats: bool
+    shares: Decimal
+    trades: int
+    total_shares: Decimal
+    total_trades: int
+
+    def __str__(self) -> str:
+        family = "ATS" if self.is_ats else "non-ATS"
+        return (
+            f"{self.symbol or '(no symbol)'} {family}: firms {self.shares:,f} shares / {self.trades:,} trades, "
+            f"total {self.total_shares:,f} / {self.total_trades:,}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ControlTotals:
+    """FINRA's totals of a partition over all symbols, and where firm rows differ from them: the largest differences."""
+
+    symbols: int
+    shares: Decimal
+    trades: int
+    differing: int
+    largest: tuple[Unequal, ...]
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """Adds up rows as their pages come. Symbols are compared by their text alone: FINRA's totals may be less fine."""
+
+    _firms: dict[tuple[bool, str], Sum] = field(default_factory=dict)
+    _symbols: dict[tuple[bool, str], Sum] = field(default_factory=dict)
+    symbol_rows: int = 0
+
+    def add(self, rows: Iterable[JsonRow]) -> None:
+        """Add the rows of a page; cuts that are neither are the same volume again, and are passed over."""
+        for row in rows:
+            summary_type = TYPES.get(row[TYPE])
+            if summary_type is None:
+                continue
+            sums = self._firms if summary_type.has_firms else self._symbols
+            known = sums.setdefault((summary_type.is_ats, row[SYMBOL] or ""), Sum())
+            known.shares += _number(row[SHARES])
+            known.trades += int(_number(row[TRADES]))
+            self.symbol_rows += not summary_type.has_firms
+
+    def has_firms(self, is_ats: bool) -> bool:
+        """Whether a family has firm rows at all."""
+        return any(known_is_ats is is_ats for known_is_ats, _ in self._firms)
+
+    def totals(self) -> ControlTotals:
+        """FINRA's totals, and the differences."""
+        unequal = [
+            Unequal(symbol, is_ats, *firms.figures, *total.figures)
+            for is_ats, symbol in sorted(self._firms.keys() | self._symbols.keys())
+            for firms, total in [self._of(is_ats, symbol)]
+            if firms.figures != total.figures
+        ]
+        largest = sorted(unequal, key=lambda one: -abs(one.shares - one.total_shares))[:SHOWN]
+        return ControlTotals(
+            symbols=self.symbol_rows,
+            shares=sum((one.shares for one in self._symbols.values()), Decimal(0)),
+            trades=sum(one.trades for one in self._symbols.values()),
+            differing=len(unequal),
+            largest=tuple(largest),
+        )
+
+    def _of(self, is_ats: bool, symbol: str) -> tuple[Sum, Sum]:
+        return self._firms.get((is_ats, symbol), Sum()), self._symbols.get((is_ats, symbol), Sum())
+
+
+def _number(value: Any) -> Decimal:
+    """A quantity as it adds up; what is none (a null, a text, less than nothing) counts as 0, and shows as a difference."""
+    fits = type(value) in (int, Decimal) and 0 <= value < MOST
+    return Decimal(value) if fits else Decimal(0)

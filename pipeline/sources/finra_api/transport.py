@@ -1,0 +1,234 @@
+"""One request to FINRA: at its place in the row, within its time, no larger than allowed, and again where that may help.
+
+What may pass is tried again with growing waits and jitter, or after as long as FINRA asks for (Retry-After); when that
+is not enough it is a TransientSourceError, and the engine tries the partition again later. Everything else fails at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import httpx2
+import stamina
+
+from pipeline.sources.base import SourceError, TransientSourceError, UnsafeSource
+from pipeline.sources.finra_api.access import Access, is_loopback
+from pipeline.sources.finra_api.pace import pace_of
+from pipeline.sources.finra_api.tokens import tokens_of
+
+TRIES = 5
+LONGEST_WAIT = 30.0  # between two tries of one request
+LONGEST_ASKED = 120.0  # a longer Retry-After is left to the engine's next try of the partition
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+UNAUTHORIZED: Final = 401
+OK: Final = (200, 204)
+SHOWN = 200
+TIMEOUTS = httpx2.Timeout(connect=10, read=30, write=30, pool=120)
+
+
+class Passing(TransientSourceError):
+    """A request failed in a way that may pass; `after` is how long FINRA asked to wait, in seconds."""
+
+    def __init__(self, message: str, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class Denied(SourceError):
+    """FINRA does not give this to us: 403, or 404."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What FINRA answered: 200 or 204."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str:
+        """The name that FINRA gives the request, to ask its support about; empty when it gave none."""
+        return self.headers.get("finra-api-request-id", "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Issued:
+    value: str
+    seconds: float
+
+
+class Transport:
+    """Requests to one service. Safe for threads."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access.checked()
+        self._pace = pace_of(access)
+        self._tokens = tokens_of(access) if access.client_id else None
+
+    def get(self, path: str) -> Reply:
+        """The reply to a GET; errors as for `post`."""
+        return self._tried("GET", path, None)
+
+    def post(self, path: str, question: Mapping[str, object]) -> Reply:
+        """The reply to a POST of JSON.
+
+        TransientSourceError when it failed each time in a way that may pass, Denied for 403 and 404, SourceError for any
+        other status, UnsafeSource for a reply that is too large.
+        """
+        return self._tried("POST", path, question)
+
+    def _tried(self, method: str, path: str, question: Mapping[str, object] | None) -> Reply:
+        waits = {"wait_initial": self._access.retry_seconds, "wait_jitter": self._access.retry_seconds}
+        for attempt in stamina.retry_context(
+            on=_may_pass, attempts=TRIES, timeout=None, wait_max=LONGEST_WAIT, **waits
+        ):
+            with attempt:
+                return self._asked(method, path, question)
+        raise AssertionError("a retry context returns or raises")
+
+    def _asked(self, method: str, path: str, question: Mapping[str, object] | None) -> Reply:
+        """One try: at its place, with the token in force, and once more where that is refused."""
+        token = self._tokens.get(self._issue) if self._tokens else None
+        self._pace.wait()
+        reply = self._sent(method, path, question, token)
+        if reply.status == UNAUTHORIZED and self._tokens and token:
+            token = self._tokens.renew(token, self._issue)
+            self._pace.wait()
+            reply = self._sent(method, path, question, token)
+        return self._accepted(reply, f"{method} {path}")
+
+    def _sent(self, method: str, path: str, question: Mapping[str, object] | None, token: str | None) -> Reply:
+        headers = {"Accept": "application/json"}  # without it the reply is CSV
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        return self._exchange(method, self._access.api_url.rstrip("/") + path, headers=headers, json=question)
+
+    def _exchange(self, method: str, url: str, **given: Any) -> Reply:
+        started = time.perf_counter()
+        with (
+            _explained(f"{method} {url}"),
+            _client(os.getpid(), self._access.api_url, self._access.connections).stream(
+                method, url, **given
+            ) as response,
+        ):
+            body = self._read(response, started)
+            return Reply(response.status_code, response.headers, body)
+
+    def _read(self, response: httpx2.Response, started: float) -> bytes:
+        """The body, decompressed; in pieces, because a reply may be endless, or come a byte at a time."""
+        pieces, size = [], 0
+        for piece in response.iter_bytes():
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._access.max_response_bytes:
+                raise UnsafeSource(
+                    f"FINRA's reply is larger than {self._access.max_response_bytes:,} bytes: not read on"
+                )
+            if time.perf_counter() - started > self._access.request_seconds:
+                raise Passing(f"FINRA's reply had not come whole after {self._access.request_seconds:g} seconds")
+        return b"".join(pieces)
+
+    def _accepted(self, reply: Reply, asked: str) -> Reply:
+        if reply.status in OK:
+            return reply
+        told = f"FINRA answered {reply.status} to {asked}{_named(reply)}: {_said(reply)}"
+        if reply.status in PASSING:
+            after = retry_after(reply.headers)
+            if after:
+                self._pace.hold(min(after, LONGEST_ASKED))  # everybody else is to wait, too
+            raise Passing(told, after)
+        if reply.status == UNAUTHORIZED:
+            raise SourceError(f"{told}; {self._advice()}")
+        if reply.status in (403, 404):
+            raise Denied(told)
+        raise SourceError(told)
+
+    def _advice(self) -> str:
+        if self._tokens:
+            return "the token was refused twice: are FINRA_CLIENT_ID and FINRA_CLIENT_SECRET still good?"
+        return "it asks for credentials: set FINRA_CLIENT_ID and FINRA_CLIENT_SECRET"
+
+    def _issue(self) -> _Issued:
+        """Ask for a token. The credentials travel in a header, by HTTP Basic."""
+        url, credentials = self._access.token_url, (self._access.client_id, self._access.client_secret)
+        reply = self._exchange("POST", url, params={"grant_type": "client_credentials"}, auth=credentials)
+        if reply.status in PASSING:
+            raise Passing(f"FINRA's token service answered {reply.status}", retry_after(reply.headers))
+        if reply.status not in OK:
+            raise SourceError(
+                f"FINRA's token service answered {reply.status}: are FINRA_CLIENT_ID and FINRA_CLIENT_SECRET right?"
+            )
+        return _issued(reply)
+
+
+def _issued(reply: Reply) -> _Issued:
+    try:
+        said = json.loads(reply.body)
+        return _Issued(str(said["access_token"]), float(said["expires_in"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError("FINRA's token service answered 200 without an access_token and its expires_in") from error
+
+
+def _may_pass(error: Exception) -> bool | float:
+    """Stamina's question: whether to try again, or after how many seconds."""
+    if not isinstance(error, Passing):
+        return False
+    if error.after is None:
+        return True
+    return error.after if error.after <= LONGEST_ASKED else False
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Retry-After in seconds, written as a number or as a date (RFC 9110, 10.2.3); None without one that can be read."""
+    said = headers.get("retry-after", "").strip()
+    if said.isdecimal():
+        return float(said)
+    with suppress(ValueError):
+        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+    return None
+
+
+@lru_cache(maxsize=4)
+def _client(_process: int, api_url: str, connections: int) -> httpx2.Client:
+    """Connections are kept between partitions, and never shared with a forked process."""
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=connections * 2)
+    return httpx2.Client(
+        timeout=TIMEOUTS, limits=limits, follow_redirects=False, trust_env=not is_loopback(api_url), http2=False
+    )
+
+
+@contextmanager
+def _explained(asked: str) -> Iterator[None]:
+    """Say what a failure of the connection means. The message of the library may name an address, never a header."""
+    try:
+        yield
+    except httpx2.TimeoutException as error:
+        raise Passing(f"FINRA did not answer {asked} in time ({type(error).__name__})") from error
+    except httpx2.DecodingError as error:
+        raise Passing(f"FINRA's reply to {asked} could not be decompressed") from error
+    except httpx2.TransportError as error:
+        raise Passing(f"the connection to FINRA failed at {asked}: {error or type(error).__name__}") from error
+
+
+def _named(reply: Reply) -> str:
+    return f" (request {reply.request_id})" if reply.request_id else ""
+
+
+def _said(reply: Reply) -> str:
+    """What FINRA says is wrong: its message, or the beginning of the body."""
+    with suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(reply.body)["message"])[:SHOWN]
+    if 300 <= reply.status < 400:
+        return "a redirect, and none is followed: is MARKETSPINE_FINRA_API_URL right?"
+    text = reply.body[:SHOWN].decode(errors="replace")
+    return " ".join(text.split()) or "an empty body"
