@@ -32,7 +32,7 @@ CLOSE_WEEK = "pipeline.close_week"
 CHECK_UP = "pipeline.check_up"
 
 # On Redis the lowest number comes first. A backfill of years does not keep this week's data waiting.
-PRIORITIES = {"backfill": 6}
+PRIORITIES = {"backfill": 6, "sweep_restatements": 6}
 PRIORITY = 3
 
 UNREACHABLE = (kombu.exceptions.OperationalError, redis.exceptions.RedisError, ConnectionError, TimeoutError)

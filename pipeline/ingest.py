@@ -12,7 +12,7 @@ from functools import partial
 
 from django.conf import settings
 
-from pipeline import archive, captures, reading, revisions
+from pipeline import archive, captures, reading, restatements, revisions
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.captures import Provenance, Superseded, Terms
@@ -59,6 +59,16 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
     except UnreadablePayload as error:
         archive.put(payload.content, payload.sha256)
         return _failed(key, Category.UNREADABLE, Severity.ERROR, error, terms, payload.sha256)
+
+
+def look(key: PartitionKey, source: Source, terms: Terms, progress: Progress = lambda step: None) -> Result:
+    """Ask the source whether a captured partition moved, and bring it up to date only if it did; errors as for `ingest`."""
+    held = captures.newest(key)
+    try:
+        reason = restatements.unmoved(held, key, source) if held and held.normalized_at else ""
+    except SourceError as error:
+        return _not_delivered(key, error, terms)
+    return Result(Outcome.UNCHANGED, reason, held) if reason else ingest(key, source, terms, progress)
 
 
 def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda step: None) -> Result:
@@ -123,6 +133,8 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
     progress("stored")
     if held and held.content_hash != made.content_hash:
         reading.forget(held)
+        if kind is CaptureKind.RESTATEMENT and terms.normalize and restatements.is_late(key, terms.run_date):
+            restatements.note_late(held, made, terms.run)
     return Result(Outcome.RESTATED if held else Outcome.INGESTED, made.reason, made)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -34,8 +34,15 @@ from pipeline.models import (
 )
 from pipeline.sources.base import Source
 from pipeline.sources.deadline import Deadline
+from pipeline.sources.finra_api.access import NAME
 
 PLAN_SECONDS = 60  # a plan asks a source only what it has; a source that cannot say so in time holds up nobody
+# FINRA asks clients not to download history older than a year again and again (finra.md, "API").
+SPARED_AFTER = timedelta(days=365)
+SPARED = (
+    "and FINRA asks not to download history older than a year again: sweep_restatements looks whether it moved, --force "
+    "takes it"
+)
 PASSED_OVER = (Action.SKIP, Action.NOT_YET_DUE)
 IDLE = (Action.NONE, *PASSED_OVER)
 
@@ -54,6 +61,7 @@ class Only(StrEnum):
 
     MISSING = "missing"
     FAILED = "failed"
+    CAPTURED = "captured"
     ALL = "all"
 
 
@@ -62,7 +70,8 @@ class Request:
     """What somebody asked for. `weeks` None: the last `lookback_weeks` due weeks of each tier.
 
     `partitions` names them one by one instead: what an operator has picked is seldom all tiers of some weeks. `origin`
-    says what the source reads (a folder, a file's hash): the same request of another origin is another one.
+    says what the source reads (a folder, a file's hash): the same request of another origin is another one. With `look`,
+    what is captured is fetched only if the source says that it moved.
     """
 
     command: str
@@ -76,6 +85,7 @@ class Request:
     source: str = "files"
     origin: str = ""
     force: bool = False
+    look: bool = False
     even_before_due: bool = False
     reason: str = ""
     requested_by: str = ""
@@ -174,9 +184,9 @@ def in_flight(weeks: Collection[date]) -> dict[PartitionKey, int]:
 
 
 def _is_wanted(only: Only, key: PartitionKey, ledger: _Ledger) -> bool:
-    """Whether a backfill takes the partition: all, those never captured, or those whose last try went wrong."""
-    if only is Only.MISSING:
-        return key not in ledger.newest
+    """Whether a backfill takes the partition: all, those (never) captured, or those whose last try went wrong."""
+    if only in (Only.MISSING, Only.CAPTURED):
+        return (key in ledger.newest) is (only is Only.CAPTURED)
     return only is Only.ALL or key in ledger.failed
 
 
@@ -243,8 +253,18 @@ def _step(request: Request, key: PartitionKey, ledger: _Ledger, offered: Collect
         return Step(key, Action.NONE, f"calculated from version {held.version}" if held else "nothing captured")
     if request.only_stage is OnlyStage.NORMALIZE:
         return Step(key, Action.NORMALIZE, _normalize_reason(held))
+    if held and request.look:
+        return Step(key, Action.LOOK, f"ask whether it moved since version {held.version}")
+    if held and _is_spared(request, key):
+        return Step(key, Action.NONE, f"version {held.version} is held, {SPARED}")
     action = Action.ARCHIVE if request.only_stage is OnlyStage.INGEST else Action.INGEST
     return Step(key, action, _ingest_reason(request, key, held, offered))
+
+
+def _is_spared(request: Request, key: PartitionKey) -> bool:
+    """Whether FINRA is spared a download: of a range of weeks, what is older than a year and captured already."""
+    of_a_range = request.partitions is None and not request.force
+    return request.source == NAME and of_a_range and key.week_ending < request.run_date - SPARED_AFTER
 
 
 def _normalize_reason(held: Capture | None) -> str:

@@ -135,6 +135,8 @@ def _act(step: RunPartition, source: Source | None) -> Result:
             return Result(Outcome.UNCHANGED if latest else Outcome.LATE, step.plan_reason, latest)
         case Action.NORMALIZE:
             return ingest.renormalize(key, terms, _stamp(step))
+        case Action.LOOK:
+            return ingest.look(key, source or source_of(_request(step)), terms, _stamp(step))
         case Action.INGEST | Action.ARCHIVE:
             return ingest.ingest(key, source or source_of(_request(step)), terms, _stamp(step))
 

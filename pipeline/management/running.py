@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from pipeline import canvas, embedded, runs, sweeper, waiting, workers
 from pipeline.calendar import Tier, market_today
 from pipeline.embedded import NO_BROKER
+from pipeline.estimates import estimate
 from pipeline.management.base import BadArguments, SpineCommand, failed_if
 from pipeline.models import ReadinessState, Run, RunPartition
 from pipeline.planning import PLAN_SECONDS, Plan, Request, Step, plan_with, source_of
@@ -33,10 +34,10 @@ NEXT = {
 class RunningCommand(SpineCommand):
     """A command that makes a plan and runs it."""
 
-    def add_run_arguments(self, parser: CommandParser) -> None:
+    def add_run_arguments(self, parser: CommandParser, source: str = settings.MARKETSPINE_SOURCE) -> None:
         """The arguments that decide where from, for which tiers, on what day, and why."""
         parser.add_argument("--tiers", default=",".join(Tier), help="comma-separated (default: all three)")
-        parser.add_argument("--source", default=settings.MARKETSPINE_SOURCE, help="where from (default: %(default)s)")
+        parser.add_argument("--source", default=source, help="where from: files or api (default: %(default)s)")
         parser.add_argument(
             "--source-dir", default=settings.MARKETSPINE_SOURCE_DIR, help="the folder of the files source"
         )
@@ -60,11 +61,18 @@ class RunningCommand(SpineCommand):
         rows = [(step.key.week_ending, step.key.tier, step.action, step.reason) for step in steps]
         self.table("Plan", ("week ending", "tier", "action", "why"), rows)
 
+    def print_estimate(self, plan: Plan) -> None:
+        """What the plan asks of FINRA, where it does."""
+        estimated = estimate(plan)
+        if estimated is not None:
+            self.line(str(estimated))
+
     def show_plan(self, plan: Plan) -> int:
         """A dry run: the plan, and nothing else."""
         if self.as_json:
             self.document({"plan": [_as_document(step) for step in runs.remaining(plan).steps]})
         self.print_plan(plan)
+        self.print_estimate(plan)
         return 0
 
     def run_plan(self, plan: Plan, options: dict[str, Any]) -> int:

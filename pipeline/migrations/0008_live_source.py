@@ -13,6 +13,32 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RemoveConstraint(model_name="runpartition", name="run_partition_action_known"),
+        migrations.AlterField(
+            model_name="runpartition",
+            name="action",
+            field=models.CharField(
+                choices=[
+                    ("INGEST", "fetch, decide, archive, store"),
+                    ("ARCHIVE", "fetch, decide, archive; rows are stored later"),
+                    ("NORMALIZE", "read the archived payloads again"),
+                    ("LOOK", "ask whether it moved; fetch it if it did"),
+                    ("NONE", "nothing: only the week is calculated"),
+                    ("SKIP", "nothing: another run has it in flight"),
+                    ("NOT_YET_DUE", "nothing: FINRA has not published it"),
+                ],
+                max_length=11,
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="runpartition",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("action__in", ["INGEST", "ARCHIVE", "NORMALIZE", "LOOK", "NONE", "SKIP", "NOT_YET_DUE"])
+                ),
+                name="run_partition_action_known",
+            ),
+        ),
         migrations.RemoveConstraint(
             model_name="anomaly",
             name="anomaly_category_known",

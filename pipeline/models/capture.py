@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,12 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
     def normalized(self) -> CaptureQuerySet:
         """Those whose rows are stored."""
         return self.filter(normalized_at__isnull=False)
+
+    def newest_of(self, keys: Collection[PartitionKey]) -> list[Capture]:
+        """The newest capture of each partition of `keys` that has one."""
+        within = self.filter(partition__week_ending__in={key.week_ending for key in keys}).select_related("partition")
+        newest = {capture.partition.key: capture for capture in within.order_by("version")}
+        return [newest[key] for key in keys if key in newest]
 
     def awaiting_normalization(self) -> CaptureQuerySet:
         """Those whose payload is archived and whose rows are not stored yet (nor given up), oldest first."""

@@ -34,6 +34,7 @@ class Action(models.TextChoices):
     INGEST = "INGEST", "fetch, decide, archive, store"
     ARCHIVE = "ARCHIVE", "fetch, decide, archive; rows are stored later"
     NORMALIZE = "NORMALIZE", "read the archived payloads again"
+    LOOK = "LOOK", "ask whether it moved; fetch it if it did"
     NONE = "NONE", "nothing: only the week is calculated"
     SKIP = "SKIP", "nothing: another run has it in flight"
     NOT_YET_DUE = "NOT_YET_DUE", "nothing: FINRA has not published it"

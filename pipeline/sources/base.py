@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.calendar import PartitionKey
 
@@ -107,6 +107,7 @@ class Standing:
     rows: int
 
 
+@runtime_checkable
 class Asking(Source, Protocol):
     """A source that can be asked cheaply whether a partition moved, without fetching it."""
 

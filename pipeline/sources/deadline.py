@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from datetime import date
 from typing import TypeVar
 
 from pipeline.calendar import PartitionKey
-from pipeline.sources.base import Payload, Source, TransientSourceError
+from pipeline.sources.base import Asking, Payload, Source, SourceError, Standing, TransientSourceError
 
 Answer = TypeVar("Answer")
 
@@ -34,6 +35,13 @@ class Deadline:
     def fetch(self, key: PartitionKey) -> Payload:
         """What the source delivers; TransientSourceError when it does not in time."""
         return self._within(lambda: self._source.fetch(key))
+
+    def standing(self, key: PartitionKey, since: date) -> Standing:
+        """How a partition stands at the source; SourceError for one that cannot be asked."""
+        source = self._source
+        if not isinstance(source, Asking):
+            raise SourceError(f"the source {self.name!r} cannot be asked whether something moved: capture it instead")
+        return self._within(lambda: source.standing(key, since))
 
     def _within(self, ask: Callable[[], Answer]) -> Answer:
         answer: Future[Answer] = Future()

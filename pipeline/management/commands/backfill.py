@@ -31,7 +31,7 @@ class Command(RunningCommand):
             "--only",
             choices=list(Only),
             default=Only.ALL,
-            help="missing: never captured; failed: whose last try went wrong; all (default)",
+            help="missing: never captured; captured: held already; failed: whose last try went wrong; all (default)",
         )
         self.add_run_arguments(parser)
         parser.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
@@ -55,6 +55,7 @@ class Command(RunningCommand):
         if options["dry_run"]:
             return self.show_plan(plan)
         self.print_plan(plan)
+        self.print_estimate(plan)
         return self.run_plan(plan, options)
 
 

@@ -1,0 +1,100 @@
+"""`manage.py sweep_restatements`: whether FINRA has restated weeks that nobody looks at any more."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.db import connection
+
+from pipeline import restatements
+from pipeline.calendar import last_fridays, parse_tiers, parse_week, weeks_between
+from pipeline.configured import origin_of
+from pipeline.estimates import QUESTIONS
+from pipeline.management.base import BadArguments, failed_if, operator
+from pipeline.management.running import RunningCommand, parse_run_date
+from pipeline.models import Action, Capture
+from pipeline.planning import PLAN_SECONDS, Only, Plan, Request, source_of
+from pipeline.sources.base import Source, SourceError
+from pipeline.sources.finra_api.access import NAME
+
+
+class Command(RunningCommand):
+    """Ask of every captured partition whether it moved, and capture again those that did."""
+
+    help = (
+        "Ask FINRA's API of every captured partition whether any row was updated, added or removed since it was captured: "
+        "three small requests each (rows updated since the newest lastUpdateDate held, ATS and non-ATS, and all rows). Only "
+        "what moved is captured again. Exit code: 0 every partition was asked and is good, 1 finished with failures, 2 could "
+        "not run."
+    )
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """Which weeks, sweep or dry run."""
+        parser.add_argument("--from", dest="first", help="the first week ending (default: the oldest captured)")
+        parser.add_argument("--to", dest="last", help="the last week ending (default: the newest)")
+        self.add_run_arguments(parser, source=NAME)
+        parser.add_argument("--dry-run", action="store_true", help="ask, say what moved, and write nothing")
+
+    def work(self, **options: Any) -> int:
+        """Ask, and run over what moved."""
+        run_date = parse_run_date(options["run_date"])
+        if options["force"]:
+            raise BadArguments("--force captures without asking whether anything moved: use backfill --force")
+        request = Request(
+            command="sweep_restatements",
+            run_date=run_date,
+            tiers=parse_tiers(options["tiers"]),
+            weeks=_weeks(options["first"], options["last"], run_date),
+            only=Only.CAPTURED,
+            source=options["source"],
+            origin=origin_of(options["source"], options["source_dir"]),
+            look=True,
+            reason=options["reason"],
+            requested_by=operator(),
+        )
+        plan = self.plan(request)
+        if not plan.steps:
+            raise BadArguments("nothing is captured of these weeks: there is nothing to ask about")
+        self.print_estimate(plan)
+        return self._ask(plan) if options["dry_run"] else self.run_plan(plan, options)
+
+    def _ask(self, plan: Plan) -> int:
+        """A dry run: the questions are asked, and nothing is written."""
+        source, started = source_of(plan.request, PLAN_SECONDS), time.monotonic()
+        keys = [step.key for step in plan.steps if step.action is Action.LOOK]
+        held = {capture.partition.key: capture for capture in Capture.objects.newest_of(keys)}
+        with ThreadPoolExecutor(settings.MARKETSPINE_FINRA_CONNECTIONS, initializer=connection.close) as pool:
+            answers = dict(zip(keys, pool.map(partial(_answer, source), (held[key] for key in keys)), strict=True))
+        moved = {key: answer for key, answer in answers.items() if not answer.startswith("unchanged")}
+        took = time.monotonic() - started
+        if self.as_json:
+            self.document({"asked": len(keys), "moved": [{"partition": key, "why": why} for key, why in moved.items()]})
+        for key, why in moved.items():
+            self.line(f"{key}: {why}")
+        self.line(
+            f"{len(keys):,} partitions asked in {took:.0f} s ({len(keys) * QUESTIONS:,} requests): {len(moved):,} moved."
+        )
+        return failed_if(any(why.startswith("not asked") for why in moved.values()))
+
+
+def _answer(source: Source, held: Capture) -> str:
+    try:
+        return restatements.unmoved(held, held.partition.key, source) or f"moved since version {held.version}"
+    except SourceError as error:
+        return f"not asked: {error}"
+
+
+def _weeks(first: str | None, last: str | None, run_date: date) -> tuple[date, ...]:
+    """The weeks from the first to the last given; all that are captured where one is not."""
+    oldest = Capture.objects.order_by("partition__week_ending").values_list("partition__week_ending", flat=True).first()
+    if oldest is None:
+        raise BadArguments("nothing is captured yet: `backfill --source api --from ... --to ...` comes first")
+    newest = last_fridays(1, run_date)[0]
+    begin = parse_week(first, run_date) if first else min(oldest, newest)
+    return weeks_between(begin, parse_week(last, run_date) if last else newest)

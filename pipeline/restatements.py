@@ -1,0 +1,92 @@
+"""Restatements that come long after publication: asking cheaply whether a partition moved, and saying how late it did.
+
+FINRA restates weeks that are years old (finra.md, "Revisions"), where no look-back sees them. It can be asked how many rows
+were updated since the newest lastUpdateDate held, and how many rows there are: three requests in place of fifty.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from pipeline import differences, vintages
+from pipeline.calendar import PartitionKey, due_date, due_weeks
+from pipeline.models import Anomaly, Capture, Category, Run, Severity, Stage
+from pipeline.sources.base import Asking, Source, SourceError
+from pipeline.vintages import RowChange
+
+LOOKBACK_WEEKS = 6  # as `run_weekly` has it
+MOVERS_TOLD = 5
+
+
+def unmoved(held: Capture, key: PartitionKey, source: Source) -> str:
+    """Why a partition need not be fetched; empty when it moved.
+
+    As many rows as held, and as many of them with the newest lastUpdateDate or a later one. The date itself is asked for,
+    too: what was restated again on the day of the capture shows, and so does a restatement that was undone. SourceError for
+    a source that cannot be asked.
+    """
+    if not isinstance(source, Asking):
+        raise SourceError(f"the source {source.name!r} cannot be asked whether something moved: capture it instead")
+    if held.last_update_date is None:
+        return ""
+    found = source.standing(key, held.last_update_date)
+    if not found.rows:
+        return f"unchanged: the source does not serve it (any more): version {held.version} stays"
+    if (found.updated, found.rows) != (_last_updated(held), held.rows_in):
+        return ""
+    return f"unchanged: {found.rows:,} rows, {found.updated:,} of them updated on {held.last_update_date} or since, as held"
+
+
+def _last_updated(held: Capture) -> int:
+    """How many of the rows held have the newest lastUpdateDate; captures made before that was kept are counted."""
+    if held.rows_last_updated is not None or held.last_update_date is None:
+        return held.rows_last_updated or 0
+    return vintages.of_capture(held).filter(last_update_date=held.last_update_date).count()
+
+
+def is_late(key: PartitionKey, today: date) -> bool:
+    """Whether a restatement of the partition is found outside the look-back of the weekly run."""
+    return key.week_ending not in due_weeks(key.tier, LOOKBACK_WEEKS, today)
+
+
+def note_late(before: Capture, after: Capture, run: Run | None) -> None:
+    """Say, as an INFO anomaly, what a late restatement moved, and how late it was."""
+    partition = after.partition
+    published = due_date(partition.key.tier, partition.week_ending)
+    updated = after.last_update_date or after.captured_on
+    message = (
+        f"version {after.version}, captured on {after.captured_on}: restated on {updated}, {(updated - published).days} "
+        f"days after publication on {published}, outside the look-back of {LOOKBACK_WEEKS} weeks. "
+        f"{_what_moved(before, after)}"
+    )
+    Anomaly.objects.record(
+        Category.RESTATED_LATE, Severity.INFO, message, partition=partition, stage=Stage.NORMALIZED, run=run
+    )
+
+
+def _what_moved(before: Capture, after: Capture) -> str:
+    found = differences.compare(before, after)
+    moved = Decimal(after.shares or 0) - Decimal(before.shares or 0)
+    biggest = "; ".join(map(_told, differences.movers(found, 0, MOVERS_TOLD)))
+    return (
+        f"+{found.added:,} rows, {found.changed:,} changed, {found.removed:,} gone; {_signed(moved)} shares, "
+        f"{after.trades - before.trades:+,} trades. Biggest movers: {biggest}"
+    )
+
+
+def _told(change: RowChange) -> str:
+    was = change.before.shares if change.before else Decimal(0)
+    now = change.after.shares if change.after else Decimal(0)
+    key = change.key
+    return f"{key.symbol or '(no symbol)'} at {key.mpid or key.firm} {_plain(was)} -> {_plain(now)} shares"
+
+
+def _signed(shares: Decimal) -> str:
+    return f"{'-' if shares < 0 else '+'}{_plain(abs(shares))}"
+
+
+def _plain(shares: Decimal) -> str:
+    whole, _, fraction = f"{shares:,f}".partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole
