@@ -28,10 +28,9 @@ class Command(RunningCommand):
     """Ask of every captured partition whether it moved, and capture again those that did."""
 
     help = (
-        "Ask FINRA's API of every captured partition whether any row was updated, added or removed since it was captured: "
-        "three small requests each (rows updated since the newest lastUpdateDate held, ATS and non-ATS, and all rows). Only "
-        "what moved is captured again. Exit code: 0 every partition was asked and is good, 1 finished with failures, 2 could "
-        "not run."
+        "Ask FINRA's API of every captured partition whether any row was updated, added or removed since: three small "
+        "requests each (rows updated since the newest lastUpdateDate held, ATS and non-ATS, and all rows). Only what moved "
+        "is captured again. Exit code: 0 every partition was asked and is good, 1 finished with failures, 2 could not run."
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
@@ -69,7 +68,7 @@ class Command(RunningCommand):
         source, started = source_of(plan.request, PLAN_SECONDS), time.monotonic()
         keys = [step.key for step in plan.steps if step.action is Action.LOOK]
         held = {capture.partition.key: capture for capture in Capture.objects.newest_of(keys)}
-        with ThreadPoolExecutor(settings.MARKETSPINE_FINRA_CONNECTIONS, initializer=connection.close) as pool:
+        with ThreadPoolExecutor(settings.MARKETSPINE_FINRA_CONNECTIONS) as pool:
             answers = dict(zip(keys, pool.map(partial(_answer, source), (held[key] for key in keys)), strict=True))
         moved = {key: answer for key, answer in answers.items() if not answer.startswith("unchanged")}
         took = time.monotonic() - started
@@ -88,6 +87,8 @@ def _answer(source: Source, held: Capture) -> str:
         return restatements.unmoved(held, held.partition.key, source) or f"moved since version {held.version}"
     except SourceError as error:
         return f"not asked: {error}"
+    finally:
+        connection.close()  # this thread's
 
 
 def _weeks(first: str | None, last: str | None, run_date: date) -> tuple[date, ...]:
