@@ -22,9 +22,11 @@ from pipeline import canvas
 from pipeline.calendar import CalendarError, Tier, market_today, parse_tiers
 from pipeline.configured import origin_of
 from pipeline.models import Run, Trigger
-from pipeline.planning import PLAN_SECONDS, Plan, Request, make_plan, plan_with, source_of
+from pipeline.planning import PLAN_SECONDS, Only, Plan, Request, make_plan, plan_with, source_of
+from pipeline.restatements import LOOKBACK_WEEKS
 from pipeline.sources import REGISTRY
 from pipeline.sources.base import SourceError
+from pipeline.sources.finra_api.access import NAME as API
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +36,8 @@ START_SCHEDULED = "pipeline.start_scheduled"
 # slot is left: its partitions are in the next run's look-back.
 MADE_UP_FOR = timedelta(days=8)
 DAYS_BACK = 400
-LOOKBACK_WEEKS = 6  # as `run_weekly` has it
 MOST_WEEKS = 520  # ten years; what is meant to reach further back is a backfill
-KEYWORDS = ("lookback_weeks", "source", "tiers")
+KEYWORDS = ("look", "lookback_weeks", "source", "tiers")
 
 
 class BadSchedule(ValueError):
@@ -63,13 +64,16 @@ class Owed:
     lookback_weeks: int
     tiers: tuple[Tier, ...]
     source: str
+    look: bool
 
     def request(
         self, run_date: date, *, requested_by: str = "beat", reason: str = "", trigger: Trigger = Trigger.BEAT
     ) -> Request:
-        """What `run_weekly` would ask for."""
+        """What `run_weekly` would ask for, or `sweep_restatements` of what is captured."""
         return Request(
-            command="run_weekly",
+            command="sweep_restatements" if self.look else "run_weekly",
+            only=Only.CAPTURED if self.look else Only.ALL,
+            look=self.look,
             run_date=run_date,
             tiers=self.tiers,
             lookback_weeks=self.lookback_weeks,
@@ -100,7 +104,10 @@ def owed(now: datetime) -> list[Owed]:
 def request_of(row: PeriodicTask, *, requested_by: str, reason: str, trigger: Trigger) -> Request:
     """What a schedule's row asks for, whether it is due or not; BadSchedule when that cannot be."""
     now = timezone.now()
-    return _read(row, now).request(market_today(now), requested_by=requested_by, reason=reason, trigger=trigger)
+    due = _read(row, now)
+    if not _can_be_asked(due):
+        raise BadSchedule(f"the source {due.source!r} cannot be asked whether something moved; only {API!r} can")
+    return due.request(market_today(now), requested_by=requested_by, reason=reason, trigger=trigger)
 
 
 def last_slot(crontab: Crontab, now: datetime) -> datetime | None:
@@ -153,10 +160,16 @@ def _owed_by(row: PeriodicTask, now: datetime) -> Owed | None:
         slot = last_slot(_crontab(row), now)
         if slot is None or not _is_open(row, slot, now) or _has_run(row.name, slot):
             return None
-        return _read(row, slot)
+        due = _read(row, slot)
+        return due if _can_be_asked(due) else None
     except BadSchedule as error:
         logger.error("the schedule %r starts no run: %s", row.name, error)
         return None
+
+
+def _can_be_asked(due: Owed) -> bool:
+    """Whether the source can say if something moved, where that is asked of it."""
+    return not due.look or due.source == API
 
 
 def _is_open(row: PeriodicTask, slot: datetime, now: datetime) -> bool:
@@ -185,6 +198,7 @@ def _read(row: PeriodicTask, slot: datetime) -> Owed:
         lookback_weeks=_lookback_weeks(given.get("lookback_weeks", LOOKBACK_WEEKS)),
         tiers=_tiers(given.get("tiers", ",".join(Tier))),
         source=_source(given["source"]) if "source" in given else settings.MARKETSPINE_SOURCE,
+        look=_look(given.get("look", False)),
     )
 
 
@@ -203,6 +217,12 @@ def _keyword_arguments(row: PeriodicTask) -> dict[str, Any]:
 def _lookback_weeks(given: object) -> int:
     if type(given) is not int or not 1 <= given <= MOST_WEEKS:  # JSON's true is an int, too
         raise BadSchedule(f"lookback_weeks is {given!r}; it must be a number from 1 to {MOST_WEEKS}")
+    return given
+
+
+def _look(given: object) -> bool:
+    if not isinstance(given, bool):
+        raise BadSchedule(f"look is {given!r}; it must be true or false")
     return given
 
 

@@ -22,7 +22,7 @@ from pipeline.models import (
     Use,
 )
 
-INGESTING = (Action.INGEST, Action.ARCHIVE)
+INGESTING = (Action.INGEST, Action.ARCHIVE, Action.LOOK)
 GOOD, FAILURES, COULD_NOT_RUN = 0, 1, 2
 
 

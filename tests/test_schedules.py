@@ -12,15 +12,19 @@ import pytest
 from django.apps import apps
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 from django_celery_beat.tzcrontab import TzAwareCrontab
+from pytest_django import Settings
 
 from marketspine import celery_app
 from pipeline import schedules
 from pipeline.calendar import Tier
+from pipeline.models import Trigger
+from pipeline.planning import Only
 from tests import engines
 from tests.engines import Ledger
 
 NEW_YORK = ZoneInfo("America/New_York")
 WEEKLY, DAILY, SWEEP, CHECK_UP = "weekly run", "daily re-check", "stalled-run sweep", "readiness and doctor"
+LAST_YEAR, EVERYTHING = "restatement sweep, last year", "restatement sweep, everything"
 MONDAY = datetime(2025, 12, 15, 10, 30, tzinfo=NEW_YORK)
 TUESDAY = MONDAY + timedelta(days=1)
 SECOND, A_WEEK = timedelta(seconds=1), timedelta(days=7)
@@ -53,7 +57,7 @@ def crontab(**fields: object) -> TzAwareCrontab:
     return TzAwareCrontab(**{"tz": NEW_YORK, "minute": "30", "hour": "10-10", **fields})
 
 
-def test_it_creates_the_four_schedules(ledger: Ledger) -> None:
+def test_it_creates_the_six_schedules(ledger: Ledger) -> None:
     columns = ("name", "task", "kwargs", "enabled", "expire_seconds", "interval__every", "interval__period")
     lookback = '{"lookback_weeks": 6}'
     assert list(PeriodicTask.objects.order_by("pk").values_list(*columns)) == [
@@ -61,12 +65,16 @@ def test_it_creates_the_four_schedules(ledger: Ledger) -> None:
         (DAILY, "pipeline.start_scheduled", lookback, True, None, None, None),
         (SWEEP, "pipeline.sweep", "{}", True, 55, 1, "minutes"),
         (CHECK_UP, "pipeline.check_up", "{}", True, None, None, None),
+        (LAST_YEAR, "pipeline.start_scheduled", '{"lookback_weeks": 52, "look": true}', True, None, None, None),
+        (EVERYTHING, "pipeline.start_scheduled", '{"lookback_weeks": 520, "look": true}', True, None, None, None),
     ]
     written = CrontabSchedule.objects.order_by("pk").values_list("minute", "hour", "day_of_week", "timezone")
     assert [(*fields, str(zone)) for *fields, zone in written] == [
         ("30", "10-10", "1", "America/New_York"),
         ("30", "10-10", "2-5", "America/New_York"),
         ("0", "12-12", "*", "America/New_York"),
+        ("30", "6-6", "0", "America/New_York"),
+        ("30", "7-7", "*", "America/New_York"),
     ]
     assert all(PeriodicTask.objects.values_list("description", flat=True))
 
@@ -97,7 +105,7 @@ def test_what_is_missing_is_created_and_beat_is_told(ledger: Ledger) -> None:
 
     create_schedules()
 
-    assert PeriodicTask.objects.count() == 4
+    assert PeriodicTask.objects.count() == 6
     assert PeriodicTasks.last_change() > told
 
 
@@ -192,7 +200,12 @@ def test_the_operator_says_how_far_back_which_tiers_and_from_where(installed: Le
     edit(WEEKLY, kwargs='{"lookback_weeks": 2, "tiers": "otc,T1", "source": "files"}')
     assert schedules.owed(MONDAY) == [
         schedules.Owed(
-            schedule=WEEKLY, slot=MONDAY, lookback_weeks=2, tiers=(Tier.OTC, Tier.NMS_TIER_1), source="files"
+            schedule=WEEKLY,
+            slot=MONDAY,
+            lookback_weeks=2,
+            tiers=(Tier.OTC, Tier.NMS_TIER_1),
+            source="files",
+            look=False,
         )
     ]
 
@@ -202,13 +215,17 @@ def test_the_operator_says_how_far_back_which_tiers_and_from_where(installed: Le
     [
         ("{", "its keyword arguments are not JSON: "),
         ("[6]", 'its keyword arguments are [6]; write {"lookback_weeks": 6}'),
-        ('{"force": true, "weeks": 1}', "unknown keyword arguments: force, weeks; known are lookback_weeks, source"),
+        (
+            '{"force": true, "weeks": 1}',
+            "unknown keyword arguments: force, weeks; known are look, lookback_weeks, source",
+        ),
         ('{"lookback_weeks": 0}', "lookback_weeks is 0; it must be a number from 1 to 520"),
         ('{"lookback_weeks": true}', "lookback_weeks is True; it must be a number from 1 to 520"),
         ('{"lookback_weeks": "6"}', "lookback_weeks is '6'; it must be a number from 1 to 520"),
         ('{"tiers": ["OTC"]}', "tiers is ['OTC']; write \"NMS_TIER_1,NMS_TIER_2,OTC\" or fewer of them"),
         ('{"tiers": "T9"}', "unknown tier 'T9'; known tiers: NMS_TIER_1, NMS_TIER_2, OTC"),
-        ('{"source": "ftp"}', "unknown source 'ftp'; known are files"),
+        ('{"source": "ftp"}', "unknown source 'ftp'; known are api, files"),
+        ('{"look": 1}', "look is 1; it must be true or false"),
     ],
 )
 def test_a_bad_row_is_named_in_the_log_and_stops_no_other(
@@ -218,6 +235,25 @@ def test_a_bad_row_is_named_in_the_log_and_stops_no_other(
     assert owed_at(TUESDAY) == [(DAILY, TUESDAY)]
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert f"the schedule 'weekly run' starts no run: {said}" in caplog.text
+
+
+def test_a_sweep_is_owed_once_the_source_can_be_asked(installed: Ledger, settings: Settings) -> None:
+    sunday = new_york(2025, 12, 21, 6, 30)
+    assert (LAST_YEAR, sunday) not in owed_at(sunday)
+
+    settings.MARKETSPINE_SOURCE = "api"
+
+    (due,) = [due for due in schedules.owed(sunday) if due.schedule == LAST_YEAR]
+    request = due.request(sunday.date())
+    asked = (request.command, request.lookback_weeks, request.only, request.look, request.source, request.origin)
+    url = settings.MARKETSPINE_FINRA_API_URL
+    assert asked == ("sweep_restatements", 52, Only.CAPTURED, True, "api", url)
+
+
+def test_a_sweep_cannot_be_run_now_on_files(ledger: Ledger) -> None:
+    row = PeriodicTask.objects.get(name=EVERYTHING)
+    with pytest.raises(schedules.BadSchedule, match="the source 'files' cannot be asked whether something moved"):
+        schedules.request_of(row, requested_by="", reason="", trigger=Trigger.ADMIN)
 
 
 def test_a_schedule_without_a_crontab_that_can_be_read_starts_nothing(

@@ -39,6 +39,7 @@ LOOKS = {
     "SKIPPED": ("calm", "redo"),
     "SKIP": ("calm", "redo"),
     "INGEST": ("busy", "download"),
+    "LOOK": ("busy", "search"),
     "ARCHIVE": ("busy", "archive"),
     "NORMALIZE": ("busy", "restart_alt"),
     "NONE": ("calm", "calculate"),

@@ -14,7 +14,7 @@ from pipeline.canvas import CHECK_UP
 from pipeline.models import Trigger
 
 TASKS = {
-    schedules.START_SCHEDULED: "start the weekly run",
+    schedules.START_SCHEDULED: "start a run",
     CHECK_UP: "judge readiness, ask the doctor",
     "pipeline.sweep": "sweep up stalled and missed runs",
 }

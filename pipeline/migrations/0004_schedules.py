@@ -48,12 +48,17 @@ SCHEDULES = {
 
 
 def create_schedules(apps: Apps, schema_editor: BaseDatabaseSchemaEditor | None) -> None:
+    """Create the first schedules."""
+    create(apps, SCHEDULES)
+
+
+def create(apps: Apps, schedules: dict[str, dict[str, object]]) -> None:
     """Create each schedule that is not there by its name. A slot before this moment is never owed.
 
     A beat that runs already is told: the models of a migration send no signals that would do it.
     """
     there = set(apps.get_model("django_celery_beat", "PeriodicTask").objects.values_list("name", flat=True))
-    missing = {name: fields for name, fields in SCHEDULES.items() if name not in there}
+    missing = {name: fields for name, fields in schedules.items() if name not in there}
     now = timezone.now()
     for name, fields in missing.items():
         _create(apps, name, {**fields, "start_time": now if fields["task"] == RUNS["task"] else None})

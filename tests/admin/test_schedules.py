@@ -91,7 +91,7 @@ def test_the_list_says_when_each_comes_and_what_came_last(ledger: Ledger) -> Non
         "Tuesday to Friday",
         "every minute",
         f"run {run.pk}",
-        "start the weekly run",
+        "start a run",
     ):
         assert expected in shown
     assert "Run a schedule now" not in shown
