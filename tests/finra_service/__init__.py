@@ -1,0 +1,61 @@
+"""A FINRA to test against: a real HTTP server on loopback that behaves as FINRA's API is known to behave.
+
+Built from what is known of the source, not from any client, so that a client which misreads it fails here. What is
+published is a matter of a virtual date: partitions appear on their due dates, restatements on theirs.
+
+    with FinraServer(sample_service(weeks, today=date(2026, 1, 5))) as server:
+        ...  # server.url, server.service.today, .faults, .log, .tokens, .catalogue
+
+`python -m tests.finra_service --help` runs it by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from pipeline.calendar import PartitionKey, Tier
+from tests.finra_service.catalogue import Catalogue
+from tests.finra_service.faults import Fault, Kind
+from tests.finra_service.options import Empty, Options, Window
+from tests.finra_service.origins import Files, Samples, With
+from tests.finra_service.restatements import Restatement, drawn
+from tests.finra_service.server import FinraServer
+from tests.finra_service.service import Service
+
+__all__ = [
+    "Catalogue",
+    "Empty",
+    "Fault",
+    "Files",
+    "FinraServer",
+    "Kind",
+    "Options",
+    "Restatement",
+    "Samples",
+    "Service",
+    "Window",
+    "With",
+    "drawn",
+    "sample_service",
+]
+
+
+def sample_service(
+    weeks: Iterable[date],
+    *,
+    today: date | None = None,
+    seed: int = 1,
+    securities: int | None = 3,
+    options: Options | None = None,
+    restated: bool = False,
+) -> Service:
+    """A service over sample publications of these weeks; `restated` schedules restatements, some of them months late.
+
+    `securities` limits each partition to its first few (None: all of a small market).
+    """
+    known = sorted(weeks)
+    keys = [PartitionKey(week, tier) for week in known for tier in Tier]
+    restatements = drawn(keys, seed) if restated else []
+    catalogue = Catalogue(known, Samples(seed, securities=securities), restatements=restatements)
+    return Service(catalogue, options, today=today)
