@@ -19,11 +19,22 @@ from tests.finra_service.catalogue import Catalogue
 from tests.finra_service.faults import Fault, Kind
 from tests.finra_service.options import Empty, Options, Window
 from tests.finra_service.origins import Files, Samples, With
-from tests.finra_service.restatements import Restatement, drawn
+from tests.finra_service.restatements import (
+    RECORDED,
+    RECORDED_KEY,
+    RECORDED_ROWS,
+    RECORDED_SYMBOL,
+    Restatement,
+    drawn,
+)
 from tests.finra_service.server import FinraServer
 from tests.finra_service.service import Service
 
 __all__ = [
+    "RECORDED",
+    "RECORDED_KEY",
+    "RECORDED_ROWS",
+    "RECORDED_SYMBOL",
     "Catalogue",
     "Empty",
     "Fault",
@@ -37,6 +48,7 @@ __all__ = [
     "Window",
     "With",
     "drawn",
+    "recorded_catalogue",
     "sample_service",
 ]
 
@@ -59,3 +71,10 @@ def sample_service(
     restatements = drawn(keys, seed) if restated else []
     catalogue = Catalogue(known, Samples(seed, securities=securities), restatements=restatements)
     return Service(catalogue, options, today=today)
+
+
+def recorded_catalogue(weeks: Iterable[date] = (), *, restated: bool = True) -> Catalogue:
+    """Sample weeks, among them 2021-11-05 with the rows of TSLA as recorded; `restated` on 2022-07-06, as they were."""
+    known = sorted({RECORDED_KEY.week_ending, *weeks})
+    origin = With(Samples(securities=3), RECORDED_ROWS)
+    return Catalogue(known, origin, restatements=[RECORDED] if restated else [])

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from threading import Event
 
-from pipeline.calendar import PartitionKey, Tier, last_fridays, market_today
+from pipeline.calendar import WEEK, PartitionKey, Tier, last_fridays, market_today
 from pipeline.samples import Size
 from tests.finra_service.catalogue import Catalogue
 from tests.finra_service.options import Empty, Options
@@ -21,6 +21,7 @@ from tests.finra_service.origins import Files, Origin, Samples
 from tests.finra_service.restatements import drawn
 from tests.finra_service.server import FinraServer
 from tests.finra_service.service import Service
+from tests.finra_service.tokens import TOKEN_PATH
 
 WEEKS = 60
 
@@ -64,13 +65,24 @@ def service(given: argparse.Namespace) -> Service:
 
 
 def _told(server: FinraServer) -> str:
+    """What is served, how the product is pointed at it, and how it is steered: lines that paste into a shell."""
     published = server.service.catalogue.keys(server.service.today)
-    return (
-        f"FINRA on {server.service.today}, at {server.url}: {len(published)} partitions published\n"
-        f"  data    POST {server.url}/data/group/otcMarket/name/weeklySummary\n"
-        f"  tokens  POST {server.url}/fip/rest/ews/oauth2/access_token?grant_type=client_credentials\n"
-        f"  steer   GET {server.url}/_service/log; POST /_service/today, /_service/faults"
-    )
+    return f"""\
+FINRA on {server.service.today}, at {server.url}: {len(published)} partitions published. Ctrl-C stops it.
+
+Point the product at it, in another terminal:
+  export MARKETSPINE_FINRA_API_URL={server.url}
+  export MARKETSPINE_FINRA_TOKEN_URL={server.url}{TOKEN_PATH}
+  python manage.py run_weekly --source api
+
+Ask it yourself:
+  curl -s -H 'Accept: application/json' -H 'Content-Type: application/json' -d '{{"limit": 2}}' \\
+    {server.url}/data/group/otcMarket/name/weeklySummary
+
+Steer it: move its date, have it misbehave ({{}} ends that), see what it was asked:
+  curl -s -d '{{"date": "{server.service.today + WEEK}"}}' {server.url}/_service/today
+  curl -s -d '{{"kind": "status", "status": 503, "times": 3}}' {server.url}/_service/faults
+  curl -s {server.url}/_service/log"""
 
 
 def _parser() -> argparse.ArgumentParser:

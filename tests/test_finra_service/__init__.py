@@ -1,0 +1,1 @@
+"""Tests of the FINRA that the other tests run against."""
