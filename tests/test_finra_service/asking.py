@@ -77,6 +77,6 @@ def of_partition(week_start: str, tier: str, **values: str) -> list[dict[str, st
     return equal(weekStartDate=week_start, tierIdentifier=tier, **values)
 
 
-def small_service(options: Options | None = None, **given: Any) -> Service:
+def small_service(options: Options | None = None, *, today: date = TODAY) -> Service:
     """Two weeks of three securities a partition, all published, without a rate limit unless the options say so."""
-    return sample_service(WEEKS, today=given.pop("today", TODAY), options=options or Options(requests_per_second=None))
+    return sample_service(WEEKS, today=today, options=options or Options(requests_per_second=None))
