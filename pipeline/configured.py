@@ -10,6 +10,8 @@ from pipeline.sources import SourceOptions, open_source
 from pipeline.sources.base import Source
 from pipeline.sources.finra_api.access import NAME, Access
 
+# A request is tried again sooner than the partition that it is for.
+REQUESTS_PER_RETRY = 20
 REDIS = ("redis://", "rediss://", "unix://")
 
 
@@ -37,5 +39,6 @@ def access() -> Access:
         requests_per_second=settings.MARKETSPINE_FINRA_REQUESTS_PER_SECOND,
         connections=settings.MARKETSPINE_FINRA_CONNECTIONS,
         request_seconds=settings.MARKETSPINE_FINRA_REQUEST_SECONDS,
+        retry_seconds=settings.MARKETSPINE_RETRY_SECONDS / REQUESTS_PER_RETRY,
         shared=broker if broker.startswith(REDIS) else "",
     )

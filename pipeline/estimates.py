@@ -21,7 +21,7 @@ from pipeline.sources.finra_api.questions import MOST_ROWS
 TYPICAL_ROWS = {Tier.NMS_TIER_1: 62_000, Tier.NMS_TIER_2: 146_000, Tier.OTC: 21_000}
 TOTALS_SHARE = 0.1  # rows by symbol, beside those by symbol and firm
 CUTS = 4  # each begins a page of its own
-QUESTIONS = 3  # whether a partition moved
+QUESTIONS = 4  # whether a partition moved
 FETCHING = (Action.INGEST, Action.ARCHIVE)
 
 

@@ -1,7 +1,7 @@
 """Restatements that come long after publication: asking cheaply whether a partition moved, and saying how late it did.
 
 FINRA restates weeks that are years old (finra.md, "Revisions"), where no look-back sees them. It can be asked how many rows
-were updated since the newest lastUpdateDate held, and how many rows there are: three requests in place of fifty.
+were updated after the newest lastUpdateDate held, and how many rows there are: four requests in place of fifty.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ MOVERS_TOLD = 5
 def unmoved(held: Capture, key: PartitionKey, source: Source) -> str:
     """Why a partition need not be fetched; empty when it moved.
 
-    As many rows as held, and as many of them with the newest lastUpdateDate or a later one. The date itself is asked for,
-    too: what was restated again on the day of the capture shows, and so does a restatement that was undone. SourceError for
-    a source that cannot be asked.
+    It did not when no row has a later lastUpdateDate than the newest held, as many as held have just that, and there are
+    as many rows. The second question is for a restatement that was undone, with its dates, and for what was restated again
+    on the day of the capture. SourceError for a source that cannot be asked.
     """
     if not isinstance(source, Asking):
         raise SourceError(f"the source {source.name!r} cannot be asked whether something moved: capture it instead")
@@ -33,9 +33,9 @@ def unmoved(held: Capture, key: PartitionKey, source: Source) -> str:
     found = source.standing(key, held.last_update_date)
     if not found.rows:
         return f"unchanged: the source does not serve it (any more): version {held.version} stays"
-    if (found.updated, found.rows) != (_last_updated(held), held.rows_in):
+    if (found.newer, found.same, found.rows) != (0, _last_updated(held), held.rows_in):
         return ""
-    return f"unchanged: {found.rows:,} rows, {found.updated:,} of them updated on {held.last_update_date} or since, as held"
+    return f"unchanged: {found.rows:,} rows, the last update on {held.last_update_date} of {found.same:,}, as held"
 
 
 def _last_updated(held: Capture) -> int:

@@ -101,9 +101,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a partition stands at the source: firm rows updated since a day, and firm rows in all."""
+    """How a partition stands at the source: firm rows updated after a day, firm rows updated on it, firm rows in all."""
 
-    updated: int
+    newer: int
+    same: int
     rows: int
 
 
@@ -112,7 +113,7 @@ class Asking(Source, Protocol):
     """A source that can be asked cheaply whether a partition moved, without fetching it."""
 
     def standing(self, key: PartitionKey, since: date) -> Standing:
-        """How many of its rows have a lastUpdateDate of `since` or later, and how many there are."""
+        """How many of its rows have a later lastUpdateDate than `since`, how many just that, and how many there are."""
         ...
 
 

@@ -28,9 +28,10 @@ class Command(RunningCommand):
     """Ask of every captured partition whether it moved, and capture again those that did."""
 
     help = (
-        "Ask FINRA's API of every captured partition whether any row was updated, added or removed since: three small "
-        "requests each (rows updated since the newest lastUpdateDate held, ATS and non-ATS, and all rows). Only what moved "
-        "is captured again. Exit code: 0 every partition was asked and is good, 1 finished with failures, 2 could not run."
+        "Ask FINRA's API of every captured partition whether any row was updated, added or removed since: four small "
+        "requests each (ATS rows and non-ATS rows updated after the newest lastUpdateDate held, rows updated on it, all "
+        "rows). Only what moved is captured again. Exit code: 0 every partition was asked and is good, 1 finished with "
+        "failures, 2 could not run."
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
@@ -45,6 +46,10 @@ class Command(RunningCommand):
         run_date = parse_run_date(options["run_date"])
         if options["force"]:
             raise BadArguments("--force captures without asking whether anything moved: use backfill --force")
+        if options["source"] != NAME:
+            raise BadArguments(
+                f"the source {options['source']!r} cannot be asked whether something moved; {NAME!r} can"
+            )
         request = Request(
             command="sweep_restatements",
             run_date=run_date,
@@ -73,7 +78,9 @@ class Command(RunningCommand):
         moved = {key: answer for key, answer in answers.items() if not answer.startswith("unchanged")}
         took = time.monotonic() - started
         if self.as_json:
-            self.document({"asked": len(keys), "moved": [{"partition": key, "why": why} for key, why in moved.items()]})
+            self.document(
+                {"asked": len(keys), "moved": [{"partition": str(key), "why": why} for key, why in moved.items()]}
+            )
         for key, why in moved.items():
             self.line(f"{key}: {why}")
         self.line(

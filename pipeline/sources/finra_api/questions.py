@@ -68,18 +68,19 @@ def of_history(key: PartitionKey, code: str) -> Query:
     return Query("ALL", HISTORIC, {"compareFilters": _equal(place), "sortFields": ["+summaryTypeCode", *SORTED]}, place)
 
 
-def updated_since(key: PartitionKey, code: str, summary_type: SummaryType, since: date) -> Question:
-    """How many rows of a cut have a lastUpdateDate from `since` on: one row is asked for, Record-Total is read."""
-    newer = {"fieldName": UPDATED, "fieldValue": since.isoformat(), "compareType": "GTE"}
+def updated_after(key: PartitionKey, code: str, summary_type: SummaryType, day: date) -> Question:
+    """How many rows of a cut have a later lastUpdateDate: one row is asked for, Record-Total is read."""
+    newer = {"fieldName": UPDATED, "fieldValue": day.isoformat(), "compareType": "GREATER"}
     place = _place(key, code) | {TYPE: summary_type.value}
     return {"compareFilters": [*_equal(place), newer], "limit": 1, "offset": 0}
 
 
-def counted(key: PartitionKey, code: str) -> Question:
-    """How many firm rows a partition has."""
+def counted(key: PartitionKey, code: str, updated: date | None = None) -> Question:
+    """How many firm rows a partition has, or how many with this lastUpdateDate."""
     types = [summary_type.value for summary_type in SummaryType if summary_type.has_firms]
     within = [{"fieldName": TYPE, "values": types}]
-    return {"compareFilters": _equal(_place(key, code)), "domainFilters": within, "limit": 1, "offset": 0}
+    place = _place(key, code) | ({UPDATED: updated.isoformat()} if updated else {})
+    return {"compareFilters": _equal(place), "domainFilters": within, "limit": 1, "offset": 0}
 
 
 def published_since(oldest: date) -> Query:

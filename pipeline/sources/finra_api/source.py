@@ -23,7 +23,7 @@ from pipeline.sources.finra_api.questions import (
     data_path,
     of_history,
     of_type,
-    updated_since,
+    updated_after,
 )
 from pipeline.sources.finra_api.totals import Reconciliation
 from pipeline.sources.finra_api.transport import Denied, Transport
@@ -74,11 +74,14 @@ class FinraApi:
         )
 
     def standing(self, key: PartitionKey, since: date) -> Standing:
-        """Three requests: firm rows updated since a day, of each family, and firm rows in all."""
+        """Four requests for a number each: firm rows updated after a day, of each family; those updated on it; all."""
         code = CODES[key.tier][0]
         firms = [summary_type for summary_type in SummaryType if summary_type.has_firms]
-        updated = sum(self._count(updated_since(key, code, summary_type, since)) for summary_type in firms)
-        return Standing(updated=updated, rows=self._count(counted(key, code)))
+        return Standing(
+            newer=sum(self._count(updated_after(key, code, summary_type, since)) for summary_type in firms),
+            same=self._count(counted(key, code, updated=since)),
+            rows=self._count(counted(key, code)),
+        )
 
     def _count(self, question: Question) -> int:
         query = Query("a count", SUMMARY, question, {})

@@ -1,0 +1,116 @@
+"""`manage.py sweep_restatements`, and `backfill --source api`, against a FINRA on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import pytest
+from pytest_django import Settings
+
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.models import Capture, Run
+from tests.commands.calling import call
+from tests.engines import Ledger
+from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service
+from tests.finra_service.restatements import redraw
+from tests.live_source import product
+
+WEEK, BEFORE = date(2025, 10, 3), date(2025, 9, 26)
+DAY, LATER = date(2025, 11, 10), date(2026, 1, 5)
+MOVED = PartitionKey(BEFORE, Tier.OTC)
+BACKFILL = ("backfill", "--source", "api", "--from", BEFORE, "--to", WEEK)
+SWEEP = ("sweep_restatements", "--run-date", LATER)
+
+
+@pytest.fixture
+def finra(ledger: Ledger, settings: Settings) -> Iterator[FinraServer]:
+    restated = Restatement(MOVED, date(2025, 12, 24), redraw("christmas"))
+    catalogue = Catalogue([WEEK, BEFORE], Samples(securities=1), restatements=[restated])
+    with FinraServer(Service(catalogue, Options(requests_per_second=None), today=DAY)) as server:
+        product.point_at(server, settings)
+        yield server
+
+
+@pytest.fixture
+def captured(finra: FinraServer) -> FinraServer:
+    assert call(*BACKFILL, "--run-date", DAY).code == 0
+    finra.service.today = LATER
+    finra.service.log.clear()
+    return finra
+
+
+def test_a_backfill_says_what_it_will_ask_of_finra_before_it_starts(finra: FinraServer) -> None:
+    dry = call(*BACKFILL, "--run-date", DAY, "--dry-run")
+    told = (
+        "6 partitions: about 128 requests to FINRA, 1 seconds at 100000 a second (reading and storing may take longer)"
+    )
+    assert (dry.code, dry.lines[-1]) == (0, told)
+    assert not Run.objects.exists()
+    ran = call(*BACKFILL, "--run-date", DAY)
+    assert (ran.code, told in ran.lines, Capture.objects.count()) == (0, True, 6)
+    first = Capture.objects.order_by("pk")[0]
+    assert (first.source, first.payload_format) == ("api", "finra-json-pages")
+    assert first.payload_uri == f"api:otcMarket/weeklySummary/{first.partition.week_ending}/{first.partition.tier}"
+
+
+def test_a_sweep_captures_what_moved_and_asks_about_the_rest(captured: FinraServer) -> None:
+    swept = call(*SWEEP)
+    assert swept.code == 0
+    (restated,) = [line for line in swept.lines if "RESTATED" in line]
+    assert restated.startswith("2025-09-26 OTC         RESTATED     content changed (")
+    assert [capture.partition.key for capture in Capture.objects.filter(version=2)] == [MOVED]
+    counted = [entry for entry in captured.service.log.entries("weeklySummary") if entry.rows <= 1]
+    assert len(counted) >= 6 * 4
+    assert "5 unchanged" in swept.out
+
+
+def test_a_dry_run_asks_says_what_moved_and_writes_nothing(captured: FinraServer) -> None:
+    runs = Run.objects.count()
+    dry = call(*SWEEP, "--dry-run")
+    assert dry.code == 0
+    assert dry.lines[1] == "2025-09-26 OTC: moved since version 1"
+    assert dry.lines[2].endswith("(24 requests): 1 moved.")
+    assert (Run.objects.count(), Capture.objects.count()) == (runs, 6)
+    document = call(*SWEEP, "--dry-run", "--json").document
+    assert document == {"asked": 6, "moved": [{"partition": "2025-09-26 OTC", "why": "moved since version 1"}]}
+
+
+def test_a_question_that_fails_is_told_and_ends_with_1(captured: FinraServer) -> None:
+    refused = Fault(Kind.STATUS, times=None, status=400, equal={"tierIdentifier": "T1"})
+    captured.service.faults.add(refused)
+    dry = call(*SWEEP, "--dry-run", "--from", WEEK, "--to", WEEK)
+    assert dry.code == 1
+    assert "2025-10-03 NMS_TIER_1: not asked: FINRA answered 400 to POST" in dry.out
+
+
+def test_what_is_older_than_a_year_and_captured_is_not_downloaded_again_by_a_range(captured: FinraServer) -> None:
+    long_after = WEEK + timedelta(weeks=53)
+    captured.service.today = long_after
+    ran = call(*BACKFILL, "--run-date", long_after)
+    assert ran.code == 0
+    assert "version 1 is held, and FINRA asks not to download history older than a year again" in ran.out
+    assert captured.service.log.entries("weeklySummary", status=200) == [
+        entry for entry in captured.service.log.entries() if entry.path.startswith("/partitions")
+    ]
+    forced = call(*BACKFILL, "--run-date", long_after, "--force", "--reason", "a check")
+    assert (forced.code, Capture.objects.filter(kind="FORCED").count()) == (0, 6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--force",), "--force captures without asking whether anything moved: use backfill --force"),
+        (("--source", "files"), "the source 'files' cannot be asked"),
+        (("--from", "2025-10-01"), "2025-10-01 is a Wednesday"),
+    ],
+)
+def test_what_cannot_be_is_refused(captured: FinraServer, arguments: tuple[str, ...], said: str) -> None:
+    refused = call(*SWEEP, *arguments)
+    assert refused.code == 2
+    assert said in refused.err
+
+
+def test_with_nothing_captured_there_is_nothing_to_sweep(finra: FinraServer) -> None:
+    refused = call(*SWEEP)
+    assert (refused.code, "nothing is captured yet" in refused.err) == (2, True)

@@ -1,0 +1,123 @@
+"""The restatement that was recorded (finra.md, "Revisions"): TSLA, first week of November 2021, restated the next July."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from pytest_django import Settings
+
+from pipeline import vintages
+from pipeline.calendar import Tier, last_fridays
+from pipeline.models import Anomaly, Capture, Category, Outcome, Run, RunStatus, Severity
+from pipeline.planning import Only, Request
+from tests.engines import Ledger
+from tests.finra_service import Catalogue, FinraServer, Options, Samples, Service, With
+from tests.finra_service.restatements import RECORDED, RECORDED_AFTER, RECORDED_BEFORE, RECORDED_KEY, RECORDED_ROWS
+from tests.live_source import product
+
+TIERS = (Tier.NMS_TIER_1,)
+CAPTURED, LOOKED, RESTATED = date(2021, 12, 6), date(2022, 7, 11), date(2022, 7, 6)
+
+
+@pytest.fixture
+def finra(ledger: Ledger, settings: Settings) -> Iterator[FinraServer]:
+    weeks = (RECORDED_KEY.week_ending, *last_fridays(12, LOOKED))
+    origin = With(Samples(securities=1), RECORDED_ROWS)
+    catalogue = Catalogue(weeks, origin, tiers=[Tier.NMS_TIER_1], restatements=[RECORDED])
+    with FinraServer(Service(catalogue, Options(requests_per_second=None))) as server:
+        product.point_at(server, settings)
+        yield server
+
+
+def captured(finra: FinraServer) -> Capture:
+    """The week as it was read in December 2021."""
+    with product.day(CAPTURED, finra):
+        weeks = (RECORDED_KEY.week_ending,)
+        product.run(Request(command="backfill", run_date=CAPTURED, weeks=weeks, tiers=TIERS, source="api"))
+    return Capture.objects.get()
+
+
+def tesla(capture: Capture) -> tuple[Decimal, int]:
+    figures = vintages.of_capture(capture).filter(security__symbol="TSLA").values_list("shares", "trades")
+    return sum((Decimal(shares or 0) for shares, _ in figures), Decimal(0)), sum(trades for _, trades in figures)
+
+
+def look_back() -> Run:
+    return product.run(Request(command="run_weekly", run_date=LOOKED, tiers=TIERS, source="api"))
+
+
+def sweep() -> Run:
+    return product.run(
+        Request(
+            command="sweep_restatements",
+            run_date=LOOKED,
+            tiers=TIERS,
+            lookback_weeks=52,
+            only=Only.CAPTURED,
+            look=True,
+            source="api",
+        )
+    )
+
+
+def test_the_look_back_does_not_see_the_recorded_restatement_and_the_sweep_does(finra: FinraServer) -> None:
+    before = captured(finra)
+    assert tesla(before) == RECORDED_BEFORE
+
+    with product.day(LOOKED, finra):
+        looked = look_back()
+        assert (looked.status, looked.partitions.filter(outcome=Outcome.INGESTED).count()) == (RunStatus.SUCCEEDED, 6)
+        assert Capture.objects.filter(partition=before.partition).count() == 1
+
+        swept = sweep()
+
+    found = swept.partitions.exclude(outcome=Outcome.UNCHANGED).select_related("partition", "capture")
+    (step,) = found
+    after = step.capture
+    assert after is not None
+    assert (step.partition.key, step.outcome, swept.status) == (RECORDED_KEY, Outcome.RESTATED, RunStatus.SUCCEEDED)
+    assert tesla(after) == RECORDED_AFTER
+    assert (after.version, after.last_update_date, after.source_opinion) == (2, RESTATED, "newer")
+    assert (after.rows_added, after.rows_changed, after.rows_removed) == (0, 1, 0)
+    assert tesla(before) == RECORDED_BEFORE
+
+
+def test_what_was_restated_late_is_told_with_what_moved_and_how_late(finra: FinraServer) -> None:
+    captured(finra)
+    with product.day(LOOKED, finra):
+        sweep()
+    anomaly = Anomaly.objects.get(category=Category.RESTATED_LATE)
+    assert (anomaly.severity, anomaly.partition.key if anomaly.partition else None) == (Severity.INFO, RECORDED_KEY)
+    assert anomaly.message == (
+        "version 2, captured on 2022-07-11: restated on 2022-07-06, 226 days after publication on 2021-11-22, outside the "
+        "look-back of 6 weeks. +0 rows, 1 changed, 0 gone; +52,328 shares, +52,331 trades. "
+        "Biggest movers: TSLA at UBSA 40,000,000 -> 40,052,328 shares"
+    )
+
+
+def test_a_sweep_asks_four_questions_of_what_did_not_move(finra: FinraServer) -> None:
+    captured(finra)
+    with product.day(date(2022, 7, 5), finra):
+        finra.service.log.clear()
+        swept = sweep()
+    (entries,) = [finra.service.log.entries("weeklySummary")]
+    bodies = [entry.body for entry in entries if isinstance(entry.body, dict)]
+    assert [(body["limit"], len(body["compareFilters"]), "domainFilters" in body) for body in bodies] == [
+        (1, 4, False),
+        (1, 4, False),
+        (1, 3, True),
+        (1, 2, True),
+    ]
+    (step,) = swept.partitions.all()
+    rows = Capture.objects.get().rows_in
+    told = f"unchanged: {rows} rows, the last update on 2021-11-22 of {rows}, as held"
+    assert (step.outcome, step.reason) == (Outcome.UNCHANGED, told)
+
+
+def test_captures_made_before_the_count_was_kept_are_counted(finra: FinraServer) -> None:
+    Capture.objects.filter(pk=captured(finra).pk).update(rows_last_updated=None)
+    with product.day(date(2022, 7, 5), finra):
+        assert sweep().partitions.get().outcome == Outcome.UNCHANGED
