@@ -133,7 +133,8 @@ def _venue_moves(before: AnalyticsSnapshot, after: AnalyticsSnapshot, tier: str)
 def _has_moved(move: VenueMove) -> bool:
     if move.before is None or move.after is None:
         return True
-    return (move.before.share, move.before.trades) != (move.after.share, move.after.trades)
+    before, after = move.before, move.after
+    return (before.shares, before.share, before.trades) != (after.shares, after.share, after.trades)
 
 
 def _concentrations(before: AnalyticsSnapshot, after: AnalyticsSnapshot, tier: str) -> list[ConcentrationMove]:

@@ -5,14 +5,13 @@ Read from the ledger in a number of queries that does not grow with it; nobody i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from django.conf import settings
-from django.db.models import Max, Min, Q
+from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -124,13 +123,13 @@ def figures(rows: Iterable[Week], today: date | None = None) -> Figures:
     due = [
         cell for row in listed for cell, _ in row.cells if is_due(PartitionKey(cell.week_ending, Tier(cell.tier)), day)
     ]
-    open_ = Counter(Anomaly.objects.open().values_list("severity", flat=True).order_by())
+    open_ = dict(Anomaly.objects.open().values_list("severity").annotate(Count("pk")).order_by())
     return Figures(
         ready=ready,
         not_ready=len(listed) - ready,
         missing=sum(cell.newest is None for cell in due),
         due=len(due),
-        anomalies={severity: open_[severity] for severity in reversed(Severity.values)},
+        anomalies={severity: open_.get(severity, 0) for severity in reversed(Severity.values)},
         last_run=Run.objects.order_by("-pk").first(),
     )
 

@@ -132,6 +132,50 @@ def test_the_same_form_sent_twice_acts_once(captured: list[Partition]) -> None:
     assert Run.objects.filter(command="reingest").count() == 1
 
 
+def test_a_form_that_was_used_stands_for_no_other_act_and_no_other_object(captured: list[Partition]) -> None:
+    order = Order(operator="olive", token=operations.new_token())
+    operations.reingest(captured[:1], order)
+
+    for act, chosen in ((operations.renormalize, captured[:1]), (operations.reingest, captured[1:])):
+        with pytest.raises(Refused, match="this page has been used already, for something else: load it again"):
+            act(chosen, order)
+
+    assert OperatorLogEntry.objects.count() == Run.objects.filter(trigger=Trigger.ADMIN).count() == 1
+
+
+def test_what_is_left_out_is_named(captured: list[Partition]) -> None:
+    never = Partition.objects.create(week_ending=NEWER_WEEK, tier=OTC.tier)
+    read = operations.renormalize([captured[0], never], ORDER)
+    assert read.told.endswith(f"with 1 partition. Passed over: {never.key} (nothing is archived).")
+    computed = operations.recompute([WEEK, NEWER_WEEK], ORDER)
+    assert f"{NEWER_WEEK} OTC (nothing is captured)" in computed.told
+
+
+def test_a_retry_has_the_stages_and_the_source_of_what_it_retries(captured: list[Partition]) -> None:
+    failed = operations.renormalize(captured[:1], ORDER).run
+    assert failed is not None
+    failed.partitions.update(status="DONE", outcome=Outcome.FAILED)
+    parameters = {**failed.parameters, "source": "api", "origin": "https://api.finra.org"}
+    Run.objects.filter(pk=failed.pk).update(status="FAILED", finished_at=failed.created_at, parameters=parameters)
+
+    again = operations.retry_failed(failed, Order(operator="olive")).run
+
+    assert again is not None
+    asked = Request.from_parameters(again.parameters)
+    assert (asked.only_stage, asked.source, asked.force, asked.requested_by) == ("normalize", "api", False, "olive")
+    assert list(again.partitions.values_list("action", flat=True)) == ["NORMALIZE"]
+
+
+def test_what_reopening_and_unpinning_clear_is_in_the_log(captured: list[Partition]) -> None:
+    anomaly = blocking()
+    anomaly.resolve(by="cli-bob", note="the file arrived")
+    reopened = operations.reopen([anomaly], ORDER)
+    assert 'UTC by cli-bob: "the file arrived")' in reopened.told
+    capture = Capture.objects.order_by("pk")[0]
+    operations.pin(capture, Order(operator="olive", reason="evidence in a case"))
+    assert 'it was for: "evidence in a case"' in operations.unpin(capture, ORDER).told
+
+
 def test_two_clicks_at_the_same_moment_start_one_run(captured: list[Partition]) -> None:
     order, gate, entries = Order(operator="olive", token=operations.new_token()), threading.Barrier(2), []
 

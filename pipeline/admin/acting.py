@@ -6,6 +6,7 @@ object's page, and, where a reason is needed, the page that asks for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,7 @@ PERMISSIONS = {
     Act.PIN: "pipeline.can_pin",
     Act.UNPIN: "pipeline.can_pin",
 }
+TOKEN = re.compile(r"[\w-]{1,36}", re.ASCII)
 LONGEST_REASON = 2000
 MOST_AT_ONCE = 500
 
@@ -202,11 +204,12 @@ def _do_selected(admin: Acting[M], request: HttpRequest, selected: QuerySet[M], 
 
 
 def order_of(request: HttpRequest) -> Order:
-    """Who orders, why, and by which showing of a form."""
+    """Who orders, why, and by which showing of a form. What a database would refuse is left out."""
+    token = request.POST.get("token", "")
     return Order(
         operator=request.user.get_username(),
-        reason=request.POST.get("reason", "")[:LONGEST_REASON],
-        token=request.POST.get("token") or None,
+        reason=request.POST.get("reason", "").replace("\0", "")[:LONGEST_REASON],
+        token=token if TOKEN.fullmatch(token) else None,
     )
 
 

@@ -29,6 +29,14 @@ NEXT_STEPS = {
         "What is captured stands. Look at the file: where it is cut short, put the whole one in its place and re-ingest; "
         "where FINRA really withdrew the rows, force the re-ingest of the partition with a reason."
     ),
+    Category.UNRECONCILED: (
+        "FINRA's rows by symbol and firm do not add up to its rows by symbol, in two readings. Re-ingest later: FINRA may "
+        "have been in the midst of a restatement. If it stays, resolve with a note on the symbols that are named."
+    ),
+    Category.RESTATED_LATE: (
+        "Nothing is to be mended. Whoever has used the week since its publication may want to know what moved: the "
+        "capture's page compares it with the vintage before. Resolve when they know."
+    ),
     Category.WEEK_MISMATCH: (
         "The file may be another week's under a wrong name. Compare its dates with the week; if it is, put the right "
         "file in place and re-ingest: it becomes a new vintage. Where FINRA published late, resolve with that note."

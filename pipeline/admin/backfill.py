@@ -23,6 +23,7 @@ from pipeline.admin.base import badge
 from pipeline.calendar import CalendarError, Tier, due_weeks, market_today, parse_week, weeks_between
 from pipeline.configured import origin_of
 from pipeline.models import Act, Run, Trigger
+from pipeline.operations import Order, Refused
 from pipeline.planning import PASSED_OVER, Only, Plan, Request, Step, make_plan, plan_with, source_of
 from pipeline.sources.base import SourceError
 
@@ -141,7 +142,7 @@ def backfill(request: HttpRequest, admin: ModelAdmin[Run]) -> HttpResponse:
     shown = _shown(form.request(request.user.get_username())) if asked and form.is_valid() else None
     if request.method == "POST" and shown is not None:
         order = order_of(request)
-        if request.POST.get("digest") == shown.digest or operations.given_before(order):
+        if request.POST.get("digest") == shown.digest or _was_given(order):
             return carried_out(request, lambda: operations.backfill(shown.plan, order))
         messages.warning(request, "The plan has changed since it was shown. This is the plan now: nothing was started.")
     context = {
@@ -153,6 +154,14 @@ def backfill(request: HttpRequest, admin: ModelAdmin[Run]) -> HttpResponse:
         "token": operations.new_token(),
     }
     return TemplateResponse(request, "pipeline/backfill.html", context)
+
+
+def _was_given(order: Order) -> bool:
+    """Whether this showing of the form has started its run already: a double click."""
+    try:
+        return operations.given_before(Act.BACKFILL, order) is not None
+    except Refused:
+        return False
 
 
 def _last_weeks() -> dict[str, str]:

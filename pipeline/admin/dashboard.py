@@ -107,7 +107,9 @@ def _square(cell: Cell, look: Look, now: datetime, *, may_backfill: bool) -> Squ
 
 def _missing_url(weeks: Iterable[overview.Week]) -> str:
     """The plan that captures what is due and was never captured; empty when nothing is."""
-    missing = [cell for week in weeks for cell, look in week.cells if look in (Look.MISSING, Look.LATE)]
+    missing = [
+        cell for week in weeks for cell, look in week.cells if cell.newest is None and look is not Look.NOT_YET_DUE
+    ]
     ending = [cell.week_ending for cell in missing]
     return _plan_url(min(ending), max(ending), list(Tier), Only.MISSING) if missing else ""
 

@@ -8,10 +8,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import RangeDateFilter
 
 from pipeline.admin import figures
-from pipeline.admin.base import EvidenceAdmin, badge, link
+from pipeline.admin.base import DayFilter, EvidenceAdmin, badge, link
 from pipeline.admin.weeks import of_week
 from pipeline.models import Manifest, Stage
 from pipeline.models.capture import DOMAIN
@@ -42,7 +41,7 @@ class ManifestAdmin(EvidenceAdmin[Manifest]):
         "by",
     )
     list_select_related = ("capture", "snapshot", "run")
-    list_filter = ("stage", "capture__partition__tier", ("completed_at", RangeDateFilter))
+    list_filter = ("stage", "capture__partition__tier", ("completed_at", DayFilter))
     search_fields = ("checksum__startswith",)
     search_help_text = "The start of a checksum"
     ordering = ("-pk",)

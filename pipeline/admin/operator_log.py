@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from pipeline.admin.base import EvidenceAdmin, badge, link
+from pipeline.admin.base import DayFilter, EvidenceAdmin, badge, link
 from pipeline.models import OperatorLogEntry, OperatorLogSubject
 
 NAMED_IN_LIST = 3
@@ -33,7 +33,7 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
     list_filter = (
         ("act", ChoicesDropdownFilter),
         "upshot",
-        ("at", RangeDateFilter),
+        ("at", DayFilter),
         ("operator", admin.AllValuesFieldListFilter),
     )
     search_fields = ("operator", "reason", "told", "subjects__label")

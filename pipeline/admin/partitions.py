@@ -122,6 +122,20 @@ class OpenAnomaliesFilter(admin.SimpleListFilter):
         return queryset.filter(conditions.get(self.value() or "", Q()))
 
 
+class CapturedFilter(admin.SimpleListFilter):
+    """By whether something of it is held."""
+
+    title = "captured"
+    parameter_name = "captured"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return (("ever", "ever"), ("never", "never"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Partition]) -> QuerySet[Partition]:
+        conditions = {"ever": Q(newest_version__gt=0), "never": Q(newest_version=0)}
+        return queryset.filter(conditions.get(self.value() or "", Q()))
+
+
 @admin.register(Partition)
 class PartitionAdmin(ActingAdmin[Partition]):
     """A week of a tier: its vintages, and what became of each try."""
@@ -129,7 +143,7 @@ class PartitionAdmin(ActingAdmin[Partition]):
     page_template = "pipeline/partition.html"
     list_display = ("week", "tier", "state", "version", "captured", "restated", "anomalies", "due")
     list_select_related = ("latest",)
-    list_filter = ("tier", ("week_ending", RangeDateFilter), StateFilter, OpenAnomaliesFilter)
+    list_filter = ("tier", ("week_ending", RangeDateFilter), StateFilter, CapturedFilter, OpenAnomaliesFilter)
     doings = DOINGS
 
     class Media:

@@ -44,9 +44,13 @@ class RowsForm(forms.Form):
     def clean_as_of(self) -> datetime | None:
         """An instant in UTC that is not to come."""
         instant: datetime | None = self.cleaned_data["as_of"]
+        try:
+            instant = instant.astimezone(UTC) if instant else None
+        except OverflowError:
+            raise forms.ValidationError("that is before the calendar begins") from None
         if instant is not None and instant > timezone.now():
             raise forms.ValidationError("what will be known then is not known: choose an instant that has passed")
-        return instant.astimezone(UTC) if instant else None
+        return instant
 
     def clean_week(self) -> date | None:
         """A week of which something is captured."""

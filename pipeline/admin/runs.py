@@ -12,12 +12,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from pipeline import operations
 from pipeline.admin import backfill, run_page, run_progress
 from pipeline.admin.acting import ActingAdmin, Doing, one
-from pipeline.admin.base import badge
+from pipeline.admin.base import DayFilter, badge
 from pipeline.models import BAD_OUTCOMES, Act, Run, RunPartition, RunStatus
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class RunAdmin(ActingAdmin[Run]):
         "trigger",
         ("command", admin.AllValuesFieldListFilter),
         FailuresFilter,
-        ("created_at", RangeDateFilter),
+        ("created_at", DayFilter),
         ("schedule", admin.AllValuesFieldListFilter),
     )
     search_fields = ("requested_by", "reason", "schedule", "command")

@@ -13,7 +13,7 @@ from unfold.contrib.filters.admin import RangeDateFilter
 
 from pipeline import operations
 from pipeline.admin.acting import ActingAdmin, Doing
-from pipeline.admin.base import badge, page_url
+from pipeline.admin.base import DayFilter, badge, page_url
 from pipeline.admin.snapshot_page import contents
 from pipeline.models import Act, AnalyticsSnapshot, OperatorLogEntry
 from pipeline.operations import Order
@@ -34,7 +34,7 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
     page_template = "pipeline/snapshot.html"
     when_empty = "No week has been computed yet: a run computes each week of which it holds a capture."
     list_display = ("week", "number", "standing", "came_from", "calculation", "computed")
-    list_filter = (("week_ending", RangeDateFilter), ("computed_at", RangeDateFilter), "calculation_version")
+    list_filter = (("week_ending", RangeDateFilter), ("computed_at", DayFilter), "calculation_version")
     search_fields = ("inputs_hash__startswith",)
     search_help_text = "The start of the hash of the inputs"
     doings = DOINGS

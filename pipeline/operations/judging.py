@@ -36,13 +36,23 @@ def reopen(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
     def work() -> Came:
         order.with_reason()
         try:
-            for anomaly in _some(anomalies, "anomaly"):
+            were = [_resolution(anomaly) for anomaly in _some(anomalies, "anomaly")]
+            for anomaly in anomalies:
                 anomaly.reopen()
         except NotResolved as error:
             raise Refused(f"{error}; nothing was reopened") from error
-        return Came(f"{_counted(len(anomalies), 'anomaly', 'anomalies')} reopened. {_judged(_weeks_of(anomalies))}")
+        reopened = f"{_counted(len(anomalies), 'anomaly', 'anomalies')} reopened ({'; '.join(were)})."
+        return Came(f"{reopened} {_judged(_weeks_of(anomalies))}")
 
     return carry_out(Act.REOPEN, order, anomalies, work)
+
+
+def _resolution(anomaly: Anomaly) -> str:
+    """Who had resolved it, when and why: reopening clears that, and the log keeps it."""
+    if anomaly.resolved_at is None:
+        return f"anomaly {anomaly.pk} was open"
+    when = f"{anomaly.resolved_at:%Y-%m-%d %H:%M} UTC"
+    return f'anomaly {anomaly.pk} was resolved {when} by {anomaly.resolved_by}: "{anomaly.note}"'
 
 
 def reevaluate(verdicts: Collection[Readiness], order: Order) -> OperatorLogEntry:
@@ -72,9 +82,10 @@ def unpin(capture: Capture, order: Order) -> OperatorLogEntry:
 
     def work() -> Came:
         order.with_reason()
+        capture.refresh_from_db(fields=["pin_note"])
         if not Capture.objects.filter(pk=capture.pk, pinned=True).update(pinned=False, pin_note=""):
             raise Refused(f"{capture} is not pinned")
-        return Came(f"{capture} is not pinned any more.")
+        return Came(f'{capture} is not pinned any more; it was for: "{capture.pin_note}".')
 
     return carry_out(Act.UNPIN, order, [capture], work)
 

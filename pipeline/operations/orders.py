@@ -52,7 +52,8 @@ def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Ca
     Refused, which `work` raises, is written down too, and goes to the caller.
     """
     named = [(one._meta.model_name or "", str(one.pk), str(one)[:LONGEST_LABEL]) for one in subjects]
-    if (before := given_before(order)) is not None:
+    given = _Given(act, order, named)
+    if (before := given.before()) is not None:
         return before
     try:
         with transaction.atomic():
@@ -60,19 +61,41 @@ def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Ca
             upshot = Upshot.STARTED if came.run else Upshot.DONE
             return _write(act, order, named, upshot, came)
     except IntegrityError:
-        if (before := given_before(order)) is None:
+        if (before := given.before()) is None:
             raise
         return before
     except Refused as refusal:
-        if (before := given_before(order)) is not None:  # by the other click of two, a moment ago
+        if (before := given.before()) is not None:  # by the other click of two, a moment ago
             return before
         _write(act, order, named, Upshot.REFUSED, Came(str(refusal)))
         raise
 
 
-def given_before(order: Order) -> OperatorLogEntry | None:
-    """What came of this showing of a form, when it was sent before."""
-    return OperatorLogEntry.objects.filter(token=order.token).first() if order.token else None
+def given_before(act: Act, order: Order) -> OperatorLogEntry | None:
+    """What came of this showing of a form, when it was sent before; Refused when it was used for something else."""
+    return _Given(act, order, None).before()
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An order as its form was sent: the act, and on what (None: whatever it is)."""
+
+    act: Act
+    order: Order
+    named: list[tuple[str, str, str]] | None
+
+    def before(self) -> OperatorLogEntry | None:
+        """The entry of the same order given before. A form has one token for all its buttons: another act is refused."""
+        found = OperatorLogEntry.objects.filter(token=self.order.token).first() if self.order.token else None
+        if found is not None and not self._is(found):
+            raise Refused("this page has been used already, for something else: load it again")
+        return found
+
+    def _is(self, entry: OperatorLogEntry) -> bool:
+        if (entry.act, entry.operator) != (self.act, self.order.operator):
+            return False
+        on = {(kind, key) for kind, key, _ in self.named} if self.named is not None else None
+        return on is None or on == set(entry.subjects.values_list("kind", "key"))
 
 
 @transaction.atomic

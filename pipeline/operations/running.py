@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from datetime import date
+from functools import partial
 
 from celery import current_app
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django_celery_beat.models import PeriodicTask
 
 from pipeline import canvas, runs, schedules
-from pipeline.calendar import PartitionKey, market_today
+from pipeline.calendar import PartitionKey, Tier, market_today
 from pipeline.configured import origin_of
 from pipeline.models import (
     BAD_OUTCOMES,
     Act,
+    Action,
     Capture,
     OperatorLogEntry,
     Partition,
@@ -25,7 +29,7 @@ from pipeline.models import (
     Trigger,
 )
 from pipeline.operations.orders import Came, Order, Refused, carry_out
-from pipeline.planning import PASSED_OVER, OnlyStage, Plan, Request, Step, make_plan
+from pipeline.planning import PASSED_OVER, Only, OnlyStage, Plan, Request, Step, make_plan
 
 NAMED_AT_MOST = 10
 
@@ -54,30 +58,38 @@ def renormalize(partitions: Collection[Partition], order: Order) -> OperatorLogE
     """Read the archived payloads again: for a parser that was mended."""
 
     def request() -> Request:
-        archived = Capture.objects.filter(partition__in=partitions).values_list("partition", flat=True)
-        held = [partition for partition in partitions if partition.pk in set(archived)]
-        if not held:
+        if not archived:
             raise Refused("nothing is archived of what is selected: there is nothing to read again")
-        return _request(order, "renormalize", _keys(held), only_stage=OnlyStage.NORMALIZE)
+        return _request(order, "renormalize", _keys(archived), only_stage=OnlyStage.NORMALIZE)
 
-    return _run_over(Act.RENORMALIZE, partitions, order, request)
+    captured = set(Capture.objects.filter(partition__in=partitions).values_list("partition", flat=True))
+    archived = [partition for partition in partitions if partition.pk in captured]
+    left_out = [
+        Step(partition.key, Action.SKIP, "nothing is archived") for partition in partitions if partition not in archived
+    ]
+    return _run_over(Act.RENORMALIZE, partitions, order, request, left_out)
 
 
 def recompute(weeks: Collection[date], order: Order, subjects: Iterable[models.Model] = ()) -> OperatorLogEntry:
     """Compute the weeks' analytics from the newest captures, and judge their readiness."""
 
     def request() -> Request:
-        captured = Partition.objects.filter(week_ending__in=weeks, latest__isnull=False)
-        keys = [partition.key for partition in captured]
         if not keys:
             raise Refused("nothing is captured of these weeks: there is nothing to compute from")
         return _request(order, "recompute", keys, only_stage=OnlyStage.CALC)
 
-    return carry_out(Act.RECOMPUTE, order, subjects, lambda: _start(request()))
+    keys = _keys(Partition.objects.filter(week_ending__in=weeks, latest__isnull=False))
+    with_something = {key.week_ending for key in keys}
+    every_tier = (PartitionKey(week, tier) for week in weeks if week not in with_something for tier in Tier)
+    left_out = [Step(key, Action.SKIP, "nothing is captured") for key in every_tier]
+    return carry_out(Act.RECOMPUTE, order, subjects, lambda: _start(request(), left_out))
 
 
 def retry_failed(run: Run, order: Order) -> OperatorLogEntry:
-    """Fetch again what a run could not capture; refused while it is under way, and when nothing went wrong."""
+    """Do again, of what a run was to do, what went wrong; refused while it is under way, and when nothing did.
+
+    From the source that it asked and for the stages that it had, but never by force, which is an act of its own.
+    """
 
     def request() -> Request:
         run.refresh_from_db()
@@ -87,7 +99,7 @@ def retry_failed(run: Run, order: Order) -> OperatorLogEntry:
         keys = [step.partition.key for step in failed]
         if not keys:
             raise Refused(f"no partition of run {run.pk} failed")
-        return _request(order, "retry_failed", keys)
+        return _again(Request.from_parameters(run.parameters), keys, order)
 
     return carry_out(Act.RETRY_FAILED, order, [run], lambda: _start(request()))
 
@@ -102,7 +114,8 @@ def cancel(run: Run, order: Order) -> OperatorLogEntry:
             raise Refused(str(error)) from error
         under_way = run.partitions.filter(status=PartitionStatus.RUNNING).count()
         finishing = f" {under_way} under way will finish." if under_way else ""
-        return Came(f"Run {run.pk} is cancelled: {cancelled} partitions will not be started.{finishing}")
+        unstarted = f"{cancelled} partition{'' if cancelled == 1 else 's'}"
+        return Came(f"Run {run.pk} is cancelled: {unstarted} will not be started.{finishing}")
 
     return carry_out(Act.CANCEL_RUN, order, [run], work)
 
@@ -118,13 +131,32 @@ def run_now(schedule: PeriodicTask, order: Order) -> OperatorLogEntry:
     def work() -> Came:
         if schedule.task == schedules.START_SCHEDULED:
             return _start(_of_schedule(schedule, order))
-        try:
-            current_app.send_task(schedule.task, kwargs={})
-        except canvas.UNREACHABLE as error:
-            raise Refused(f"the broker cannot be reached: {error}") from error
-        return Came(f"{schedule.name!r} was sent to the workers.")
+        _reach_the_broker()
+        transaction.on_commit(partial(_send, schedule))
+        return Came(f"{schedule.name!r} is sent to the workers.")
 
     return carry_out(Act.RUN_NOW, order, [schedule], work)
+
+
+def _reach_the_broker() -> None:
+    """Refused where nothing can be sent."""
+    try:
+        with current_app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=5)
+    except canvas.UNREACHABLE as error:
+        raise Refused(f"the broker cannot be reached: {error}") from error
+
+
+def _send(schedule: PeriodicTask) -> None:
+    """Send what beat would, once it is written down that it was sent: of two clicks one gets there."""
+    queue = {"queue": schedule.queue} if schedule.queue else {}
+    current_app.send_task(
+        schedule.task,
+        args=json.loads(schedule.args),
+        kwargs=json.loads(schedule.kwargs),
+        priority=schedule.priority,
+        **queue,
+    )
 
 
 def _of_schedule(schedule: PeriodicTask, order: Order) -> Request:
@@ -134,10 +166,10 @@ def _of_schedule(schedule: PeriodicTask, order: Order) -> Request:
         raise Refused(f"the schedule {schedule.name!r} starts no run: {error}") from error
 
 
-def _start_plan(plan: Plan) -> Came:
-    """Start a run of what the plan works on; Refused when that is nothing."""
+def _start_plan(plan: Plan, left_out: Iterable[Step] = ()) -> Came:
+    """Start a run of what the plan works on; Refused when that is nothing. What was left out before is named, too."""
     working = tuple(step for step in plan.steps if step.action not in PASSED_OVER)
-    passed = [step for step in plan.steps if step.action in PASSED_OVER]
+    passed = [*(step for step in plan.steps if step.action in PASSED_OVER), *left_out]
     if not working:
         raise Refused(f"nothing to do. {_named(passed)}" if passed else "nothing to do: no partition is in the plan")
     run = canvas.launch(Plan(plan.request, working))
@@ -145,18 +177,22 @@ def _start_plan(plan: Plan) -> Came:
     return Came(f"{queued} {_named(passed)}".strip(), run)
 
 
-def _start(request: Request) -> Came:
+def _start(request: Request, left_out: Iterable[Step] = ()) -> Came:
     """At once: no source is asked what it has, the run will find out."""
-    return _start_plan(make_plan(request, skip_in_flight=True))
+    return _start_plan(make_plan(request, skip_in_flight=True), left_out)
 
 
 def _run_over(
-    act: Act, partitions: Collection[Partition], order: Order, request: Callable[[], Request]
+    act: Act,
+    partitions: Collection[Partition],
+    order: Order,
+    request: Callable[[], Request],
+    left_out: Iterable[Step] = (),
 ) -> OperatorLogEntry:
     def work() -> Came:
         if not partitions:
             raise Refused("no partition is selected")
-        return _start(request())
+        return _start(request(), left_out)
 
     return carry_out(act, order, partitions, work)
 
@@ -177,6 +213,22 @@ def _request(
         source=settings.MARKETSPINE_SOURCE,
         origin=origin_of(settings.MARKETSPINE_SOURCE),
         force=force,
+        reason=order.reason.strip(),
+        requested_by=order.operator,
+        trigger=Trigger.ADMIN,
+    )
+
+
+def _again(asked: Request, keys: Iterable[PartitionKey], order: Order) -> Request:
+    """The same request for some partitions, today and for who orders it."""
+    return replace(
+        asked,
+        command="retry_failed",
+        run_date=market_today(),
+        weeks=None,
+        partitions=tuple(keys),
+        only=Only.ALL,
+        force=False,
         reason=order.reason.strip(),
         requested_by=order.operator,
         trigger=Trigger.ADMIN,

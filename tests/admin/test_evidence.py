@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -104,7 +106,24 @@ def test_the_log_says_who_did_what_on_what_and_why_and_nobody_edits_it(ledger: L
     assert SCRIPT not in page
     assert page_url(anomaly) in page
     assert "1 anomaly resolved. 2025-11-14 is BLOCKED for trading" in page
-    assert viewer.post(page_url(entry), {"reason": "nothing"}).status_code == 403
+    assert viewer.post(page_url(entry), {"reason": "nothing"}).status_code == 405
+
+
+def test_a_range_of_days_has_its_last_day(ledger: Ledger) -> None:
+    viewer = signed_in("Viewer")
+    anomaly = Anomaly.objects.record(Category.REJECTED_ROWS, Severity.WARN, "one row", week_ending=WEEK)
+    operations.resolve([anomaly], Order(operator="olive", reason="seen"))
+    day = OperatorLogEntry.objects.get().at.date()
+
+    tomorrow = day + timedelta(days=1)
+    for first, last, shown in ((day, day, 1), (day, "", 1), ("", day, 1), (tomorrow, "", 0), ("no day", "", 1)):
+        listed = viewer.get(LOG, {"at_from": str(first), "at_to": str(last)}).context["cl"].result_list
+        assert len(listed) == shown, (first, last)
+
+
+def test_an_id_that_no_database_has_is_a_filter_that_makes_no_sense(ledger: Ledger) -> None:
+    answered = signed_in("Viewer").get("/admin/pipeline/anomaly/", {"partition__exact": "9" * 30}, follow=True)
+    assert answered.status_code == 200
 
 
 def test_lists_and_pages_take_as_many_queries_for_few_as_for_many(ledger: Ledger) -> None:

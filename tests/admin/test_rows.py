@@ -45,6 +45,7 @@ def test_a_symbol_is_shown_with_exact_figures_and_links(viewer: Client) -> None:
     ("asked", "told"),
     [
         ({"as_of": "2999-01-01T00:00"}, "what will be known then is not known"),
+        ({"as_of": "0001-01-01T00:00:00+23:00"}, "that is before the calendar begins"),
         ({"as_of": "yesterday"}, "Enter a valid date/time."),
         ({"week": "2025-11-13"}, "nothing is captured of a week ending 2025-11-13"),
         ({"capture": "finra:nothing"}, "there is no capture finra:nothing"),

@@ -159,6 +159,14 @@ def test_a_demo_administrator_is_made_only_when_asked_with_a_new_password_each_t
     ) == ("demo", True, True)
 
 
+def test_a_demo_takes_no_account_that_it_did_not_make(sqlite: Ledger) -> None:
+    somebody = User.objects.create_user("demo", email="demo@example.com", password="of their own")
+    ran = call("serve", "--demo", "--port", "0")
+    assert (ran.code, "there is a user 'demo' whom --demo did not make" in ran.err) == (2, True)
+    somebody.refresh_from_db()
+    assert (somebody.is_superuser, somebody.check_password("of their own")) == (False, True)
+
+
 def test_a_demo_is_for_this_machine_alone(sqlite: Ledger) -> None:
     ran = call("serve", "--demo", "--host", "0.0.0.0")  # refused before anything listens
     assert ran.code == 2

@@ -24,6 +24,7 @@ from pipeline.schedules import START_SCHEDULED
 
 HIGHEST_PORT = 65535
 DEMO = "demo"
+DEMO_ADDRESS = "demo@localhost"  # marks the account that --demo made
 
 
 class Command(SpineCommand):
@@ -91,8 +92,11 @@ def _refuse_broker() -> None:
 def _demo_password() -> str:
     """Make the administrator of a demonstration, or give the one that is there a new password; the password."""
     password = secrets.token_urlsafe(12)
+    if get_user_model().objects.filter(username=DEMO).exclude(email=DEMO_ADDRESS).exists():
+        raise BadArguments(f"there is a user {DEMO!r} whom --demo did not make: sign in as them, or rename them")
     user, _ = get_user_model().objects.update_or_create(
-        username=DEMO, defaults={"is_staff": True, "is_superuser": True, "is_active": True}
+        username=DEMO,
+        defaults={"email": DEMO_ADDRESS, "is_staff": True, "is_superuser": True, "is_active": True},
     )
     user.set_password(password)
     user.save()
