@@ -14,7 +14,7 @@ import pytest
 from django.db.models import F
 from pytest_django import Settings
 
-from pipeline.calendar import PartitionKey, Tier, is_due, last_fridays, weeks_between
+from pipeline.calendar import PartitionKey, Tier, is_due, last_fridays, week_start_of, weeks_between
 from pipeline.models import (
     Action,
     Anomaly,
@@ -50,6 +50,11 @@ class Life:
         self.catalogue = server.service.catalogue
         self.vintages: dict[PartitionKey, list[FirmRows]] = defaultdict(list)
 
+    def serves(self, key: PartitionKey, today: date) -> bool:
+        """Whether the partition is within the service's rolling window still."""
+        window = timedelta(weeks=self.server.service.options.recent_weeks)
+        return week_start_of(key.week_ending) >= today - window
+
     def check_run(self, run: Run, today: date) -> None:
         """What a run worked on without failing is what the service had that day, and made a vintage only if it was new."""
         worked = RunPartition.objects.filter(run=run, action__in=WORKED, outcome__in=SEEN)
@@ -57,7 +62,7 @@ class Life:
             key = step.partition.key
             true = self.catalogue.firm_rows(key, today)
             known = self.vintages[key]
-            is_new = not known or product.truth(known[-1]) != product.truth(true)
+            is_new = self.serves(key, today) and (not known or product.truth(known[-1]) != product.truth(true))
             assert (step.outcome != Outcome.UNCHANGED) is is_new, f"{today}: {key} {step.outcome}: {step.reason}"
             if is_new:
                 known.append(true)
@@ -74,7 +79,7 @@ class Life:
 
     def check_end(self, today: date) -> None:
         """The latest view is the service's truth; each partition has the vintages that could be seen, and no other."""
-        for key in self.catalogue.keys(today):
+        for key in (key for key in self.catalogue.keys(today) if self.serves(key, today)):
             assert product.held(key) == product.truth(self.catalogue.firm_rows(key, today)), key
         for partition in Partition.objects.all():
             assert partition.captures.count() == len(self.vintages[partition.key]), partition
