@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tests.finra_service.datasets import Dataset
-from tests.finra_service.exchange import HTML, TEXT, Ending, Reply, error_reply
+from tests.finra_service.exchange import HTML, JSON, TEXT, Ending, Reply, error_reply
 from tests.finra_service.faults import Fault, Kind
 from tests.finra_service.queries import Query, everything
 from tests.finra_service.rows import Row
@@ -187,7 +187,7 @@ REPLIES: Mapping[Kind, Callable[[Reply, Fault], Reply]] = {
     Kind.ERROR_IN_200: _body(b'{"statusCode":200,"message":"No data found for specified dataset request"}'),
     Kind.EMPTY_BODY: _body(b""),
     Kind.NO_CONTENT: _no_content,
-    Kind.EMPTY_LIST: _body(b"[]"),
+    Kind.EMPTY_LIST: _body(b"[]", JSON),
     Kind.OBJECT: _body(b'{"rows":[]}'),
     Kind.OVERSIZED: _oversized,
     Kind.CSV: _csv,
