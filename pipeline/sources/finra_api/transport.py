@@ -73,6 +73,7 @@ class Transport:
     def __init__(self, access: Access) -> None:
         self._access = access.checked()
         self._pace = pace_of(access)
+        self._client = _client(os.getpid(), access.api_url, access.connections)
         self._tokens = tokens_of(access) if access.client_id else None
 
     def get(self, path: str) -> Reply:
@@ -115,12 +116,7 @@ class Transport:
 
     def _exchange(self, method: str, url: str, **given: Any) -> Reply:
         started = time.perf_counter()
-        with (
-            _explained(f"{method} {url}"),
-            _client(os.getpid(), self._access.api_url, self._access.connections).stream(
-                method, url, **given
-            ) as response,
-        ):
+        with _explained(f"{method} {url}"), self._client.stream(method, url, **given) as response:
             body = self._read(response, started)
             return Reply(response.status_code, response.headers, body)
 
@@ -160,6 +156,7 @@ class Transport:
 
     def _issue(self) -> _Issued:
         """Ask for a token. The credentials travel in a header, by HTTP Basic."""
+        self._pace.wait()
         url, credentials = self._access.token_url, (self._access.client_id, self._access.client_secret)
         reply = self._exchange("POST", url, params={"grant_type": "client_credentials"}, auth=credentials)
         if reply.status in PASSING:
