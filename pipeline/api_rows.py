@@ -108,7 +108,9 @@ def _as_columns(rows: Sequence[JsonRow], summary_type: SummaryType) -> Columns |
         return None
     symbols, issues, mpids, crds, firms, products = texts
     named = mpids if summary_type.is_ats else firms
-    if not all(named) or (any(mpids) and not summary_type.is_ats) or not all(map(is_date, set(dates))):
+    if not all(named) or (any(mpids) and not summary_type.is_ats):
+        return None
+    if set(map(type, dates)) != {str} or not all(map(is_date, set(dates))):
         return None
     try:
         return Columns(
@@ -167,7 +169,7 @@ def _row(row: JsonRow, summary_type: SummaryType) -> _Row:
     _require(not mpid or summary_type.is_ats, RejectReason.UNEXPECTED_MPID)
     _require(bool(firm) or summary_type.is_ats, RejectReason.EMPTY_FIRM)
     micros, trades, notional = _micros(row[SHARES]), _trades(row[TRADES]), _notional(row.get(NOTIONAL))
-    _require(is_date(str(row[UPDATED])), RejectReason.BAD_DATE)
+    _require(isinstance(row[UPDATED], str) and is_date(row[UPDATED]), RejectReason.BAD_DATE)
     (venue,) = _venues([mpid], [crd], [firm], summary_type)
     name = (mpid, firm) if summary_type.is_ats else None
     return _Row(f"{symbol}|{issue}", venue, product, micros, trades, notional, str(row[UPDATED]), name)
