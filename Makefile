@@ -16,7 +16,7 @@ COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-browser test-faults lint types lock bench bench-scale bench-backfill bench-admin screenshots clean
+.PHONY: help run serve test test-browser test-faults lint types lock bench bench-scale bench-backfill bench-live bench-admin screenshots demo-api clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
@@ -62,11 +62,17 @@ lock: .venv/lock/.uv-$(UV_VERSION)  ## lock requirements*.in into requirements*.
 	$(COMPILE) $(ARGS) requirements.in -o requirements.txt
 	$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
 
+demo-api: .venv/.dev  ## a FINRA of your own on loopback, to point the product at; ARGS="--help" shows what it can do
+	@$(BIN)/python -m tests.finra_service $(ARGS)
+
 bench: .venv/.dev  ## the README's figures: loading on PostgreSQL and SQLite; ARGS="..." goes to the benchmark
 	$(BIN)/python -m benchmarks.ingest $(ARGS)
 
 bench-scale: .venv/.dev  ## one worker process against two, and what the engine costs a partition; ARGS="--small" for a quick try
 	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-live: .venv/.dev  ## a week of real size from a FINRA of our own: rows a second, and where the time goes; ARGS="--small" for a quick try
+	$(BIN)/python -m benchmarks.live $(ARGS)
 
 bench-backfill: .venv/.dev  ## a backfill of five years: memory, queues, killed and resumed; ARGS="--weeks 12" for a quick try
 	$(BIN)/python -m benchmarks.backfill $(ARGS)

@@ -14,6 +14,8 @@ from django.core.checks import CheckMessage, Error, register
 from django.db import connections
 
 from pipeline.embedded import NO_BROKER
+from pipeline.sources import REGISTRY
+from pipeline.sources.finra_api.access import unsafe
 from pipeline.transient import LONGEST
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
@@ -26,7 +28,7 @@ ADVICE_ON_KEYS = "Set SECRET_KEY (or SECRET_KEY_FILE) to 50 random characters or
 @register()
 def configuration(**_options: Any) -> list[CheckMessage]:
     """Everything that is wrong with the settings."""
-    return [*_engine(), *_limits(), *_redelivery(), *_archive(), *_exposure()]
+    return [*_engine(), *_limits(), *_redelivery(), *_archive(), *_exposure(), *_source()]
 
 
 def _engine() -> Iterator[CheckMessage]:
@@ -128,6 +130,29 @@ def _archive() -> Iterator[CheckMessage]:
             f"The archive folder {folder} does not exist. Is its volume mounted? It is made when something is captured.",
             hint="Mount it, make it, or set MARKETSPINE_ARCHIVE_DIR to where the archive is.",
             id="marketspine.W002",
+        )
+
+
+def _source() -> Iterator[CheckMessage]:
+    """What the sources are told. An address that is not FINRA's is refused again by whoever would ask it."""
+    if settings.MARKETSPINE_SOURCE not in REGISTRY:
+        yield Error(
+            f"MARKETSPINE_SOURCE is {settings.MARKETSPINE_SOURCE!r}, and there is no such source: no schedule could run.",
+            hint=f"Set it to one of {', '.join(sorted(REGISTRY))}.",
+            id="marketspine.E011",
+        )
+    for url in (settings.MARKETSPINE_FINRA_API_URL, settings.MARKETSPINE_FINRA_TOKEN_URL):
+        if problem := unsafe(url, settings.MARKETSPINE_FINRA_HOSTS):
+            yield Error(
+                f"FINRA's API is not asked: {problem}.",
+                hint="Unset MARKETSPINE_FINRA_API_URL and MARKETSPINE_FINRA_TOKEN_URL, or name the host.",
+                id="marketspine.E012",
+            )
+    if bool(settings.FINRA_CLIENT_ID) != bool(settings.FINRA_CLIENT_SECRET):
+        yield Error(
+            "Of FINRA_CLIENT_ID and FINRA_CLIENT_SECRET one is set: no token could be had.",
+            hint="Set both (or FINRA_CLIENT_SECRET_FILE), or neither: weekly data needs none.",
+            id="marketspine.E013",
         )
 
 

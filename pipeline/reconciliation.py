@@ -76,6 +76,9 @@ def _against_the_manifest(capture: Capture) -> Iterator[Equation]:
     if manifest is not None:
         yield _same("shares", capture, (Term("NORMALIZED manifest", Decimal(manifest.shares or 0)),))
         yield _same("trades", capture, (Term("NORMALIZED manifest", manifest.trades),))
+        if manifest.control_shares is not None and manifest.control_trades is not None:
+            yield _same("shares", capture, (Term("FINRA's totals by symbol", Decimal(manifest.control_shares)),))
+            yield _same("trades", capture, (Term("FINRA's totals by symbol", manifest.control_trades),))
 
 
 def _against_analytics(capture: Capture) -> Iterator[Equation]:

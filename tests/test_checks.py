@@ -93,6 +93,12 @@ WRONG = [
         TIMEOUT_HINT,
     ),
     Wrong({"CELERY_TASK_TIME_LIMIT": 1800}, ["E007"] * 3, "twice the hard limit (1800 s)", TIMEOUT_HINT),
+    Wrong({"MARKETSPINE_SOURCE": "ftp"}, ["E011"], "'ftp', and there is no such source", "one of api, files"),
+    Wrong({"MARKETSPINE_FINRA_API_URL": "http://api.finra.org"}, ["E012"], "is not https", "Unset"),
+    Wrong(
+        {"MARKETSPINE_FINRA_TOKEN_URL": "https://elsewhere.example"}, ["E012"], "is not among api.finra.org", "Unset"
+    ),
+    Wrong({"FINRA_CLIENT_ID": "me"}, ["E013"], "one is set: no token could be had", "or neither"),
     Wrong({"MARKETSPINE_STALE_AFTER_SECONDS": 29}, ["W001"], "silent for 29 s", "to 30 or more"),
     Wrong(limits(hard=100, visibility=400), ["W003"], "(400 s) is not above the longest wait", "above 400."),
     Wrong(

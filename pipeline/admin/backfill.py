@@ -22,6 +22,7 @@ from pipeline.admin.acting import LONGEST_REASON, carried_out, may, order_of
 from pipeline.admin.base import badge
 from pipeline.calendar import CalendarError, Tier, due_weeks, market_today, parse_week, weeks_between
 from pipeline.configured import origin_of
+from pipeline.estimates import estimate
 from pipeline.models import Act, Run, Trigger
 from pipeline.operations import Order, Refused
 from pipeline.planning import PASSED_OVER, Only, Plan, Request, Step, make_plan, plan_with, source_of
@@ -151,6 +152,7 @@ def backfill(request: HttpRequest, admin: ModelAdmin[Run]) -> HttpResponse:
         "title": "Backfill a range",
         "form": form,
         "shown": shown,
+        "estimated": estimate(shown.plan) if shown else None,
         "token": operations.new_token(),
     }
     return TemplateResponse(request, "pipeline/backfill.html", context)

@@ -110,12 +110,24 @@ def _partition(manifest: Manifest) -> Any:
 
 
 def _figures(manifest: Manifest) -> list[tuple[str, str]]:
+    totals = [] if manifest.control_symbols is None else _control_totals(manifest)
     return [
         ("Rows in", figures.number(manifest.rows_in)),
         ("Rows kept", figures.number(manifest.rows_kept)),
         ("Rows rejected", figures.number(manifest.rows_rejected)),
         ("Shares", figures.number(manifest.shares)),
         ("Trades", figures.number(manifest.trades)),
+        *totals,
+    ]
+
+
+def _control_totals(manifest: Manifest) -> list[tuple[str, str]]:
+    """What the source itself adds up to."""
+    return [
+        ("FINRA's totals, by symbol", figures.number(manifest.control_symbols)),
+        ("Their shares", figures.number(manifest.control_shares)),
+        ("Their trades", figures.number(manifest.control_trades)),
+        ("Symbols that differ", figures.number(manifest.control_differing)),
     ]
 
 

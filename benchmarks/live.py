@@ -1,0 +1,149 @@
+"""How fast a week comes in from FINRA's API: `python -m benchmarks.live [--small]`.
+
+One week of real size (three tiers) from the test service, in a process of its own and without a rate limit, into PostgreSQL:
+rows a second, and what share of the time is the network's pages, checking, parsing and storing. The baseline of the same run
+is the same pages asked for over as many connections and thrown away. What the rate limit alone would take is said beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
+django.setup()
+
+from benchmarks.ingest import configured_storages, ledgers
+from pipeline import ingest
+from pipeline.calendar import PartitionKey, Tier, due_weeks
+from pipeline.captures import Terms
+from pipeline.models import Outcome
+from pipeline.sources.finra_api.access import Access
+from pipeline.sources.finra_api.pace import HEADROOM
+from pipeline.sources.finra_api.pages import SummaryType
+from pipeline.sources.finra_api.paging import Pager
+from pipeline.sources.finra_api.questions import CODES, MOST_ROWS, SUMMARY, Query, data_path, of_type
+from pipeline.sources.finra_api.source import FinraApi
+from pipeline.sources.finra_api.transport import Transport
+from tests.engines import as_default
+
+TODAY = date(2026, 1, 5)
+WEEK = due_weeks(Tier.OTC, 1, TODAY)[0]
+CONNECTIONS = 4
+LIMIT = 20
+MAX_BYTES = 2**30
+
+
+@dataclass
+class Seconds:
+    """When each part of a capture was done, and what asking alone took."""
+
+    rows: int
+    pages: int
+    bare: float
+    fetched: float
+    parsed: float
+    stored: float
+
+    @property
+    def whole(self) -> float:
+        """From the first question to the commit."""
+        return self.fetched + self.parsed + self.stored
+
+
+def main() -> None:
+    """Capture the week, print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="a small week, for a quick try")
+    size = "small" if parser.parse_args().small else "real"
+    with tempfile.TemporaryDirectory() as name, ledgers(Path(name)) as databases, served(size) as url:
+        configured_storages(f"{name}/archive")
+        access = Access(url, f"{url}/fip", requests_per_second=100_000, connections=CONNECTIONS, request_seconds=600)
+        with as_default(databases["postgresql"]):
+            measured = {tier: captured(PartitionKey(WEEK, tier), access) for tier in Tier}
+    report(measured)
+
+
+@contextmanager
+def served(size: str) -> Iterator[str]:
+    """The service, in its own process; its address."""
+    words = ["--port", "0", "--rate", "0", "--weeks", "8", "--size", size, "--date", str(TODAY)]
+    command = [sys.executable, "-u", "-m", "tests.finra_service", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            found = next(match for line in process.stdout if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
+            yield found[0]
+        finally:
+            process.terminate()
+
+
+def captured(key: PartitionKey, access: Access) -> Seconds:
+    """One partition, after a warm-up in which the service draws its rows."""
+    transport, queries = Transport(access), [of_type(key, CODES[key.tier][0], cut) for cut in SummaryType]
+    pages = [page for query in queries for page in Pager(transport, CONNECTIONS, lambda rows: None).read(query)]
+    gc.collect()
+    started = time.perf_counter()
+    ask_again(transport, queries, {query.name: [p.offset for p in pages if p.query == query.name] for query in queries})
+    bare = time.perf_counter() - started
+    done: dict[str, float] = {}
+    gc.collect()
+    started = time.perf_counter()
+    result = ingest.ingest(key, FinraApi(access, MAX_BYTES), Terms(run_date=TODAY), partial(note, done))
+    if result.outcome != Outcome.INGESTED or result.capture is None:
+        raise SystemExit(f"{key}: {result.outcome}: {result.reason}")
+    return Seconds(
+        rows=result.capture.rows_kept,
+        pages=len(pages),
+        bare=bare,
+        fetched=done["fetched"] - started,
+        parsed=done["parsed"] - done["fetched"],
+        stored=done["stored"] - done["parsed"],
+    )
+
+
+def note(done: dict[str, float], part: str) -> None:
+    """Keep when a part of the work was done."""
+    done[part] = time.perf_counter()
+
+
+def ask_again(transport: Transport, queries: list[Query], offsets: dict[str, list[int]]) -> None:
+    """The same pages over as many connections, thrown away."""
+    for query in queries:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            questions = [query.page(offset, MOST_ROWS) for offset in offsets[query.name]]
+            list(pool.map(partial(transport.post, data_path(SUMMARY)), questions))
+
+
+def report(measured: dict[Tier, Seconds]) -> None:
+    """A line for each tier, and one for the week."""
+    print(f"{'':12}{'rows':>9}{'pages':>7}{'seconds':>9}{'rows/s':>9}  pages  check  parse  store  fetch/bare")
+    every = list(measured.values())
+    week = Seconds(*(sum(getattr(one, name) for one in every) for name in Seconds.__dataclass_fields__))
+    for name, one in [*measured.items(), ("the week", week)]:
+        network, check = min(one.bare, one.fetched), max(0.0, one.fetched - one.bare)
+        shares = "".join(f"{part / one.whole:7.0%}" for part in (network, check, one.parsed, one.stored))
+        ratio = one.fetched / one.bare
+        told = f"{name:12}{one.rows:9,}{one.pages:7}{one.whole:9.2f}{one.rows / one.whole:9,.0f}"
+        print(f"{told}{shares}{ratio:11.2f}x")
+    limited = week.pages / (LIMIT * HEADROOM)
+    print(f"\nAt {LIMIT} requests a second the week's {week.pages} pages take at least {limited:.1f} s.")
+
+
+if __name__ == "__main__":
+    main()
