@@ -54,15 +54,22 @@ def note_late(before: Capture, after: Capture, run: Run | None) -> None:
     """Say, as an INFO anomaly, what a late restatement moved, and how late it was."""
     partition = after.partition
     published = due_date(partition.key.tier, partition.week_ending)
-    updated = after.last_update_date or after.captured_on
+    when = _restated_on(before, after)
+    how = f"restated on {when}" if when == after.last_update_date else "an earlier restatement was taken back"
     message = (
-        f"version {after.version}, captured on {after.captured_on}: restated on {updated}, {(updated - published).days} "
-        f"days after publication on {published}, outside the look-back of {LOOKBACK_WEEKS} weeks. "
-        f"{_what_moved(before, after)}"
+        f"version {after.version}, captured on {after.captured_on}: {how}, {(when - published).days} days after "
+        f"publication on {published}, outside the look-back of {LOOKBACK_WEEKS} weeks. {_what_moved(before, after)}"
     )
     Anomaly.objects.record(
         Category.RESTATED_LATE, Severity.INFO, message, partition=partition, stage=Stage.NORMALIZED, run=run
     )
+
+
+def _restated_on(before: Capture, after: Capture) -> date:
+    """The day that FINRA gives; where it gives no newer one, for it took a restatement back, the day it was seen."""
+    said = after.last_update_date
+    is_newer = said is not None and (before.last_update_date is None or said > before.last_update_date)
+    return said if said is not None and is_newer else after.captured_on
 
 
 def _what_moved(before: Capture, after: Capture) -> str:

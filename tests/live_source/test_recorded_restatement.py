@@ -14,8 +14,15 @@ from pipeline.calendar import Tier, last_fridays
 from pipeline.models import Anomaly, Capture, Category, Outcome, Run, RunStatus, Severity
 from pipeline.planning import Only, Request
 from tests.engines import Ledger
-from tests.finra_service import Catalogue, FinraServer, Options, Samples, Service, With
-from tests.finra_service.restatements import RECORDED, RECORDED_AFTER, RECORDED_BEFORE, RECORDED_KEY, RECORDED_ROWS
+from tests.finra_service import Catalogue, FinraServer, Options, Restatement, Samples, Service, With
+from tests.finra_service.restatements import (
+    RECORDED,
+    RECORDED_AFTER,
+    RECORDED_BEFORE,
+    RECORDED_KEY,
+    RECORDED_ROWS,
+    undo,
+)
 from tests.live_source import product
 
 TIERS = (Tier.NMS_TIER_1,)
@@ -121,3 +128,28 @@ def test_captures_made_before_the_count_was_kept_are_counted(finra: FinraServer)
     Capture.objects.filter(pk=captured(finra).pk).update(rows_last_updated=None)
     with product.day(date(2022, 7, 5), finra):
         assert sweep().partitions.get().outcome == Outcome.UNCHANGED
+
+
+def test_a_restatement_that_is_taken_back_with_its_dates_is_found_and_told_so(finra: FinraServer) -> None:
+    captured(finra)
+    finra.service.catalogue.restate(Restatement(RECORDED_KEY, date(2022, 8, 1), undo))
+    with product.day(LOOKED, finra):
+        sweep()
+    with product.day(date(2022, 8, 8), finra):
+        product.run(
+            Request(
+                command="sweep_restatements",
+                run_date=date(2022, 8, 8),
+                tiers=TIERS,
+                weeks=(RECORDED_KEY.week_ending,),
+                only=Only.CAPTURED,
+                look=True,
+                source="api",
+            )
+        )
+    newest = Capture.objects.filter(partition__week_ending=RECORDED_KEY.week_ending).order_by("-version")[0]
+    assert (newest.version, tesla(newest), newest.source_opinion) == (3, RECORDED_BEFORE, "older")
+    message = Anomaly.objects.order_by("-pk")[0].message
+    assert message.startswith(
+        "version 3, captured on 2022-08-08: an earlier restatement was taken back, 259 days after publication"
+    )
