@@ -7,6 +7,7 @@ is not enough it is a TransientSourceError, and the engine tries the partition a
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -19,11 +20,14 @@ from typing import Any, Final
 
 import httpx2
 import stamina
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from pipeline.sources.base import SourceError, TransientSourceError, UnsafeSource
 from pipeline.sources.finra_api.access import Access, is_loopback
 from pipeline.sources.finra_api.pace import pace_of
 from pipeline.sources.finra_api.tokens import tokens_of
+
+logger = logging.getLogger(__name__)
 
 TRIES = 5
 LONGEST_WAIT = 30.0  # between two tries of one request
@@ -33,6 +37,13 @@ UNAUTHORIZED: Final = 401
 OK: Final = (200, 204)
 SHOWN = 200
 TIMEOUTS = httpx2.Timeout(connect=10, read=30, write=30, pool=120)
+
+
+def _tell(details: RetryDetails) -> None:
+    logger.info("try %s: %s; again in %.1f s", details.retry_num, details.caused_by, details.wait_for)
+
+
+set_on_retry_hooks([_tell])  # nobody else here uses stamina
 
 
 class Passing(TransientSourceError):
