@@ -63,6 +63,7 @@ def test_a_sweep_captures_what_moved_and_asks_about_the_rest(captured: FinraServ
     counted = [entry for entry in captured.service.log.entries("weeklySummary") if entry.rows <= 1]
     assert len(counted) >= 6 * 4
     assert "5 unchanged" in swept.out
+    assert swept.lines[-1].startswith("6 partitions asked in ")
 
 
 def test_a_dry_run_asks_says_what_moved_and_writes_nothing(captured: FinraServer) -> None:

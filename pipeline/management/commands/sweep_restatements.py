@@ -66,7 +66,16 @@ class Command(RunningCommand):
         if not plan.steps:
             raise BadArguments("nothing is captured of these weeks: there is nothing to ask about")
         self.print_estimate(plan)
-        return self._ask(plan) if options["dry_run"] else self.run_plan(plan, options)
+        return self._ask(plan) if options["dry_run"] else self._sweep(plan, options)
+
+    def _sweep(self, plan: Plan, options: dict[str, Any]) -> int:
+        """A run; what it asked, and how long it took."""
+        started = time.monotonic()
+        code = self.run_plan(plan, options)
+        if not options["no_wait"]:
+            took = time.monotonic() - started
+            self.line(f"{len(plan.steps):,} partitions asked in {took:.0f} s, {QUESTIONS} requests each.")
+        return code
 
     def _ask(self, plan: Plan) -> int:
         """A dry run: the questions are asked, and nothing is written."""
