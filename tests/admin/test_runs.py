@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from pipeline import runs
-from pipeline.admin.run_words import in_words, ranges
+from pipeline.admin.run_words import TAKEN, in_words, ranges
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Action, Run
 from pipeline.planning import Only, OnlyStage, Plan, Request, Step
@@ -148,6 +148,11 @@ def test_parameters_are_said_in_words(ledger: Ledger) -> None:
         "Partitions": "those that are not captured",
         "Forced": "captured whether it changed or not",
     }
+    sweep = Request(command="sweep_restatements", run_date=DAY, only=Only.CAPTURED, look=True, source="api")
+    told = dict(in_words(Run(parameters=sweep.parameters())))
+    asks = "ask whether each moved, fetch what did, compute the weeks"
+    assert (told["Partitions"], told["Work"], told["Source"]) == ("those that are captured", asks, "api")
+    assert set(Only) == TAKEN.keys()
     assert in_words(Run(parameters={"from": "long ago"})) == [("Parameters", '{\n  "from": "long ago"\n}')]
 
 
