@@ -75,7 +75,13 @@ class FinraApi:
 
     def standing(self, key: PartitionKey, since: date) -> Standing:
         """Four requests for a number each: firm rows updated after a day, of each family; those updated on it; all."""
-        code = CODES[key.tier][0]
+        for code in CODES[key.tier]:
+            found = self._standing(key, code, since)
+            if found.rows:
+                return found
+        return found
+
+    def _standing(self, key: PartitionKey, code: str, since: date) -> Standing:
         firms = [summary_type for summary_type in SummaryType if summary_type.has_firms]
         return Standing(
             newer=sum(self._count(updated_after(key, code, summary_type, since)) for summary_type in firms),
@@ -98,7 +104,8 @@ class FinraApi:
                 torn.append(str(error))
                 logger.info("%s is read again: %s", key, error)
                 continue
-            if attempt >= UNEQUAL_READINGS or not reading.totals.totals().differing:
+            whole = attempt - len(torn)
+            if whole >= UNEQUAL_READINGS or not reading.totals.totals().differing:
                 return reading
         raise torn_for_good(torn)
 

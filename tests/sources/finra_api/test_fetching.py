@@ -13,6 +13,7 @@ from pipeline.calendar import PartitionKey, Tier
 from pipeline.parsing import parse
 from pipeline.sources.base import NotPublished, PayloadFormat, Standing, UnsafeSource
 from pipeline.sources.finra_api.pages import Page, pack_pages, unpack_pages
+from pipeline.sources.finra_api.questions import CODES
 from pipeline.sources.finra_api.source import FinraApi
 from tests.finra_service import Fault, Kind
 from tests.live_source import product
@@ -126,6 +127,25 @@ def test_a_history_that_is_not_for_everybody_has_nothing_for_us() -> None:
 def test_a_partition_larger_than_allowed_is_not_read_on() -> None:
     with finra() as server, pytest.raises(UnsafeSource, match="raise MARKETSPINE_MAX_FILE_BYTES"):
         FinraApi(client_of(server)._access, 1000).fetch(KEY)
+
+
+def test_a_tier_that_finra_calls_otherwise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    otc = PartitionKey(WEEKS[-1], Tier.OTC)
+    monkeypatch.setitem(CODES, Tier.OTC, ("OTC", "OTCE"))
+    with finra() as server:
+        rows = server.service.catalogue.firm_rows(otc, TODAY)
+        published = server.service.catalogue.published_on(otc)
+        api = client_of(server)
+        assert parse(api.fetch(otc).content, PayloadFormat.PAGES, otc.tier, 0).rows_kept == len(rows)
+        assert api.standing(otc, published) == Standing(0, len(rows), len(rows))
+
+
+def test_a_torn_reading_does_not_count_as_one_of_the_two_that_must_differ() -> None:
+    with finra(max_limit=30) as server:
+        server.service.faults.add(Fault(Kind.ROW_ADDED, offset=1))
+        server.service.faults.add(Fault(Kind.NULL_SHARES, times=1, after=9))
+        parsed = parse(client_of(server).fetch(KEY).content, PayloadFormat.PAGES, KEY.tier, 0)
+    assert (parsed.rejects, parsed.controls and parsed.controls.differing) == ([], 0)
 
 
 def test_how_a_partition_stands_is_four_numbers() -> None:
