@@ -265,7 +265,7 @@ def _complete(partition: Partition, capture: Capture, parsed: Parsed, started: f
         _record(Category.REJECTED_ROWS, message, partition, run)
     if capture.version == 1:
         _check_week(partition, parsed, run)
-    _check_totals(partition, parsed, run)
+    check_totals(partition, parsed, run)
     _end_lateness(partition, capture)
     partition.latest = capture
 
@@ -282,10 +282,15 @@ def _check_week(partition: Partition, parsed: Parsed, run: Run | None) -> None:
         _record(Category.WEEK_MISMATCH, message, partition, run)
 
 
-def _check_totals(partition: Partition, parsed: Parsed, run: Run | None) -> None:
-    """Compare the rows with the source's own totals by symbol."""
+def check_totals(partition: Partition, parsed: Parsed, run: Run | None) -> None:
+    """Compare the rows with the source's own totals by symbol. What agrees by now ends by itself."""
     controls = parsed.controls
-    if controls is not None and controls.differing:
+    if controls is None:
+        return
+    if not controls.differing:
+        for anomaly in Anomaly.objects.open().filter(partition=partition, category=Category.UNRECONCILED):
+            anomaly.resolve(by="marketspine", note="the rows add up to FINRA's totals by now")
+    else:
         message = (
             f"{controls.differing:,} of {controls.symbols:,} symbols do not add up to FINRA's totals; the largest: "
             + "; ".join(map(str, controls.largest))

@@ -12,6 +12,13 @@ from pipeline.sources.finra_api.access import NAME, Access
 
 # A request is tried again sooner than the partition that it is for.
 REQUESTS_PER_RETRY = 20
+CELERY_SAYS = {
+    "redis+socket://": "unix://",
+    "virtual_host=": "db=",
+    "ssl_cert_reqs=CERT_REQUIRED": "ssl_cert_reqs=required",
+    "ssl_cert_reqs=CERT_OPTIONAL": "ssl_cert_reqs=optional",
+    "ssl_cert_reqs=CERT_NONE": "ssl_cert_reqs=none",
+}
 REDIS = ("redis://", "rediss://", "unix://")
 
 
@@ -29,7 +36,7 @@ def origin_of(name: str, folder: str = "") -> str:
 
 def access() -> Access:
     """How FINRA's API is reached. A fleet shares its rate and its token in the Redis that is its broker."""
-    broker = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://")
+    broker = _redis_of(settings.CELERY_BROKER_URL)
     return Access(
         api_url=settings.MARKETSPINE_FINRA_API_URL,
         token_url=settings.MARKETSPINE_FINRA_TOKEN_URL,
@@ -42,3 +49,10 @@ def access() -> Access:
         retry_seconds=settings.MARKETSPINE_RETRY_SECONDS / REQUESTS_PER_RETRY,
         shared=broker if broker.startswith(REDIS) else "",
     )
+
+
+def _redis_of(broker: str) -> str:
+    """The broker's URL as redis-py writes it: Celery has other names for a socket, its database and the certificates."""
+    for celery, plain in CELERY_SAYS.items():
+        broker = broker.replace(celery, plain)
+    return broker

@@ -119,6 +119,8 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
     progress("parsed")
     decision = _decide(held, payload, parsed, terms)
     if decision.verdict is Verdict.REPLAY:
+        if held:
+            captures.check_totals(held.partition, parsed, terms.run)
         return Result(Outcome.UNCHANGED, decision.reason, held)
     if decision.verdict is Verdict.REFUSED:
         archive.put(payload.content, payload.sha256)

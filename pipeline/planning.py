@@ -158,7 +158,7 @@ def source_of(request: Request, seconds: float | None = None) -> Source:
 
 def plan_with(request: Request, source: Source, *, skip_in_flight: bool = False) -> Plan:
     """The plan, made with what the source has now; SourceError when it cannot be asked."""
-    offered = source.available(target_keys(request)) if request.fetches else None
+    offered = source.available(target_keys(request)) if request.fetches and not request.look else None
     return make_plan(request, offered, skip_in_flight=skip_in_flight)
 
 
@@ -255,7 +255,7 @@ def _step(request: Request, key: PartitionKey, ledger: _Ledger, offered: Collect
         return Step(key, Action.NORMALIZE, _normalize_reason(held))
     if held and request.look:
         return Step(key, Action.LOOK, f"ask whether it moved since version {held.version}")
-    if held and _is_spared(request, key):
+    if held and held.normalized_at and _is_spared(request, key):
         return Step(key, Action.NONE, f"version {held.version} is held, {SPARED}")
     action = Action.ARCHIVE if request.only_stage is OnlyStage.INGEST else Action.INGEST
     return Step(key, action, _ingest_reason(request, key, held, offered))

@@ -32,8 +32,9 @@ def unmoved(held: Capture, key: PartitionKey, source: Source) -> str:
         return ""
     found = source.standing(key, held.last_update_date)
     if not found.rows:
-        return f"unchanged: the source does not serve it (any more): version {held.version} stays"
-    if (found.newer, found.same, found.rows) != (0, _last_updated(held), held.rows_in):
+        return f"unchanged: the source cannot be asked about it (any more): version {held.version} stays"
+    known = found.same if held.rows_rejected else _last_updated(held)  # rejected rows may have the date, too
+    if (found.newer, found.same, found.rows) != (0, known, held.rows_in):
         return ""
     return f"unchanged: {found.rows:,} rows, the last update on {held.last_update_date} of {found.same:,}, as held"
 

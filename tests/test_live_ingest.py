@@ -13,12 +13,12 @@ from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.ingest import Result
-from pipeline.models import Capture, Manifest, Outcome, Stage
+from pipeline.models import Anomaly, Capture, Manifest, Outcome, Stage
 from pipeline.samples import Size, publish
 from pipeline.sources.base import PartName
 from pipeline.sources.files import FilesSource, file_name
-from tests.engines import Ledger
-from tests.finra_service import Catalogue, FinraServer, Options, Restatement, Samples, Service
+from tests.engines import Engines
+from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service
 from tests.finra_service.restatements import redraw
 from tests.live_source import product
 from tests.sources.finra_api.asking import client_of
@@ -47,12 +47,13 @@ class Both:
 
 
 @pytest.fixture
-def both(ledger: Ledger, tmp_path: Path) -> Iterator[Both]:
+def both(engines: Engines, tmp_path: Path) -> Iterator[Both]:
     publish(tmp_path, weeks=[KEY.week_ending], seed=SEED, size=Size.SMALL, tiers=[KEY.tier])
     catalogue = Catalogue(
         [KEY.week_ending], Samples(SEED, tapes=False), restatements=[Restatement(KEY, RESTATED, redraw("both"))]
     )
-    with FinraServer(Service(catalogue, Options(requests_per_second=None), today=DAY)) as server:
+    service = Service(catalogue, Options(requests_per_second=None), today=DAY)
+    with FinraServer(service) as server, engines.using("sqlite"):
         yield Both(tmp_path, server)
 
 
@@ -102,6 +103,23 @@ def test_the_control_totals_are_kept_in_the_manifest(both: Both) -> None:
     assert kept.control_symbols == len(symbols)
     raw = Manifest.objects.get(stage=Stage.RAW)
     assert (raw.control_symbols, raw.control_shares, raw.control_differing) == (None, None, None)
+
+
+def test_totals_that_do_not_add_up_are_told_and_end_by_themselves_once_they_do(both: Both) -> None:
+    both.server.service.faults.add(Fault(Kind.NULL_SHARES, times=None, equal={"summaryTypeCode": "ATS_W_SMBL"}))
+    both.from_api()
+    (anomaly,) = Anomaly.objects.open()
+    assert (anomaly.category, anomaly.severity) == ("UNRECONCILED", "ERROR")
+    assert anomaly.message.startswith("1 of 18 symbols do not add up to FINRA's totals; the largest: ")
+    assert both.from_api().outcome == Outcome.UNCHANGED
+    anomaly.refresh_from_db()
+    assert (anomaly.occurrences, anomaly.resolved_at) == (2, None)
+
+    both.server.service.faults.clear()
+    assert both.from_api().outcome == Outcome.UNCHANGED
+
+    anomaly.refresh_from_db()
+    assert (anomaly.resolved_by, anomaly.note) == ("marketspine", "the rows add up to FINRA's totals by now")
 
 
 def test_an_archived_payload_can_be_read_again_without_finra(both: Both) -> None:

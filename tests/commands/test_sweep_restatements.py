@@ -11,7 +11,7 @@ from pytest_django import Settings
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Capture, Run
 from tests.commands.calling import call
-from tests.engines import Ledger
+from tests.engines import Engines
 from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service
 from tests.finra_service.restatements import redraw
 from tests.live_source import product
@@ -24,10 +24,11 @@ SWEEP = ("sweep_restatements", "--run-date", LATER)
 
 
 @pytest.fixture
-def finra(ledger: Ledger, settings: Settings) -> Iterator[FinraServer]:
+def finra(engines: Engines, settings: Settings) -> Iterator[FinraServer]:
     restated = Restatement(MOVED, date(2025, 12, 24), redraw("christmas"))
     catalogue = Catalogue([WEEK, BEFORE], Samples(securities=1), restatements=[restated])
-    with FinraServer(Service(catalogue, Options(requests_per_second=None), today=DAY)) as server:
+    service = Service(catalogue, Options(requests_per_second=None), today=DAY)
+    with FinraServer(service) as server, engines.using("sqlite"):
         product.point_at(server, settings)
         yield server
 

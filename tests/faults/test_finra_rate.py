@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 
-import pytest
 from pytest_django import Settings
 
 from pipeline import canvas
@@ -26,9 +25,8 @@ def launched(fleet: Fleet) -> Run:
         return canvas.launch(plan_with(request, source_of(request)))
 
 
-@pytest.mark.parametrize("limit", [LIMIT, None], ids=["a service that counts", "a service that does not"])
-def test_four_workers_share_one_rate(fleet: Fleet, redis_url: str, settings: Settings, limit: int | None) -> None:
-    service = sample_service(WEEKS, today=TODAY, securities=1, options=Options(requests_per_second=limit))
+def test_four_workers_share_one_rate(fleet: Fleet, redis_url: str, settings: Settings) -> None:
+    service = sample_service(WEEKS, today=TODAY, securities=1, options=Options(requests_per_second=LIMIT))
     with FinraServer(service) as server:
         named = {
             "MARKETSPINE_FINRA_API_URL": server.url,

@@ -42,7 +42,10 @@ class Access:
 
 def unsafe(url: str, hosts: Collection[str]) -> str:
     """Why a URL is never asked: https and a host of the list, or http on loopback, are; empty where all is well."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return f"{url!r} is no URL ({error})"
     host = parts.hostname or ""
     if parts.username or parts.password:
         return "a URL of FINRA's API has a user name or password in it: use FINRA_CLIENT_ID and FINRA_CLIENT_SECRET"

@@ -19,6 +19,7 @@ from pipeline.sources.base import SourceError, tar_of
 
 JsonRow = dict[str, Any]
 REQUESTS = "requests.json"
+MOST_DIGITS = 40
 
 SHARES, TRADES, NOTIONAL = "totalWeeklyShareQuantity", "totalWeeklyTradeCount", "totalNotionalSum"
 SYMBOL, ISSUE, PRODUCT = "issueSymbolIdentifier", "issueName", "productTypeCode"
@@ -83,8 +84,8 @@ class Page:
 def decode(body: bytes) -> list[JsonRow]:
     """The rows of a page: decimals exact, as FINRA wrote them. NotRows for anything but a JSON list of objects."""
     try:
-        rows = json.loads(body, parse_float=Decimal, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        rows = json.loads(body, parse_float=_exact, parse_constant=_refuse)
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise NotRows(f"it is not whole JSON ({error}); it begins {body[:40]!r}") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         said = rows.get("message") if isinstance(rows, dict) else None
@@ -129,6 +130,14 @@ def unpack_pages(content: bytes) -> Iterator[bytes]:
 
 def _member(page: Page) -> str:
     return f"{page.query}/{page.offset:06d}.json"
+
+
+def _exact(text: str) -> Decimal:
+    """A decimal as written. An exponent that would fill the memory with zeros is no quantity."""
+    number = Decimal(text)
+    if abs(number.adjusted()) > MOST_DIGITS:
+        raise ValueError(f"{text[:40]} is no quantity")
+    return number
 
 
 def _refuse(constant: str) -> None:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 
 from pipeline.sources.base import SourceError, TransientSourceError
 from pipeline.sources.finra_api.pages import NATURAL_KEY, JsonRow, NotRows, Page, check_fields, check_place, decode
@@ -18,6 +19,7 @@ from pipeline.sources.finra_api.transport import Reply, Transport
 
 logger = logging.getLogger(__name__)
 
+MOST_TOTAL = 505_000  # the last page begins at offset 500,000 at the latest
 Heard = Callable[[Sequence[JsonRow]], None]
 
 
@@ -33,6 +35,7 @@ class Pager:
         self._connections = connections
         self._heard = heard
         self._seen: set[tuple[object, ...]] = set()
+        self._lock = Lock()
 
     def read(self, query: Query) -> list[Page]:
         """Its pages in order; none where nothing is published. Torn, or what the transport raises."""
@@ -82,10 +85,11 @@ class Pager:
             keys = set(map(_key, rows))
         except TypeError as error:
             raise SourceError(f"FINRA's rows of {query.name} have lists or objects for values") from error
-        if len(keys) < len(rows) or not keys.isdisjoint(self._seen):
-            raise Torn(f"{query.name} gave a row twice")
-        self._seen |= keys
-        self._heard(rows)
+        with self._lock:  # pages come from several connections at once
+            if len(keys) < len(rows) or not keys.isdisjoint(self._seen):
+                raise Torn(f"{query.name} gave a row twice")
+            self._seen |= keys
+            self._heard(rows)
 
 
 def read_page(query: Query, offset: int, reply: Reply) -> tuple[Page, list[JsonRow]]:
@@ -108,6 +112,8 @@ def total_of(reply: Reply) -> int:
     said = reply.headers.get("record-total", "")
     if not said.isdecimal():
         raise NotRows(f"its header Record-Total is {said!r}: without it nobody knows where the rows end")
+    if int(said) > MOST_TOTAL:
+        raise NotRows(f"its header Record-Total is {said}, and FINRA gives no more than {MOST_TOTAL:,} rows of a query")
     return int(said)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ LONGEST_WAIT = 30.0  # between two tries of one request
 LONGEST_ASKED = 120.0  # a longer Retry-After is left to the engine's next try of the partition
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 UNAUTHORIZED: Final = 401
+TOKEN = re.compile(r"[\x21-\x7e]+")
 OK: Final = (200, 204)
 SHOWN = 200
 TIMEOUTS = httpx2.Timeout(connect=10, read=30, write=30, pool=120)
@@ -180,18 +182,22 @@ class Transport:
 
 
 def _issued(reply: Reply) -> _Issued:
+    """The token of a reply. What is none is not named in the error: it may be one with a blemish."""
     try:
         said = json.loads(reply.body)
-        return _Issued(str(said["access_token"]), float(said["expires_in"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceError("FINRA's token service answered 200 without an access_token and its expires_in") from error
+        token, seconds = said["access_token"], float(said["expires_in"])
+        if TOKEN.fullmatch(token):
+            return _Issued(token, seconds)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise SourceError("FINRA's token service answered 200 without an access_token and its expires_in") from None
 
 
 def _may_pass(error: Exception) -> bool | float:
     """Stamina's question: whether to try again, or after how many seconds."""
     if not isinstance(error, Passing):
         return False
-    if error.after is None:
+    if not error.after:  # none was asked for, or one that has passed: clocks differ
         return True
     return error.after if error.after <= LONGEST_ASKED else False
 
@@ -202,7 +208,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if said.isdecimal():
         return float(said)
     with suppress(ValueError):
-        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+        until = parsedate_to_datetime(said)
+        until = until if until.tzinfo else until.replace(tzinfo=UTC)
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
     return None
 
 

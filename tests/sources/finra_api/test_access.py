@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from pipeline.sources.base import SourceError, UnsafeSource
 from pipeline.sources.finra_api.access import Access, unsafe
 from pipeline.sources.finra_api.source import FinraApi
-from pipeline.sources.finra_api.transport import retry_after
+from pipeline.sources.finra_api.transport import Reply, _issued, retry_after
 from tests.finra_service import Fault, Kind
 from tests.sources.finra_api.asking import KEY, client_of, finra
 
@@ -27,6 +28,7 @@ SECRET = "a-secret-that-nobody-tells"
         ("https://api.finra.org.example.com", "is not among api.finra.org, ews.fip.finra.org"),
         ("https://user:password@api.finra.org", "has a user name or password in it"),
         ("https://169.254.169.254", "is not among"),
+        ("https://[bad", "is no URL"),
         ("file:///etc/passwd", "is not https"),
         ("", "is not https"),
     ],
@@ -41,7 +43,15 @@ def test_only_known_hosts_are_asked_and_only_by_https(url: str, said: str) -> No
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7.0), ("0", 0.0), ("", None), ("soon", None), ("-3", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("", None),
+        ("soon", None),
+        ("-3", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 -0000", 0.0),
+    ],
 )
 def test_retry_after_is_a_number_or_a_date(header: str, seconds: float | None) -> None:
     assert retry_after({"retry-after": header} if header else {}) == seconds
@@ -60,6 +70,14 @@ def test_neither_secret_nor_token_is_ever_told(caplog: pytest.LogCaptureFixture)
         assert all(entry.with_token for entry in server.service.log.entries("weeklySummary"))
     assert SECRET not in told
     assert token not in told
+
+
+@pytest.mark.parametrize("token", ["sekret-token\n", "t\u00f6ken", "", None, 7])
+def test_what_is_no_token_is_refused_and_not_told(token: object) -> None:
+    with pytest.raises(SourceError, match="without an access_token and its expires_in") as refused:
+        _issued(Reply(200, {}, json.dumps({"access_token": token, "expires_in": 60}).encode()))
+    assert "sekret" not in str(refused.value)
+    assert refused.value.__suppress_context__
 
 
 def test_a_token_is_asked_for_again_when_it_expires_and_no_sooner() -> None:

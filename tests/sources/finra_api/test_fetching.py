@@ -94,6 +94,7 @@ def test_without_the_list_of_partitions_the_list_of_downloads_is_read_and_withou
         assert client_of(server).available([KEY, OLD, ELSEWHERE]) == {KEY, OLD}
         assert {entry.dataset for entry in server.service.log.entries(status=200)} == {"weeklydownloaddetails"}
         server.service.faults.add(Fault(Kind.STATUS, times=None, path="weeklyDownloadDetails", status=403))
+        server.service.faults.add(Fault(Kind.STATUS, times=None, path="Historic", status=403))
         server.service.log.clear()
         assert client_of(server).available([KEY, OLD, ELSEWHERE]) == {KEY, OLD}
         assert {entry.dataset for entry in server.service.log.entries(status=200)} == {"weeklysummary"}
