@@ -30,8 +30,8 @@ NEXT_STEPS = {
         "where FINRA really withdrew the rows, force the re-ingest of the partition with a reason."
     ),
     Category.UNRECONCILED: (
-        "FINRA's rows by symbol and firm do not add up to its rows by symbol, in two readings: it may have been in the midst "
-        "of a restatement. Re-ingest later: this ends by itself when they agree. If it stays, resolve it with a note on the "
+        "FINRA's rows by symbol and firm do not add up to its rows by symbol, in two readings: it may have been in the "
+        "midst of a restatement. Re-ingest later: this ends by itself when they agree. If it stays, resolve it with a note on the "
         "symbols that are named."
     ),
     Category.RESTATED_LATE: (
