@@ -31,8 +31,8 @@ NEXT_STEPS = {
     ),
     Category.UNRECONCILED: (
         "FINRA's rows by symbol and firm do not add up to its rows by symbol, in two readings: it may have been in the "
-        "midst of a restatement. Re-ingest later: this ends by itself when they agree. If it stays, resolve it with a note on the "
-        "symbols that are named."
+        "midst of a restatement. Re-ingest later: this ends by itself when they agree. "
+        "If it stays, resolve it with a note on the symbols that are named."
     ),
     Category.RESTATED_LATE: (
         "Nothing is to be mended. Whoever has used the week since its publication may want to know what moved: the "
