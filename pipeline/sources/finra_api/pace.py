@@ -24,11 +24,14 @@ MOST_PLACES = 20
 KEY = "marketspine:finra:next-request"
 KEPT_MS = 3_600_000
 
-# The next free instant in microseconds of Redis's own clock: one clock for all machines.
+# The next free instant in microseconds of Redis's own clock: one clock for all machines. One that is ten minutes away was
+# taken before that clock was set back, and nobody waits for it.
 TAKE = """
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
-local at = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
+local taken = tonumber(redis.call('GET', KEYS[1]) or '0')
+if taken > now + 600000000 then taken = 0 end
+local at = math.max(now, taken)
 redis.call('SET', KEYS[1], string.format('%.0f', at + ARGV[1]), 'PX', ARGV[2])
 return string.format('%.0f', at - now)
 """
