@@ -14,25 +14,23 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import archive, reading, vintages
+from pipeline import archive, findings, reading, vintages
 from pipeline.archive import ArchiveDamaged
-from pipeline.calendar import PartitionKey, week_ending_from_update
+from pipeline.calendar import PartitionKey
 from pipeline.models import (
-    Anomaly,
     Capture,
     CaptureKind,
-    Category,
     Manifest,
     Partition,
     Readiness,
     Reject,
     Run,
-    Severity,
     Stage,
     capture_id_for,
 )
 from pipeline.models.capture import CaptureQuerySet
-from pipeline.parsing import PARSER_VERSION, Parsed
+from pipeline.parsed import Parsed
+from pipeline.parsing import PARSER_VERSION
 from pipeline.revisions import Decision
 from pipeline.sources.base import Payload
 from pipeline.sources.finra_api.totals import ControlTotals
@@ -257,57 +255,8 @@ def _complete(partition: Partition, capture: Capture, parsed: Parsed, started: f
     Reject.objects.bulk_create(
         [Reject(capture=capture, part=r.part, line=r.line, reason=r.reason, text=r.text) for r in parsed.rejects], 1000
     )
-    if parsed.rejects:
-        first = parsed.rejects[0]
-        message = (
-            f"{len(parsed.rejects):,} of {parsed.rows_in:,} rows rejected; first: line {first.line}, {first.reason}"
-        )
-        _record(Category.REJECTED_ROWS, message, partition, run)
-    if capture.version == 1:
-        _check_week(partition, parsed, run)
-    check_totals(partition, parsed, run)
-    _end_lateness(partition, capture)
+    findings.look_at(parsed, capture, run)
     partition.latest = capture
-
-
-def _check_week(partition: Partition, parsed: Parsed, run: Run | None) -> None:
-    """Compare the week of the name with the one that the rows' commonest lastUpdateDate speaks of."""
-    updated = parsed.commonest_update
-    if updated is None:
-        return
-    spoken_of = week_ending_from_update(partition.key.tier, updated)
-    if spoken_of != partition.week_ending:
-        other = f"the week ending {spoken_of}" if spoken_of else "no publication day"
-        message = f"the rows' commonest lastUpdateDate, {updated}, speaks of {other}, not of {partition.week_ending}"
-        _record(Category.WEEK_MISMATCH, message, partition, run)
-
-
-def check_totals(partition: Partition, parsed: Parsed, run: Run | None) -> None:
-    """Compare the rows with the source's own totals by symbol. What agrees by now ends by itself."""
-    controls = parsed.controls
-    if controls is None:
-        return
-    if not controls.differing:
-        for anomaly in Anomaly.objects.open().filter(partition=partition, category=Category.UNRECONCILED):
-            anomaly.resolve(by="marketspine", note="the rows add up to FINRA's totals by now")
-    else:
-        message = (
-            f"{controls.differing:,} of {controls.symbols:,} symbols do not add up to FINRA's totals; the largest: "
-            + "; ".join(map(str, controls.largest))
-        )
-        _record(Category.UNRECONCILED, message, partition, run, Severity.ERROR)
-
-
-def _record(
-    category: Category, message: str, partition: Partition, run: Run | None, severity: Severity = Severity.WARN
-) -> None:
-    Anomaly.objects.record(category, severity, message, partition=partition, stage=Stage.NORMALIZED, run=run)
-
-
-def _end_lateness(partition: Partition, capture: Capture) -> None:
-    """A late partition that has come is not late any more; every other anomaly waits for a person."""
-    for anomaly in Anomaly.objects.open().filter(partition=partition, category=Category.LATE):
-        anomaly.resolve(by="marketspine", note=f"captured as {capture.capture_id}")
 
 
 def _add_manifest(

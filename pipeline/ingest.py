@@ -12,12 +12,13 @@ from functools import partial
 
 from django.conf import settings
 
-from pipeline import archive, captures, reading, restatements, revisions
+from pipeline import archive, captures, findings, reading, restatements, revisions
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.captures import Provenance, Superseded, Terms
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Partition, Severity, Stage
-from pipeline.parsing import PARSER_VERSION, Parsed, UnreadablePayload
+from pipeline.parsed import Parsed
+from pipeline.parsing import PARSER_VERSION, UnreadablePayload
 from pipeline.revisions import Decision, Held, Offered, Verdict
 from pipeline.sources.base import NotPublished, Payload, Source, SourceError, TransientSourceError
 
@@ -120,7 +121,7 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
     decision = _decide(held, payload, parsed, terms)
     if decision.verdict is Verdict.REPLAY:
         if held:
-            captures.check_totals(held.partition, parsed, terms.run)
+            findings.check_totals(held.partition, parsed, terms.run)
         return Result(Outcome.UNCHANGED, decision.reason, held)
     if decision.verdict is Verdict.REFUSED:
         archive.put(payload.content, payload.sha256)

@@ -76,7 +76,7 @@ class LineRules:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A block's rows as columns of canonical text (see `pipeline.parsing.Rows`).
+    """A block's rows as columns of canonical text (see `pipeline.parsed.Rows`).
 
     The web file has neither product types nor notionals.
     """

@@ -1,10 +1,9 @@
 """A payload's bytes to typed rows and rejects, and the content hash.
 
 The formats are FINRA's web file (finra.md, "Web file"), eight pipe-separated columns without quoting, and the JSON pages of
-its API (`pipeline.api_rows`); neither folds case. Rows
-travel as columns of canonical text, because a partition has up to 168,000 of them: a block of lines is split and
-checked column by column, and only a block in which something is unusual is read line by line (`pipeline.lines`),
-by the same rules and with a reason for what does not fit.
+its API (`pipeline.api_rows`); neither folds case. A block of lines is split and checked column by column, and only a
+block in which something is unusual is read line by line (`pipeline.lines`), by the same rules and with a reason for what
+does not fit.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 from itertools import chain
 
 from pipeline.api_rows import firm_rows, lines_of_pages, read_rows
 from pipeline.calendar import Tier
 from pipeline.lines import Columns, LineRules, RejectedLine, RejectReason, read_block, read_lines
+from pipeline.parsed import Parsed, Rows
 from pipeline.sources.base import Part, PartName, PayloadFormat, unpack
 from pipeline.sources.finra_api.pages import NotRows
-from pipeline.sources.finra_api.totals import ControlTotals, Reconciliation
+from pipeline.sources.finra_api.totals import Reconciliation
 
 PARSER_VERSION = 1
 
@@ -42,104 +41,6 @@ BLOCK_CHARACTERS = 32 * 1024  # what a block's columns take stays in the process
 
 class UnreadablePayload(Exception):
     """The payload as a whole is not FINRA's format; the message says what it is and what was expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The kept rows, a list per column, all as canonical text.
-
-    `securities` are "symbol|issue name" and `venues` "mpid|crd|firm name" (an ATS has only its MPID there, a non-ATS firm
-    never has one); no field can hold a pipe. `micros` are shares in millionths, `notionals` US dollars in millionths or
-    empty, `dates` ISO lastUpdateDates.
-    """
-
-    securities: list[str] = field(default_factory=list)
-    venues: list[str] = field(default_factory=list)
-    product_types: list[str] = field(default_factory=list)
-    micros: list[str] = field(default_factory=list)
-    trades: list[str] = field(default_factory=list)
-    notionals: list[str] = field(default_factory=list)
-    dates: list[str] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.securities)
-
-    def columns(self) -> tuple[list[str], ...]:
-        """The columns, natural key first."""
-        return (
-            self.securities,
-            self.venues,
-            self.product_types,
-            self.micros,
-            self.trades,
-            self.notionals,
-            self.dates,
-        )
-
-    def keys(self) -> list[str]:
-        """The natural key of each row within its partition."""
-        return list(map("|".join, zip(self.securities, self.venues, self.product_types, strict=True)))
-
-    def canonical(self) -> list[str]:
-        """Each row as one canonical line, which begins with its natural key."""
-        return list(map("|".join, zip(*self.columns(), strict=True)))
-
-    def common(self) -> Counter[str]:
-        """Each row in the columns that every source has: without product type, CRD number and notional."""
-        venues = (f"{mpid}|{firm}" for mpid, _crd, firm in (venue.split("|", 2) for venue in self.venues))
-        columns = (self.securities, venues, self.micros, self.trades, self.dates)
-        return Counter(map("|".join, zip(*columns, strict=True)))
-
-    def extend(self, more: Rows) -> None:
-        """Append the rows of `more`."""
-        for column, addition in zip(self.columns(), more.columns(), strict=True):
-            column.extend(addition)
-
-    def without(self, dropped: set[int]) -> Rows:
-        """The rows but those at the positions in `dropped`."""
-        kept = [i for i in range(len(self)) if i not in dropped]
-        return Rows(*([column[i] for i in kept] for column in self.columns()))
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """A payload, read: rows in = rows kept + rejects, always.
-
-    `shares` and `trades` are the sums over the kept rows. `venue_names` maps an MPID to the participant name that the
-    payload last gave it. `updates` counts the lastUpdateDates. `canonical` is the text of the canonical rows in the order of
-    their natural keys.
-
-    A payload read by its difference from an earlier one (`pipeline.rereading`) has in `rows` only the rows that the earlier
-    one has not, and in `gone` those that it has not itself; read whole, `gone` is None and `rows` are all.
-
-    `controls` are the source's own totals, where it gives some.
-    """
-
-    rows: Rows
-    rejects: list[RejectedLine]
-    rows_in: int
-    rows_kept: int
-    rows_non_ats: int
-    shares: Decimal
-    trades: int
-    canonical: bytes
-    content_hash: str
-    venue_names: dict[str, str]
-    updates: Counter[str]
-    gone: Rows | None = None
-    controls: ControlTotals | None = None
-
-    @property
-    def newest_update(self) -> date | None:
-        """The newest lastUpdateDate."""
-        return date.fromisoformat(max(self.updates)) if self.updates else None
-
-    @property
-    def commonest_update(self) -> date | None:
-        """The commonest lastUpdateDate (the newest of several): on an unrevised file, its publication date."""
-        if not self.updates:
-            return None
-        return date.fromisoformat(max(self.updates, key=lambda text: (self.updates[text], text)))
 
 
 Lines = Callable[[], Iterator[tuple[str, int, str]]]  # part, number and text of each line, once more

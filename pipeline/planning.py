@@ -157,8 +157,15 @@ def source_of(request: Request, seconds: float | None = None) -> Source:
 
 
 def plan_with(request: Request, source: Source, *, skip_in_flight: bool = False) -> Plan:
-    """The plan, made with what the source has now; SourceError when it cannot be asked."""
-    offered = source.available(target_keys(request)) if request.fetches and not request.look else None
+    """The plan, made with what the source has now; SourceError when it cannot be asked.
+
+    Where it will be asked about each partition anyway, it is only seen that somebody answers.
+    """
+    keys = target_keys(request)
+    if request.look:
+        source.available(keys[:1])
+        return make_plan(request, skip_in_flight=skip_in_flight)
+    offered = source.available(keys) if request.fetches else None
     return make_plan(request, offered, skip_in_flight=skip_in_flight)
 
 

@@ -15,7 +15,8 @@ from pipeline import archive
 from pipeline.archive import ArchiveDamaged, Shelf
 from pipeline.calendar import PartitionKey
 from pipeline.models import Capture
-from pipeline.parsing import PARSER_VERSION, Parsed, UnreadablePayload, parse
+from pipeline.parsed import Parsed
+from pipeline.parsing import PARSER_VERSION, UnreadablePayload, parse
 from pipeline.rereading import Earlier, reread
 from pipeline.sources.base import Payload, PayloadFormat
 

@@ -15,9 +15,8 @@ from decimal import Decimal
 
 from pipeline.calendar import Tier
 from pipeline.lines import LineRules, read_lines
+from pipeline.parsed import Parsed, Rows
 from pipeline.parsing import (
-    Parsed,
-    Rows,
     UnreadablePayload,
     canonical_text,
     column_order,

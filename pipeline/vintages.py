@@ -20,7 +20,7 @@ from pipeline import bulk
 from pipeline.calendar import PartitionKey
 from pipeline.identities import security_ids, venue_ids
 from pipeline.models import Capture, Partition, RowVersion
-from pipeline.parsing import Parsed, Rows
+from pipeline.parsed import Parsed, Rows
 
 TABLE = "pipeline_rowversion"
 KEY = ("security_id", "venue_id", "product_type")

@@ -57,6 +57,7 @@ def test_a_notional_that_is_null_or_absent_is_none() -> None:
     assert kept({**ROW, "totalNotionalSum": None})[5] == kept(absent)[5] == ""
 
 
+@pytest.mark.promise(11)
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -57,6 +57,7 @@ def both(engines: Engines, tmp_path: Path) -> Iterator[Both]:
         yield Both(tmp_path, server)
 
 
+@pytest.mark.promise(2)
 def test_the_same_rows_from_the_api_are_a_replay_of_what_came_from_files(both: Both) -> None:
     first = both.from_files()
     replayed = both.from_api()

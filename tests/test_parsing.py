@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.calendar import Tier
 from pipeline.lines import RejectedLine, RejectReason
-from pipeline.parsing import BLOCK_CHARACTERS, COLUMNS, Parsed, UnreadablePayload, parse
+from pipeline.parsed import Parsed
+from pipeline.parsing import BLOCK_CHARACTERS, COLUMNS, UnreadablePayload, parse
 from pipeline.sources.base import Part, PartName, PayloadFormat, pack
 from tests.sources_in_memory import HEADER, psv, row
 

@@ -12,7 +12,8 @@ from pipeline import archive, ingest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.models import Capture, Outcome
-from pipeline.parsing import Parsed, UnreadablePayload, parse
+from pipeline.parsed import Parsed
+from pipeline.parsing import UnreadablePayload, parse
 from pipeline.rereading import Declined, Earlier, differing, reread
 from pipeline.sources.base import Part, PartName, PayloadFormat, pack
 from tests.engines import Ledger

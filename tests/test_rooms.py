@@ -14,11 +14,12 @@ LAYERS = [
     {"calendar"},
     {"sources", "revisions"},
     {"lines", "models"},
-    {"api_rows"},
+    {"api_rows", "parsed"},
     {"parsing", "archive", "bulk", "identities", "workers", "transient"},
     {"rereading", "vintages"},
     {"reading", "weekly_totals", "differences", "movements", "reconciliation"},
     {"restatements"},
+    {"findings"},
     {"captures", "analytics", "browsing"},
     {"ingest", "readiness", "trends"},
     {"configured"},
@@ -31,7 +32,17 @@ LAYERS = [
     {"checks"},
     {"management", "admin"},
 ]
-WITHOUT_DATABASE = ("calendar", "sources", "revisions", "lines", "api_rows", "parsing", "rereading", "samples")
+WITHOUT_DATABASE = (
+    "calendar",
+    "sources",
+    "revisions",
+    "lines",
+    "api_rows",
+    "parsed",
+    "parsing",
+    "rereading",
+    "samples",
+)
 CELERY = ("celery", "kombu", "django_celery_beat", "django_celery_results")
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 

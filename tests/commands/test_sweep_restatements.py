@@ -41,6 +41,7 @@ def captured(finra: FinraServer) -> FinraServer:
     return finra
 
 
+@pytest.mark.promise(7)
 def test_a_backfill_says_what_it_will_ask_of_finra_before_it_starts(finra: FinraServer) -> None:
     dry = call(*BACKFILL, "--run-date", DAY, "--dry-run")
     told = (
@@ -67,6 +68,14 @@ def test_a_sweep_captures_what_moved_and_asks_about_the_rest(captured: FinraServ
     assert swept.lines[-1].startswith("6 partitions asked in ")
 
 
+def test_a_finra_that_cannot_be_reached_ends_a_sweep_at_once(captured: FinraServer, settings: Settings) -> None:
+    runs = Run.objects.count()
+    settings.MARKETSPINE_FINRA_API_URL = "http://127.0.0.1:9"
+    refused = call(*SWEEP)
+    assert (refused.code, "the connection to FINRA failed" in refused.err, Run.objects.count()) == (2, True, runs)
+
+
+@pytest.mark.promise(7)
 def test_a_dry_run_asks_says_what_moved_and_writes_nothing(captured: FinraServer) -> None:
     runs = Run.objects.count()
     dry = call(*SWEEP, "--dry-run")

@@ -186,6 +186,7 @@ def fetched(server: FinraServer, today: date, **changes: Any) -> Result:
         return ingest.give_up(KEY, error, terms)
 
 
+@pytest.mark.promise(4)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 @time_machine.travel(date(2025, 11, 3))
 def test_what_becomes_of_a_partition(engines: Engines, case: Case) -> None:
@@ -227,6 +228,7 @@ def test_the_table_has_more_than_thirty_kinds() -> None:
     assert len(CASES) > 60
 
 
+@pytest.mark.promise(4)
 @pytest.mark.parametrize("empty", list(Empty))
 def test_what_was_never_published_is_late_whichever_way_finra_says_it(engines: Engines, empty: Empty) -> None:
     catalogue = Catalogue([KEY.week_ending], Samples(securities=1), days_late={KEY: ALWAYS})

@@ -24,6 +24,8 @@ from tests.finra_service.service import Service
 from tests.finra_service.tokens import TOKEN_PATH
 
 WEEKS = 60
+SEED = 7  # as `simulate_source` has it: what was captured from its files is unchanged here
+REAL_FILES = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"  # beside the checkout, where they are
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +49,7 @@ def service(given: argparse.Namespace) -> Service:
     """The service that the arguments describe."""
     today = given.date or market_today()
     weeks = last_fridays(given.weeks, today)
-    origin: Origin = Samples(given.seed, Size(given.size))
+    origin: Origin = Samples(given.seed, Size(given.size), tapes=False)
     if given.real is not None:
         origin = Files(given.real, origin)
     keys = [PartitionKey(week, tier) for week in weeks for tier in Tier]
@@ -90,11 +92,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.finra_service", description=__doc__)
     add = parser.add_argument
     add("--port", type=int, default=8765, help="port on 127.0.0.1; 0 takes a free one (%(default)s)")
-    add("--seed", type=int, default=1, help="what the sample data and the restatements are drawn from (%(default)s)")
+    add("--seed", type=int, default=SEED, help="what the sample data and the restatements are drawn from (%(default)s)")
     add("--date", type=date.fromisoformat, help="the virtual date, YYYY-MM-DD (default: today, moving with the days)")
     add("--weeks", type=_count, default=WEEKS, help="how many weeks back there is data (%(default)s)")
     add("--size", choices=[size.value for size in Size], default=Size.SMALL.value, help="rows a week (%(default)s)")
-    add("--real", type=Path, metavar="FOLDER", help="serve FINRA's own web files of this folder where it has them")
+    add(
+        "--real",
+        type=Path,
+        metavar="FOLDER",
+        default=REAL_FILES if REAL_FILES.is_dir() else None,
+        help="serve FINRA's own web files of this folder where it has them (%(default)s)",
+    )
     add("--rate", type=int, default=defaults.requests_per_second, help="requests a second; 0: no limit (%(default)s)")
     add("--empty", choices=[e.value for e in Empty], default=defaults.empty.value, help="no rows (%(default)s)")
     add("--recent-weeks", type=_count, default=defaults.recent_weeks, help="window of weeklySummary (%(default)s)")

@@ -57,18 +57,19 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """FINRA's web files of a folder; `otherwise` for the partitions that are not in it."""
+    """FINRA's web files of a folder; `otherwise` for what is not in it, be it a partition or one of its two families."""
 
     folder: Path
     otherwise: Origin
 
     def first(self, key: PartitionKey) -> FirmRows:
-        """The rows of the file as downloaded, with its lastUpdateDates."""
+        """The rows of the files as downloaded, with their lastUpdateDates."""
         published = due_date(key.tier, key.week_ending).isoformat()
-        paths = [path for part in PartName if (path := self.folder / file_name(key, part)).is_file()]
-        if not paths:
-            return self.otherwise.first(key)
-        return tuple(chain.from_iterable(_read(path.read_bytes(), key, published) for path in paths))
+        paths = {part: path for part in PartName if (path := self.folder / file_name(key, part)).is_file()}
+        lacking = [part is PartName.ATS for part in PartName if part not in paths]
+        rows = chain.from_iterable(_read(path.read_bytes(), key, published) for path in paths.values())
+        others = self.otherwise.first(key) if lacking else ()
+        return (*rows, *(row for row in others if row.is_ats in lacking))
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,9 +59,9 @@ def test_what_was_only_archived_is_not_spared(finra: FinraServer) -> None:
     assert [step.action for step in make_plan(AGAIN).steps] == [Action.INGEST]
 
 
-def test_a_sweep_lists_nothing_and_asks_about_what_is_captured_only(finra: FinraServer) -> None:
+def test_a_sweep_sees_that_finra_answers_and_asks_about_what_is_captured_only(finra: FinraServer) -> None:
     captured(finra, RANGE)
     with product.day(LONG_AFTER, finra):
         finra.service.log.clear()
         product.run(replace(AGAIN, command="sweep_restatements", look=True, only=Only.CAPTURED, tiers=tuple(Tier)))
-    assert [entry.path.split("/")[1] for entry in finra.service.log.entries()] == ["data"] * 4
+    assert [entry.path.split("/")[1] for entry in finra.service.log.entries()] == ["partitions", *["data"] * 4]

@@ -139,6 +139,8 @@ TEARS = (
 )  # a second reading is whole
 
 
+@pytest.mark.promise(1)
+@pytest.mark.promise(2)
 @pytest.mark.timeout(5400)
 @pytest.mark.parametrize("engine", ENGINES if EVERYTHING else ENGINES[:1])
 def test_a_year_beside_a_living_service(engines: Engines, engine: str, settings: Settings) -> None:

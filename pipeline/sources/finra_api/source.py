@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from pipeline.calendar import PartitionKey
-from pipeline.sources.base import NotPublished, Payload, PayloadFormat, Standing, UnsafeSource
+from pipeline.sources.base import NotPublished, Payload, PayloadFormat, SourceError, Standing, UnsafeSource
 from pipeline.sources.finra_api.access import NAME, Access
 from pipeline.sources.finra_api.discovery import published
-from pipeline.sources.finra_api.pages import Page, SummaryType, pack_pages
+from pipeline.sources.finra_api.pages import NotRows, Page, SummaryType, pack_pages
 from pipeline.sources.finra_api.paging import Pager, Torn, read_page, torn_for_good
 from pipeline.sources.finra_api.questions import (
     CODES,
@@ -91,7 +91,11 @@ class FinraApi:
 
     def _count(self, question: Question) -> int:
         query = Query("a count", SUMMARY, question, {})
-        page, _ = read_page(query, 0, self._transport.post(data_path(SUMMARY), question))
+        reply = self._transport.post(data_path(SUMMARY), question)
+        try:
+            page, _ = read_page(query, 0, reply)
+        except NotRows as error:
+            raise SourceError(f"FINRA's count of rows cannot be used: {error}") from error
         return page.total
 
     def _read(self, key: PartitionKey) -> _Reading:

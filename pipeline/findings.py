@@ -1,0 +1,61 @@
+"""What a vintage's content shows that a person may have to look at, and what it ends that was looked at before."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from pipeline.calendar import week_ending_from_update
+from pipeline.models import Anomaly, Capture, Category, Partition, Run, Severity, Stage
+from pipeline.models.anomaly import NotOpen
+from pipeline.parsed import Parsed
+
+
+def look_at(parsed: Parsed, capture: Capture, run: Run | None) -> None:
+    """Record what a vintage shows whose rows are being stored."""
+    partition = capture.partition
+    if parsed.rejects:
+        first = parsed.rejects[0]
+        message = (
+            f"{len(parsed.rejects):,} of {parsed.rows_in:,} rows rejected; first: line {first.line}, {first.reason}"
+        )
+        _record(Category.REJECTED_ROWS, Severity.WARN, message, partition, run)
+    if capture.version == 1:
+        _check_week(partition, parsed, run)
+    check_totals(partition, parsed, run)
+    _end(Category.LATE, partition, f"captured as {capture.capture_id}")
+
+
+def check_totals(partition: Partition, parsed: Parsed, run: Run | None) -> None:
+    """Compare the rows with the source's own totals by symbol, where it gives some. What agrees by now ends by itself."""
+    controls = parsed.controls
+    if controls is None:
+        return
+    if not controls.differing:
+        _end(Category.UNRECONCILED, partition, "the rows add up to FINRA's totals by now")
+        return
+    which = f"{controls.differing:,} of {controls.symbols:,} symbols do not add up to FINRA's totals"
+    message = f"{which}; the largest: {'; '.join(map(str, controls.largest))}"
+    _record(Category.UNRECONCILED, Severity.ERROR, message, partition, run)
+
+
+def _check_week(partition: Partition, parsed: Parsed, run: Run | None) -> None:
+    """Compare the week of the name with the one that the rows' commonest lastUpdateDate speaks of."""
+    updated = parsed.commonest_update
+    if updated is None:
+        return
+    spoken_of = week_ending_from_update(partition.key.tier, updated)
+    if spoken_of != partition.week_ending:
+        other = f"the week ending {spoken_of}" if spoken_of else "no publication day"
+        message = f"the rows' commonest lastUpdateDate, {updated}, speaks of {other}, not of {partition.week_ending}"
+        _record(Category.WEEK_MISMATCH, Severity.WARN, message, partition, run)
+
+
+def _record(category: Category, severity: Severity, message: str, partition: Partition, run: Run | None) -> None:
+    Anomaly.objects.record(category, severity, message, partition=partition, stage=Stage.NORMALIZED, run=run)
+
+
+def _end(category: Category, partition: Partition, note: str) -> None:
+    """Resolve what has answered itself (docs/adr/0011); every other anomaly waits for a person."""
+    for anomaly in Anomaly.objects.open().filter(partition=partition, category=category):
+        with suppress(NotOpen):  # a person was quicker
+            anomaly.resolve(by="marketspine", note=note)
