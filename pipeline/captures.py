@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import archive, findings, reading, vintages
+from pipeline import archive, findings, reading, restatements, vintages
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.models import (
@@ -256,6 +256,8 @@ def _complete(partition: Partition, capture: Capture, parsed: Parsed, started: f
         [Reject(capture=capture, part=r.part, line=r.line, reason=r.reason, text=r.text) for r in parsed.rejects], 1000
     )
     findings.look_at(parsed, capture, run)
+    if partition.latest is not None:
+        restatements.note_late(partition.latest, capture, run)
     partition.latest = capture
 
 

@@ -136,8 +136,6 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
     progress("stored")
     if held and held.content_hash != made.content_hash:
         reading.forget(held)
-        if kind is CaptureKind.RESTATEMENT and terms.normalize and restatements.is_late(key, terms.run_date):
-            restatements.note_late(held, made, terms.run)
     return Result(Outcome.RESTATED if held else Outcome.INGESTED, made.reason, made)
 
 

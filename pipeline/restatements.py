@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from pipeline import differences, vintages
 from pipeline.calendar import PartitionKey, due_date, due_weeks
-from pipeline.models import Anomaly, Capture, Category, Run, Severity, Stage
+from pipeline.models import Anomaly, Capture, CaptureKind, Category, Run, Severity, Stage
 from pipeline.sources.base import Asking, Source, SourceError
 from pipeline.vintages import RowChange
 
@@ -46,14 +46,14 @@ def _last_updated(held: Capture) -> int:
     return vintages.of_capture(held).filter(last_update_date=held.last_update_date).count()
 
 
-def is_late(key: PartitionKey, today: date) -> bool:
-    """Whether a restatement of the partition is found outside the look-back of the weekly run."""
-    return key.week_ending not in due_weeks(key.tier, LOOKBACK_WEEKS, today)
-
-
 def note_late(before: Capture, after: Capture, run: Run | None) -> None:
-    """Say, as an INFO anomaly, what a late restatement moved, and how late it was."""
+    """Of a restatement found outside the look-back of the weekly run: say what it moved, and how late, as an INFO anomaly.
+
+    In the transaction that stores the vintage, so that neither is there without the other.
+    """
     partition = after.partition
+    if after.kind != CaptureKind.RESTATEMENT or not _is_late(partition.key, after.captured_on):
+        return
     published = due_date(partition.key.tier, partition.week_ending)
     when = _restated_on(before, after)
     how = f"restated on {when}" if when == after.last_update_date else "an earlier restatement was taken back"
@@ -64,6 +64,10 @@ def note_late(before: Capture, after: Capture, run: Run | None) -> None:
     Anomaly.objects.record(
         Category.RESTATED_LATE, Severity.INFO, message, partition=partition, stage=Stage.NORMALIZED, run=run
     )
+
+
+def _is_late(key: PartitionKey, day: date) -> bool:
+    return key.week_ending not in due_weeks(key.tier, LOOKBACK_WEEKS, day)
 
 
 def _restated_on(before: Capture, after: Capture) -> date:

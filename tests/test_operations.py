@@ -166,6 +166,27 @@ def test_a_retry_has_the_stages_and_the_source_of_what_it_retries(captured: list
     assert list(again.partitions.values_list("action", flat=True)) == ["NORMALIZE"]
 
 
+def test_what_came_by_hand_is_retried_from_where_everything_comes_from(
+    captured: list[Partition], settings: Settings
+) -> None:
+    by_hand = call("ingest_file", source_file(settings), "--tier", OTC.tier, "--week", OTC.week_ending)
+    run = Run.objects.get(command="ingest_file")
+    assert (by_hand.code, run.partitions.get().outcome) == (1, Outcome.FAILED)
+
+    again = operations.retry_failed(run, Order(operator="olive")).run
+
+    assert again is not None
+    asked = Request.from_parameters(again.parameters)
+    assert (asked.source, asked.origin) == ("files", settings.MARKETSPINE_SOURCE_DIR)
+
+
+def source_file(settings: Settings) -> Path:
+    """A page of an error under the name of a publication."""
+    page = Path(settings.MARKETSPINE_SOURCE_DIR) / "by-hand.psv"
+    page.write_text("<html>")
+    return page
+
+
 def test_what_reopening_and_unpinning_clear_is_in_the_log(captured: list[Partition]) -> None:
     anomaly = blocking()
     anomaly.resolve(by="cli-bob", note="the file arrived")

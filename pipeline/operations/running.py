@@ -30,6 +30,7 @@ from pipeline.models import (
 )
 from pipeline.operations.orders import Came, Order, Refused, carry_out
 from pipeline.planning import PASSED_OVER, Only, OnlyStage, Plan, Request, Step, make_plan
+from pipeline.sources import REGISTRY
 
 NAMED_AT_MOST = 10
 
@@ -64,9 +65,8 @@ def renormalize(partitions: Collection[Partition], order: Order) -> OperatorLogE
 
     captured = set(Capture.objects.filter(partition__in=partitions).values_list("partition", flat=True))
     archived = [partition for partition in partitions if partition.pk in captured]
-    left_out = [
-        Step(partition.key, Action.SKIP, "nothing is archived") for partition in partitions if partition not in archived
-    ]
+    never = [partition.key for partition in partitions if partition.pk not in captured]
+    left_out = [Step(key, Action.SKIP, "nothing is archived") for key in never]
     return _run_over(Act.RENORMALIZE, partitions, order, request, left_out)
 
 
@@ -220,10 +220,17 @@ def _request(
 
 
 def _again(asked: Request, keys: Iterable[PartitionKey], order: Order) -> Request:
-    """The same request for some partitions, today and for who orders it."""
+    """The same request for some partitions, today and for who orders it.
+
+    What came from a file that somebody named by hand is fetched from where everything comes from.
+    """
+    by_hand = asked.source not in REGISTRY
     return replace(
         asked,
         command="retry_failed",
+        source=settings.MARKETSPINE_SOURCE if by_hand else asked.source,
+        origin=origin_of(settings.MARKETSPINE_SOURCE) if by_hand else asked.origin,
+        even_before_due=False,
         run_date=market_today(),
         weeks=None,
         partitions=tuple(keys),

@@ -9,10 +9,11 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
-from pipeline import vintages
+from pipeline import ingest, restatements, vintages
 from pipeline.calendar import Tier, last_fridays
+from pipeline.captures import Terms
 from pipeline.models import Anomaly, Capture, Category, Outcome, Run, RunStatus, Severity
-from pipeline.planning import Only, Request
+from pipeline.planning import Only, Request, source_of
 from tests.engines import Ledger
 from tests.finra_service import Catalogue, FinraServer, Options, Restatement, Samples, Service, With
 from tests.finra_service.restatements import (
@@ -128,6 +129,26 @@ def test_captures_made_before_the_count_was_kept_are_counted(finra: FinraServer)
     Capture.objects.filter(pk=captured(finra).pk).update(rows_last_updated=None)
     with product.day(date(2022, 7, 5), finra):
         assert sweep().partitions.get().outcome == Outcome.UNCHANGED
+
+
+@pytest.mark.promise(9)
+def test_a_late_restatement_and_what_is_said_of_it_are_stored_together_or_not_at_all(
+    finra: FinraServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captured(finra)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    api, terms = source_of(Request(command="sweep", run_date=LOOKED, source="api")), Terms(run_date=LOOKED)
+    with product.day(LOOKED, finra):
+        with monkeypatch.context() as patched:
+            patched.setattr(restatements, "note_late", dies)
+            with pytest.raises(KeyboardInterrupt):
+                ingest.look(RECORDED_KEY, api, terms)
+        assert (Capture.objects.count(), Anomaly.objects.count()) == (1, 0)
+        ingest.look(RECORDED_KEY, api, terms)
+    assert (Capture.objects.count(), Anomaly.objects.get().category) == (2, Category.RESTATED_LATE)
 
 
 def test_a_restatement_that_is_taken_back_with_its_dates_is_found_and_told_so(finra: FinraServer) -> None:
