@@ -6,8 +6,9 @@ week_ending. "Today" is the date in America/New_York.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
@@ -19,8 +20,13 @@ MARKET_ZONE = ZoneInfo("America/New_York")
 WEEK = timedelta(days=7)
 MONDAY_TO_FRIDAY = timedelta(days=4)
 MONDAY, FRIDAY, SATURDAY = 0, 4, 5
+INSTANT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 # The longest lag is 35 days from the Monday and moves on by at most four: due within 35 days of the Friday.
 WEEKS_THAT_MAY_WAIT = 5
+# FINRA's first published week: Rule 4552 took effect on Monday 2014-05-12 ("ATS Transparency - Phase 1"), and Tier 1 of that
+# week came out three weeks later. Non-ATS rows begin with the week of 2016-04-04 (Regulatory Notice 15-48).
+FIRST_WEEK = date(2014, 5, 16)
+BEFORE_FINRA = f"FINRA's first published week is the week ending {FIRST_WEEK}"
 
 
 class CalendarError(ValueError):
@@ -128,10 +134,15 @@ def last_fridays(n: int, on_or_before: date) -> tuple[date, ...]:
     """The last `n` Fridays, newest first."""
     if n < 1:
         raise CalendarError(f"the number of weeks must be at least 1, not {n}")
-    newest = on_or_before.toordinal() - (on_or_before.weekday() - FRIDAY) % 7
-    if newest - 7 * (n - 1) < date.min.toordinal():
-        raise CalendarError(f"the calendar does not go {n} weeks back from {on_or_before}")
+    newest = _last_friday(on_or_before)
+    if newest - 7 * (n - 1) < FIRST_WEEK.toordinal():
+        raise CalendarError(f"{n} weeks back from {on_or_before} is too far: {BEFORE_FINRA}")
     return tuple(date.fromordinal(newest - 7 * i) for i in range(n))
+
+
+def _last_friday(on_or_before: date) -> int:
+    """The ordinal of the last Friday."""
+    return on_or_before.toordinal() - (on_or_before.weekday() - FRIDAY) % 7
 
 
 def due_weeks(tier: Tier, n: int, today: date) -> tuple[date, ...]:
@@ -158,11 +169,13 @@ def weeks_between(first: date, last: date) -> tuple[date, ...]:
 
 
 def parse_week(text: str, today: date) -> date:
-    """A week ending as YYYY-MM-DD: a Friday that is not to come. It need not be due."""
-    week_ending = _parse_day(text.strip())
+    """A week ending as YYYY-MM-DD: a Friday that is not to come, since FINRA publishes. It need not be due."""
+    week_ending = parse_day(text.strip(), "a week ending")
     week_start_of(week_ending)
     if week_ending > today:
         raise CalendarError(f"the week ending {week_ending} is still to come: today is {today}")
+    if week_ending < FIRST_WEEK:
+        raise CalendarError(f"there is no week ending {week_ending}: {BEFORE_FINRA}")
     return week_ending
 
 
@@ -194,15 +207,52 @@ def week_ending_from_update(tier: Tier, last_update: date) -> date | None:
     return week_ending if due_date(tier, week_ending) == last_update else None
 
 
-def _parse_day(text: str) -> date:
-    """Only YYYY-MM-DD: `fromisoformat` alone takes 20251114 and 2025-W46-5 as well."""
+def parse_run_date(text: str | None, now: datetime | None = None) -> date:
+    """The day that a run takes for today: the day in New York at `now`, or an earlier one since FINRA publishes."""
+    today = market_today(now)
+    if text is None:
+        return today
+    try:
+        run_date = parse_day(text, "it")
+    except CalendarError as error:
+        raise CalendarError(f"--run-date: {error}") from None
+    if run_date > today:
+        raise CalendarError(
+            f"--run-date: {run_date} is still to come; today is {today} in New York, the latest possible"
+        )
+    if run_date <= FIRST_WEEK:
+        raise CalendarError(f"--run-date: nothing was published by {run_date}: {BEFORE_FINRA}")
+    return run_date
+
+
+def parse_day(text: str, meaning: str = "a day") -> date:
+    """The day that `text` is, as YYYY-MM-DD; CalendarError for any other spelling, and for no day."""
+    day = read_day(text)
+    if day is None:
+        raise CalendarError(f"{text!r} is not a date; write {meaning} as YYYY-MM-DD")
+    return day
+
+
+def read_day(text: str) -> date | None:
+    """The day that `text` is, as YYYY-MM-DD only: `fromisoformat` alone takes 20251114 and 2025-W46-5 as well."""
     with suppress(ValueError):
         day = date.fromisoformat(text)
         if day.isoformat() == text:
             return day
-    raise CalendarError(f"{text!r} is not a date; write a week ending as YYYY-MM-DD")
+    return None
+
+
+def parse_instant(text: str) -> datetime:
+    """An instant, written YYYY-MM-DD HH:MM with or without seconds and an offset: without, it is in UTC."""
+    with suppress(ValueError, OverflowError):
+        if INSTANT.fullmatch(text):
+            instant = datetime.fromisoformat(text)
+            return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+    raise CalendarError(f"{text!r} is not an instant; write YYYY-MM-DD HH:MM, in UTC")
 
 
 def _nearest_fridays(day: date) -> str:
-    before = last_fridays(1, day)[0]
+    if day < FIRST_WEEK:
+        return BEFORE_FINRA
+    before = date.fromordinal(_last_friday(day))
     return f"did you mean {before} or {before + WEEK}?"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 
-from pipeline.calendar import CalendarError, Tier
+from pipeline.calendar import CalendarError, Tier, read_day
 
 FIELDS = 8
 MAX_SYMBOL = 40
@@ -176,10 +175,7 @@ def _require(holds: bool, reason: RejectReason) -> None:
 @lru_cache(maxsize=4096)
 def is_date(text: str) -> bool:
     """Whether `text` is a date as YYYY-MM-DD."""
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
+    return read_day(text) is not None
 
 
 @lru_cache(maxsize=256)

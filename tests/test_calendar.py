@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from pipeline.calendar import (
+    MARKET_ZONE,
     CalendarError,
     PartitionKey,
     Tier,
@@ -19,9 +20,12 @@ from pipeline.calendar import (
     market_today,
     next_business_day,
     not_yet_due_weeks,
+    parse_instant,
+    parse_run_date,
     parse_tiers,
     parse_week,
     parse_weeks,
+    read_day,
     week_ending_from_update,
     week_ending_of,
     week_start_of,
@@ -165,10 +169,12 @@ def test_the_last_friday_of_any_day_is_less_than_a_week_before_it() -> None:
     assert newest == [(day.weekday() - 4) % 7 for day in DAYS]
 
 
-def test_the_calendar_goes_back_to_the_first_friday_there_is_and_no_further() -> None:
-    assert last_fridays(2, date(1, 1, 12)) == (date(1, 1, 12), date(1, 1, 5))
-    with refuses("the calendar does not go 3 weeks back from 0001-01-12"):
-        last_fridays(3, date(1, 1, 12))
+def test_the_calendar_goes_back_to_the_first_published_week() -> None:
+    assert last_fridays(2, date(2014, 5, 23)) == (date(2014, 5, 23), date(2014, 5, 16))
+    with refuses(f"3 weeks back from 2014-05-23 is too far: {FIRST}"):
+        last_fridays(3, date(2014, 5, 23))
+    with refuses(f"649 weeks back from 2026-01-02 is too far: {FIRST}"):
+        weeks_between(date(2013, 8, 2), TODAY)
 
 
 @pytest.mark.parametrize("n", [0, -1])
@@ -225,6 +231,7 @@ def test_a_week_list_is_newest_first_whatever_its_order_and_spaces(text: str, we
     assert parse_weeks(text, TODAY) == tuple(weeks)
 
 
+FIRST = "FINRA's first published week is the week ending 2014-05-16"
 BAD_WEEKS = [
     ("", "'' is not a date; write a week ending as YYYY-MM-DD"),
     ("last", "'last' is not a date; write a week ending as YYYY-MM-DD"),
@@ -236,7 +243,10 @@ BAD_WEEKS = [
     ("2025-12-20", "2025-12-20 is a Saturday; did you mean 2025-12-19 or 2025-12-26?"),
     ("2025-12-25", "2025-12-25 is a Thursday; did you mean 2025-12-19 or 2025-12-26?"),
     ("2026-01-09", "the week ending 2026-01-09 is still to come: today is 2026-01-02"),
-    ("0001-01-01", "the calendar does not go 1 weeks back from 0001-01-01"),
+    ("2014-05-09", f"there is no week ending 2014-05-09: {FIRST}"),
+    ("1999-12-31", f"there is no week ending 1999-12-31: {FIRST}"),
+    ("0001-01-01", f"0001-01-01 is a Monday; {FIRST}"),
+    ("२०२५-11-14", "'२०२५-11-14' is not a date; write a week ending as YYYY-MM-DD"),
 ]
 BAD_LISTS = [
     *BAD_WEEKS,
@@ -418,9 +428,9 @@ def test_awaited_and_due_weeks_are_the_last_fridays_parted_by_their_due_dates(ti
 
 
 def test_a_look_back_beyond_the_calendar_is_refused() -> None:
-    with refuses("the calendar does not go 1000000 weeks back from 2026-01-02"):
+    with refuses(f"1000000 weeks back from 2026-01-02 is too far: {FIRST}"):
         last_fridays(1_000_000, TODAY)
-    with refuses("the calendar does not go 1000005 weeks back from 2026-01-02"):  # five are not due yet
+    with refuses(f"1000005 weeks back from 2026-01-02 is too far: {FIRST}"):  # five are not due yet
         due_weeks(OTC, 1_000_000, TODAY)
 
 
@@ -455,3 +465,58 @@ def test_today_without_an_instant_is_the_date_in_new_york_now() -> None:
 def test_an_instant_without_a_zone_has_no_date_in_new_york() -> None:
     with refuses("a naive datetime has no date in New York"):
         market_today(datetime(2026, 1, 2, 12, 0))  # noqa: DTZ001
+
+
+# What a person types
+
+
+EVENING = datetime(2025, 12, 15, 23, 30, tzinfo=MARKET_ZONE)  # the 16th already in UTC
+
+
+@pytest.mark.parametrize(("text", "day"), [(None, "2025-12-15"), ("2025-12-15", "2025-12-15"), ("2014-06-02",) * 2])
+def test_a_run_date_is_today_in_new_york_or_earlier(text: str | None, day: str) -> None:
+    assert parse_run_date(text, EVENING).isoformat() == day
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("2025-12-16", "--run-date: 2025-12-16 is still to come; today is 2025-12-15 in New York, the latest possible"),
+        ("2062-11-20", "--run-date: 2062-11-20 is still to come; today is 2025-12-15 in New York, the latest possible"),
+        ("1999-12-31", f"--run-date: nothing was published by 1999-12-31: {FIRST}"),
+        ("20251114", "--run-date: '20251114' is not a date; write it as YYYY-MM-DD"),
+        ("2025-W46-5", "--run-date: '2025-W46-5' is not a date; write it as YYYY-MM-DD"),
+        (" 2025-11-14", "--run-date: ' 2025-11-14' is not a date; write it as YYYY-MM-DD"),
+        ("", "--run-date: '' is not a date; write it as YYYY-MM-DD"),
+    ],
+)
+def test_a_run_date_that_cannot_be_is_refused(text: str, message: str) -> None:
+    with refuses(message):
+        parse_run_date(text, EVENING)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2025-12-15 10:30", "2025-12-15T10:30:00+00:00"),
+        ("2025-12-15T10:30:05.5", "2025-12-15T10:30:05.500000+00:00"),
+        ("2025-12-15T10:30:05Z", "2025-12-15T10:30:05+00:00"),
+        ("2025-12-15 10:30-05:00", "2025-12-15T15:30:00+00:00"),
+    ],
+)
+def test_an_instant_is_in_utc_unless_it_says_otherwise(text: str, instant: str) -> None:
+    assert parse_instant(text).isoformat() == instant
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2025-12-15", "20251215T1030", "2025-W51-1 10:30", "2025-12-15 25:00", "0001-01-01 00:00+23:00"]
+)
+def test_an_instant_in_any_other_form_is_refused(text: str) -> None:
+    with refuses(f"{text!r} is not an instant; write YYYY-MM-DD HH:MM, in UTC"):
+        parse_instant(text)
+
+
+@pytest.mark.parametrize("text", ["11/14/2025", "2025-1-4", "20251114", "1999"])
+def test_a_day_is_read_in_one_form_only(text: str) -> None:
+    assert read_day(text) is None
+    assert read_day("2025-11-14") == date(2025, 11, 14)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
 from typing import Any
 
 from django.contrib import admin
@@ -19,6 +18,7 @@ from pipeline.admin.acting import ActingAdmin, Doing
 from pipeline.admin.anomaly_page import contents
 from pipeline.admin.base import badge, link
 from pipeline.admin.weeks import of_week
+from pipeline.calendar import read_day
 from pipeline.models import Act, Anomaly, Readiness, Severity
 
 WEEKS_OFFERED = 104
@@ -81,10 +81,8 @@ class WeekFilter(DropdownFilter):  # type: ignore[misc] # the skin has no types
         """Nothing for what is no day."""
         if not self.value():
             return queryset  # type: ignore[no-any-return]
-        try:
-            return queryset.of_week(date.fromisoformat(self.value()))  # type: ignore[no-any-return]
-        except ValueError:
-            return queryset.none()  # type: ignore[no-any-return]
+        week = read_day(self.value())
+        return queryset.of_week(week) if week else queryset.none()  # type: ignore[no-any-return]
 
 
 @admin.register(Anomaly)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from django import forms
@@ -20,7 +19,8 @@ from django.utils.safestring import SafeString
 from pipeline import operations
 from pipeline.admin.acting import LONGEST_REASON, carried_out, may, order_of
 from pipeline.admin.base import badge
-from pipeline.calendar import CalendarError, Tier, due_weeks, market_today, parse_week, weeks_between
+from pipeline.admin.days import WeekField
+from pipeline.calendar import CalendarError, Tier, due_weeks, market_today, weeks_between
 from pipeline.configured import origin_of
 from pipeline.estimates import estimate
 from pipeline.models import Act, Run, Trigger
@@ -32,19 +32,6 @@ NAME = "pipeline_backfill"
 PREVIEW_SECONDS = 10  # a person waits for the page
 MOST_WEEKS = 520
 DEFAULT_WEEKS = 6
-
-
-class WeekField(forms.CharField):
-    """A week ending: a Friday, as YYYY-MM-DD."""
-
-    widget = forms.DateInput(attrs={"type": "date"})
-
-    def clean(self, value: Any) -> date:
-        """The Friday; what is none is refused with those nearest to it."""
-        try:
-            return parse_week(super().clean(value), market_today())
-        except CalendarError as error:
-            raise forms.ValidationError(str(error)) from error
 
 
 class RangeForm(forms.Form):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.contrib.admin.utils import unquote
@@ -19,6 +18,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin as UnfoldAdmin
 from unfold.contrib.filters.admin import RangeDateFilter
+
+from pipeline.calendar import read_day
 
 M = TypeVar("M", bound=models.Model)
 
@@ -104,10 +105,8 @@ class DayFilter(RangeDateFilter):  # type: ignore[misc] # the skin has no types
 
     def _day(self, side: str) -> datetime | None:
         """The midnight with which a day begins; None for none, and for what is no day."""
-        with suppress(ValueError, OverflowError):
-            day = date.fromisoformat(str(self.used_parameters.get(f"{self.parameter_name}_{side}")))
-            return datetime.combine(day, time.min, UTC)
-        return None
+        day = read_day(str(self.used_parameters.get(f"{self.parameter_name}_{side}")))
+        return datetime.combine(day, time.min, UTC) if day else None
 
 
 class Framed(SkinnedAdmin[M]):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import date
 from typing import Any
 
 from django.contrib import admin
@@ -22,6 +20,7 @@ from pipeline.admin.acting import ActingAdmin, Doing, one
 from pipeline.admin.base import badge, link
 from pipeline.admin.partition_page import kind_badge
 from pipeline.archive import ArchiveDamaged
+from pipeline.calendar import read_day
 from pipeline.models import Act, Capture
 from pipeline.models.capture import DOMAIN
 from pipeline.vintages import NoSuchVintage
@@ -102,7 +101,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
         wanted = Q(capture_id__startswith=term) | Q(capture_id__startswith=f"{DOMAIN}:{term}")
         if len(term) >= SHORTEST_HASH:
             wanted |= Q(payload_sha256__startswith=term.lower()) | Q(content_hash__startswith=term.lower())
-        if _is_day(term):
+        if read_day(term):
             wanted |= Q(partition__week_ending=term)
         return queryset.filter(wanted), False
 
@@ -200,9 +199,3 @@ def _standing(capture: Capture) -> SafeString:
     if capture.normalized_at is None:
         return badge("ARCHIVED", "rows not stored")
     return badge("GOOD", "latest") if capture.partition.latest_id == capture.pk else badge("UNCHANGED", "superseded")
-
-
-def _is_day(text: str) -> bool:
-    with suppress(ValueError):
-        return date.fromisoformat(text).isoformat() == text
-    return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,8 +15,9 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from pipeline import browsing
+from pipeline.admin.days import DayField, InstantField
 from pipeline.browsing import Page, Place, Question, Row
-from pipeline.calendar import Tier
+from pipeline.calendar import Tier, read_day
 from pipeline.models import Capture, Partition
 from pipeline.vintages import NoSuchVintage
 
@@ -29,25 +30,16 @@ class RowsForm(forms.Form):
 
     symbol = forms.CharField(required=False, max_length=40, help_text="such as AAPL", widget=forms.TextInput())
     venue = forms.CharField(required=False, max_length=100, help_text="MPID, or part of a firm's name")
-    week = forms.DateField(required=False, label="Week ending", widget=forms.DateInput(attrs={"type": "date"}))
+    week = DayField(required=False, label="Week ending")
     tier = forms.ChoiceField(required=False, choices=[("", "any"), *((tier.value, tier.value) for tier in Tier)])
-    as_of = forms.DateTimeField(
-        required=False,
-        label="As of",
-        help_text="UTC; empty: the latest",
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
-    )
+    as_of = InstantField(required=False, label="As of", help_text="UTC; empty: the latest")
     capture = forms.CharField(
         required=False, max_length=80, label="Capture", help_text="a capture_id: exactly this vintage"
     )
 
     def clean_as_of(self) -> datetime | None:
-        """An instant in UTC that is not to come."""
+        """An instant that is not to come."""
         instant: datetime | None = self.cleaned_data["as_of"]
-        try:
-            instant = instant.astimezone(UTC) if instant else None
-        except OverflowError:
-            raise forms.ValidationError("that is before the calendar begins") from None
         if instant is not None and instant > timezone.now():
             raise forms.ValidationError("what will be known then is not known: choose an instant that has passed")
         return instant
@@ -103,7 +95,7 @@ def _question(form: RowsForm, request: HttpRequest) -> Question:
         instant=asked["as_of"],
         capture=asked["capture"],
         place=_place(request.GET.get("after", "")),
-        before=_day(request.GET.get("before", "")),
+        before=read_day(request.GET.get("before", "")),
     )
 
 
@@ -114,13 +106,6 @@ def _place(text: str) -> Place | None:
         return None
     partition, security, venue, product_type, first_version = parts.groups()
     return int(partition), int(security), int(venue), product_type, int(first_version)
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _going_on(request: HttpRequest, page: Page) -> str:

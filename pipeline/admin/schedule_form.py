@@ -10,6 +10,7 @@ from django_celery_beat.models import PeriodicTask
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from pipeline import schedules
+from pipeline.admin.days import DayField
 from pipeline.canvas import CHECK_UP
 from pipeline.models import Trigger
 
@@ -35,6 +36,10 @@ class ScheduleForm(FormOfSchedule):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ("start_time", "expires"):
+            if name in self.fields:
+                field: Any = self.fields[name]
+                field.fields = (DayField(required=False), field.fields[1])
         if "task" in self.fields:
             self.fields["task"] = forms.ChoiceField(
                 label="Does",

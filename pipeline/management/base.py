@@ -26,6 +26,7 @@ from pipeline.sources.base import SourceError
 from pipeline.summary import COULD_NOT_RUN, FAILURES
 
 VERBOSE = 2
+RUN_DATE_HELP = "YYYY-MM-DD to take for today: an earlier day (default: today in America/New_York)"
 STYLES = {
     "INGESTED": "green",
     "RESTATED": "cyan",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -15,10 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from pipeline import canvas, embedded, runs, sweeper, waiting, workers
-from pipeline.calendar import Tier, market_today
+from pipeline.calendar import Tier
 from pipeline.embedded import NO_BROKER
 from pipeline.estimates import estimate
-from pipeline.management.base import BadArguments, SpineCommand, failed_if
+from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if
 from pipeline.models import ReadinessState, Run, RunPartition
 from pipeline.planning import PLAN_SECONDS, Plan, Request, Step, plan_with, source_of
 from pipeline.sources.base import Source
@@ -43,7 +42,7 @@ class RunningCommand(SpineCommand):
         )
         parser.add_argument("--force", action="store_true", help="capture whatever the source holds, changed or not")
         parser.add_argument("--reason", default="", help="why, for the record; kept with every capture made")
-        parser.add_argument("--run-date", help="YYYY-MM-DD to take for today (default: today in America/New_York)")
+        parser.add_argument("--run-date", help=RUN_DATE_HELP)
         parser.add_argument("--queue", action="store_true", help="send it to the workers, and wait for them")
         parser.add_argument("--no-wait", action="store_true", help="with --queue: print the run's number and end")
 
@@ -205,16 +204,6 @@ def _advance(bar: Progress, task: TaskID) -> runs.Progress:
 
 def _as_document(step: Step) -> dict[str, object]:
     return {"week_ending": step.key.week_ending, "tier": step.key.tier, "action": step.action, "reason": step.reason}
-
-
-def parse_run_date(text: str | None) -> date:
-    """The day to take for today."""
-    if text is None:
-        return market_today()
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadArguments(f"--run-date: {text!r} is not a date; write YYYY-MM-DD") from None
 
 
 def print_summary(command: SpineCommand, summary: Summary) -> None:

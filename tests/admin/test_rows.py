@@ -45,8 +45,11 @@ def test_a_symbol_is_shown_with_exact_figures_and_links(viewer: Client) -> None:
     ("asked", "told"),
     [
         ({"as_of": "2999-01-01T00:00"}, "what will be known then is not known"),
-        ({"as_of": "0001-01-01T00:00:00+23:00"}, "that is before the calendar begins"),
-        ({"as_of": "yesterday"}, "Enter a valid date/time."),
+        ({"as_of": "0001-01-01T00:00:00+23:00"}, "is not an instant; write YYYY-MM-DD HH:MM, in UTC"),
+        ({"as_of": "yesterday"}, "is not an instant; write YYYY-MM-DD HH:MM, in UTC"),
+        ({"as_of": "20251114T0000"}, "is not an instant; write YYYY-MM-DD HH:MM, in UTC"),
+        ({"week": "11/14/2025"}, "is not a date; write a day as YYYY-MM-DD"),
+        ({"week": "20251114"}, "is not a date; write a day as YYYY-MM-DD"),
         ({"week": "2025-11-13"}, "nothing is captured of a week ending 2025-11-13"),
         ({"capture": "finra:nothing"}, "there is no capture finra:nothing"),
         ({"tier": "NASDAQ"}, "NASDAQ is not one of the available choices"),

@@ -83,7 +83,36 @@ BAD = {
         lambda folder: (folder / "file").touch(),
     ),
     "a run date that is none": Bad(
-        "run_weekly --run-date 15.12.2025", "--run-date: '15.12.2025' is not a date; write YYYY-MM-DD"
+        "run_weekly --run-date 15.12.2025", "--run-date: '15.12.2025' is not a date; write it as YYYY-MM-DD"
+    ),
+    "a run date without hyphens": Bad(
+        "run_weekly --run-date 20251114", "--run-date: '20251114' is not a date; write it as YYYY-MM-DD"
+    ),
+    **{
+        f"a run date to come ({words.split()[0]})": Bad(
+            f"{words} --run-date 2999-11-22", "--run-date: 2999-11-22 is still to come; today is 20"
+        )
+        for words in (
+            "run_weekly",
+            "backfill --weeks 2025-11-14",
+            "doctor",
+            "sweep_restatements",
+            "resolve_anomaly 1 --note seen",
+            "ingest_file {folder}/a --tier OTC --week 2025-11-14",
+        )
+    },
+    "a week before FINRA published": Bad(
+        "run_weekly --weeks 1999-12-31",
+        "no week ending 1999-12-31: FINRA's first published week is the week ending 2014-05-16",
+    ),
+    "a range from before FINRA published": Bad(
+        "backfill --from 1999-12-31 --to 2025-11-14", "no week ending 1999-12-31: FINRA's first published week is"
+    ),
+    "a look-back to before FINRA published": Bad(
+        "run_weekly --lookback-weeks 1500", "weeks back from 2025-12-15 is too far"
+    ),
+    "a doctor's look-back to before FINRA published": Bad(
+        "doctor --weeks 1500", "weeks back from 2025-12-15 is too far"
     ),
     "an unknown stage": Bad("run_weekly --only-stage parse", "invalid choice: 'parse'"),
     "an unknown mode": Bad("run_weekly --mode rehearse", "invalid choice: 'rehearse'"),

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline.calendar import parse_tiers, parse_week, parse_weeks, weeks_between
+from pipeline.calendar import parse_run_date, parse_tiers, parse_week, parse_weeks, weeks_between
 from pipeline.configured import origin_of
 from pipeline.management.base import BadArguments, operator
-from pipeline.management.running import RunningCommand, parse_run_date
+from pipeline.management.running import RunningCommand
 from pipeline.planning import Only, Request
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline.calendar import Tier
+from pipeline.calendar import Tier, parse_run_date
 from pipeline.doctor import diagnose
-from pipeline.management.base import SpineCommand, failed_if
-from pipeline.management.running import parse_run_date
+from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if
 from pipeline.models import Use
 
 
@@ -25,7 +24,7 @@ class Command(SpineCommand):
     def add_own_arguments(self, parser: CommandParser) -> None:
         """How many weeks, seen from what day."""
         parser.add_argument("--weeks", type=int, default=8, help="the last N due weeks of each tier (default: 8)")
-        parser.add_argument("--run-date", help="YYYY-MM-DD to take for today (default: today in America/New_York)")
+        parser.add_argument("--run-date", help=RUN_DATE_HELP)
 
     def work(self, **options: Any) -> int:
         """Diagnose, print."""

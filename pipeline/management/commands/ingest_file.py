@@ -8,9 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline.calendar import PartitionKey, Tier, parse_week
-from pipeline.management.base import operator
-from pipeline.management.running import RunningCommand, parse_run_date
+from pipeline.calendar import PartitionKey, Tier, parse_run_date, parse_week
+from pipeline.management.base import RUN_DATE_HELP, operator
+from pipeline.management.running import RunningCommand
 from pipeline.planning import Request, make_plan
 from pipeline.sources.files import SingleFile
 
@@ -28,7 +28,7 @@ class Command(RunningCommand):
         parser.add_argument("path", type=Path, help="the file, plain or .gz or .zst")
         parser.add_argument("--tier", required=True, help=f"one of {', '.join(Tier)}")
         parser.add_argument("--week", required=True, help="the week ending (a Friday), YYYY-MM-DD")
-        parser.add_argument("--run-date", help="YYYY-MM-DD to take for today (default: today in America/New_York)")
+        parser.add_argument("--run-date", help=RUN_DATE_HELP)
         parser.add_argument("--force", action="store_true", help="capture it whatever it holds")
         parser.add_argument("--reason", default="", help="why, for the record; kept with the capture")
 

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from pipeline import readiness
-from pipeline.management.base import BadArguments, SpineCommand, operator
-from pipeline.management.running import parse_run_date
+from pipeline.calendar import parse_run_date
+from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, operator
 from pipeline.models import Anomaly
 from pipeline.models.anomaly import NotOpen
 
@@ -23,7 +23,7 @@ class Command(SpineCommand):
         parser.add_argument("anomaly", type=int, help="its number, as doctor prints it")
         parser.add_argument("--note", required=True, help="what you found and did; kept with the anomaly")
         parser.add_argument("--by", default=operator(), help="who resolves it (default: %(default)s)")
-        parser.add_argument("--run-date", help="YYYY-MM-DD to take for today (default: today in America/New_York)")
+        parser.add_argument("--run-date", help=RUN_DATE_HELP)
 
     def work(self, **options: Any) -> int:
         """Resolve it, decide the week."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline.calendar import CalendarError, parse_tiers, parse_weeks
+from pipeline.calendar import CalendarError, parse_run_date, parse_tiers, parse_weeks
 from pipeline.configured import origin_of
 from pipeline.management.base import operator
-from pipeline.management.running import RunningCommand, parse_run_date
+from pipeline.management.running import RunningCommand
 from pipeline.planning import OnlyStage, Request
 
 

@@ -13,11 +13,11 @@ from django.core.management.base import CommandParser
 from django.db import connection
 
 from pipeline import restatements
-from pipeline.calendar import last_fridays, parse_tiers, parse_week, weeks_between
+from pipeline.calendar import last_fridays, parse_run_date, parse_tiers, parse_week, weeks_between
 from pipeline.configured import origin_of
 from pipeline.estimates import QUESTIONS
 from pipeline.management.base import BadArguments, failed_if, operator
-from pipeline.management.running import RunningCommand, parse_run_date
+from pipeline.management.running import RunningCommand
 from pipeline.models import Action, Capture
 from pipeline.planning import PLAN_SECONDS, Only, Plan, Request, source_of
 from pipeline.sources.base import Source, SourceError

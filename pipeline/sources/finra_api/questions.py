@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.calendar import CalendarError, PartitionKey, Tier, week_ending_of, week_start_of
+from pipeline.calendar import CalendarError, PartitionKey, Tier, parse_day, week_ending_of, week_start_of
 from pipeline.sources.finra_api.pages import (
     CRD,
     FIRM,
@@ -92,8 +92,8 @@ def published_since(oldest: date) -> Query:
 def key_of(week_start: str, code: str) -> PartitionKey | None:
     """The partition that FINRA names so; None for market-wide rows (tier NA), and for what is no Monday."""
     try:
-        return PartitionKey(week_ending_of(date.fromisoformat(week_start)), Tier.parse(code))
-    except (CalendarError, ValueError):
+        return PartitionKey(week_ending_of(parse_day(week_start)), Tier.parse(code))
+    except CalendarError:
         return None
 
 
