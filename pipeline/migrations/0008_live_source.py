@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="manifest",
             name="control_shares",
-            field=pipeline.models.fields.ExactDecimalField(null=True),
+            field=pipeline.models.fields.ExactDecimalField(null=True, places=20),
         ),
         migrations.AddField(
             model_name="manifest",

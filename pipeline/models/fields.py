@@ -18,9 +18,7 @@ PLACES = 6
 MICRO = 10**PLACES
 MAX_MICROS = 2**63 - 1
 INTEGER_DIGITS = 30
-QUANTUM = Decimal(1).scaleb(-PLACES)
 LARGEST = Decimal(MAX_MICROS).scaleb(-PLACES)
-EXACTLY = Context(INTEGER_DIGITS + PLACES, traps=[InvalidOperation, Inexact])  # the default has 28 digits, and rounds
 
 if TYPE_CHECKING:
     BigIntegerOfDecimal = models.BigIntegerField[Decimal | int | None, Decimal | None]
@@ -61,34 +59,45 @@ class MicrosField(BigIntegerOfDecimal):
 
 
 class ExactDecimalField(FieldOfDecimal):
-    """A non-negative Decimal of 30 + 6 digits: numeric on PostgreSQL, zero-padded text (which sorts alike) on SQLite."""
+    """A non-negative Decimal of 30 digits and `places`: numeric on PostgreSQL, zero-padded text on SQLite (sorts alike)."""
+
+    def __init__(self, *args: Any, places: int = PLACES, **options: Any) -> None:
+        self.places, self._quantum = places, Decimal(1).scaleb(-places)
+        # The default context has 28 digits, and rounds.
+        self._exactly = Context(INTEGER_DIGITS + places, traps=[InvalidOperation, Inexact])
+        super().__init__(*args, **options)
+
+    def deconstruct(self) -> Any:
+        name, path, args, options = super().deconstruct()
+        return name, path, args, {**options, **({"places": self.places} if self.places != PLACES else {})}
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
-        digits = INTEGER_DIGITS + PLACES
-        return f"numeric({digits},{PLACES})" if connection.vendor == "postgresql" else f"varchar({digits + 1})"
+        digits = INTEGER_DIGITS + self.places
+        return f"numeric({digits},{self.places})" if connection.vendor == "postgresql" else f"varchar({digits + 1})"
 
     def from_db_value(self, value: Any, *_: object) -> Decimal | None:
-        return None if value is None else Decimal(value).quantize(QUANTUM, context=EXACTLY)
+        return None if value is None else Decimal(value).quantize(self._quantum, context=self._exactly)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         if value is None:
             return None
-        exact = _not_negative(value)
-        return exact if connection.vendor == "postgresql" else f"{exact:0{INTEGER_DIGITS + PLACES + 1}f}"
+        exact = self._not_negative(value)
+        return exact if connection.vendor == "postgresql" else f"{exact:0{INTEGER_DIGITS + self.places + 1}f}"
 
     def to_python(self, value: Any) -> Decimal | None:
         return _decimal(value)
 
-
-def _not_negative(value: Decimal | int) -> Decimal:
-    """`value` with 6 places; ValueError when that is not what it is. The negative zero becomes zero."""
-    try:
-        exact = Decimal(value).quantize(QUANTUM, context=EXACTLY)
-        if exact < 0:
-            raise ValueError(f"{exact} is negative")
-    except ArithmeticError as error:
-        raise ValueError(f"{value} has more than {PLACES} places or {INTEGER_DIGITS} digits before them") from error
-    return exact.copy_abs()
+    def _not_negative(self, value: Decimal | int) -> Decimal:
+        """`value` with all places; ValueError when that is not what it is. The negative zero becomes zero."""
+        try:
+            exact = Decimal(value).quantize(self._quantum, context=self._exactly)
+            if exact < 0:
+                raise ValueError(f"{exact} is negative")
+        except ArithmeticError as error:
+            raise ValueError(
+                f"{value} has more than {self.places} places or {INTEGER_DIGITS} digits before them"
+            ) from error
+        return exact.copy_abs()
 
 
 def _decimal(value: Any) -> Decimal | None:

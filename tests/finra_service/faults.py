@@ -62,6 +62,8 @@ class Kind(StrEnum):
     NEGATIVE_SHARES = "negative-shares"
     SHARES_AS_TEXT = "shares-as-text"
     NAN_SHARES = "nan-shares"
+    FIGURE = "figure"  # `figure` in place of the first share quantity
+    SYMBOL = "symbol"  # and of the first symbol
     BAD_DATE = "bad-date"
     REPEATED_ROW = "repeated-row"
 
@@ -98,6 +100,7 @@ class Fault:
     seconds: float = 0.05
     amount: int = 1
     retry_after: str | None = None
+    figure: str = "0"
     spoilt: int = 0
     seen: int = 0
 

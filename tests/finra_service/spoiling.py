@@ -209,6 +209,10 @@ REPLIES: Mapping[Kind, Callable[[Reply, Fault], Reply]] = {
     Kind.NEGATIVE_SHARES: _substitute(_SHARES, '"totalWeeklyShareQuantity":-5'),
     Kind.SHARES_AS_TEXT: _substitute(_SHARES, '"totalWeeklyShareQuantity":"100"'),
     Kind.NAN_SHARES: _substitute(_SHARES, '"totalWeeklyShareQuantity":NaN'),
+    Kind.FIGURE: lambda reply, fault: _substitute(_SHARES, f'"totalWeeklyShareQuantity":{fault.figure}')(reply, fault),
+    Kind.SYMBOL: lambda reply, fault: _substitute(
+        r'"issueSymbolIdentifier":"[^"]*"', f'"issueSymbolIdentifier":{fault.figure}'
+    )(reply, fault),
     Kind.BAD_DATE: _substitute(r'"lastUpdateDate":"[\d-]+"', '"lastUpdateDate":"2021-02-30"'),
     Kind.REPEATED_ROW: _repeated_row,
     Kind.TOKEN_WITHOUT_EXPIRY: _substitute(r',"expires_in":"?\d+"?', ""),

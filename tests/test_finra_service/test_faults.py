@@ -91,6 +91,8 @@ DIFFERENT: Mapping[Kind, Differs] = {
     Kind.NEGATIVE_SHARES: _one_row({"totalWeeklyShareQuantity": -5}),
     Kind.SHARES_AS_TEXT: _one_row({"totalWeeklyShareQuantity": "100"}),
     Kind.NAN_SHARES: lambda seen, right: b'"totalWeeklyShareQuantity":NaN' in seen.body,
+    Kind.FIGURE: _one_row({"totalWeeklyShareQuantity": 0}),
+    Kind.SYMBOL: _one_row({"issueSymbolIdentifier": 0}),
     Kind.BAD_DATE: _one_row({"lastUpdateDate": "2021-02-30"}),
     Kind.REPEATED_ROW: lambda seen, right: seen.json == [*right.json, right.json[0]],
     Kind.DUPLICATED_PAGE: lambda seen, right: seen.headers["Record-Offset"] == "10" and seen.json != right.json,

@@ -82,10 +82,13 @@ class Page:
 
 
 def decode(body: bytes) -> list[JsonRow]:
-    """The rows of a page: decimals exact, as FINRA wrote them. NotRows for anything but a JSON list of objects."""
+    """The rows of a page: decimals exact, as FINRA wrote them. NotRows for anything but a JSON list of objects.
+
+    A figure that is no quantity (1e400, a thousand digits, NaN) stays text: then it costs its row, and no other.
+    """
     try:
-        rows = json.loads(body, parse_float=_exact, parse_constant=_refuse)
-    except (ValueError, ArithmeticError, RecursionError) as error:
+        rows = json.loads(body, parse_float=_exact, parse_int=_whole, parse_constant=str)
+    except (ValueError, RecursionError) as error:
         raise NotRows(f"it is not whole JSON ({error}); it begins {body[:40]!r}") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         said = rows.get("message") if isinstance(rows, dict) else None
@@ -132,13 +135,12 @@ def _member(page: Page) -> str:
     return f"{page.query}/{page.offset:06d}.json"
 
 
-def _exact(text: str) -> Decimal:
-    """A decimal as written. An exponent that would fill the memory with zeros is no quantity."""
+def _exact(text: str) -> Decimal | str:
+    """A decimal as written. An exponent, or as many digits, as would fill the memory with zeros make no quantity."""
     number = Decimal(text)
-    if abs(number.adjusted()) > MOST_DIGITS:
-        raise ValueError(f"{text[:40]} is no quantity")
-    return number
+    fits = len(text) <= MOST_DIGITS and number.is_finite() and abs(number.adjusted()) <= MOST_DIGITS
+    return number if fits else text
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+def _whole(text: str) -> int | str:
+    return int(text) if len(text) <= MOST_DIGITS else text

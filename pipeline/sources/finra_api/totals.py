@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from pipeline.sources.finra_api.pages import SHARES, SYMBOL, TRADES, TYPE, JsonRow, SummaryType
 
 SHOWN = 10
-MOST = 10**15  # a thousand times what all US stocks trade in a week
+MOST = 10**15  # shares: a thousand times what all US stocks trade in a week
+MOST_TRADES = 10**12  # so that the sum over any payload fits a bigint
+# A figure beside the rows is kept as it is, and fails nothing: exact to more places than a double has, rounded beyond.
+PLACES = 20
+EXACTLY = Context(prec=100)
 TYPES = {summary_type.value: summary_type for summary_type in SummaryType}
 
 
@@ -68,13 +72,13 @@ class Reconciliation:
     def add(self, rows: Iterable[JsonRow]) -> None:
         """Add the rows of a page; cuts that are neither are the same volume again, and are passed over."""
         for row in rows:
-            summary_type = TYPES.get(row[TYPE])
+            summary_type = TYPES.get(str(row[TYPE]))
             if summary_type is None:
                 continue
             sums = self._firms if summary_type.has_firms else self._symbols
-            known = sums.setdefault((summary_type.is_ats, row[SYMBOL] or ""), Sum())
-            known.shares += _number(row[SHARES])
-            known.trades += int(_number(row[TRADES]))
+            known = sums.setdefault((summary_type.is_ats, str(row[SYMBOL] or "")), Sum())
+            known.shares = EXACTLY.add(known.shares, _number(row[SHARES], MOST))
+            known.trades += int(_number(row[TRADES], MOST_TRADES))
             self.symbol_rows += not summary_type.has_firms
 
     def has_firms(self, is_ats: bool) -> bool:
@@ -92,7 +96,7 @@ class Reconciliation:
         largest = sorted(unequal, key=lambda one: -abs(one.shares - one.total_shares))[:SHOWN]
         return ControlTotals(
             symbols=self.symbol_rows,
-            shares=sum((one.shares for one in self._symbols.values()), Decimal(0)),
+            shares=_rounded(self._symbols.values()),
             trades=sum(one.trades for one in self._symbols.values()),
             differing=len(unequal),
             largest=tuple(largest),
@@ -102,7 +106,16 @@ class Reconciliation:
         return self._firms.get((is_ats, symbol), Sum()), self._symbols.get((is_ats, symbol), Sum())
 
 
-def _number(value: Any) -> Decimal:
-    """A quantity as it adds up; what is none (a null, a text, less than nothing) counts as 0, and shows as a difference."""
-    fits = type(value) in (int, Decimal) and 0 <= value < MOST
+def _rounded(sums: Iterable[Sum]) -> Decimal:
+    """All shares, to as many places as are kept."""
+    total = Decimal(0)
+    for one in sums:
+        total = EXACTLY.add(total, one.shares)
+    kept = EXACTLY.quantize(total, Decimal(1).scaleb(-PLACES))
+    return kept.normalize(EXACTLY)
+
+
+def _number(value: Any, most: int) -> Decimal:
+    """A quantity as it adds up; any other value (null, text, negative, absurd) counts as 0, and shows as a difference."""
+    fits = type(value) in (int, Decimal) and 0 <= value < most
     return Decimal(value) if fits else Decimal(0)
