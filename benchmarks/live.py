@@ -36,7 +36,7 @@ from pipeline.models import Outcome
 from pipeline.sources.finra_api.access import Access
 from pipeline.sources.finra_api.pace import HEADROOM
 from pipeline.sources.finra_api.pages import SummaryType
-from pipeline.sources.finra_api.paging import Pager
+from pipeline.sources.finra_api.paging import Limits, Pager
 from pipeline.sources.finra_api.questions import CODES, MOST_ROWS, SUMMARY, Query, data_path, of_type
 from pipeline.sources.finra_api.source import FinraApi
 from pipeline.sources.finra_api.transport import Transport
@@ -96,7 +96,9 @@ def served(size: str) -> Iterator[str]:
 def captured(key: PartitionKey, access: Access) -> Seconds:
     """One partition, after a warm-up in which the service draws its rows."""
     transport, queries = Transport(access), [of_type(key, CODES[key.tier][0], cut) for cut in SummaryType]
-    pages = [page for query in queries for page in Pager(transport, CONNECTIONS, lambda rows: None).read(query)]
+    limits = Limits(max_bytes=10**9, max_rows=10**6)
+    readers = ((Pager(transport, CONNECTIONS, lambda rows: None, limits), query) for query in queries)
+    pages = [page for reader, query in readers for page in reader.read(query)]
     gc.collect()
     started = time.perf_counter()
     ask_again(transport, queries, {query.name: [p.offset for p in pages if p.query == query.name] for query in queries})

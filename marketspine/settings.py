@@ -133,10 +133,12 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
-# Where the `files` source looks for FINRA's files, and the largest it reads, before and after decompression.
+# Where the `files` source looks for FINRA's files; the largest it reads, before and after decompression; the most lines of
+# any payload. Reading a payload takes about four times its bytes of memory.
 MARKETSPINE_SOURCE = env.str("MARKETSPINE_SOURCE", default="files")
 MARKETSPINE_SOURCE_DIR = env.str("MARKETSPINE_SOURCE_DIR", default=str(VAR_DIR / "source"))
-MARKETSPINE_MAX_FILE_BYTES = env.at_least_one("MARKETSPINE_MAX_FILE_BYTES", default=512 * 1024 * 1024)
+MARKETSPINE_MAX_FILE_BYTES = env.at_least_one("MARKETSPINE_MAX_FILE_BYTES", default=256 * 1024 * 1024)
+MARKETSPINE_MAX_ROWS = env.at_least_one("MARKETSPINE_MAX_ROWS", default=500_000)
 
 # FINRA's API: https, and only these hosts (http on loopback, to try it by hand). Anonymous without credentials. No more
 # requests a second leave this machine, or the fleet where there is a broker; a partition is read over so many connections.

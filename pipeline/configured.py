@@ -24,7 +24,8 @@ REDIS = ("redis://", "rediss://", "unix://")
 
 def source(name: str, origin: str) -> Source:
     """The source called `name`; UnknownSource, or UnsafeSource where the settings name an address that is not FINRA's."""
-    return open_source(name, SourceOptions(Path(origin), settings.MARKETSPINE_MAX_FILE_BYTES, access()))
+    most = settings.MARKETSPINE_MAX_FILE_BYTES, access(), settings.MARKETSPINE_MAX_ROWS
+    return open_source(name, SourceOptions(Path(origin), *most))
 
 
 def origin_of(name: str, folder: str = "") -> str:

@@ -20,7 +20,7 @@ from pipeline.api_rows import firm_rows, lines_of_pages, read_rows
 from pipeline.calendar import Tier
 from pipeline.lines import Columns, LineRules, RejectedLine, RejectReason, read_block, read_lines
 from pipeline.parsed import Parsed, Rows
-from pipeline.sources.base import Part, PartName, PayloadFormat, unpack
+from pipeline.sources.base import MOST_ROWS, Part, PartName, PayloadFormat, too_many_rows, unpack
 from pipeline.sources.finra_api.pages import NotRows
 from pipeline.sources.finra_api.totals import Reconciliation
 
@@ -48,8 +48,10 @@ Lines = Callable[[], Iterator[tuple[str, int, str]]]  # part, number and text of
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been read so far."""
+    """What has been read so far, of at most `most` lines, of which a share of `max_reject_share` may be rejects."""
 
+    most: int
+    max_reject_share: float
     rows: Rows = field(default_factory=Rows)
     lines: list[Lines] = field(default_factory=list)
     rejects: list[RejectedLine] = field(default_factory=list)
@@ -70,20 +72,26 @@ class _Reading:
                 yield RejectedLine(part, number, RejectReason.DUPLICATE_KEY, text)
 
 
-def parse(content: bytes, payload_format: PayloadFormat, tier: Tier, max_reject_share: float) -> Parsed:
+def parse(
+    content: bytes,
+    payload_format: PayloadFormat,
+    tier: Tier,
+    max_reject_share: float,
+    max_rows: int = MOST_ROWS,
+) -> Parsed:
     """Read a payload of `tier`.
 
-    Raises UnreadablePayload for what is not FINRA's format, or has more than `max_reject_share` (0-1) of its lines
-    rejected. A header without rows is read; what it means is decided in `pipeline.revisions`.
+    Raises UnreadablePayload for what is not FINRA's format, has more than `max_rows` lines, or has more than
+    `max_reject_share` (0-1) of its lines rejected: as soon as that is certain, for a tiny file may have millions of lines.
+    A header without rows is read; what it means is decided in `pipeline.revisions`.
     """
-    reading = _Reading()
+    reading = _Reading(max_rows, max_reject_share)
     if payload_format.is_api:
         _read_pages(reading, content)
     else:
-        for part in unpack(content, payload_format):
-            _read_part(reading, part, tier)
+        _read_parts(reading, unpack(content, payload_format), tier)
     rows = _reject_duplicates(reading)
-    _refuse_too_many_rejects(reading, max_reject_share)
+    _refuse_too_many_rejects(reading, reading.rows_in)
     if reading.rows_in != len(rows) + len(reading.rejects):
         raise AssertionError(f"{reading.rows_in} rows in, {len(rows)} kept, {len(reading.rejects)} rejected")
     canonical = canonical_text(sorted(rows.canonical()))
@@ -138,6 +146,20 @@ def content_hash(canonical: bytes) -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
+def _read_parts(reading: _Reading, parts: Sequence[Part], tier: Tier) -> None:
+    lines = sum(map(_lines_below_header, parts))
+    if lines > reading.most:
+        raise UnreadablePayload(f"the payload has {too_many_rows(reading.most)}")
+    reading.most = lines
+    for part in parts:
+        _read_part(reading, part, tier)
+
+
+def _lines_below_header(part: Part) -> int:
+    """How many, without a look at any; the last one may lack its newline."""
+    return max(part.content.count(b"\n") - part.content.endswith(b"\n"), 0)
+
+
 def _read_part(reading: _Reading, part: Part, tier: Tier) -> None:
     text = decode(part)
     header, _, body = text.partition("\n")
@@ -158,6 +180,7 @@ def _read_part(reading: _Reading, part: Part, tier: Tier) -> None:
         lines = block.count("\n") + 1
         reading.rows_in += lines
         line += lines
+        _refuse_too_many_rejects(reading, reading.most)
 
 
 def _read_pages(reading: _Reading, content: bytes) -> None:
@@ -167,6 +190,9 @@ def _read_pages(reading: _Reading, content: bytes) -> None:
             reading.rejects.extend(rejects)
             reading.add(columns)
             reading.rows_in += len(rows)
+            if reading.rows_in > reading.most:
+                raise UnreadablePayload(f"the payload has {too_many_rows(reading.most)}")
+            _refuse_too_many_rejects(reading, reading.most)
     except (NotRows, KeyError) as error:
         raise UnreadablePayload(f"the pages are not FINRA's rows: {error}") from error
     reading.lines.append(lambda: lines_of_pages(content))
@@ -234,11 +260,13 @@ def _reject_duplicates(reading: _Reading) -> Rows:
     return reading.rows.without(repeated)
 
 
-def _refuse_too_many_rejects(reading: _Reading, max_reject_share: float) -> None:
-    rejected = len(reading.rejects)
-    if rejected <= reading.rows_in * max_reject_share:
+def _refuse_too_many_rejects(reading: _Reading, most: int) -> None:
+    """UnreadablePayload when more was rejected than is allowed of `most` rows, those read so far or all."""
+    rejected, read, share = len(reading.rejects), reading.rows_in, f"{reading.max_reject_share * 100:g}%"
+    if rejected <= most * reading.max_reject_share:
         return
+    of = f"of {read:,} rows were rejected, more than {share} allows"
+    if read < most:
+        of = f"of the first {read:,} rows were rejected, more than {share} of {most:,} allows"
     first = "; ".join(f"line {reject.line} {reject.reason}" for reject in reading.rejects[:5])
-    raise UnreadablePayload(
-        f"{rejected:,} of {reading.rows_in:,} rows were rejected, more than {max_reject_share * 100:g}% allows: {first}"
-    )
+    raise UnreadablePayload(f"{rejected:,} {of}: {first}")

@@ -23,7 +23,8 @@ from pipeline.sources.base import Payload, PayloadFormat
 
 def read(content: bytes, payload_format: str, key: PartitionKey) -> Parsed:
     """Parse a payload whole, under the configured limits. Raises UnreadablePayload."""
-    return parse(content, PayloadFormat(payload_format), key.tier, settings.MARKETSPINE_MAX_REJECT_SHARE)
+    limits = settings.MARKETSPINE_MAX_REJECT_SHARE, settings.MARKETSPINE_MAX_ROWS
+    return parse(content, PayloadFormat(payload_format), key.tier, *limits)
 
 
 def read_archived(capture: Capture, key: PartitionKey) -> Parsed:

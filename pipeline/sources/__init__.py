@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.sources.base import Source, SourceError
+from pipeline.sources.base import MOST_ROWS, Source, SourceError
 from pipeline.sources.files import FilesSource
 from pipeline.sources.finra_api.access import NAME, Access
 
@@ -17,15 +17,16 @@ class UnknownSource(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """What a source may be told: the folder of files, the largest payload in bytes, how FINRA's API is reached."""
+    """What a source may be told: the folder of files, a payload's most bytes and rows, how FINRA's API is reached."""
 
     root: Path
     max_bytes: int
     access: Access | None = None
+    max_rows: int = MOST_ROWS
 
 
 def _files(options: SourceOptions) -> Source:
-    return FilesSource(options.root, options.max_bytes)
+    return FilesSource(options.root, options.max_bytes, options.max_rows)
 
 
 def _api(options: SourceOptions) -> Source:
@@ -33,7 +34,7 @@ def _api(options: SourceOptions) -> Source:
         raise SourceError("nobody has said how FINRA's API is reached")
     from pipeline.sources.finra_api.source import FinraApi  # noqa: PLC0415 - it costs every command a fifth of a second
 
-    return FinraApi(options.access, options.max_bytes)
+    return FinraApi(options.access, options.max_bytes, options.max_rows)
 
 
 REGISTRY: dict[str, Callable[[SourceOptions], Source]] = {NAME: _api, "files": _files}

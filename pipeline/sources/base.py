@@ -18,6 +18,8 @@ from typing import Protocol, runtime_checkable
 
 from pipeline.calendar import PartitionKey
 
+MOST_ROWS = 500_000  # of a partition; the largest of FINRA's has 168,000 (finra.md, "Rows")
+
 
 class SourceError(Exception):
     """A source could not deliver; the message says what was wrong, where, and what to do."""
@@ -33,6 +35,11 @@ class TransientSourceError(SourceError):
 
 class UnsafeSource(SourceError):
     """What was found is never read: outside the root, not a regular file, larger than the cap, ..."""
+
+
+def too_many_rows(most: int) -> str:
+    """What is wrong with a payload of more lines than may be, and what to do."""
+    return f"more than {most:,} lines: if that is right, raise MARKETSPINE_MAX_ROWS"
 
 
 class PayloadFormat(StrEnum):

@@ -1,4 +1,4 @@
-"""Decompression that trusts nothing: never more than a cap is inflated, and what is not whole is refused.
+"""Decompression that trusts nothing: no more bytes and lines than a cap are inflated, and what is not whole is refused.
 
 Both formats may hold several members (gzip) or frames (zstd) one after the other, as `cat a.gz b.gz` makes them; their
 contents are read as one.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 import zstandard
 
-from pipeline.sources.base import SourceError, UnsafeSource
+from pipeline.sources.base import MOST_ROWS, SourceError, UnsafeSource, too_many_rows
 
 STEP = 1024 * 1024
 
@@ -44,15 +45,16 @@ class _Stream(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def decompress(content: bytes, compression: Compression, name: str, max_bytes: int) -> bytes:
-    """The content as it was before compression, at most `max_bytes` of it.
+def decompress(content: bytes, compression: Compression, name: str, max_bytes: int, max_rows: int = MOST_ROWS) -> bytes:
+    """The content as it was before compression, at most `max_bytes` and `max_rows` lines below the header.
 
     UnsafeSource when there would be more; SourceError when it is cut short or damaged. `name` is for the message.
     """
     if compression is Compression.NONE:
+        _Lines(name, max_rows).count(content)
         return content
     try:
-        inflated = _inflate(content, compression, max_bytes)
+        inflated = _inflate(content, compression, max_bytes, _Lines(name, max_rows))
     except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
         raise SourceError(f"{name} is cut short or damaged: {error}; fetch it again") from error
     if len(inflated) > max_bytes:
@@ -63,23 +65,38 @@ def decompress(content: bytes, compression: Compression, name: str, max_bytes: i
     return inflated
 
 
-def _inflate(content: bytes, compression: Compression, max_bytes: int) -> bytes:
+@dataclass(slots=True)
+class _Lines:
+    """Counts the lines of a file as its bytes come: a bomb of newlines is left before it is large."""
+
+    name: str
+    most: int
+    counted: int = 0
+
+    def count(self, piece: bytes) -> None:
+        self.counted += piece.count(b"\n")
+        if self.counted > self.most + 1:  # the header
+            raise UnsafeSource(f"{self.name} has {too_many_rows(self.most)}")
+
+
+def _inflate(content: bytes, compression: Compression, max_bytes: int, lines: _Lines) -> bytes:
     """At most one byte more than `max_bytes`; EOFError when the input ends too early."""
     if not content:
         raise EOFError("it is empty")
     if compression is Compression.GZIP:
-        return _read(gzip.GzipFile(fileobj=io.BytesIO(content)), max_bytes + 1)
+        return _read(gzip.GzipFile(fileobj=io.BytesIO(content)), max_bytes + 1, lines)
     with zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True) as stream:
-        inflated = _read(stream, max_bytes + 1)
+        inflated = _read(stream, max_bytes + 1, lines)
     if len(inflated) <= max_bytes and not _ends_with_a_frame(content):
         raise EOFError("its last frame is not whole")
     return inflated
 
 
-def _read(stream: _Stream, most: int) -> bytes:
+def _read(stream: _Stream, most: int, lines: _Lines) -> bytes:
     """Up to `most` bytes. In steps: one large read would allocate all of `most` before it knows the need."""
     inflated = io.BytesIO()
     while (missing := most - inflated.tell()) and (step := stream.read(min(STEP, missing))):
+        lines.count(step)
         inflated.write(step)
     return inflated.getvalue()
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.calendar import PartitionKey
-from pipeline.sources.base import NotPublished, Part, PartName, Payload, SourceError, UnsafeSource, pack
+from pipeline.sources.base import MOST_ROWS, NotPublished, Part, PartName, Payload, SourceError, UnsafeSource, pack
 from pipeline.sources.compression import Compression, decompress
 from pipeline.sources.regular_files import Reading, read_anywhere, read_beneath
 
@@ -32,10 +32,14 @@ def _variants(name: str) -> list[str]:
 
 @dataclass(frozen=True)
 class FilesSource:
-    """A folder of publications. `max_bytes` caps a partition's files, before and after decompression."""
+    """A folder of publications.
+
+    `max_bytes` caps a partition's files, before and after decompression; `max_rows` caps the lines of each.
+    """
 
     root: Path
     max_bytes: int
+    max_rows: int = MOST_ROWS
     name = "files"
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
@@ -85,7 +89,7 @@ class FilesSource:
 
     def _read(self, name: str) -> Reading:
         stored = read_beneath(self.root, name, self.max_bytes)
-        return _decompressed(stored, Compression.by_suffix(name), name, self.max_bytes)
+        return _decompressed(stored, Compression.by_suffix(name), name, self.max_bytes, self.max_rows)
 
     def _check_total(self, key: PartitionKey, readings: dict[PartName, Reading]) -> None:
         total = sum(len(reading.content) for reading in readings.values())
@@ -107,6 +111,7 @@ class SingleFile:
     path: Path
     key: PartitionKey
     max_bytes: int
+    max_rows: int = MOST_ROWS
     name = "upload"
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
@@ -130,7 +135,7 @@ class SingleFile:
     def _read(self) -> Reading:
         stored = read_anywhere(self.path, self._shown, self.max_bytes)
         compression = Compression.by_magic(stored.content) or Compression.by_suffix(self.path.name)
-        return _decompressed(stored, compression, self._shown, self.max_bytes)
+        return _decompressed(stored, compression, self._shown, self.max_bytes, self.max_rows)
 
     @property
     def _shown(self) -> str:
@@ -149,5 +154,5 @@ def _only(found: list[str]) -> str:
     return found[0]
 
 
-def _decompressed(stored: Reading, compression: Compression, name: str, max_bytes: int) -> Reading:
-    return Reading(decompress(stored.content, compression, name, max_bytes), stored.modified_at)
+def _decompressed(stored: Reading, compression: Compression, name: str, max_bytes: int, max_rows: int) -> Reading:
+    return Reading(decompress(stored.content, compression, name, max_bytes, max_rows), stored.modified_at)

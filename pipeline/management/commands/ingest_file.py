@@ -36,7 +36,7 @@ class Command(RunningCommand):
         """Plan for the one partition, run it."""
         run_date = parse_run_date(options["run_date"])
         key = PartitionKey(parse_week(options["week"], run_date), Tier.parse(options["tier"]))
-        source = SingleFile(options["path"], key, settings.MARKETSPINE_MAX_FILE_BYTES)
+        source = SingleFile(options["path"], key, settings.MARKETSPINE_MAX_FILE_BYTES, settings.MARKETSPINE_MAX_ROWS)
         request = Request(
             command="ingest_file",
             run_date=run_date,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 
-from pipeline.sources.base import SourceError, TransientSourceError
+from pipeline.sources.base import SourceError, TransientSourceError, UnsafeSource, too_many_rows
 from pipeline.sources.finra_api.pages import NATURAL_KEY, JsonRow, NotRows, Page, check_fields, check_place, decode
 from pipeline.sources.finra_api.questions import MOST_ROWS, Query, data_path
 from pipeline.sources.finra_api.transport import Reply, Transport
@@ -27,13 +28,26 @@ class Torn(Exception):
     """The rows changed while they were read; the message says how it showed."""
 
 
-class Pager:
-    """Reads queries over one transport, several pages at once. `heard` is told the rows of each page as it comes."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most bytes and rows that all pages of a partition may have together."""
 
-    def __init__(self, transport: Transport, connections: int, heard: Heard) -> None:
+    max_bytes: int
+    max_rows: int
+
+
+class Pager:
+    """Reads queries over one transport, several pages at once. `heard` is told the rows of each page as it comes.
+
+    UnsafeSource as soon as all that was read is more than `limits` allow.
+    """
+
+    def __init__(self, transport: Transport, connections: int, heard: Heard, limits: Limits) -> None:
         self._transport = transport
         self._connections = connections
         self._heard = heard
+        self._limits = limits
+        self._bytes = 0
         self._seen: set[tuple[object, ...]] = set()
         self._lock = Lock()
 
@@ -61,6 +75,7 @@ class Pager:
     def _page(self, query: Query, limit: int, total: int | None, offset: int) -> Page | None:
         """Some rows of a query; None where the service has nothing."""
         reply = self._transport.post(data_path(query.dataset), query.page(offset, limit))
+        self._weigh(reply)
         try:
             page, rows = read_page(query, offset, reply)
             check_fields(rows)
@@ -80,6 +95,16 @@ class Pager:
         logger.info("%s: rows %s to %s of %s, %s", query.name, page.offset, page.end, page.total, page.request_id)
         return page
 
+    def _weigh(self, reply: Reply) -> None:
+        with self._lock:
+            self._bytes += len(reply.body)
+            size = self._bytes
+        if size > self._limits.max_bytes:
+            raise UnsafeSource(
+                f"the pages have {size:,} bytes together, more than the {self._limits.max_bytes:,} allowed: if that is "
+                "right, raise MARKETSPINE_MAX_FILE_BYTES"
+            )
+
     def _take(self, query: Query, rows: Sequence[JsonRow]) -> None:
         try:
             keys = set(map(_key, rows))
@@ -88,6 +113,8 @@ class Pager:
         with self._lock:  # pages come from several connections at once
             if len(keys) < len(rows) or not keys.isdisjoint(self._seen):
                 raise Torn(f"{query.name} gave a row twice")
+            if len(self._seen) + len(keys) > self._limits.max_rows:
+                raise UnsafeSource(f"the pages have {too_many_rows(self._limits.max_rows)}")
             self._seen |= keys
             self._heard(rows)
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from pipeline.calendar import PartitionKey
-from pipeline.sources.base import NotPublished, Payload, PayloadFormat, SourceError, Standing, UnsafeSource
+from pipeline.sources.base import MOST_ROWS, NotPublished, Payload, PayloadFormat, SourceError, Standing
 from pipeline.sources.finra_api.access import NAME, Access
 from pipeline.sources.finra_api.discovery import published
 from pipeline.sources.finra_api.pages import NotRows, Page, SummaryType, pack_pages
-from pipeline.sources.finra_api.paging import Pager, Torn, read_page, torn_for_good
+from pipeline.sources.finra_api.paging import Limits, Pager, Torn, read_page, torn_for_good
 from pipeline.sources.finra_api.questions import (
     CODES,
     HISTORIC,
@@ -44,13 +44,14 @@ class _Reading:
 
 
 class FinraApi:
-    """FINRA's API. `max_bytes` caps a partition's pages together."""
+    """FINRA's API. `max_bytes` and `max_rows` cap a partition's pages together."""
 
     name = NAME
 
-    def __init__(self, access: Access, max_bytes: int) -> None:
+    def __init__(self, access: Access, max_bytes: int, max_rows: int = MOST_ROWS) -> None:
         self._access = access
         self._max_bytes = max_bytes
+        self._max_rows = max_rows
         self._transport = Transport(access)
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
@@ -134,20 +135,12 @@ class FinraApi:
     def _from(self, dataset: str, queries: list[Query]) -> _Reading | None:
         """What a dataset has of a partition; None for nothing."""
         totals = Reconciliation()
-        pager = Pager(self._transport, self._access.connections, totals.add)
+        limits = Limits(self._max_bytes, self._max_rows)
+        pager = Pager(self._transport, self._access.connections, totals.add, limits)
         pages: list[Page] = []
         for query in queries:
             pages += pager.read(query)
-            self._check_size(pages)
         return _Reading(dataset, pages, totals) if pages else None
-
-    def _check_size(self, pages: list[Page]) -> None:
-        size = sum(len(page.body) for page in pages)
-        if size > self._max_bytes:
-            raise UnsafeSource(
-                f"the pages have {size:,} bytes together, more than the {self._max_bytes:,} allowed: if that is right, "
-                "raise MARKETSPINE_MAX_FILE_BYTES"
-            )
 
 
 def _places(key: PartitionKey, code: str) -> list[tuple[str, list[Query]]]:

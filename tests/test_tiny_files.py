@@ -1,0 +1,155 @@
+"""Files of a few bytes that hold millions of lines, and other payloads without an end: refused before they are read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from pipeline import parsing
+from pipeline.calendar import Tier
+from pipeline.parsing import UnreadablePayload, parse
+from pipeline.sources.base import PayloadFormat, UnsafeSource, tar_of
+from pipeline.sources.compression import Compression, decompress
+from pipeline.sources.files import FilesSource, SingleFile, file_name
+from pipeline.sources.finra_api.source import FinraApi
+from tests.capturing import KEY
+from tests.sources.finra_api.asking import KEY as API_KEY
+from tests.sources.finra_api.asking import client_of, finra
+from tests.sources_in_memory import HEADER, psv, row
+
+MIB = 1024 * 1024
+CAP = 64 * MIB
+TOO_MANY = "has more than 500,000 lines: if that is right, raise MARKETSPINE_MAX_ROWS"
+NEWLINES = f"{HEADER}\n".encode() + b"\n" * 16 * MIB
+
+
+def peak_of_reading(folder: Path, said: str) -> int:
+    """The most memory that a refused file took, in bytes."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsafeSource) as refused:
+            FilesSource(folder, CAP).fetch(KEY)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        assert str(refused.value) == said
+
+
+@pytest.mark.parametrize("suffix", [".zst", ".gz"])
+def test_a_tiny_file_of_newlines_is_left_before_it_is_large(tmp_path: Path, suffix: str) -> None:
+    """630 bytes of zstd once took 50 seconds and 1.8 GB."""
+    name = f"{file_name(KEY)}{suffix}"
+    compressed = zstandard.compress(NEWLINES) if suffix == ".zst" else gzip.compress(NEWLINES)
+    assert len(compressed) < 20_000
+    (tmp_path / name).write_bytes(compressed)
+    assert peak_of_reading(tmp_path, f"{name} {TOO_MANY}") < 8 * MIB
+
+
+def test_a_plain_file_of_newlines_is_refused(tmp_path: Path) -> None:
+    (tmp_path / file_name(KEY)).write_bytes(NEWLINES)
+    with pytest.raises(UnsafeSource, match=TOO_MANY):
+        FilesSource(tmp_path, CAP).fetch(KEY)
+    with pytest.raises(UnsafeSource, match=TOO_MANY):
+        SingleFile(tmp_path / file_name(KEY), KEY, CAP).fetch(KEY)
+
+
+def test_a_bomb_within_a_bomb_is_opened_once() -> None:
+    inner = gzip.compress(NEWLINES)
+    assert decompress(gzip.compress(inner), Compression.GZIP, "f", CAP) == inner
+
+
+@pytest.mark.parametrize("lines", [3, 4])
+def test_the_last_number_of_lines_that_may_be(lines: int) -> None:
+    content = psv(*(row(f"S{n}", "AAAA", 1) for n in range(lines)))
+    for text in (content, content.removesuffix(b"\n")):
+        if lines == 3:
+            assert decompress(text, Compression.NONE, "f", CAP, 3) == text
+            assert parse(text, PayloadFormat.PSV, Tier.OTC, 0, 3).rows_kept == 3
+        else:
+            with pytest.raises(UnreadablePayload, match=r"^the payload has more than 3 lines: "):
+                parse(text, PayloadFormat.PSV, Tier.OTC, 0, 3)
+    if lines == 4:
+        with pytest.raises(UnsafeSource, match=r"^f has more than 3 lines: "):
+            decompress(content, Compression.NONE, "f", CAP, 3)
+
+
+def test_the_lines_of_both_parts_count_together() -> None:
+    content = tar_of([("ats.psv", psv(row("A", "AAAA", 1))), ("nonats.psv", psv(row("A", "", 1, name="Firm")))])
+    assert parse(content, PayloadFormat.PARTS, Tier.OTC, 0, 2).rows_kept == 2
+    with pytest.raises(UnreadablePayload, match=r"^the payload has more than 1 lines: "):
+        parse(content, PayloadFormat.PARTS, Tier.OTC, 0, 1)
+
+
+def test_reading_stops_once_more_is_rejected_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "BLOCK_CHARACTERS", 1000)
+    content = psv(*("no row",) * 100_000)
+    with pytest.raises(UnreadablePayload) as refused:
+        parse(content, PayloadFormat.PSV, Tier.OTC, 0.001)
+    assert str(refused.value).startswith(
+        "143 of the first 143 rows were rejected, more than 0.1% of 100,000 allows: line 2 FIELD_COUNT; "
+    )
+
+
+def api_page(*rows: Mapping[str, object]) -> bytes:
+    known = {
+        "summaryTypeCode": "ATS_W_SMBL_FIRM",
+        "issueSymbolIdentifier": "A",
+        "issueName": "A Inc",
+        "MPID": "AAAA",
+        "marketParticipantName": "A ATS",
+        "totalWeeklyShareQuantity": 1,
+        "totalWeeklyTradeCount": 1,
+        "lastUpdateDate": "2025-12-15",
+        "weekStartDate": "2025-11-10",
+        "tierIdentifier": "OTC",
+    }
+    return json.dumps([{**known, **one} for one in rows]).encode()
+
+
+def test_pages_without_an_end_are_not_read_on() -> None:
+    page = api_page(*({"issueSymbolIdentifier": f"S{n}"} for n in range(10)))
+    content = tar_of([("requests.json", b"[]"), *((f"q/{n}.json", page) for n in range(10))])
+    with pytest.raises(UnreadablePayload, match=r"^the payload has more than 25 lines: "):
+        parse(content, PayloadFormat.PAGES, Tier.OTC, 1, 25)
+
+
+def test_pages_of_rejects_are_not_read_on() -> None:
+    page = api_page(*({"totalWeeklyShareQuantity": -1} for _ in range(10)))
+    content = tar_of([("requests.json", b"[]"), *((f"q/{n}.json", page) for n in range(10))])
+    with pytest.raises(UnreadablePayload) as refused:
+        parse(content, PayloadFormat.PAGES, Tier.OTC, 0.1, 250)
+    assert str(refused.value).startswith(
+        "30 of the first 30 rows were rejected, more than 10% of 250 allows: line 1 NEGATIVE_SHARES; "
+    )
+
+
+def test_more_rows_than_allowed_are_not_fetched_from_the_api() -> None:
+    with finra() as server, pytest.raises(UnsafeSource, match=r"^the pages have more than 10 lines: "):
+        FinraApi(client_of(server)._access, CAP, 10).fetch(API_KEY)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["9" * 5000, "1." + "9" * 5000, "1e999999999", "-0." + "0" * 5000 + "1"],
+    ids=["integer", "decimal", "exponent", "fraction"],
+)
+def test_a_number_without_an_end_is_one_reject(number: str) -> None:
+    body = api_page({}, {"issueSymbolIdentifier": "B"})
+    body = body.replace(b'"totalWeeklyShareQuantity": 1', b'"totalWeeklyShareQuantity": ' + number.encode(), 1)
+    parsed = parse(tar_of([("requests.json", b"[]"), ("q/0.json", body)]), PayloadFormat.PAGES, Tier.OTC, 0.5)
+    assert [reject.reason for reject in parsed.rejects] == ["BAD_SHARES"]
+    assert parsed.rows_kept == 1
+
+
+def test_a_text_without_an_end_is_one_reject() -> None:
+    page = api_page({"issueName": "x" * MIB}, {})
+    content = tar_of([("requests.json", b"[]"), ("q/0.json", page)])
+    parsed = parse(content, PayloadFormat.PAGES, Tier.OTC, 0.5)
+    assert [reject.reason for reject in parsed.rejects] == ["TOO_LONG"]
+    assert parsed.rows_kept == 1
