@@ -20,7 +20,7 @@ from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Pa
 from pipeline.parsed import Parsed
 from pipeline.parsing import PARSER_VERSION, UnreadablePayload
 from pipeline.revisions import Decision, Held, Offered, Verdict
-from pipeline.sources.base import NotPublished, Payload, Source, SourceError, TransientSourceError
+from pipeline.sources.base import CannotBeAsked, NotPublished, Payload, Source, SourceError, TransientSourceError
 
 Progress = Callable[[str], None]
 KINDS = {
@@ -67,6 +67,8 @@ def look(key: PartitionKey, source: Source, terms: Terms, progress: Progress = l
     held = captures.newest(key)
     try:
         reason = restatements.unmoved(held, key, source) if held and held.normalized_at else ""
+    except CannotBeAsked as error:
+        return Result(Outcome.UNCHANGED, f"not asked: {error}", held)
     except SourceError as error:
         return _not_delivered(key, error, terms)
     return Result(Outcome.UNCHANGED, reason, held) if reason else ingest(key, source, terms, progress)

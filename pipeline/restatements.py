@@ -31,8 +31,6 @@ def unmoved(held: Capture, key: PartitionKey, source: Source) -> str:
     if held.last_update_date is None:
         return ""
     found = source.standing(key, held.last_update_date)
-    if not found.rows:
-        return f"unchanged: the source cannot be asked about it (any more): version {held.version} stays"
     known = found.same if held.rows_rejected else _last_updated(held)  # rejected rows may have the date, too
     if (found.newer, found.same, found.rows) != (0, known, held.rows_in):
         return ""

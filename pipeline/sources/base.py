@@ -29,6 +29,10 @@ class NotPublished(SourceError):
     """The source has nothing for this partition (yet)."""
 
 
+class CannotBeAsked(SourceError):
+    """The source has this partition, and cannot say whether it moved: only a download would tell."""
+
+
 class TransientSourceError(SourceError):
     """Trying again may help: a time-out, a reset, a 5xx."""
 
@@ -120,7 +124,10 @@ class Asking(Source, Protocol):
     """A source that can be asked cheaply whether a partition moved, without fetching it."""
 
     def standing(self, key: PartitionKey, since: date) -> Standing:
-        """How many of its rows have a later lastUpdateDate than `since`, how many just that, and how many there are."""
+        """How many of its rows have a later lastUpdateDate than `since`, how many just that, and how many there are.
+
+        Raises NotPublished when the source has nothing of it, CannotBeAsked when only a download would tell.
+        """
         ...
 
 

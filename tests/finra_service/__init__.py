@@ -17,7 +17,7 @@ from datetime import date
 from pipeline.calendar import PartitionKey, Tier
 from tests.finra_service.catalogue import Catalogue
 from tests.finra_service.faults import Fault, Kind
-from tests.finra_service.options import Empty, Options, Window
+from tests.finra_service.options import Empty, HistoricFields, Options, Window
 from tests.finra_service.origins import Files, Samples, With
 from tests.finra_service.restatements import (
     RECORDED,
@@ -40,6 +40,7 @@ __all__ = [
     "Fault",
     "Files",
     "FinraServer",
+    "HistoricFields",
     "Kind",
     "Options",
     "Restatement",

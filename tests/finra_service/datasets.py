@@ -17,8 +17,9 @@ from tests.finra_service.rows import CODES, FIELDS, MARKET_TYPES, NO_TIER, SUMMA
 
 GROUP = "otcmarket"
 PARTITION_FIELDS = ("weekStartDate", "tierIdentifier")
-HISTORIC_FILTERS = frozenset({"weekStartDate", "historicalWeek", "historicalMonth", "tierIdentifier"})
+HISTORIC_DATES = ("weekStartDate", "historicalWeek", "historicalMonth")
 DETAIL_FIELDS = ("weekStartDate", "tierIdentifier", "tierDescription", "summaryTypeCode")
+DETAIL_SORT_KEYS = ("summaryTypeCode", "tierIdentifier")
 
 Known = Mapping[str, str]
 
@@ -27,8 +28,8 @@ Known = Mapping[str, str]
 class Dataset:
     """`partitions` lists what is served on a day, oldest first, and `rows` gives the rows of one, in FINRA's own order.
 
-    `filters` restricts the fields a filter may name (None: any field). `sort_keys` must all be EQUAL-filtered before
-    a sort is allowed.
+    `sort_keys` must all be EQUAL-filtered before a sort is allowed. `window` marks a history: the first and last date that
+    it takes on a day; it takes no sort, and no filters but those of `HISTORIC_DATES` and the tier.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Dataset:
     sort_keys: tuple[str, ...]
     partitions: Callable[[date], list[Known]]
     rows: Callable[[Known, date], Sequence[Row]]
-    filters: frozenset[str] | None = None
+    window: Callable[[date], tuple[date, date]] | None = None
     position: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,7 +45,7 @@ class Dataset:
 
     def may_filter(self, name: str) -> bool:
         """Whether a filter on the field is lawful."""
-        return name in (self.fields if self.filters is None else self.filters)
+        return name in (self.fields if self.window is None else (*HISTORIC_DATES, "tierIdentifier"))
 
 
 def datasets(catalogue: Catalogue, options: Options) -> dict[str, Dataset]:
@@ -66,28 +67,39 @@ def _weekly_summary(catalogue: Catalogue, options: Options) -> Dataset:
 
 def _weekly_summary_historic(catalogue: Catalogue, options: Options) -> Dataset:
     """The same rows, older than a year, and few fields to filter by (notice of 2021-03-08)."""
+    named = tuple(map(options.historic_fields.spelling, HISTORIC_DATES[1:])) if options.historic_fields else ()
 
     def partitions(today: date) -> list[Known]:
         return [
-            {
-                **known,
-                "historicalWeek": known["weekStartDate"],
-                "historicalMonth": f"{known['weekStartDate'][:7]}-01",
-            }
+            {**known, **_historic_dates(known)}
             for known in _served(catalogue, today, options.historic_from_weeks, options.historic_weeks)
         ]
 
-    return Dataset("weeklySummaryHistoric", FIELDS, PARTITION_FIELDS, partitions, _Rows(catalogue), HISTORIC_FILTERS)
+    def rows(known: Known, today: date) -> Sequence[Row]:
+        more = tuple(_historic_dates(known).values()) if named else ()
+        return [(*row, *more) for row in _Rows(catalogue)(known, today)]
+
+    def window(today: date) -> tuple[date, date]:
+        return today - options.historic_weeks * WEEK, today - options.historic_from_weeks * WEEK
+
+    return Dataset("weeklySummaryHistoric", (*FIELDS, *named), (), partitions, rows, window)
+
+
+def _historic_dates(known: Known) -> Known:
+    return {"historicalWeek": known["weekStartDate"], "historicalMonth": f"{known['weekStartDate'][:7]}-01"}
 
 
 def _weekly_download_details(catalogue: Catalogue, options: Options) -> Dataset:
-    """One row for each week, tier and summary type that is served, by either dataset; may be sorted freely."""
+    """One row for each week, tier and summary type that is served, by either dataset.
+
+    It has been seen sorted only with EQUAL filters on the summary type and the tier.
+    """
     oldest = max(options.recent_weeks, options.historic_weeks)
 
     def partitions(today: date) -> list[Known]:
         return _served(catalogue, today, 0, oldest)
 
-    return Dataset("weeklyDownloadDetails", DETAIL_FIELDS, (), partitions, _details)
+    return Dataset("weeklyDownloadDetails", DETAIL_FIELDS, DETAIL_SORT_KEYS, partitions, _details)
 
 
 def _details(known: Known, today: date) -> Sequence[Row]:

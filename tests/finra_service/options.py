@@ -14,6 +14,17 @@ class Empty(StrEnum):
     EMPTY_LIST = "[]"
 
 
+class HistoricFields(StrEnum):
+    """How rows of the history spell the names of their own two fields, where they carry them: both have been seen."""
+
+    CAMEL = "historicalWeek"
+    LOWER = "historicalweek"
+
+    def spelling(self, name: str) -> str:
+        """A field's name as it is sent."""
+        return name.lower() if self is HistoricFields.LOWER else name
+
+
 class Window(StrEnum):
     """Over what a rate is counted: any second that can be cut out, or each second of the clock."""
 
@@ -33,6 +44,8 @@ class Options:
     recent_weeks: int = 261
     historic_from_weeks: int = 52
     historic_weeks: int = 261
+    historic_fields: HistoricFields | None = HistoricFields.CAMEL
+    most_sort_fields: int = 3  # two are documented, three have been seen in a live client
     partitions_forbidden: bool = False  # one client saw 403 on another dataset
     requests_per_second: int | None = 20
     window: Window = Window.SLIDING

@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
 
 from pipeline.calendar import MONDAY
-from tests.finra_service.datasets import Dataset
+from tests.finra_service.datasets import HISTORIC_DATES, Dataset
 from tests.finra_service.options import Options
 from tests.finra_service.rows import DATES, NUMBERS, Row, Value
 
@@ -30,8 +30,9 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "LTE": operator.le,
 }
 DELIMITERS = {",", "|", "\t", "\x01"}
-HISTORIC_DATES = frozenset({"historicalWeek", "historicalMonth"})
+HISTORIC_ONLY = frozenset(HISTORIC_DATES[1:])
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTH = timedelta(days=30)
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -62,20 +63,21 @@ class Query:
     quoted: bool = True
 
 
-def read(body: object, dataset: Dataset, options: Options) -> Query:
+def read(body: object, dataset: Dataset, options: Options, today: date) -> Query:
     """The query that a POST asks; Refused where FINRA would."""
     if not isinstance(body, dict):
         raise Refused("The request payload must be a valid JSON object")
+    if dataset.window is not None:
+        _require_lawful_history(body, dataset.name, dataset.window(today))
     conditions = (
         *(_compare(entry, dataset) for entry in _entries(body, "compareFilters")),
         *(_range(entry, dataset) for entry in _entries(body, "dateRangeFilters")),
         *(_domain(entry, dataset) for entry in _entries(body, "domainFilters")),
     )
-    _require_historic(conditions, dataset)
     return Query(
         fields=_fields(body, dataset),
         conditions=conditions,
-        sort=_sort(body, conditions, dataset),
+        sort=_sort(body, conditions, dataset, options),
         limit=min(_number(body, "limit", options.default_limit, 1), options.max_limit),
         offset=_offset(body, options),
         asynchronous=body.get("async") is True,
@@ -87,7 +89,7 @@ def read(body: object, dataset: Dataset, options: Options) -> Query:
 def read_get(parameters: Mapping[str, str], dataset: Dataset, options: Options) -> Query:
     """The query that a GET asks: limit and offset count, everything else is silently ignored."""
     numbers = {name: _whole(parameters[name]) for name in ("limit", "offset") if name in parameters}
-    return read(numbers, dataset, options)
+    return read(numbers, replace(dataset, window=None), options, date.max)
 
 
 def select(query: Query, dataset: Dataset, today: date) -> list[Row]:
@@ -139,7 +141,7 @@ def _compare(entry: Mapping[str, object], dataset: Dataset) -> Condition:
 def _range(entry: Mapping[str, object], dataset: Dataset) -> Condition:
     """Both ends count."""
     name = _filter_field(entry, dataset)
-    if name not in DATES | HISTORIC_DATES:
+    if name not in DATES | HISTORIC_ONLY:
         raise Refused(f"{name} is not a date field")
     first, last = _value(name, entry.get("startDate")), _value(name, entry.get("endDate"))
     return Condition(name, lambda value: value is not None and str(first) <= str(value) <= str(last))
@@ -161,10 +163,29 @@ def _filter_field(entry: Mapping[str, object], dataset: Dataset) -> str:
     return name
 
 
-def _require_historic(conditions: Sequence[Condition], dataset: Dataset) -> None:
-    """The tier refines a week or a month; by itself it is no filter of the historic dataset."""
-    if dataset.filters and {condition.field for condition in conditions} == {"tierIdentifier"}:
-        raise Refused(f"{dataset.name} needs a filter on weekStartDate, historicalWeek or historicalMonth")
+def _require_lawful_history(body: Mapping[str, object], name: str, window: tuple[date, date]) -> None:
+    """A history takes one date, by EQUAL and within its window, and the tier; no other filter, and no sort."""
+    if body.get("sortFields") or body.get("dateRangeFilters") or body.get("domainFilters"):
+        raise Refused(f"{name} supports neither sorting nor filters other than EQUAL CompareFilter")
+    given = _entries(body, "compareFilters")
+    if any(str(each.get("compareType", "")).upper() != "EQUAL" for each in given):
+        raise Refused(f"{name} supports only EQUAL CompareFilter")
+    names = sorted(str(each.get("fieldName")) for each in given)
+    dates = [each for each in given if each.get("fieldName") in HISTORIC_DATES]
+    if len(dates) != 1 or names != sorted([str(dates[0]["fieldName"]), "tierIdentifier"]):
+        raise Refused(f"{name} needs exactly one of {', '.join(HISTORIC_DATES)}, and tierIdentifier")
+    _require_within(str(dates[0]["fieldName"]), str(dates[0].get("fieldValue")), window)
+
+
+def _require_within(name: str, text: str, window: tuple[date, date]) -> None:
+    """A month counts by its last day, for it may have begun before the window does."""
+    day = date.fromisoformat(_historic_date(name, text)) if name in HISTORIC_ONLY else _day(name, text)
+    if name == "weekStartDate" and day.weekday() != MONDAY:
+        raise Refused(f"weekStartDate {text} is not a Monday")
+    last = day + (MONTH if name == "historicalMonth" else timedelta(0))
+    first, until = window
+    if last < first or day > until:
+        raise Refused(f"{name} {text} is not between minDate {first} and maxDate {until}")
 
 
 def _value(name: str, given: object) -> Value:
@@ -173,7 +194,7 @@ def _value(name: str, given: object) -> Value:
         raise Refused(f"Invalid value {given!r} for field {name}")
     if name in NUMBERS:
         return _decimal(name, given)
-    if name in HISTORIC_DATES:
+    if name in HISTORIC_ONLY:
         return _historic_date(name, str(given))
     if name in DATES:
         return _day(name, str(given)).isoformat()
@@ -220,7 +241,7 @@ def _fields(body: Mapping[str, object], dataset: Dataset) -> tuple[str, ...]:
 
 
 def _sort(
-    body: Mapping[str, object], conditions: Sequence[Condition], dataset: Dataset
+    body: Mapping[str, object], conditions: Sequence[Condition], dataset: Dataset, options: Options
 ) -> tuple[tuple[str, bool], ...]:
     sort = body.get("sortFields") or []
     if not isinstance(sort, list) or not all(isinstance(name, str) for name in sort):
@@ -235,6 +256,8 @@ def _sort(
         )
     if not all(name in dataset.fields for name, _ in names):
         raise Refused(f"Invalid sortFields {sort!r} for dataset {dataset.name}")
+    if len(names) > options.most_sort_fields:
+        raise Refused(f"No more than {options.most_sort_fields} sortFields are allowed, not {len(names)}")
     return tuple(names)
 
 

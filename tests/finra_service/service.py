@@ -128,7 +128,7 @@ class Service:
     def _query(self, asked: Asked, dataset: Dataset) -> Query:
         if asked.method == "GET":
             return read_get(asked.parameters, dataset, self.options)
-        return read(asked.payload, dataset, self.options)
+        return read(asked.payload, dataset, self.options, self.today)
 
     def _partitions(self, dataset: Dataset) -> Reply:
         """Newest first."""

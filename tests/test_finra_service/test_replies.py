@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.finra_service import Empty, FinraServer, Options
+from tests.finra_service import Empty, FinraServer, HistoricFields, Options
 from tests.test_finra_service.asking import (
     DETAILS,
     HISTORIC,
@@ -151,26 +152,96 @@ def test_partitions_may_be_forbidden() -> None:
         assert get(server, PARTITIONS).status == 403
 
 
-def test_download_details_list_weeks_tiers_and_summary_types_and_may_be_sorted(finra: FinraServer) -> None:
-    rows = ask(finra, {"sortFields": ["-weekStartDate"]}, DETAILS).json
-    assert [row["weekStartDate"] for row in rows] == ["2025-11-03"] * 20 + ["2025-10-27"] * 20
+def test_download_details_list_weeks_tiers_and_summary_types(finra: FinraServer) -> None:
+    rows = ask(finra, {}, DETAILS).json
+    assert sorted(row["weekStartDate"] for row in rows) == ["2025-10-27"] * 20 + ["2025-11-03"] * 20
     assert rows[0] == {
-        "weekStartDate": "2025-11-03",
+        "weekStartDate": "2025-10-27",
         "tierIdentifier": "T1",
         "tierDescription": "NMS Tier 1",
         "summaryTypeCode": "ATS_W_SMBL_FIRM",
     }
 
 
-def test_weeks_beyond_the_window_are_served_by_the_historic_dataset_alone_with_its_few_filters() -> None:
+def test_download_details_are_sorted_only_for_one_summary_type_and_tier(finra: FinraServer) -> None:
+    newest_first = {"sortFields": ["-weekStartDate"]}
+    pinned = equal(summaryTypeCode="ATS_W_SMBL", tierIdentifier="T2")
+    assert ask(finra, newest_first, DETAILS).status == 400
+    assert ask(finra, {**newest_first, "compareFilters": pinned[:1]}, DETAILS).status == 400
+    rows = ask(finra, {**newest_first, "compareFilters": pinned}, DETAILS).json
+    assert [row["weekStartDate"] for row in rows] == ["2025-11-03", "2025-10-27"]
+
+
+def test_no_more_sort_fields_are_taken_than_have_been_seen(finra: FinraServer) -> None:
+    names = ["+summaryTypeCode", "+MPID", "+issueName", "+firmCRDNumber"]
+    assert ask(finra, {"compareFilters": FIRST, "sortFields": names[:3]}).status == 200
+    assert ask(finra, {"compareFilters": FIRST, "sortFields": names}).status == 400
+
+
+HISTORIC_DAY = date(2027, 1, 15)  # both weeks are in the history, and in weeklySummary no more
+T1 = equal(tierIdentifier="T1")
+LAWFUL = [
+    [*equal(weekStartDate="2025-10-27"), *T1],
+    [*equal(historicalWeek="2025-10-29"), *T1],
+    [*equal(historicalMonth="2025-Nov"), *T1],
+]
+UNLAWFUL: dict[str, dict[str, object]] = {
+    "no date": {"compareFilters": T1},
+    "no tier": {"compareFilters": equal(weekStartDate="2025-10-27")},
+    "two dates": {"compareFilters": [*LAWFUL[0], *equal(historicalWeek="2025-10-29")]},
+    "another filter": {"compareFilters": [*LAWFUL[0], *equal(MPID="UBSA")]},
+    "the summary type": {"compareFilters": [*LAWFUL[0], *equal(summaryTypeCode="ATS_W_SMBL")]},
+    "a comparison": {
+        "compareFilters": [*T1, {"fieldName": "weekStartDate", "fieldValue": "2025-10-27", "compareType": "GTE"}]
+    },
+    "a range": {
+        "compareFilters": LAWFUL[0],
+        "dateRangeFilters": [{"fieldName": "weekStartDate", "startDate": "2025-10-27", "endDate": "2025-11-03"}],
+    },
+    "a domain": {"compareFilters": LAWFUL[0], "domainFilters": [{"fieldName": "tierIdentifier", "values": ["T1"]}]},
+    "a sort": {"compareFilters": LAWFUL[0], "sortFields": ["+MPID"]},
+    "a Tuesday": {"compareFilters": [*equal(weekStartDate="2025-10-28"), *T1]},
+    "before its window": {"compareFilters": [*equal(weekStartDate="2019-10-28"), *T1]},
+    "less than a year ago": {"compareFilters": [*equal(weekStartDate="2026-10-26"), *T1]},
+}
+
+
+@pytest.fixture
+def history() -> Iterator[FinraServer]:
     options = Options(requests_per_second=None, recent_weeks=52)
-    with FinraServer(small_service(options, today=date(2027, 1, 15))) as server:
-        assert ask(server, {"compareFilters": FIRST}).status == 204
-        assert ask(server, {"compareFilters": FIRST}, HISTORIC).json[0]["weekStartDate"] == "2025-10-27"
-        assert ask(server, {"compareFilters": equal(historicalWeek="2025-10-29")}, HISTORIC).status == 200
-        assert ask(server, {"compareFilters": equal(historicalMonth="2025-Nov")}, HISTORIC).total > 0
-        assert ask(server, {"compareFilters": [*FIRST, *equal(MPID="UBSA")]}, HISTORIC).status == 400
-        assert ask(server, {"compareFilters": equal(tierIdentifier="T1")}, HISTORIC).status == 400
+    with FinraServer(small_service(options, today=HISTORIC_DAY)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("filters", LAWFUL, ids=["a week", "a day of a week", "a month"])
+def test_the_history_serves_what_the_summary_has_no_more(history: FinraServer, filters: list[dict[str, str]]) -> None:
+    assert ask(history, {"compareFilters": LAWFUL[0]}).status == 204
+    answer = ask(history, {"compareFilters": filters}, HISTORIC)
+    assert answer.status == 200
+    assert answer.json[0]["tierIdentifier"] == "T1"
+
+
+@pytest.mark.parametrize("body", UNLAWFUL.values(), ids=UNLAWFUL.keys())
+def test_the_history_takes_no_other_question(history: FinraServer, body: dict[str, object]) -> None:
+    assert ask(history, body, HISTORIC).status == 400
+
+
+def test_a_date_outside_the_history_is_refused_with_its_window(history: FinraServer) -> None:
+    answer = ask(history, UNLAWFUL["before its window"], HISTORIC)
+    assert answer.json["message"] == "weekStartDate 2019-10-28 is not between minDate 2022-01-14 and maxDate 2026-01-16"
+
+
+@pytest.mark.parametrize("spelt", [*HistoricFields, None], ids=["camel case", "lower case", "left out"])
+def test_rows_of_the_history_carry_its_own_fields_in_either_case(spelt: HistoricFields | None) -> None:
+    options = Options(requests_per_second=None, historic_fields=spelt)
+    with FinraServer(small_service(options, today=HISTORIC_DAY)) as server:
+        row = ask(server, {"compareFilters": LAWFUL[0]}, HISTORIC).json[0]
+    own = {name: value for name, value in row.items() if name.lower().startswith("historical")}
+    week, month = ("historicalWeek", "historicalMonth") if spelt is HistoricFields.CAMEL else HISTORIC_LOWER
+    assert own == ({week: "2025-10-27", month: "2025-10-01"} if spelt else {})
+
+
+HISTORIC_LOWER = ("historicalweek", "historicalmonth")
 
 
 def test_an_unknown_dataset_is_not_found_and_names_fold_case(finra: FinraServer) -> None:

@@ -1,81 +1,68 @@
-"""What FINRA has published: its list of partitions, or failing that its list of downloads, or failing that week by week."""
+"""What FINRA has published: its list of partitions, or failing that its list of downloads."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from pipeline.calendar import PartitionKey
+from pipeline.sources.base import SourceError
 from pipeline.sources.finra_api.pages import TIER, WEEK, NotRows, decode
 from pipeline.sources.finra_api.paging import read_page
 from pipeline.sources.finra_api.questions import (
-    CODES,
     HISTORIC,
     MOST_ROWS,
     SUMMARY,
-    counted,
     data_path,
     key_of,
-    of_history,
     partitions_path,
     published_since,
 )
-from pipeline.sources.finra_api.transport import Denied, Transport
+from pipeline.sources.finra_api.transport import Denied, Rejected, Transport
+
+logger = logging.getLogger(__name__)
 
 
 def published(transport: Transport, keys: Collection[PartitionKey]) -> set[PartitionKey]:
-    """Which of `keys` FINRA has published, in weeklySummary or its history.
+    """Which of `keys` FINRA has published, in weeklySummary or its history, as far as its lists tell.
 
-    One or two requests where the lists of partitions may be read, and a few for the list of downloads. SourceError,
-    TransientSourceError as the transport raises them.
+    One or two requests where the lists of partitions may be read, and a few for the list of downloads. Where no list may be
+    read, all of `keys`: whether one is there, its own fetch finds out. TransientSourceError as the transport raises it.
     """
     wanted = set(keys)
     if not wanted:
         return set()
-    try:
-        found = wanted & _listed(transport, SUMMARY)
-        return found if found == wanted else found | wanted & _listed_history(transport)
-    except (Denied, NotRows):
-        return _otherwise(transport, wanted)
-
-
-def _otherwise(transport: Transport, wanted: set[PartitionKey]) -> set[PartitionKey]:
-    try:
-        return wanted & set(_downloads(transport, wanted))
-    except (Denied, NotRows):
-        return {key for key in wanted if is_published(transport, key)}
-
-
-def is_published(transport: Transport, key: PartitionKey) -> bool:
-    """Whether a partition has rows, asked for one row at a time."""
-    return any(_has_rows(transport, key, code) for code in CODES[key.tier])
-
-
-def _has_rows(transport: Transport, key: PartitionKey, code: str) -> bool:
-    history = of_history(key, code)
-    for dataset, question in ((SUMMARY, counted(key, code)), (HISTORIC, history.page(0, 1))):
+    for look in (_of_partitions, _of_downloads):
         try:
-            reply = transport.post(data_path(dataset), question)
-        except Denied:
-            if dataset == HISTORIC:  # a history that is not for everybody has nothing for us
-                return False
-            raise
-        if reply.status != 204 and decode(reply.body):
-            return True
-    return False
+            return wanted & look(transport, wanted)
+        except (Denied, Rejected, NotRows) as error:
+            logger.warning("a list of what FINRA has published cannot be read: %s", error)
+    logger.warning("no list of what FINRA has published can be read: each partition is asked for by itself")
+    return wanted
+
+
+def _of_partitions(transport: Transport, wanted: set[PartitionKey]) -> set[PartitionKey]:
+    found = _listed(transport, SUMMARY)
+    return found if wanted <= found else found | listed_history(transport)
+
+
+def _of_downloads(transport: Transport, wanted: set[PartitionKey]) -> set[PartitionKey]:
+    return set(_downloads(transport, wanted))
+
+
+def listed_history(transport: Transport) -> set[PartitionKey]:
+    """The partitions in the list of weeklySummaryHistoric; none where that list cannot be read, for whatever reason."""
+    try:
+        return _listed(transport, HISTORIC)
+    except SourceError as error:
+        logger.warning("the list of FINRA's history cannot be read: %s", error)
+        return set()
 
 
 def _listed(transport: Transport, dataset: str) -> set[PartitionKey]:
     """The partitions of a dataset; market-wide ones (tier NA) are none of ours."""
     return set(_partitions(transport.get(partitions_path(dataset)).body))
-
-
-def _listed_history(transport: Transport) -> set[PartitionKey]:
-    """Those of the history; nobody is denied the rest because that dataset is not for everybody."""
-    try:
-        return _listed(transport, HISTORIC)
-    except Denied:
-        return set()
 
 
 def _partitions(body: bytes) -> Iterator[PartitionKey]:

@@ -26,18 +26,16 @@ SYMBOL, ISSUE, PRODUCT = "issueSymbolIdentifier", "issueName", "productTypeCode"
 MPID, CRD, FIRM = "MPID", "firmCRDNumber", "marketParticipantName"
 WEEK, TIER, TYPE, UPDATED = "weekStartDate", "tierIdentifier", "summaryTypeCode", "lastUpdateDate"
 
+DESCRIPTION, WEEK_STARTED = "tierDescription", "summaryStartDate"
+
 REQUIRED = frozenset({SHARES, TRADES, SYMBOL, ISSUE, WEEK, TIER, TYPE, UPDATED})
-KNOWN = REQUIRED | {
-    NOTIONAL,  # in newer rows only
-    PRODUCT,
-    MPID,
-    CRD,
-    FIRM,
-    "tierDescription",
-    "initialPublishedDate",
-    "lastReportedDate",
-    "summaryStartDate",
-}
+# Asked for by name. FINRA leaves out of a reply what a row has not: totalNotionalSum is in newer rows only.
+FIELDS = (
+    *(WEEK, TIER, TYPE, SYMBOL, ISSUE, PRODUCT, MPID, CRD, FIRM, SHARES, TRADES, NOTIONAL, UPDATED),
+    *(DESCRIPTION, WEEK_STARTED, "initialPublishedDate", "lastReportedDate"),
+)
+HISTORIC_FIELDS = ("historicalWeek", "historicalMonth")  # the history's own; seen in lower case, too
+KNOWN = frozenset(name.lower() for name in (*FIELDS, *HISTORIC_FIELDS))
 NATURAL_KEY = (TYPE, SYMBOL, ISSUE, MPID, CRD, FIRM, PRODUCT)
 
 
@@ -97,12 +95,15 @@ def decode(body: bytes) -> list[JsonRow]:
 
 
 def check_fields(rows: Sequence[JsonRow]) -> None:
-    """NotRows where a row has a field that nobody knows, or lacks one that every row has."""
+    """NotRows where a row lacks a field that every row has. A row with more fields is a row."""
     for names in map(frozenset, set(map(tuple, rows))):
-        if unknown := sorted(names - KNOWN):
-            raise NotRows(f"unknown fields: {', '.join(unknown)}; FINRA may have changed its format")
         if missing := sorted(REQUIRED - names):
             raise NotRows(f"rows lack {', '.join(missing)}; FINRA may have changed its format")
+
+
+def unknown_fields(rows: Sequence[JsonRow]) -> set[str]:
+    """The fields of rows whose meaning is not known here. They are kept in the archive, and read by nothing yet."""
+    return {name for names in set(map(tuple, rows)) for name in names if name.lower() not in KNOWN}
 
 
 def check_place(rows: Sequence[JsonRow], expected: Mapping[str, str]) -> None:

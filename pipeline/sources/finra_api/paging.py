@@ -16,7 +16,7 @@ from threading import Lock
 from pipeline.sources.base import SourceError, TransientSourceError, UnsafeSource, too_many_rows
 from pipeline.sources.finra_api.pages import NATURAL_KEY, JsonRow, NotRows, Page, check_fields, check_place, decode
 from pipeline.sources.finra_api.questions import MOST_ROWS, Query, data_path
-from pipeline.sources.finra_api.transport import Reply, Transport
+from pipeline.sources.finra_api.transport import Rejected, Reply, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +49,12 @@ class Pager:
         self._limits = limits
         self._bytes = 0
         self._seen: set[tuple[object, ...]] = set()
+        self._taken: Query | None = None
         self._lock = Lock()
 
     def read(self, query: Query) -> list[Page]:
         """Its pages in order; none where nothing is published. Torn, or what the transport raises."""
-        first = self._page(query, MOST_ROWS, None, 0)
+        query, first = self._first(query)
         if first is None:
             return []
         pages, missing = [first], _ranges(first.end, first.total, first.rows)
@@ -64,6 +65,22 @@ class Pager:
                 pages += read
                 missing = [(page.end, end) for page, (_, end) in zip(read, missing, strict=True) if page.end < end]
         return sorted(pages, key=lambda page: page.offset)
+
+    def _first(self, query: Query) -> tuple[Query, Page | None]:
+        """The first page, and the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
+        asked = query.as_simple_as(self._taken)
+        while True:
+            try:
+                page = self._page(asked, MOST_ROWS, None, 0)
+            except Rejected as error:
+                simpler = asked.simpler()
+                if simpler is None:
+                    raise
+                logger.info("%s is asked for more simply: %s", query.name, error)
+                asked = simpler
+            else:
+                self._taken = asked
+                return asked, page
 
     def _range(self, query: Query, total: int, missing: tuple[int, int]) -> Page:
         start, end = missing

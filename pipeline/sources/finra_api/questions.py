@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from pipeline.calendar import CalendarError, PartitionKey, Tier, parse_day, week_ending_of, week_start_of
 from pipeline.sources.finra_api.pages import (
     CRD,
-    FIRM,
-    ISSUE,
+    FIELDS,
     MPID,
-    PRODUCT,
     SYMBOL,
     TIER,
     TYPE,
@@ -27,7 +25,9 @@ MOST_ROWS = 5000
 
 # The API's name of a tier, and what some of FINRA's documents call it.
 CODES = {Tier.NMS_TIER_1: ("T1",), Tier.NMS_TIER_2: ("T2",), Tier.OTC: ("OTCE", "OTC")}
-SORTED = [f"+{name}" for name in (SYMBOL, ISSUE, MPID, CRD, FIRM, PRODUCT)]
+# Two sort fields are documented, three have been seen to work. What they leave in no order is safe all the same: each row
+# has a key of its own, and there are as many as Record-Total says.
+SORTED = tuple(f"+{name}" for name in (SYMBOL, MPID, CRD))
 
 Question = dict[str, object]
 
@@ -41,9 +41,26 @@ class Query:
     selection: Question
     expected: dict[str, str]
 
+    sort: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+
     def page(self, offset: int, limit: int) -> Question:
         """The body of the question for some of its rows."""
-        return {**self.selection, "limit": limit, "offset": offset}
+        how: Question = {"sortFields": list(self.sort)} if self.sort else {}
+        which: Question = {"fields": list(self.fields)} if self.fields else {}
+        return {**which, **self.selection, **how, "limit": limit, "offset": offset}
+
+    def simpler(self) -> Query | None:
+        """The same rows with a sort field less, then with whatever fields FINRA gives; None for the simplest question."""
+        if self.sort:
+            return replace(self, sort=self.sort[:-1])
+        return replace(self, fields=()) if self.fields else None
+
+    def as_simple_as(self, other: Query | None) -> Query:
+        """The same rows, asked for with no more than FINRA took of another question."""
+        if other is None:
+            return self
+        return replace(self, sort=self.sort[: len(other.sort)], fields=self.fields if other.fields else ())
 
 
 def data_path(dataset: str) -> str:
@@ -57,15 +74,15 @@ def partitions_path(dataset: str) -> str:
 
 
 def of_type(key: PartitionKey, code: str, summary_type: SummaryType) -> Query:
-    """One cut of a partition in weeklySummary, in the order of the natural key: the same rows in the same order."""
+    """One cut of a partition in weeklySummary, sorted: the same rows come in the same order."""
     place = _place(key, code) | {TYPE: summary_type.value}
-    return Query(summary_type.value, SUMMARY, {"compareFilters": _equal(place), "sortFields": SORTED}, place)
+    return Query(summary_type.value, SUMMARY, {"compareFilters": _equal(place)}, place, SORTED, FIELDS)
 
 
 def of_history(key: PartitionKey, code: str) -> Query:
-    """All cuts of a partition in weeklySummaryHistoric, whose filters know no summary type."""
+    """All cuts of a partition in weeklySummaryHistoric, which knows no filter on the summary type, and no sort."""
     place = _place(key, code)
-    return Query("ALL", HISTORIC, {"compareFilters": _equal(place), "sortFields": ["+summaryTypeCode", *SORTED]}, place)
+    return Query("ALL", HISTORIC, {"compareFilters": _equal(place)}, place, fields=FIELDS)
 
 
 def updated_after(key: PartitionKey, code: str, summary_type: SummaryType, day: date) -> Question:
@@ -84,9 +101,9 @@ def counted(key: PartitionKey, code: str, updated: date | None = None) -> Questi
 
 
 def published_since(oldest: date) -> Query:
-    """What weeklyDownloadDetails lists from a week on, the newest first: it alone may be sorted freely."""
+    """The entries of weeklyDownloadDetails from a week on. They are a set: their order does not matter."""
     since = {"fieldName": WEEK, "fieldValue": week_start_of(oldest).isoformat(), "compareType": "GTE"}
-    return Query(DETAILS, DETAILS, {"compareFilters": [since], "sortFields": [f"-{WEEK}"]}, {})
+    return Query(DETAILS, DETAILS, {"compareFilters": [since]}, {})
 
 
 def key_of(week_start: str, code: str) -> PartitionKey | None:

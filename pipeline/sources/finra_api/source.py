@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
-from pipeline.calendar import PartitionKey
-from pipeline.sources.base import MOST_ROWS, NotPublished, Payload, PayloadFormat, SourceError, Standing
+from pipeline.calendar import PartitionKey, market_today
+from pipeline.sources.base import (
+    MOST_ROWS,
+    CannotBeAsked,
+    NotPublished,
+    Payload,
+    PayloadFormat,
+    SourceError,
+    Standing,
+)
 from pipeline.sources.finra_api.access import NAME, Access
-from pipeline.sources.finra_api.discovery import published
-from pipeline.sources.finra_api.pages import NotRows, Page, SummaryType, pack_pages
+from pipeline.sources.finra_api.discovery import listed_history, published
+from pipeline.sources.finra_api.pages import NotRows, Page, SummaryType, decode, pack_pages
 from pipeline.sources.finra_api.paging import Limits, Pager, Torn, read_page, torn_for_good
 from pipeline.sources.finra_api.questions import (
     CODES,
@@ -26,9 +36,12 @@ from pipeline.sources.finra_api.questions import (
     updated_after,
 )
 from pipeline.sources.finra_api.totals import Reconciliation
-from pipeline.sources.finra_api.transport import Denied, Transport
+from pipeline.sources.finra_api.transport import NO_CONTENT, Denied, Rejected, Transport
 
 logger = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
+YEAR = timedelta(days=365)  # after which weeklySummaryHistoric has a week (finra.md, "API")
 
 READINGS = 3  # a partition is begun again so often when its rows change meanwhile
 UNEQUAL_READINGS = 2  # the second reading decides: what does not add up in either is so at FINRA
@@ -53,6 +66,7 @@ class FinraApi:
         self._max_bytes = max_bytes
         self._max_rows = max_rows
         self._transport = Transport(access)
+        self._history: set[PartitionKey] | None = None  # its list, once it was read
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
         """Which of `keys` are published: a request or two for all of them, as a rule."""
@@ -75,12 +89,36 @@ class FinraApi:
         )
 
     def standing(self, key: PartitionKey, since: date) -> Standing:
-        """Four requests for a number each: firm rows updated after a day, of each family; those updated on it; all."""
+        """Four requests for a number each: firm rows updated after a day, of each family; those updated on it; all.
+
+        NotPublished where FINRA has nothing of it any more, CannotBeAsked where only its history has it.
+        """
         for code in CODES[key.tier]:
             found = self._standing(key, code, since)
             if found.rows:
                 return found
-        return found
+        if any(self._has_history(key, code) for code in CODES[key.tier]):
+            raise CannotBeAsked(
+                f"only {HISTORIC} has {key} by now, and its filters know no lastUpdateDate: whether it moved cannot be "
+                "asked; force it to download it again"
+            )
+        raise NotPublished(f"FINRA's API has nothing for {key} any more")
+
+    def _has_history(self, key: PartitionKey, code: str) -> bool:
+        """Whether the history has rows of a partition: asked for one of them."""
+        if not self._may_be_history(key):
+            return False
+        query = of_history(key, code)
+        reply = self._of_history(partial(self._transport.post, data_path(HISTORIC), query.page(0, 1)))
+        return reply is not None and reply.status != NO_CONTENT and bool(decode(reply.body))
+
+    def _may_be_history(self, key: PartitionKey) -> bool:
+        """Whether the history is to be asked about a partition: it begins a year before today, or its list names it."""
+        if key.week_ending < market_today() - YEAR:
+            return True
+        if self._history is None:
+            self._history = listed_history(self._transport)
+        return key in self._history
 
     def _standing(self, key: PartitionKey, code: str, since: date) -> Standing:
         firms = [summary_type for summary_type in SummaryType if summary_type.has_firms]
@@ -116,21 +154,21 @@ class FinraApi:
 
     def _reading(self, key: PartitionKey) -> _Reading:
         for code in CODES[key.tier]:
-            for dataset, queries in _places(key, code):
-                reading = self._offered(dataset, queries)
-                if reading is not None:
-                    _require_both(key, reading.totals)
-                    return reading
+            reading = self._from(SUMMARY, [of_type(key, code, summary_type) for summary_type in SummaryType])
+            if reading is None and self._may_be_history(key):
+                reading = self._of_history(partial(self._from, HISTORIC, [of_history(key, code)]))
+            if reading is not None:
+                _require_both(key, reading.totals)
+                return reading
         raise NotPublished(f"FINRA's API has nothing for {key}: not published, or not any more")
 
-    def _offered(self, dataset: str, queries: list[Query]) -> _Reading | None:
-        """What a dataset has of a partition; a history that is not for everybody has nothing for us."""
+    def _of_history(self, ask: Callable[[], Found]) -> Found | None:
+        """What the history answers. It has nothing for us where it is not for everybody (403), or does not reach (400)."""
         try:
-            return self._from(dataset, queries)
-        except Denied:
-            if dataset == HISTORIC:
-                return None
-            raise
+            return ask()
+        except (Denied, Rejected) as error:
+            logger.info("FINRA's history has nothing: %s", error)
+            return None
 
     def _from(self, dataset: str, queries: list[Query]) -> _Reading | None:
         """What a dataset has of a partition; None for nothing."""
@@ -141,14 +179,6 @@ class FinraApi:
         for query in queries:
             pages += pager.read(query)
         return _Reading(dataset, pages, totals) if pages else None
-
-
-def _places(key: PartitionKey, code: str) -> list[tuple[str, list[Query]]]:
-    """Where a partition may be, and what is asked there: which of the two has it, the service says."""
-    return [
-        (SUMMARY, [of_type(key, code, summary_type) for summary_type in SummaryType]),
-        (HISTORIC, [of_history(key, code)]),
-    ]
 
 
 def _require_both(key: PartitionKey, totals: Reconciliation) -> None:

@@ -33,10 +33,13 @@ logger = logging.getLogger(__name__)
 TRIES = 5
 LONGEST_WAIT = 30.0  # between two tries of one request
 LONGEST_ASKED = 120.0  # a longer Retry-After is left to the engine's next try of the partition
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING = frozenset({408, 425, 429})  # and every 5xx, Cloudflare's 520 to 530 too, but for the two that cannot pass:
+LASTING_5XX = frozenset({501, 505})  # not implemented, and a version of HTTP that is not spoken
+BAD_REQUEST: Final = 400
 UNAUTHORIZED: Final = 401
 TOKEN = re.compile(r"[\x21-\x7e]+")
-OK: Final = (200, 204)
+NO_CONTENT: Final = 204
+OK: Final = (200, NO_CONTENT)
 SHOWN = 200
 TIMEOUTS = httpx2.Timeout(connect=10, read=30, write=30, pool=120)
 
@@ -58,6 +61,10 @@ class Passing(TransientSourceError):
 
 class Denied(SourceError):
     """FINRA does not give this to us: 403, or 404."""
+
+
+class Rejected(SourceError):
+    """FINRA does not take the question: 400. A date outside a window, a sort or a filter too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +103,8 @@ class Transport:
     def post(self, path: str, question: Mapping[str, object]) -> Reply:
         """The reply to a POST of JSON.
 
-        TransientSourceError when it failed each time in a way that may pass, Denied for 403 and 404, SourceError for any
-        other status, UnsafeSource for a reply that is too large.
+        TransientSourceError when it failed each time in a way that may pass, Denied for 403 and 404, Rejected for 400,
+        SourceError for any other status, UnsafeSource for a reply that is too large.
         """
         return self._tried("POST", path, question)
 
@@ -150,8 +157,8 @@ class Transport:
     def _accepted(self, reply: Reply, asked: str) -> Reply:
         if reply.status in OK:
             return reply
-        told = f"FINRA answered {reply.status} to {asked}{_named(reply)}: {_said(reply)}"
-        if reply.status in PASSING:
+        told = f"{_answerer(reply)} answered {reply.status} to {asked}{_named(reply)}: {_said(reply)}"
+        if may_pass(reply.status):
             after = retry_after(reply.headers)
             if after:
                 self._pace.hold(min(after, LONGEST_ASKED))  # everybody else is to wait, too
@@ -160,6 +167,8 @@ class Transport:
             raise SourceError(f"{told}; {self._advice()}")
         if reply.status in (403, 404):
             raise Denied(told)
+        if reply.status == BAD_REQUEST:
+            raise Rejected(told)
         raise SourceError(told)
 
     def _advice(self) -> str:
@@ -172,13 +181,24 @@ class Transport:
         self._pace.wait()
         url, credentials = self._access.token_url, (self._access.client_id, self._access.client_secret)
         reply = self._exchange("POST", url, params={"grant_type": "client_credentials"}, auth=credentials)
-        if reply.status in PASSING:
+        if may_pass(reply.status):
             raise Passing(f"FINRA's token service answered {reply.status}", retry_after(reply.headers))
         if reply.status not in OK:
             raise SourceError(
                 f"FINRA's token service answered {reply.status}: are FINRA_CLIENT_ID and FINRA_CLIENT_SECRET right?"
             )
         return _issued(reply)
+
+
+def may_pass(status: int) -> bool:
+    """Whether another try may help after this status."""
+    return status in PASSING or (500 <= status < 600 and status not in LASTING_5XX)
+
+
+def _answerer(reply: Reply) -> str:
+    """Who answered: FINRA speaks JSON, and an HTML page is of the network that stands before it (finra.md, "API")."""
+    is_page = reply.headers.get("content-type", "").lower().startswith("text/html")
+    return "Cloudflare, which stands before FINRA," if is_page and reply.status >= BAD_REQUEST else "FINRA"
 
 
 def _issued(reply: Reply) -> _Issued:

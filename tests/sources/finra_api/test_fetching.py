@@ -8,14 +8,16 @@ import random
 import tarfile
 
 import pytest
+import time_machine
 
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.parsing import parse
-from pipeline.sources.base import NotPublished, PayloadFormat, Standing, UnsafeSource
-from pipeline.sources.finra_api.pages import Page, pack_pages, unpack_pages
+from pipeline.sources.base import CannotBeAsked, NotPublished, PayloadFormat, Standing, UnsafeSource
+from pipeline.sources.finra_api import questions
+from pipeline.sources.finra_api.pages import FIELDS, Page, pack_pages, unpack_pages
 from pipeline.sources.finra_api.questions import CODES
 from pipeline.sources.finra_api.source import FinraApi
-from tests.finra_service import Fault, Kind
+from tests.finra_service import Fault, HistoricFields, Kind
 from tests.live_source import product
 from tests.sources.finra_api.asking import KEY, OLD, TODAY, WEEKS, client_of, finra
 
@@ -89,24 +91,44 @@ def test_what_is_not_due_is_not_offered() -> None:
         assert client_of(server).available([KEY, OLD]) == {OLD}
 
 
-def test_without_the_list_of_partitions_the_list_of_downloads_is_read_and_without_that_each_week_is_asked_for() -> None:
-    with finra(partitions_forbidden=True) as server:
-        assert client_of(server).available([KEY, OLD, ELSEWHERE]) == {KEY, OLD}
-        assert {entry.dataset for entry in server.service.log.entries(status=200)} == {"weeklydownloaddetails"}
-        server.service.faults.add(Fault(Kind.STATUS, times=None, path="weeklyDownloadDetails", status=403))
-        server.service.faults.add(Fault(Kind.STATUS, times=None, path="Historic", status=403))
-        server.service.log.clear()
-        assert client_of(server).available([KEY, OLD, ELSEWHERE]) == {KEY, OLD}
-        assert {entry.dataset for entry in server.service.log.entries(status=200)} == {"weeklysummary"}
-
-
 ELSEWHERE = PartitionKey(WEEKS[0].replace(month=3, day=1), Tier.OTC)
 
 
-def test_history_comes_from_where_the_service_has_it_with_the_filters_that_it_takes() -> None:
+def test_without_the_list_of_partitions_the_list_of_downloads_is_read() -> None:
+    with finra(partitions_forbidden=True) as server:
+        assert client_of(server).available([KEY, OLD, ELSEWHERE]) == {KEY, OLD}
+        assert {entry.dataset for entry in server.service.log.entries(status=200)} == {"weeklydownloaddetails"}
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+@pytest.mark.parametrize("lists", [("/partitions",), ("/partitions", "weeklyDownloadDetails")], ids=["one", "both"])
+def test_a_list_that_cannot_be_read_leads_to_the_next_way(lists: tuple[str, ...], status: int) -> None:
+    with finra() as server:
+        for path in lists:
+            server.service.faults.add(Fault(Kind.STATUS, times=None, path=path, status=status))
+        known = {KEY, OLD} if len(lists) == 1 else {KEY, OLD, ELSEWHERE}
+        assert client_of(server).available([KEY, OLD, ELSEWHERE]) == known
+        assert server.service.log.entries("weeklySummary", status=200) == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 503, 520])
+def test_the_main_list_stands_when_the_history_cannot_be_listed(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    with finra() as server:
+        server.service.faults.add(Fault(Kind.STATUS, times=None, path="Historic", status=status))
+        assert client_of(server).available([KEY, OLD, ELSEWHERE]) == {KEY, OLD}
+    assert "the list of FINRA's history cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("spelt", [*HistoricFields, None], ids=["camel case", "lower case", "left out"])
+@pytest.mark.parametrize("fields", [True, False], ids=["fields asked for", "fields refused"])
+def test_history_comes_from_where_the_service_has_it(
+    spelt: HistoricFields | None, fields: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with finra() as server:
         recent = parse(client_of(server).fetch(OLD).content, PayloadFormat.PAGES, OLD.tier, 0)
-    with finra(recent_weeks=52) as server:
+    if not fields:
+        monkeypatch.setattr(questions, "FIELDS", (*FIELDS, "unheardOf"))
+    with finra(recent_weeks=52, historic_fields=spelt, max_limit=20) as server:
         api = client_of(server)
         assert api.available([OLD, KEY]) == {OLD, KEY}
         payload = api.fetch(OLD)
@@ -116,6 +138,25 @@ def test_history_comes_from_where_the_service_has_it_with_the_filters_that_it_ta
     assert (parsed.content_hash, parsed.controls) == (recent.content_hash, recent.controls)
 
 
+def test_a_recent_week_that_is_not_there_is_not_looked_for_in_the_history() -> None:
+    recent = PartitionKey(WEEKS[-1], Tier.OTC)
+    with finra() as server, time_machine.travel(WEEKS[-1]):
+        server.service.today = WEEKS[-1]
+        with pytest.raises(NotPublished, match="has nothing for 2025-10-03 OTC"):
+            client_of(server).fetch(recent)
+        assert [entry.path for entry in server.service.log.entries("weeklySummaryHistoric")] == [
+            "/partitions/group/otcMarket/name/weeklySummaryHistoric"
+        ]
+
+
+def test_the_history_before_its_window_has_nothing() -> None:
+    with finra(recent_weeks=52, historic_weeks=53) as server:
+        api = client_of(server)
+        with pytest.raises(NotPublished, match="has nothing for 2024-09-06"):
+            api.fetch(OLD)
+        assert {entry.status for entry in server.service.log.entries("weeklySummaryHistoric")} == {400}
+
+
 def test_a_history_that_is_not_for_everybody_has_nothing_for_us() -> None:
     with finra(recent_weeks=52) as server:
         server.service.faults.add(Fault(Kind.STATUS, times=None, path="Historic", status=403))
@@ -123,6 +164,16 @@ def test_a_history_that_is_not_for_everybody_has_nothing_for_us() -> None:
         assert api.available([OLD, KEY]) == {KEY}
         with pytest.raises(NotPublished, match="has nothing for 2024-09-06 NMS_TIER_1"):
             api.fetch(OLD)
+
+
+@pytest.mark.parametrize("most", [3, 2, 1, 0])
+def test_fewer_sort_fields_are_asked_for_where_finra_refuses_as_many(most: int) -> None:
+    with finra(max_limit=20) as server:
+        whole = parse(client_of(server).fetch(KEY).content, PayloadFormat.PAGES, KEY.tier, 0)
+    with finra(max_limit=20, most_sort_fields=most) as server:
+        parsed = parse(client_of(server).fetch(KEY).content, PayloadFormat.PAGES, KEY.tier, 0)
+        assert len(server.service.log.entries("weeklySummary", status=400)) == 3 - most
+    assert (parsed.content_hash, parsed.controls) == (whole.content_hash, whole.controls)
 
 
 def test_a_partition_larger_than_allowed_is_not_read_on() -> None:
@@ -156,4 +207,13 @@ def test_how_a_partition_stands_is_four_numbers() -> None:
         api = client_of(server)
         assert api.standing(KEY, published) == Standing(0, len(rows), len(rows))
         assert api.standing(KEY, WEEKS[0]) == Standing(len(rows), 0, len(rows))
-        assert api.standing(ELSEWHERE, published) == Standing(0, 0, 0)
+        with pytest.raises(NotPublished, match="has nothing for 2024-03-01 OTC any more"):
+            api.standing(ELSEWHERE, published)
+
+
+def test_a_week_that_only_the_history_has_cannot_be_asked_about() -> None:
+    with (
+        finra(recent_weeks=52) as server,
+        pytest.raises(CannotBeAsked, match="only weeklySummaryHistoric has 2024-09-06"),
+    ):
+        client_of(server).standing(OLD, WEEKS[0])
