@@ -96,9 +96,7 @@ def served(size: str) -> Iterator[str]:
 def captured(key: PartitionKey, access: Access) -> Seconds:
     """One partition, after a warm-up in which the service draws its rows."""
     transport, queries = Transport(access), [of_type(key, CODES[key.tier][0], cut) for cut in SummaryType]
-    limits = Limits(max_bytes=10**9, max_rows=10**6)
-    readers = ((Pager(transport, CONNECTIONS, lambda rows: None, limits), query) for query in queries)
-    pages = [page for reader, query in readers for page in reader.read(query)]
+    pages = Pager(transport, CONNECTIONS, lambda rows: None, Limits(10**9, 10**6)).read(queries)
     gc.collect()
     started = time.perf_counter()
     ask_again(transport, queries, {query.name: [p.offset for p in pages if p.query == query.name] for query in queries})

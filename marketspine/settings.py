@@ -147,6 +147,7 @@ MARKETSPINE_FINRA_TOKEN_URL = env.str(
     "MARKETSPINE_FINRA_TOKEN_URL", default="https://ews.fip.finra.org/fip/rest/ews/oauth2/access_token"
 )
 MARKETSPINE_FINRA_HOSTS = env.list("MARKETSPINE_FINRA_HOSTS", default=["api.finra.org", "ews.fip.finra.org"])
+MARKETSPINE_CONTACT = env.str("MARKETSPINE_CONTACT", default="")  # whom FINRA may write to: part of the User-Agent
 FINRA_CLIENT_ID = env.str("FINRA_CLIENT_ID", default="")
 FINRA_CLIENT_SECRET = env.str("FINRA_CLIENT_SECRET", default="")
 MARKETSPINE_FINRA_REQUESTS_PER_SECOND = env.at_least_one("MARKETSPINE_FINRA_REQUESTS_PER_SECOND", default=20)

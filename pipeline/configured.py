@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from pipeline import VERSION
 from pipeline.sources import SourceOptions, open_source
 from pipeline.sources.base import Source
 from pipeline.sources.finra_api.access import NAME, Access
@@ -49,7 +50,14 @@ def access() -> Access:
         request_seconds=settings.MARKETSPINE_FINRA_REQUEST_SECONDS,
         retry_seconds=settings.MARKETSPINE_RETRY_SECONDS / REQUESTS_PER_RETRY,
         shared=broker if broker.startswith(REDIS) else "",
+        user_agent=_user_agent(settings.MARKETSPINE_CONTACT),
     )
+
+
+def _user_agent(contact: str) -> str:
+    """Who asks FINRA, and whom to write to about it. A header is ASCII: anything else of the contact is left out."""
+    about = "".join(character for character in contact if " " <= character <= "~" and character not in "()")
+    return f"MarketSpine/{VERSION} (+{about})" if about.strip() else f"MarketSpine/{VERSION}"
 
 
 def _redis_of(broker: str) -> str:

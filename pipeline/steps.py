@@ -32,7 +32,7 @@ from pipeline.models import (
 )
 from pipeline.planning import Request, source_of
 from pipeline.sources.base import Source, SourceError, TransientSourceError
-from pipeline.transient import backoff, is_transient
+from pipeline.transient import is_transient, wait_before_retry
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def _perform(step: RunPartition, source: Source | None, retries: bool) -> Result
         close_old_connections()  # the one that the database closed would fail whatever is written next
         if retries and is_transient(error) and step.attempts < settings.MARKETSPINE_MAX_ATTEMPTS:
             logger.warning("%s: try %s: %s", step, step.attempts, error)
-            return backoff(step.attempts)
+            return wait_before_retry(error, step.attempts)
         return _failed(step, error)
 
 

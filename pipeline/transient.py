@@ -49,6 +49,12 @@ def _is_passing(error: Exception) -> bool:
     return any(words in said for words in PASSING_WORDS)
 
 
+def wait_before_retry(error: BaseException, attempt: int) -> timedelta:
+    """How long to wait after the `attempt`-th try, and never less than the source asked for."""
+    asked = timedelta(seconds=error.after or 0) if isinstance(error, TransientSourceError) else timedelta(0)
+    return max(asked, backoff(attempt))
+
+
 def backoff(attempt: int) -> timedelta:
     """How long to wait after the `attempt`-th try (1, 2, ...): twice as long each time, less up to half of it by chance.
 

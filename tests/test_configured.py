@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 import redis
 from pytest_django import Settings
 
-from pipeline import configured
+from pipeline import VERSION, configured
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,23 @@ def test_the_secret_is_in_no_text_of_the_access(settings: Settings) -> None:
     settings.FINRA_CLIENT_SECRET, settings.CELERY_BROKER_URL = "s3cr3t", "redis://:passw0rd@host/0"
     assert "s3cr3t" not in repr(configured.access())
     assert "passw0rd" not in repr(configured.access())
+
+
+@pytest.mark.parametrize(
+    ("contact", "told"),
+    [
+        ("", f"MarketSpine/{VERSION}"),
+        ("desk@example.com", f"MarketSpine/{VERSION} (+desk@example.com)"),
+        ("https://example.com/spine", f"MarketSpine/{VERSION} (+https://example.com/spine)"),
+        ("a\r\nX-Evil: 1)", f"MarketSpine/{VERSION} (+aX-Evil: 1)"),
+        ("\u00e9", f"MarketSpine/{VERSION}"),
+    ],
+)
+def test_finra_is_told_who_asks(settings: Settings, contact: str, told: str) -> None:
+    settings.MARKETSPINE_CONTACT = contact
+    assert configured.access().user_agent == told
+
+
+def test_the_version_is_that_of_the_project(settings: Settings) -> None:
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == VERSION

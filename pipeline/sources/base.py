@@ -34,7 +34,11 @@ class CannotBeAsked(SourceError):
 
 
 class TransientSourceError(SourceError):
-    """Trying again may help: a time-out, a reset, a 5xx."""
+    """Trying again may help: a time-out, a reset, a 5xx. `after` is how long the source asked to wait, in seconds."""
+
+    def __init__(self, message: str, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
 
 
 class UnsafeSource(SourceError):

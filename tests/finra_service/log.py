@@ -27,6 +27,7 @@ class Entry:
     with_token: bool
     throttled: bool
     faults: tuple[str, ...]
+    user_agent: str = ""
 
 
 class RequestLog:

@@ -202,4 +202,5 @@ def _entry(asked: Asked, reply: Reply, at: float, request_id: str, throttled: bo
         with_token=asked.bearer is not None,
         throttled=throttled,
         faults=tuple(fault.kind.value for fault in faults),
+        user_agent=asked.headers.get("User-Agent", ""),
     )

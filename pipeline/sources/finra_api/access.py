@@ -17,7 +17,8 @@ class Access:
     """What a client needs to know. Without a client id it asks anonymously, which FINRA allows for weekly data.
 
     `requests_per_second` holds for all that share `shared` (the URL of a Redis), or for this process without one.
-    `retry_seconds` is the wait before the first repetition of a request; each further one waits twice as long.
+    `retry_seconds` is the wait before the first repetition of a request; each further one waits twice as long. `user_agent`
+    says who asks, and whom to write to.
     """
 
     api_url: str
@@ -31,6 +32,7 @@ class Access:
     retry_seconds: float = 0.5
     max_response_bytes: int = 16 * 1024 * 1024  # FINRA's own limit is 3 MB
     shared: str = field(default="", repr=False)
+    user_agent: str = "MarketSpine"
 
     def checked(self) -> Access:
         """Itself; UnsafeSource when an address is not one of FINRA's."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from pipeline.sources.base import SourceError, TransientSourceError, UnsafeSource, too_many_rows
@@ -36,6 +35,16 @@ class Limits:
     max_rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """The rows of a query from `start` up to `end`, of `total`, that no page has brought yet."""
+
+    query: Query
+    total: int
+    start: int
+    end: int
+
+
 class Pager:
     """Reads queries over one transport, several pages at once. `heard` is told the rows of each page as it comes.
 
@@ -52,19 +61,23 @@ class Pager:
         self._taken: Query | None = None
         self._lock = Lock()
 
-    def read(self, query: Query) -> list[Page]:
-        """Its pages in order; none where nothing is published. Torn, or what the transport raises."""
-        query, first = self._first(query)
-        if first is None:
-            return []
-        pages, missing = [first], _ranges(first.end, first.total, first.rows)
+    def read(self, queries: Sequence[Query]) -> list[Page]:
+        """The pages of all queries, in their order; none where nothing is published.
+
+        Torn, UnsafeSource for more bytes than allowed, or what the transport raises.
+        """
         with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
+            begun = [(asked, first) for asked, first in pool.map(self._first, queries) if first is not None]
+            pages = [first for _, first in begun]
+            missing = [gap for asked, first in begun for gap in _after(asked, first)]
             while missing:
-                ask = partial(self._range, query, first.total)
-                read = list(pool.map(ask, missing))
+                read = list(pool.map(self._range, missing))
                 pages += read
-                missing = [(page.end, end) for page, (_, end) in zip(read, missing, strict=True) if page.end < end]
-        return sorted(pages, key=lambda page: page.offset)
+                missing = [
+                    replace(gap, start=page.end) for page, gap in zip(read, missing, strict=True) if page.end < gap.end
+                ]
+        order = {query.name: place for place, query in enumerate(queries)}
+        return sorted(pages, key=lambda page: (order[page.query], page.offset))
 
     def _first(self, query: Query) -> tuple[Query, Page | None]:
         """The first page, and the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
@@ -82,11 +95,10 @@ class Pager:
                 self._taken = asked
                 return asked, page
 
-    def _range(self, query: Query, total: int, missing: tuple[int, int]) -> Page:
-        start, end = missing
-        page = self._page(query, end - start, total, start)
+    def _range(self, gap: _Missing) -> Page:
+        page = self._page(gap.query, gap.end - gap.start, gap.total, gap.start)
         if page is None:
-            raise Torn(f"nothing is there any more from row {start:,} of {total:,} on")
+            raise Torn(f"nothing is there any more from row {gap.start:,} of {gap.total:,} on")
         return page
 
     def _page(self, query: Query, limit: int, total: int | None, offset: int) -> Page | None:
@@ -161,8 +173,12 @@ def total_of(reply: Reply) -> int:
     return int(said)
 
 
-def _ranges(start: int, total: int, size: int) -> list[tuple[int, int]]:
-    return [(at, min(at + size, total)) for at in range(start, total, size)]
+def _after(query: Query, first: Page) -> list[_Missing]:
+    """The rows after the first page, in pages of its size: it may have been cut by its bytes."""
+    return [
+        _Missing(query, first.total, at, min(at + first.rows, first.total))
+        for at in range(first.end, first.total, first.rows)
+    ]
 
 
 def _key(row: JsonRow) -> tuple[object, ...]:

@@ -174,10 +174,7 @@ class FinraApi:
         """What a dataset has of a partition; None for nothing."""
         totals = Reconciliation()
         limits = Limits(self._max_bytes, self._max_rows)
-        pager = Pager(self._transport, self._access.connections, totals.add, limits)
-        pages: list[Page] = []
-        for query in queries:
-            pages += pager.read(query)
+        pages = Pager(self._transport, self._access.connections, totals.add, limits).read(queries)
         return _Reading(dataset, pages, totals) if pages else None
 
 

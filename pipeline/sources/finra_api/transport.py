@@ -25,17 +25,18 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from pipeline.sources.base import SourceError, TransientSourceError, UnsafeSource
 from pipeline.sources.finra_api.access import Access, is_loopback
-from pipeline.sources.finra_api.pace import pace_of
+from pipeline.sources.finra_api.pace import PATIENCE, pace_of
 from pipeline.sources.finra_api.tokens import tokens_of
 
 logger = logging.getLogger(__name__)
 
 TRIES = 5
 LONGEST_WAIT = 30.0  # between two tries of one request
-LONGEST_ASKED = 120.0  # a longer Retry-After is left to the engine's next try of the partition
 PASSING = frozenset({408, 425, 429})  # and every 5xx, Cloudflare's 520 to 530 too, but for the two that cannot pass:
 LASTING_5XX = frozenset({501, 505})  # not implemented, and a version of HTTP that is not spoken
 BAD_REQUEST: Final = 400
+TOO_MANY: Final = 429
+LONGEST_ASKED = 30 * 86_400.0  # a month: more is no answer, and no clock counts so far
 UNAUTHORIZED: Final = 401
 TOKEN = re.compile(r"[\x21-\x7e]+")
 NO_CONTENT: Final = 204
@@ -52,11 +53,7 @@ set_on_retry_hooks([_tell])  # nobody else here uses stamina
 
 
 class Passing(TransientSourceError):
-    """A request failed in a way that may pass; `after` is how long FINRA asked to wait, in seconds."""
-
-    def __init__(self, message: str, after: float | None = None) -> None:
-        super().__init__(message)
-        self.after = after
+    """A request failed in a way that may pass."""
 
 
 class Denied(SourceError):
@@ -129,7 +126,7 @@ class Transport:
         return self._accepted(reply, f"{method} {path}")
 
     def _sent(self, method: str, path: str, question: Mapping[str, object] | None, token: str | None) -> Reply:
-        headers = {"Accept": "application/json"}  # without it the reply is CSV
+        headers = {"Accept": "application/json", "User-Agent": self._access.user_agent}  # without Accept it is CSV
         if token:
             headers["Authorization"] = f"Bearer {token}"
         return self._exchange(method, self._access.api_url.rstrip("/") + path, headers=headers, json=question)
@@ -159,10 +156,7 @@ class Transport:
             return reply
         told = f"{_answerer(reply)} answered {reply.status} to {asked}{_named(reply)}: {_said(reply)}"
         if may_pass(reply.status):
-            after = retry_after(reply.headers)
-            if after:
-                self._pace.hold(min(after, LONGEST_ASKED))  # everybody else is to wait, too
-            raise Passing(told, after)
+            raise Passing(told, self._asked_to_wait(reply))
         if reply.status == UNAUTHORIZED:
             raise SourceError(f"{told}; {self._advice()}")
         if reply.status in (403, 404):
@@ -170,6 +164,15 @@ class Transport:
         if reply.status == BAD_REQUEST:
             raise Rejected(told)
         raise SourceError(told)
+
+    def _asked_to_wait(self, reply: Reply) -> float | None:
+        """How long FINRA asks to wait: then the whole fleet does. Too many requests, without a time, halve its rate."""
+        after = retry_after(reply.headers)
+        if after:
+            self._pace.hold(after)
+        elif after is None and reply.status == TOO_MANY:
+            self._pace.slow()
+        return after
 
     def _advice(self) -> str:
         if self._tokens:
@@ -180,9 +183,12 @@ class Transport:
         """Ask for a token. The credentials travel in a header, by HTTP Basic."""
         self._pace.wait()
         url, credentials = self._access.token_url, (self._access.client_id, self._access.client_secret)
-        reply = self._exchange("POST", url, params={"grant_type": "client_credentials"}, auth=credentials)
+        headers = {"User-Agent": self._access.user_agent}
+        reply = self._exchange(
+            "POST", url, headers=headers, params={"grant_type": "client_credentials"}, auth=credentials
+        )
         if may_pass(reply.status):
-            raise Passing(f"FINRA's token service answered {reply.status}", retry_after(reply.headers))
+            raise Passing(f"FINRA's token service answered {reply.status}", self._asked_to_wait(reply))
         if reply.status not in OK:
             raise SourceError(
                 f"FINRA's token service answered {reply.status}: are FINRA_CLIENT_ID and FINRA_CLIENT_SECRET right?"
@@ -219,18 +225,28 @@ def _may_pass(error: Exception) -> bool | float:
         return False
     if not error.after:  # none was asked for, or one that has passed: clocks differ
         return True
-    return error.after if error.after <= LONGEST_ASKED else False
+    return error.after if error.after <= PATIENCE else False
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Retry-After in seconds, written as a number or as a date (RFC 9110, 10.2.3); None without one that can be read."""
+    """Retry-After in seconds, written as a number or as a date (RFC 9110, 10.2.3); None without one that can be read.
+
+    A date is held to the clock of the service, where it gives it: ours may be set otherwise.
+    """
     said = headers.get("retry-after", "").strip()
-    if said.isdecimal():
-        return float(said)
+    if said.isascii() and said.isdecimal():
+        return min(float(said), LONGEST_ASKED)
+    until = _instant(said)
+    if until is None:
+        return None
+    now = _instant(headers.get("date", "")) or datetime.now(UTC)
+    return min(max(0.0, (until - now).total_seconds()), LONGEST_ASKED)
+
+
+def _instant(said: str) -> datetime | None:
     with suppress(ValueError):
-        until = parsedate_to_datetime(said)
-        until = until if until.tzinfo else until.replace(tzinfo=UTC)
-        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+        instant = parsedate_to_datetime(said)
+        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
     return None
 
 

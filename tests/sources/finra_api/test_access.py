@@ -90,3 +90,14 @@ def test_a_token_is_asked_for_again_when_it_expires_and_no_sooner() -> None:
         server.service.tokens.revoke()
         api.standing(KEY, KEY.week_ending)
         assert server.service.tokens.issued == 2
+
+
+def test_every_request_says_who_asks() -> None:
+    with finra() as server:
+        api = client_of(
+            server, client_id="client", client_secret="secret", user_agent="MarketSpine/7 (+desk@example.com)"
+        )
+        api.fetch(KEY)
+        api.available([KEY])
+        assert {entry.user_agent for entry in server.service.log.entries()} == {"MarketSpine/7 (+desk@example.com)"}
+        assert len({entry.path for entry in server.service.log.entries()}) == 3
