@@ -25,6 +25,7 @@ def finra(engines: Engines, settings: Settings) -> Iterator[FinraServer]:
     with FinraServer(service) as server, engines.using("sqlite"):
         product.point_at(server, settings)
         settings.MARKETSPINE_FINRA_REQUESTS_PER_SECOND = 88_888  # a row of its own: nothing else is to wait
+        settings.MARKETSPINE_FINRA_CONNECTIONS = 1  # the others would ask before the first is answered
         yield server
 
 

@@ -173,7 +173,8 @@ def test_fewer_sort_fields_are_asked_for_where_finra_refuses_as_many(most: int) 
     with finra(max_limit=20, most_sort_fields=most) as server:
         parsed = parse(client_of(server).fetch(KEY).content, PayloadFormat.PAGES, KEY.tier, 0)
         refused = server.service.log.entries("weeklySummary", status=400)
-        assert len(refused) == (3 - most) * len(SummaryType)  # the first pages of the cuts are asked for at once
+        # The first pages of the cuts are asked for at once: a cut may learn from another one, or not.
+        assert 3 - most <= len(refused) <= (3 - most) * len(SummaryType)
     assert (parsed.content_hash, parsed.controls) == (whole.content_hash, whole.controls)
 
 
