@@ -32,7 +32,7 @@ from django.test.utils import CaptureQueriesContext
 from benchmarks.ingest import DURABLE
 from benchmarks.large_ledger import build
 from pipeline.analytics import CALCULATION_VERSION
-from pipeline.calendar import Tier, due_weeks, market_today
+from pipeline.calendar import fully_due_weeks, market_today
 from pipeline.models import AnalyticsSnapshot, Anomaly, Capture, Manifest, OperatorLogEntry, Partition, Readiness, Run
 from pipeline.planning import Request
 from tests.engines import PostgreSQLLedger, as_default
@@ -61,7 +61,7 @@ def main() -> int:
     with _ledger():
         begun = time.perf_counter()
         request = Request(command="run_weekly", run_date=market_today())
-        newest = due_weeks(Tier.OTC, 1, market_today())[0]
+        newest = fully_due_weeks(1, market_today())[0]
         rows = build(options.weeks, newest, json.dumps(request.parameters()), CALCULATION_VERSION)
         print(f"{options.weeks} weeks, {Capture.objects.count():,} captures, {rows:,} row versions, ", end="")
         print(f"{Run.objects.count():,} runs; made in {time.perf_counter() - begun:.0f} s")

@@ -30,7 +30,7 @@ django.setup()
 
 from benchmarks.ingest import configured_storages, ledgers
 from pipeline import ingest
-from pipeline.calendar import PartitionKey, Tier, due_weeks
+from pipeline.calendar import PartitionKey, Tier, fully_due_weeks
 from pipeline.captures import Terms
 from pipeline.models import Outcome
 from pipeline.sources.finra_api.access import Access
@@ -43,7 +43,7 @@ from pipeline.sources.finra_api.transport import Transport
 from tests.engines import as_default
 
 TODAY = date(2026, 1, 5)
-WEEK = due_weeks(Tier.OTC, 1, TODAY)[0]
+WEEK = fully_due_weeks(1, TODAY)[0]
 CONNECTIONS = 4
 LIMIT = 20
 MAX_BYTES = 2**30

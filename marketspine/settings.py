@@ -154,6 +154,9 @@ MARKETSPINE_FINRA_REQUESTS_PER_SECOND = env.at_least_one("MARKETSPINE_FINRA_REQU
 MARKETSPINE_FINRA_CONNECTIONS = env.at_least_one("MARKETSPINE_FINRA_CONNECTIONS", default=4)
 MARKETSPINE_FINRA_REQUEST_SECONDS = env.at_least_one("MARKETSPINE_FINRA_REQUEST_SECONDS", default=120)
 
+# A run looks so many weeks back; the doctor, the summary, the dashboard and the scheduled check watch the same weeks.
+MARKETSPINE_LOOKBACK_WEEKS = env.at_least_one("MARKETSPINE_LOOKBACK_WEEKS", default=6)
+
 # A payload with a larger share of rejected rows fails whole; a capture that lost a larger share of rows is refused.
 MARKETSPINE_MAX_REJECT_SHARE = env.share("MARKETSPINE_MAX_REJECT_SHARE", default=0.10)
 MARKETSPINE_MAX_SHRINK_SHARE = env.share("MARKETSPINE_MAX_SHRINK_SHARE", default=0.20)

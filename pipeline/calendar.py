@@ -145,19 +145,26 @@ def _last_friday(on_or_before: date) -> int:
     return on_or_before.toordinal() - (on_or_before.weekday() - FRIDAY) % 7
 
 
-def due_weeks(tier: Tier, n: int, today: date) -> tuple[date, ...]:
-    """The last `n` weeks of `tier` that are due, newest first: a look-back counts no week that is not due yet."""
+def look_back(n: int, today: date) -> tuple[date, ...]:
+    """The weeks of a look-back of `n`, newest first: the last `n` of which every tier is due, and all newer ones.
+
+    The same weeks for every tier, so that no tier reaches less far back than another. Of the newer weeks some partitions
+    are due, Tier 1's, and the others are not yet.
+    """
     if n < 1:
         return last_fridays(n, today)  # which refuses it
-    waiting = len(not_yet_due_weeks(tier, today))
-    return last_fridays(waiting + n, today)[waiting:]
+    return last_fridays(_waiting(today) + n, today)
 
 
-def not_yet_due_weeks(tier: Tier, today: date) -> tuple[date, ...]:
-    """The weeks of `tier` that ended on or before `today` and are not due yet, newest first."""
-    return tuple(
-        week for week in last_fridays(WEEKS_THAT_MAY_WAIT, today) if not is_due(PartitionKey(week, tier), today)
-    )
+def fully_due_weeks(n: int, today: date) -> tuple[date, ...]:
+    """The last `n` weeks of which every tier is due, newest first."""
+    return look_back(n, today)[_waiting(today) :]
+
+
+def _waiting(today: date) -> int:
+    """How many weeks have ended of which some tier is not due yet."""
+    ended = last_fridays(WEEKS_THAT_MAY_WAIT, today)
+    return sum(not all(is_due(PartitionKey(week, tier), today) for tier in Tier) for week in ended)
 
 
 def weeks_between(first: date, last: date) -> tuple[date, ...]:

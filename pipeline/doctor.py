@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline import analytics, grid
-from pipeline.calendar import PartitionKey, Tier, due_weeks, market_today, not_yet_due_weeks
+from pipeline.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.grid import Cell, CellState
 from pipeline.models import Anomaly, Readiness, Severity
 
@@ -54,12 +54,8 @@ class Diagnosis:
 
 
 def diagnose(weeks: int, today: date) -> Diagnosis:
-    """Look at the last `weeks` due weeks of each tier, and at those not yet due. Reads only."""
-    keys = {
-        PartitionKey(week, tier)
-        for tier in Tier
-        for week in (*due_weeks(tier, weeks, today), *not_yet_due_weeks(tier, today))
-    }
+    """Look at a look-back of `weeks`, and at no other week. Reads only."""
+    keys = {PartitionKey(week, tier) for week in look_back(weeks, today) for tier in Tier}
     cells = grid.cells(keys, today, look_in_archive=True)
     findings = [
         _seen_from(today, finding)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from pipeline import grid, schedules
-from pipeline.calendar import PartitionKey, Tier, is_due, last_fridays, market_today
+from pipeline.calendar import PartitionKey, Tier, is_due, look_back, market_today
 from pipeline.grid import Cell, CellState
 from pipeline.models import (
     Anomaly,
@@ -33,7 +33,6 @@ from pipeline.models import (
     WorkerSign,
 )
 
-WEEKS = 13
 LATELY = timedelta(days=7)
 USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)
 
@@ -88,9 +87,9 @@ class Alarm:
 
 
 def weeks(today: date | None = None) -> list[Week]:
-    """The grid: the last 13 weeks, newest first."""
+    """The grid: the weeks that are watched, newest first."""
     day = today or market_today()
-    fridays = last_fridays(WEEKS, day)
+    fridays = look_back(settings.MARKETSPINE_LOOKBACK_WEEKS, day)
     keys = [PartitionKey(week, tier) for week in fridays for tier in Tier]
     found = {(cell.week_ending, cell.tier): cell for cell in grid.cells(keys, day, look_in_archive=False)}
     verdicts = {(v.week_ending, v.use): v for v in Readiness.objects.filter(week_ending__in=fridays)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
@@ -17,9 +17,8 @@ from pipeline.calendar import (
     PartitionKey,
     Tier,
     due_date,
-    due_weeks,
     is_due,
-    not_yet_due_weeks,
+    look_back,
 )
 from pipeline.models import (
     BAD_OUTCOMES,
@@ -67,7 +66,7 @@ class Only(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What somebody asked for. `weeks` None: the last `lookback_weeks` due weeks of each tier.
+    """What somebody asked for. `weeks` None: a look-back of `lookback_weeks` (`calendar.look_back`).
 
     `partitions` names them one by one instead: what an operator has picked is seldom all tiers of some weeks. `origin`
     says what the source reads (a folder, a file's hash): the same request of another origin is another one. With `look`,
@@ -78,7 +77,7 @@ class Request:
     run_date: date
     tiers: tuple[Tier, ...] = tuple(Tier)
     weeks: tuple[date, ...] | None = None
-    lookback_weeks: int = 6
+    lookback_weeks: int = field(default_factory=lambda: settings.MARKETSPINE_LOOKBACK_WEEKS)
     partitions: tuple[PartitionKey, ...] | None = None
     only: Only = Only.ALL
     only_stage: OnlyStage = OnlyStage.ALL
@@ -211,15 +210,9 @@ def _targets(request: Request) -> Iterable[PartitionKey]:
     if request.partitions is not None:
         yield from request.partitions
         return
-    for tier in request.tiers:
-        if request.weeks is not None:
-            weeks: Iterable[date] = request.weeks
-        else:
-            weeks = (
-                *not_yet_due_weeks(tier, request.run_date),
-                *due_weeks(tier, request.lookback_weeks, request.run_date),
-            )
-        for week_ending in weeks:
+    weeks = request.weeks if request.weeks is not None else look_back(request.lookback_weeks, request.run_date)
+    for week_ending in weeks:
+        for tier in request.tiers:
             yield PartitionKey(week_ending, tier)
 
 

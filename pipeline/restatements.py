@@ -9,13 +9,14 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from django.conf import settings
+
 from pipeline import differences, vintages
-from pipeline.calendar import PartitionKey, due_date, due_weeks
+from pipeline.calendar import PartitionKey, due_date, look_back
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Run, Severity, Stage
 from pipeline.sources.base import Asking, Source, SourceError
 from pipeline.vintages import RowChange
 
-LOOKBACK_WEEKS = 6  # as `run_weekly` has it
 MOVERS_TOLD = 5
 
 
@@ -57,7 +58,8 @@ def note_late(before: Capture, after: Capture, run: Run | None) -> None:
     how = f"restated on {when}" if when == after.last_update_date else "an earlier restatement was taken back"
     message = (
         f"version {after.version}, captured on {after.captured_on}: {how}, {(when - published).days} days after "
-        f"publication on {published}, outside the look-back of {LOOKBACK_WEEKS} weeks. {_what_moved(before, after)}"
+        f"publication on {published}, outside the look-back of {settings.MARKETSPINE_LOOKBACK_WEEKS} weeks. "
+        f"{_what_moved(before, after)}"
     )
     Anomaly.objects.record(
         Category.RESTATED_LATE, Severity.INFO, message, partition=partition, stage=Stage.NORMALIZED, run=run
@@ -65,7 +67,7 @@ def note_late(before: Capture, after: Capture, run: Run | None) -> None:
 
 
 def _is_late(key: PartitionKey, day: date) -> bool:
-    return key.week_ending not in due_weeks(key.tier, LOOKBACK_WEEKS, day)
+    return key.week_ending not in look_back(settings.MARKETSPINE_LOOKBACK_WEEKS, day)
 
 
 def _restated_on(before: Capture, after: Capture) -> date:

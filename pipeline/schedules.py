@@ -23,7 +23,6 @@ from pipeline.calendar import CalendarError, Tier, market_today, parse_tiers
 from pipeline.configured import origin_of
 from pipeline.models import Run, Trigger
 from pipeline.planning import PLAN_SECONDS, Only, Plan, Request, make_plan, plan_with, source_of
-from pipeline.restatements import LOOKBACK_WEEKS
 from pipeline.sources import REGISTRY
 from pipeline.sources.base import SourceError
 from pipeline.sources.finra_api.access import NAME as API
@@ -195,7 +194,7 @@ def _read(row: PeriodicTask, slot: datetime) -> Owed:
     return Owed(
         schedule=row.name,
         slot=slot,
-        lookback_weeks=_lookback_weeks(given.get("lookback_weeks", LOOKBACK_WEEKS)),
+        lookback_weeks=_lookback_weeks(given.get("lookback_weeks", settings.MARKETSPINE_LOOKBACK_WEEKS)),
         tiers=_tiers(given.get("tiers", ",".join(Tier))),
         source=_source(given["source"]) if "source" in given else settings.MARKETSPINE_SOURCE,
         look=_look(given.get("look", False)),
@@ -208,7 +207,7 @@ def _keyword_arguments(row: PeriodicTask) -> dict[str, Any]:
     except ValueError as error:
         raise BadSchedule(f"its keyword arguments are not JSON: {error}") from error
     if not isinstance(given, dict):
-        raise BadSchedule(f'its keyword arguments are {given!r}; write {{"lookback_weeks": {LOOKBACK_WEEKS}}}')
+        raise BadSchedule(f'its keyword arguments are {given!r}; write {{"lookback_weeks": 6}}')
     if unknown := sorted(given.keys() - set(KEYWORDS)):
         raise BadSchedule(f"unknown keyword arguments: {', '.join(unknown)}; known are {', '.join(KEYWORDS)}")
     return given

@@ -13,13 +13,13 @@ from pipeline.calendar import (
     PartitionKey,
     Tier,
     due_date,
-    due_weeks,
+    fully_due_weeks,
     is_business_day,
     is_due,
     last_fridays,
+    look_back,
     market_today,
     next_business_day,
-    not_yet_due_weeks,
     parse_instant,
     parse_run_date,
     parse_tiers,
@@ -182,7 +182,7 @@ def test_fewer_than_one_week_is_refused(n: int) -> None:
     with refuses(f"the number of weeks must be at least 1, not {n}"):
         last_fridays(n, TODAY)
     with refuses(f"the number of weeks must be at least 1, not {n}"):
-        due_weeks(OTC, n, TODAY)
+        look_back(n, TODAY)
 
 
 def test_a_range_of_weeks_is_newest_first_with_both_ends() -> None:
@@ -391,47 +391,41 @@ def test_a_due_date_beyond_the_last_day_there_is_is_refused() -> None:
 # The look-back
 
 
-def test_a_look_back_counts_due_weeks_of_the_tier_and_no_others() -> None:
+def test_a_look_back_is_the_last_weeks_due_for_all_tiers_and_all_newer_ones() -> None:
     monday = date(2025, 12, 15)
-    assert due_weeks(T1, 2, monday) == (date(2025, 11, 28), date(2025, 11, 21))
-    assert not_yet_due_weeks(T1, monday) == (date(2025, 12, 12), date(2025, 12, 5))
-    assert due_weeks(OTC, 2, monday) == (date(2025, 11, 14), date(2025, 11, 7))
-    assert not_yet_due_weeks(OTC, monday) == (
-        date(2025, 12, 12),
-        date(2025, 12, 5),
-        date(2025, 11, 28),
-        date(2025, 11, 21),
-    )
+    fully = (date(2025, 11, 14), date(2025, 11, 7))
+    newer = (date(2025, 12, 12), date(2025, 12, 5), date(2025, 11, 28), date(2025, 11, 21))
+    assert fully_due_weeks(2, monday) == fully
+    assert look_back(2, monday) == (*newer, *fully)
+    assert look_back(1, monday) == (*newer, fully[0])
 
 
-def test_a_week_becomes_due_on_its_due_date_and_not_the_day_before() -> None:
+def test_a_week_is_fully_due_on_its_last_due_date_and_not_before() -> None:
     labor_day = date(2026, 9, 7)
-    assert due_weeks(OTC, 1, labor_day) == (date(2026, 7, 31),)
-    assert not_yet_due_weeks(OTC, labor_day)[-1] == date(2026, 8, 7)
-    assert due_weeks(OTC, 1, labor_day + DAY) == (date(2026, 8, 7),)
-    assert not_yet_due_weeks(OTC, labor_day + DAY)[-1] == date(2026, 8, 14)
+    assert fully_due_weeks(1, labor_day) == (date(2026, 7, 31),)
+    assert fully_due_weeks(1, labor_day + DAY) == (date(2026, 8, 7),)
 
 
-def test_a_week_that_has_not_ended_is_neither_due_nor_awaited() -> None:
+def test_a_week_that_has_not_ended_is_in_no_look_back() -> None:
     thursday = date(2025, 12, 18)
-    assert not_yet_due_weeks(T1, thursday)[0] == date(2025, 12, 12)
-    assert not_yet_due_weeks(T1, thursday + DAY)[0] == date(2025, 12, 19)
+    assert look_back(1, thursday)[0] == date(2025, 12, 12)
+    assert look_back(1, thursday + DAY)[0] == date(2025, 12, 19)
 
 
-@each_tier
-def test_awaited_and_due_weeks_are_the_last_fridays_parted_by_their_due_dates(tier: Tier) -> None:
-    due = {week: due_date(tier, week) for week in last_fridays(520, DAYS[-1])}
+def test_a_look_back_is_the_same_fridays_on_every_day() -> None:
+    last_due = {week: max(due_date(tier, week) for tier in Tier) for week in last_fridays(520, DAYS[-1])}
     for day in DAYS:
         fridays = last_fridays(14, day)
-        assert not_yet_due_weeks(tier, day) == tuple(week for week in fridays if due[week] > day)
-        assert due_weeks(tier, 6, day) == tuple(week for week in fridays if due[week] <= day)[:6]
+        fully = tuple(week for week in fridays if last_due[week] <= day)[:6]
+        assert fully_due_weeks(6, day) == fully
+        assert look_back(6, day) == tuple(week for week in fridays if week >= fully[-1])
 
 
 def test_a_look_back_beyond_the_calendar_is_refused() -> None:
     with refuses(f"1000000 weeks back from 2026-01-02 is too far: {FIRST}"):
         last_fridays(1_000_000, TODAY)
     with refuses(f"1000005 weeks back from 2026-01-02 is too far: {FIRST}"):  # five are not due yet
-        due_weeks(OTC, 1_000_000, TODAY)
+        look_back(1_000_000, TODAY)
 
 
 # Today

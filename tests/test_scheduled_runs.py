@@ -28,7 +28,7 @@ from pipeline.sources import SourceOptions
 from pipeline.sources.base import Source
 from pipeline.sources.files import FilesSource
 from tests.capturing import PATIENCE, at_once
-from tests.commands.publications import DAY, OTC, TIER_2, WEEK, publish_week
+from tests.commands.publications import DAY, OTC, TIER_1, TIER_2, WEEK, publish_week
 from tests.engines import Ledger
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -69,9 +69,12 @@ def test_a_scheduled_run_is_what_run_weekly_would_do(source_dir: Path) -> None:
     assert (run.run_date, run.requested_by, run.worker, run.status) == (DAY, "beat", "", RunStatus.RUNNING)
     request = Request.from_parameters(run.parameters)
     assert (request.lookback_weeks, request.source, request.origin) == (1, "files", str(source_dir))
-    first, newest = ("INGEST", "first capture"), PartitionKey(date(2025, 11, 28), Tier.NMS_TIER_1)
-    late = ("INGEST", "due since 2025-12-15, not there: late")
-    assert planned(run) == {newest: late, TIER_2: first, OTC: first}
+    first = ("INGEST", "first capture")
+    late = {
+        PartitionKey(date(2025, 11, 28), Tier.NMS_TIER_1): ("INGEST", "due since 2025-12-15, not there: late"),
+        PartitionKey(date(2025, 11, 21), Tier.NMS_TIER_1): ("INGEST", "due since 2025-12-08, not there: late"),
+    }
+    assert planned(run) == {**late, TIER_1: first, TIER_2: first, OTC: first}
     assert run.partitions.filter(status=PartitionStatus.PENDING, sendings=1).count() == run.partitions.count()
 
 
@@ -152,7 +155,7 @@ def test_a_source_folder_that_is_not_there_makes_a_run_that_fails_visibly(settin
     runs.execute(run, None)
 
     due = run.partitions.exclude(outcome=Outcome.NOT_YET_DUE)
-    assert (run.status, list(due.values_list("outcome", flat=True))) == (RunStatus.FAILED, [Outcome.FAILED] * 3)
+    assert (run.status, list(due.values_list("outcome", flat=True))) == (RunStatus.FAILED, [Outcome.FAILED] * 5)
     assert set(Anomaly.objects.values_list("category", flat=True)) == {Category.FETCH_FAILED}
 
 
@@ -163,7 +166,7 @@ def test_an_unknown_source_in_the_settings_makes_a_run_that_fails_visibly(settin
     runs.execute(run, None)
 
     assert run.status == RunStatus.FAILED
-    assert Anomaly.objects.filter(message="unknown source 'ftp': known are api, files").count() == 3
+    assert Anomaly.objects.filter(message="unknown source 'ftp': known are api, files").count() == 5
 
 
 @pytest.mark.parametrize("task", [tasks.start_scheduled, tasks.sweep])

@@ -59,10 +59,9 @@ def crontab(**fields: object) -> TzAwareCrontab:
 
 def test_it_creates_the_six_schedules(ledger: Ledger) -> None:
     columns = ("name", "task", "kwargs", "enabled", "expire_seconds", "interval__every", "interval__period")
-    lookback = '{"lookback_weeks": 6}'
     assert list(PeriodicTask.objects.order_by("pk").values_list(*columns)) == [
-        (WEEKLY, "pipeline.start_scheduled", lookback, True, None, None, None),
-        (DAILY, "pipeline.start_scheduled", lookback, True, None, None, None),
+        (WEEKLY, "pipeline.start_scheduled", "{}", True, None, None, None),
+        (DAILY, "pipeline.start_scheduled", "{}", True, None, None, None),
         (SWEEP, "pipeline.sweep", "{}", True, 55, 1, "minutes"),
         (CHECK_UP, "pipeline.check_up", "{}", True, None, None, None),
         (LAST_YEAR, "pipeline.start_scheduled", '{"lookback_weeks": 52, "look": true}', True, None, None, None),

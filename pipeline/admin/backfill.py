@@ -20,7 +20,7 @@ from pipeline import operations
 from pipeline.admin.acting import LONGEST_REASON, carried_out, may, order_of
 from pipeline.admin.base import badge
 from pipeline.admin.days import WeekField
-from pipeline.calendar import CalendarError, Tier, due_weeks, market_today, weeks_between
+from pipeline.calendar import CalendarError, Tier, fully_due_weeks, market_today, weeks_between
 from pipeline.configured import origin_of
 from pipeline.estimates import estimate
 from pipeline.models import Act, Run, Trigger
@@ -31,7 +31,6 @@ from pipeline.sources.base import SourceError
 NAME = "pipeline_backfill"
 PREVIEW_SECONDS = 10  # a person waits for the page
 MOST_WEEKS = 520
-DEFAULT_WEEKS = 6
 
 
 class RangeForm(forms.Form):
@@ -154,7 +153,7 @@ def _was_given(order: Order) -> bool:
 
 
 def _last_weeks() -> dict[str, str]:
-    weeks = due_weeks(Tier.OTC, DEFAULT_WEEKS, market_today())
+    weeks = fully_due_weeks(settings.MARKETSPINE_LOOKBACK_WEEKS, market_today())
     return {"first": weeks[-1].isoformat(), "last": weeks[0].isoformat()}
 
 

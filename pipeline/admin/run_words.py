@@ -63,7 +63,7 @@ def _what(request: Request) -> str:
     tiers = "all tiers" if set(request.tiers) == set(Tier) else ", ".join(request.tiers)
     if request.weeks is not None:
         return f"{ranges(request.weeks)}, {tiers}"
-    return f"the last {request.lookback_weeks} due weeks of each tier, {tiers}"
+    return f"the last {request.lookback_weeks} weeks of which every tier is due, and newer ones, {tiers}"
 
 
 def _named(keys: Sequence[PartitionKey]) -> str:

@@ -1,7 +1,5 @@
 """The schedules. They are created once, and belong to the operators from then on: nothing here changes or removes one."""
 
-import json
-
 from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -14,11 +12,11 @@ HALF_PAST_TEN = {"minute": "30", "hour": "10-10", **NEW_YORK}
 NOON = {"minute": "0", "hour": "12-12", "day_of_week": "*", **NEW_YORK}
 EACH_MINUTE = {"every": 1, "period": "minutes"}
 
-RUNS = {"task": "pipeline.start_scheduled", "kwargs": json.dumps({"lookback_weeks": 6})}
+RUNS = {"task": "pipeline.start_scheduled", "kwargs": "{}"}
 
 WEEKLY = (
     "Captures what FINRA has published this Monday, and looks again at the weeks before it for restatements. "
-    "lookback_weeks: so many due weeks of each tier. Also taken: tiers, source. "
+    "lookback_weeks: how far it looks back (MARKETSPINE_LOOKBACK_WEEKS). Also taken: tiers, source. "
     "Missed while nothing ran, it is made up for at the next start."
 )
 DAILY = (

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from pipeline.calendar import Tier, due_weeks, market_today
+from pipeline.calendar import fully_due_weeks, market_today
 from pipeline.models import Partition
 from tests.commands.calling import call
 from tests.commands.publications import publish_week
@@ -32,7 +32,7 @@ def signed_in(role: str = "") -> Client:
 @pytest.fixture
 def captured(ledger: Ledger, source_dir: Path) -> None:
     """The newest week of which everything is due is captured."""
-    (week,) = due_weeks(Tier.OTC, 1, market_today())
+    (week,) = fully_due_weeks(1, market_today())
     publish_week(source_dir, week)
     assert call("backfill", "--weeks", week).code == 0
 
@@ -59,7 +59,7 @@ def test_cells_lead_to_their_partitions_and_say_more_on_hover(captured: None) ->
 
 
 def test_what_was_never_captured_leads_an_operator_to_the_plan_that_captures_it(captured: None) -> None:
-    older = due_weeks(Tier.OTC, 2, market_today())[1]
+    older = fully_due_weeks(2, market_today())[1]
     one = f"/admin/pipeline/run/backfill/?first={older}&amp;last={older}&amp;tiers=OTC&amp;only=all&amp;reason="
     client = signed_in("Operator")
     page = client.get("/admin/").content.decode()
@@ -101,7 +101,7 @@ def test_the_dashboard_asks_a_bounded_number_of_questions(captured: None, source
         return len(asked)
 
     before = queries()
-    for week in due_weeks(Tier.OTC, 3, market_today()):
+    for week in fully_due_weeks(3, market_today()):
         publish_week(source_dir, week)
         call("backfill", "--weeks", week)
     assert queries() == before <= 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import operations
-from pipeline.calendar import PartitionKey, Tier, due_weeks, market_today
+from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, market_today
 from pipeline.models import Anomaly, Capture
 from pipeline.operations import Order
 from tests.commands.calling import call
@@ -22,7 +22,7 @@ def make(folder: Path) -> None:
     call("simulate_source", folder, "--weeks", 8)
     call("run_weekly", "--lookback-weeks", WEEKS)
     call("simulate_source", folder, "--restate", 0.4, "--seed", 2)
-    newest, older, oldest, before = (PartitionKey(week, Tier.OTC) for week in due_weeks(Tier.OTC, 4, market_today()))
+    newest, older, oldest, before = (PartitionKey(week, Tier.OTC) for week in fully_due_weeks(4, market_today()))
     publish(folder, newest, ERROR_PAGE)
     publish(folder, older, content(older))
     for gone in folder.glob(f"otc_week_{oldest.week_ending}*"):

@@ -9,7 +9,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from pipeline.admin.base import page_url
-from pipeline.calendar import PartitionKey, Tier, due_weeks, market_today
+from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, market_today
 from pipeline.models import Act, Capture, CaptureKind, OperatorLogEntry, Partition, PartitionStatus, Run, RunStatus
 from tests.browser.conftest import Visits
 from tests.commands.calling import call
@@ -37,7 +37,7 @@ def test_a_forced_vintage_has_its_reason_and_is_compared_with_the_one_before(vis
 
 def captured_and_restated(folder: Path) -> Partition:
     """A partition that is captured, and of which the source has another vintage by now."""
-    key = PartitionKey(due_weeks(Tier.OTC, 1, market_today())[0], Tier.OTC)
+    key = PartitionKey(fully_due_weeks(1, market_today())[0], Tier.OTC)
     publish(folder, key)
     call("run_weekly", "--weeks", key.week_ending, "--tiers", key.tier)
     restate(folder, key)
@@ -56,7 +56,7 @@ def force(page: Page) -> None:
 
 
 def test_a_range_is_backfilled_as_planned_and_cancelled(visits: Visits, source_dir: Path) -> None:
-    weeks = due_weeks(Tier.OTC, LONG, market_today())
+    weeks = fully_due_weeks(LONG, market_today())
     for week in weeks:
         publish_week(source_dir, week)
     with visits("operator") as visitor:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from pipeline.admin.base import page_url
-from pipeline.calendar import PartitionKey, Tier, due_weeks, market_today
+from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, market_today
 from pipeline.models import Anomaly, Capture, Partition, Run
 from tests.browser import eventful
 from tests.browser.conftest import Visits
@@ -90,7 +90,7 @@ def test_the_tab_key_reaches_everything_that_can_be_pressed_and_the_focus_is_see
 
 
 def test_a_partition_is_ingested_again_without_a_mouse(visits: Visits, source_dir: Path) -> None:
-    key = PartitionKey(due_weeks(Tier.OTC, 1, market_today())[0], Tier.OTC)
+    key = PartitionKey(fully_due_weeks(1, market_today())[0], Tier.OTC)
     publish(source_dir, key)
     call("run_weekly", "--weeks", key.week_ending, "--tiers", key.tier)
     with visits("operator") as visitor:

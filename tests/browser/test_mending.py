@@ -9,7 +9,7 @@ from django.urls import reverse
 from playwright.sync_api import Locator, Page, expect
 
 from pipeline.admin.base import page_url
-from pipeline.calendar import PartitionKey, Tier, due_weeks, market_today
+from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, market_today
 from pipeline.models import Anomaly, Partition, Readiness, ReadinessState, RunStatus
 from tests.browser.conftest import Visits
 from tests.browser.eventful import ERROR_PAGE
@@ -48,7 +48,7 @@ def test_a_failed_partition_is_mended_and_its_week_turns_ready(visits: Visits, s
 
 def a_week_with_an_error_page(folder: Path) -> PartitionKey:
     """A week of which two tiers are captured, and the third is an error page; the third."""
-    key = PartitionKey(due_weeks(Tier.OTC, 1, market_today())[0], Tier.OTC)
+    key = PartitionKey(fully_due_weeks(1, market_today())[0], Tier.OTC)
     publish_week(folder, key.week_ending)
     publish(folder, key, ERROR_PAGE)
     call("run_weekly", "--weeks", key.week_ending)

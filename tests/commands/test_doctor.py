@@ -10,7 +10,7 @@ import pytest
 from django.core.files.storage import default_storage
 
 from pipeline import archive
-from pipeline.calendar import PartitionKey, Tier, market_today
+from pipeline.calendar import PartitionKey, Tier, is_due, look_back, market_today
 from pipeline.models import Capture
 from tests.commands.calling import Ran, call
 from tests.commands.publications import (
@@ -18,7 +18,6 @@ from tests.commands.publications import (
     NEWER_WEEK,
     OTC,
     ROWS,
-    WEEK,
     capture_id,
     content,
     publish,
@@ -29,16 +28,16 @@ from tests.engines import Ledger
 from tests.ledger_state import is_untouched_by
 
 RUN_DATE = ("--run-date", str(DAY))
-FIRST_DUE = (PartitionKey(NEWER_WEEK, Tier.NMS_TIER_1), PartitionKey(WEEK, Tier.NMS_TIER_2), OTC)
+FIRST_DUE = [key for week in look_back(1, DAY) for tier in Tier if is_due(key := PartitionKey(week, tier), DAY)]
 
 
 def weekly(*arguments: str) -> Ran:
-    """Capture the newest due week of each tier."""
+    """Capture the newest week of which all tiers are due, and what is due of newer ones."""
     return call("run_weekly", "--lookback-weeks", 1, *RUN_DATE, *arguments)
 
 
 def doctor(*arguments: str) -> Ran:
-    """Look at the newest due week of each tier."""
+    """Look at the same weeks."""
     return call("doctor", "--weeks", 1, *RUN_DATE, *arguments)
 
 
@@ -86,10 +85,10 @@ def test_a_healthy_ledger_is_shown_and_said_to_be_healthy(captured: Path) -> Non
         "AWAITING_PUBLICATION",
         "  2025-11-28   v1 CALC         due 2025-12-29  due 2025-12-29  AWAITING_PUBLICATION  AWAITING_PUBLICATION  "
         "PROVISIONAL",
-        "  2025-11-21                   due 2025-12-22  due 2025-12-22  BLOCKED               BLOCKED               "
-        "BLOCKED",
-        "  2025-11-14                   v1 CALC         v1 CALC         BLOCKED               BLOCKED               "
-        "BLOCKED",
+        "  2025-11-21   v1 CALC         due 2025-12-22  due 2025-12-22  AWAITING_PUBLICATION  AWAITING_PUBLICATION  "
+        "PROVISIONAL",
+        "  2025-11-14   v1 CALC         v1 CALC         v1 CALC         READY                 READY                 "
+        "READY",
         "Healthy: everything due is captured, and calculated from its newest captures.",
     ]
 
@@ -138,7 +137,9 @@ def test_an_empty_ledger_is_repaired_by_the_backfills_printed(ledger: Ledger, so
     assert ran.code == 1
     assert ran.lines[7:] == [
         "2025-11-28 NMS_TIER_1 MISSING: never tried",
-        "  python manage.py backfill --weeks 2025-11-28 --tiers NMS_TIER_1 --run-date 2025-12-15",
+        "2025-11-21 NMS_TIER_1 MISSING: never tried",
+        "2025-11-14 NMS_TIER_1 MISSING: never tried",
+        "  python manage.py backfill --weeks 2025-11-28,2025-11-21,2025-11-14 --tiers NMS_TIER_1 --run-date 2025-12-15",
         "2025-11-14 NMS_TIER_2 MISSING: never tried",
         "  python manage.py backfill --weeks 2025-11-14 --tiers NMS_TIER_2 --run-date 2025-12-15",
         "2025-11-14 OTC MISSING: never tried",
@@ -155,7 +156,7 @@ def test_the_weeks_that_one_backfill_mends_are_one_command(ledger: Ledger, sourc
     assert [line for line in ran.lines if "manage.py" in line] == [
         f"  python manage.py backfill --weeks {weeks} --tiers {tier} --run-date 2025-12-15"
         for weeks, tier in (
-            ("2025-11-28,2025-11-21,2025-11-14", "NMS_TIER_1"),
+            ("2025-11-28,2025-11-21,2025-11-14,2025-11-07,2025-10-31", "NMS_TIER_1"),
             ("2025-11-14,2025-11-07,2025-10-31", "NMS_TIER_2"),
             ("2025-11-14,2025-11-07,2025-10-31", "OTC"),
         )
@@ -285,8 +286,5 @@ def test_how_many_weeks_are_looked_at(captured: Path) -> None:
     assert looked_at == {
         ("2025-11-28", "NMS_TIER_1"),
         ("2025-11-21", "NMS_TIER_1"),
-        ("2025-11-14", "NMS_TIER_2"),
-        ("2025-11-07", "NMS_TIER_2"),
-        ("2025-11-14", "OTC"),
-        ("2025-11-07", "OTC"),
+        *((week, tier) for week in ("2025-11-14", "2025-11-07") for tier in Tier),
     }

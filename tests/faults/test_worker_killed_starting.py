@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from pipeline import schedules
-from pipeline.calendar import PartitionKey, Tier, due_weeks, market_today
+from pipeline.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.models import Run, RunStatus
 from tests.commands.calling import call
 from tests.commands.publications import publish
@@ -32,10 +32,11 @@ POINTS = [
 
 @pytest.fixture
 def undisturbed(fleet: Fleet, source_dir: Path, archive_dir: Path) -> LedgerState:
-    """The end of a run over the newest due week of each tier; the ledger holds nothing, and its schedule owes that run."""
+    """The end of a run over the newest weeks; the ledger holds nothing, and its schedule owes that run."""
     today = market_today()
     for tier in Tier:
-        publish(source_dir, PartitionKey(due_weeks(tier, 1, today)[0], tier))
+        for week in look_back(1, today):
+            publish(source_dir, PartitionKey(week, tier))
     archive_dir.mkdir()
     empty = Prepared(archive_dir)
     assert call("run_weekly", "--lookback-weeks", 1).code == 0

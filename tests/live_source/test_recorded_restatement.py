@@ -77,7 +77,7 @@ def test_the_look_back_does_not_see_the_recorded_restatement_and_the_sweep_does(
 
     with product.day(LOOKED, finra):
         looked = look_back()
-        assert (looked.status, looked.partitions.filter(outcome=Outcome.INGESTED).count()) == (RunStatus.SUCCEEDED, 6)
+        assert (looked.status, looked.partitions.filter(outcome=Outcome.INGESTED).count()) == (RunStatus.SUCCEEDED, 8)
         assert Capture.objects.filter(partition=before.partition).count() == 1
 
         swept = sweep()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 
 from pipeline.calendar import Tier, parse_run_date
@@ -23,7 +24,12 @@ class Command(SpineCommand):
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """How many weeks, seen from what day."""
-        parser.add_argument("--weeks", type=int, default=8, help="the last N due weeks of each tier (default: 8)")
+        parser.add_argument(
+            "--weeks",
+            type=int,
+            default=settings.MARKETSPINE_LOOKBACK_WEEKS,
+            help="the last N weeks of which every tier is due, and the newer ones (default: %(default)s)",
+        )
         parser.add_argument("--run-date", help=RUN_DATE_HELP)
 
     def work(self, **options: Any) -> int:

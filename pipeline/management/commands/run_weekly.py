@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 
 from pipeline.calendar import CalendarError, parse_run_date, parse_tiers, parse_weeks
@@ -14,10 +15,10 @@ from pipeline.planning import OnlyStage, Request
 
 
 class Command(RunningCommand):
-    """Capture the last N due weeks of each tier, skip what has not changed, calculate, judge readiness."""
+    """Capture the last N weeks, skip what has not changed, calculate, judge readiness."""
 
     help = (
-        "Capture the last N due weeks of each tier, skip what has not changed, compute the week's analytics and judge "
+        "Capture the last N weeks, skip what has not changed, compute the week's analytics and judge "
         "readiness. Exit code: 0 every due partition is good, 1 finished with failures, 2 could not run."
     )
 
@@ -25,7 +26,10 @@ class Command(RunningCommand):
         """Which weeks, which stages, run or dry run."""
         which = parser.add_mutually_exclusive_group()
         which.add_argument(
-            "--lookback-weeks", type=int, default=6, help="the last N due weeks of each tier (default: 6)"
+            "--lookback-weeks",
+            type=int,
+            default=settings.MARKETSPINE_LOOKBACK_WEEKS,
+            help="the last N weeks of which every tier is due, and what is due of newer ones (default: %(default)s)",
         )
         which.add_argument("--weeks", help="comma-separated week endings (Fridays) instead: 2025-12-26,2025-12-19")
         self.add_run_arguments(parser)
