@@ -223,7 +223,9 @@ MARKETSPINE_LOG_LEVEL = env.str("MARKETSPINE_LOG_LEVEL", default="WARNING")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "plain": {"()": "pipeline.plain_text.LogFormatter", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "loggers": {
         "pipeline": {"handlers": ["stderr"], "level": MARKETSPINE_LOG_LEVEL},

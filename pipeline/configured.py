@@ -7,8 +7,9 @@ from pathlib import Path
 from django.conf import settings
 
 from pipeline import VERSION
+from pipeline.plain_text import as_typed, is_utf8
 from pipeline.sources import SourceOptions, open_source
-from pipeline.sources.base import Source
+from pipeline.sources.base import Source, SourceError
 from pipeline.sources.finra_api.access import NAME, Access
 
 # A request is tried again sooner than the partition that it is for.
@@ -33,7 +34,10 @@ def origin_of(name: str, folder: str = "") -> str:
     """What a source reads, for the record: the address of the API, or the folder of files (the settings' without one)."""
     if name == NAME:
         return str(settings.MARKETSPINE_FINRA_API_URL)
-    return str(Path(folder or settings.MARKETSPINE_SOURCE_DIR).resolve())
+    path = str(Path(folder or settings.MARKETSPINE_SOURCE_DIR).resolve())
+    if not is_utf8(path):
+        raise SourceError(f"the path of the source folder, {as_typed(path)}, is not UTF-8 text: rename or move it")
+    return path
 
 
 def access() -> Access:

@@ -12,8 +12,10 @@ from enum import StrEnum
 from functools import lru_cache
 
 from pipeline.calendar import CalendarError, Tier, read_day
+from pipeline.plain_text import storable
 
 FIELDS = 8
+LONGEST_REJECT = 1000  # characters: three times what the longest of FINRA's lines has
 MAX_SYMBOL = 40
 MAX_NAME = 400
 MAX_MPID = 10
@@ -61,6 +63,10 @@ class RejectedLine:
     line: int
     reason: RejectReason
     text: str
+
+    def __post_init__(self) -> None:
+        """A line may be 20 MB long, and the payload has the whole of it: here is how it begins."""
+        object.__setattr__(self, "text", storable(self.text, LONGEST_REJECT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,7 @@ def read_lines(block: str, first_line: int, rules: LineRules) -> tuple[Columns, 
         try:
             _append(columns, text, rules)
         except Misfit as misfit:
-            rejects.append(RejectedLine(rules.part, number, misfit.reason, text.replace("\0", "\\0")))
+            rejects.append(RejectedLine(rules.part, number, misfit.reason, text))
     return columns, rejects
 
 

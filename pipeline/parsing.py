@@ -20,6 +20,7 @@ from pipeline.api_rows import firm_rows, lines_of_pages, read_rows
 from pipeline.calendar import Tier
 from pipeline.lines import Columns, LineRules, RejectedLine, RejectReason, read_block, read_lines
 from pipeline.parsed import Parsed, Rows
+from pipeline.plain_text import shortened
 from pipeline.sources.base import MOST_ROWS, Part, PartName, PayloadFormat, too_many_rows, unpack
 from pipeline.sources.finra_api.pages import NotRows
 from pipeline.sources.finra_api.totals import Reconciliation
@@ -37,6 +38,7 @@ COLUMNS = (
     "lastUpdateDate",
 )
 BLOCK_CHARACTERS = 32 * 1024  # what a block's columns take stays in the processor's cache: twice as fast as 512 KiB
+SHOWN_OF_A_NAME = 200
 
 
 class UnreadablePayload(Exception):
@@ -239,7 +241,11 @@ def column_order(part: str, header: str) -> tuple[int, ...]:
         "unknown": [name for name in names if name not in COLUMNS],
         "more than once": [name for name in COLUMNS if names.count(name) > 1],
     }
-    found = [f"{what}: {', '.join(repr(name) for name in which[:8])}" for what, which in problems.items() if which]
+    found = [
+        f"{what}: {', '.join(repr(shortened(name, SHOWN_OF_A_NAME)) for name in which[:8])}"
+        for what, which in problems.items()
+        if which
+    ]
     if found:
         raise UnreadablePayload(f"{part}: the header's columns are not FINRA's ({'; '.join(found)})")
     return tuple(names.index(name) for name in COLUMNS)

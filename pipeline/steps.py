@@ -30,6 +30,7 @@ from pipeline.models import (
     Severity,
     Stage,
 )
+from pipeline.plain_text import storable
 from pipeline.planning import Request, source_of
 from pipeline.sources.base import Source, SourceError, TransientSourceError
 from pipeline.transient import is_transient, wait_before_retry
@@ -170,7 +171,7 @@ def _finish(step: RunPartition, result: Result) -> None:
     _own(step).update(
         status=PartitionStatus.DONE,
         outcome=result.outcome,
-        reason=result.reason,
+        reason=storable(result.reason),
         capture=result.capture,
         fetched_at=step.fetched_at,
         parsed_at=step.parsed_at,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.calendar import Tier
 from pipeline.lines import Columns, LineRules, RejectedLine, RejectReason, read_block, read_lines
+from pipeline.parsing import UnreadablePayload, column_order
 
 IN_ORDER = tuple(range(8))
 ATS = LineRules("ats.psv", Tier.OTC, is_ats=True, order=IN_ORDER)
@@ -296,3 +297,14 @@ def test_the_last_name_that_a_block_gives_a_venue_is_the_one_told() -> None:
     block = "\n".join([line(name="UBSA UBS ATS"), line(symbol="B", name="UBS ATS")])
     assert read_block(block, ATS) == read_lines(block, 2, ATS)[0]
     assert read(block)[0].venue_names == {"OTCN": "UBS ATS"}
+
+
+def test_a_line_without_an_end_is_kept_by_how_it_begins() -> None:
+    _, (reject,) = read_lines("x" * 20_000_000, 2, ATS)
+    assert (len(reject.text), reject.text[-4:], reject.reason) == (1000, "x...", "FIELD_COUNT")
+
+
+def test_a_header_without_an_end_is_told_by_how_it_begins() -> None:
+    with pytest.raises(UnreadablePayload) as refused:
+        column_order("ats.psv", "x" * 20_000_000)
+    assert len(str(refused.value)) < 600

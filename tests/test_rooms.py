@@ -11,7 +11,7 @@ from django.conf import settings
 
 PIPELINE = Path(settings.BASE_DIR) / "pipeline"
 LAYERS = [
-    {"calendar"},
+    {"calendar", "plain_text"},
     {"sources", "revisions"},
     {"lines", "models"},
     {"api_rows", "parsed"},
@@ -34,6 +34,7 @@ LAYERS = [
 ]
 WITHOUT_DATABASE = (
     "calendar",
+    "plain_text",
     "sources",
     "revisions",
     "lines",

@@ -11,6 +11,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -18,27 +19,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseFailure
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from rich.console import Console
-from rich.table import Table
 
 from pipeline.calendar import CalendarError
+from pipeline.management import terminal
+from pipeline.plain_text import as_typed, is_utf8, printable, storable
 from pipeline.sources.base import SourceError
 from pipeline.summary import COULD_NOT_RUN, FAILURES
 
 VERBOSE = 2
+LONGEST_NAME = 150
 RUN_DATE_HELP = "YYYY-MM-DD to take for today: an earlier day (default: today in America/New_York)"
-STYLES = {
-    "INGESTED": "green",
-    "RESTATED": "cyan",
-    "UNCHANGED": "dim",
-    "READY": "green",
-    "PROVISIONAL": "yellow",
-    "BLOCKED": "red",
-    "FAILED": "bold red",
-    "REFUSED": "red",
-    "LATE": "red",
-    "MISSING": "red",
-}
 
 
 class BadArguments(Exception):
@@ -67,10 +57,12 @@ class SpineCommand(BaseCommand, ABC):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run `work`, and turn what cannot be into exit code 2 with a message."""
         self.as_json = options["json"]
+        terminal.lose_no_character(self.stdout, self.stderr)
         if options["verbosity"] > 1:
             logging.getLogger("pipeline").setLevel(logging.INFO if options["verbosity"] == VERBOSE else logging.DEBUG)
         _end_on_sigterm()
         try:
+            _require_text(options)
             if self.needs_database:
                 _require_database()
             code = self.work(**options)
@@ -103,7 +95,7 @@ class SpineCommand(BaseCommand, ABC):
         """End the command with a message, and its code."""
         if self.as_json:
             self.document({"error": message, "exit_code": code})
-        raise CommandError(message, returncode=code) from None
+        raise CommandError(printable(message, keep="\n"), returncode=code) from None
 
     def document(self, content: object) -> None:
         """Print the one JSON document."""
@@ -112,11 +104,12 @@ class SpineCommand(BaseCommand, ABC):
     def line(self, text: str = "") -> None:
         """Print a line of text, but beside a JSON document."""
         if not self.as_json:
-            self._print(text)
+            self._print(printable(text))
 
     def warn(self, text: str) -> None:
         """Print a line to stderr, whatever stdout is for."""
-        self.stderr.write(text)
+        with suppress(BrokenPipeError):
+            self.stderr.write(printable(text))
 
     def _print(self, text: str) -> None:
         """Write at once, so that a log follows a long run; a reader that has gone, `head` say, ends no run."""
@@ -135,23 +128,21 @@ class SpineCommand(BaseCommand, ABC):
         """Print a table: drawn on a terminal, aligned plain lines elsewhere."""
         if self.as_json:
             return
-        cells = [[_as_text(cell) for cell in row] for row in rows]
+        encoding = terminal.encoding_of(self.stdout)
+        cells = [[terminal.cell(_as_text(cell), encoding) for cell in row] for row in rows]
         if self.on_terminal:
-            drawn = Table(*columns, title=title, title_justify="left")
-            for row in cells:
-                drawn.add_row(*(f"[{STYLES[cell]}]{cell}[/]" if cell in STYLES else cell for cell in row))
-            Console(file=sys.stdout).print(drawn)
+            terminal.draw(title, columns, cells, self.stdout)
             return
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
         self.line(f"{title}:")
         for row in [list(columns), *cells]:
-            self.line("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            self._print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def operator() -> str:
     """Who runs the command, for the ledger."""
     try:
-        return getpass.getuser()
+        return storable(getpass.getuser(), LONGEST_NAME)
     except (KeyError, OSError):
         return "unknown"
 
@@ -167,6 +158,14 @@ def _as_text(value: object) -> str:
         text = f"{value:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return str(value)
+
+
+def _require_text(options: dict[str, Any]) -> None:
+    """BadArguments for an argument that no ledger can keep: bytes that are no UTF-8, or a NUL. A path may be any bytes."""
+    for name, value in options.items():
+        for text in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(text, str) and ("\0" in text or not is_utf8(text)):
+                raise BadArguments(f"--{name.replace('_', '-')}: '{printable(as_typed(text))}' is not UTF-8 text")
 
 
 def _require_database() -> None:

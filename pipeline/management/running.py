@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +11,16 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import connection
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from pipeline import canvas, embedded, runs, sweeper, waiting, workers
 from pipeline.calendar import Tier
 from pipeline.embedded import NO_BROKER
 from pipeline.estimates import estimate
+from pipeline.management import terminal
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if
 from pipeline.models import ReadinessState, Run, RunPartition
+from pipeline.plain_text import printable
 from pipeline.planning import PLAN_SECONDS, Plan, Request, Step, plan_with, source_of
 from pipeline.sources.base import Source
 from pipeline.summary import FAILURES, Summary, exit_code, summarize
@@ -169,12 +171,17 @@ class RunningCommand(SpineCommand):
         if not self.on_terminal:
             yield self._print_step
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=terminal.console(sys.stderr), transient=True) as bar:
             yield _advance(bar, bar.add_task("Partitions", total=run.partitions.count()))
 
     def _print_step(self, step: RunPartition) -> None:
-        self.line(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}")
+        self.line(_told(step))
 
 
 class _Hint:
@@ -194,10 +201,14 @@ class _Hint:
             )
 
 
+def _told(step: RunPartition) -> str:
+    return printable(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}")
+
+
 def _advance(bar: Progress, task: TaskID) -> runs.Progress:
     def advance(step: RunPartition) -> None:
         bar.update(task, advance=1, description=f"{step.partition} {step.outcome}")
-        bar.console.print(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}")
+        bar.console.print(_told(step))
 
     return advance
 

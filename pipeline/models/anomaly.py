@@ -13,6 +13,7 @@ from django.utils import timezone
 from pipeline.models.manifest import Stage
 from pipeline.models.partition import Partition
 from pipeline.models.readiness import Readiness
+from pipeline.plain_text import storable
 
 if TYPE_CHECKING:
     from pipeline.models.run import Run
@@ -81,7 +82,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         payload_sha256: str = "",
     ) -> Anomaly:
         """Open an anomaly, or count one more occurrence of the same that is open already."""
-        now = timezone.now()
+        now, message = timezone.now(), storable(message)
         place = partition.pk if partition else week_ending
         fingerprint = hashlib.sha256(f"{category}|{place}|{message}|{payload_sha256}".encode()).hexdigest()
         anomaly, created = self.get_or_create(

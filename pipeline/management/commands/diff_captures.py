@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 
 from pipeline.inspection import find_capture
 from pipeline.management.base import BadArguments, SpineCommand
+from pipeline.plain_text import printable
 from pipeline.vintages import NoSuchVintage, RowChange, RowValues, difference
 
 COLUMNS = (
@@ -53,7 +54,8 @@ class Command(SpineCommand):
             documents = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
             self.document({"before": before.capture_id, "after": after.capture_id, "changes": documents})
         elif options["format"] == "csv":
-            csv.writer(self.stdout, lineterminator="\n").writerows([COLUMNS, *rows])
+            shown = [[printable(str(value)) for value in row] for row in rows] if self.on_terminal else rows
+            csv.writer(self.stdout, lineterminator="\n").writerows([COLUMNS, *shown])
         else:
             self.table(f"{before} -> {after}: {len(rows):,} rows differ", COLUMNS, rows)
         return 0

@@ -1,0 +1,60 @@
+"""Text from outside, made fit for what it goes to: a database that takes no NUL, a terminal that obeys escape sequences."""
+
+from __future__ import annotations
+
+import logging
+from copy import copy
+
+MOST_STORED = 4000
+ELLIPSIS = "..."
+
+
+def storable(text: str, most: int = MOST_STORED) -> str:
+    """Text as every database takes it, cut to `most` characters: NUL and halves of characters become escapes."""
+    kept = shortened(text, most)
+    return kept.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def shortened(text: str, most: int) -> str:
+    """At most `most` characters; what is cut off is an ellipsis."""
+    return text if len(text) <= most else text[: most - len(ELLIPSIS)] + ELLIPSIS
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Text that a terminal shows and does not obey: controls, newlines, bidirectional marks become escapes, but `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
+
+
+def fitting(text: str, encoding: str | None) -> str:
+    """Text that a stream of `encoding` takes whole: a character that it has not becomes an escape."""
+    name = encoding or "utf-8"
+    return text.encode(name, "backslashreplace").decode(name)
+
+
+def is_utf8(text: str) -> bool:
+    """Whether an argument or a name was UTF-8: Python keeps other bytes as halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def as_typed(text: str) -> str:
+    """An argument as it was typed, where it is no UTF-8: the bytes that are none as escapes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+class LogFormatter(logging.Formatter):
+    """A log line is one line: what it tells of the outside can forge no other, and gives a terminal no orders."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = copy(record)
+        told.msg, told.args = printable(record.getMessage()), None
+        return printable(super().format(told), keep="\n")
