@@ -19,6 +19,8 @@ from django.conf import settings
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.memory import Channel, Transport
 
+from pipeline import stopping
+
 NO_BROKER = "memory://"  # what the settings say where the environment names none
 PATIENCE = 30
 
@@ -69,10 +71,11 @@ def engine() -> Iterator[None]:
         logger.setLevel(level)  # Celery has set Django up anew for its worker, which undoes what `-v` has set
         yield
     finally:
-        _forget_messages()  # before the order to stop: between the two the worker would take one more
+        stopping.order()
         state.should_stop = os.EX_OK  # type: ignore[assignment] # the stubs know only None
         thread.join()
         state.should_stop = None
+        stopping.withdraw()
         _forget_messages()
 
 

@@ -15,7 +15,7 @@ from django.db import Error, IntegrityError, close_old_connections, connection, 
 from django.db.models import F
 from django.utils import timezone
 
-from pipeline import ingest, workers
+from pipeline import ingest, stopping, workers
 from pipeline.captures import Terms
 from pipeline.ingest import Result
 from pipeline.models import (
@@ -47,9 +47,13 @@ def process(
 ) -> timedelta | None:
     """Claim one partition of a run and bring it to its outcome; how long to wait where it is to be tried again.
 
-    Does nothing when another process has it, or when the run has ended. Without `source`, the one that the run names is
-    asked. With `retries`, errors that may pass end as another try, until there were enough of them.
+    Does nothing when another process has it, when the run has ended, or when this process is to stop: then the partition
+    waits to be sent again. Without `source`, the one that the run names is asked. With `retries`, errors that may pass end
+    as another try, until there were enough of them.
     """
+    if stopping.is_ordered():
+        RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.PENDING).update(sent_at=None)
+        return None
     try:
         step = _claim(run_partition_id, worker)
     except IntegrityError:  # another run has the partition under way

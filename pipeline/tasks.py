@@ -8,9 +8,9 @@ from datetime import date
 from typing import Any
 
 from celery import Task, shared_task
-from celery.signals import worker_ready
+from celery.signals import worker_ready, worker_shutting_down
 
-from pipeline import canvas, checkup, runs, schedules, steps, sweeper, workers
+from pipeline import canvas, checkup, runs, schedules, steps, stopping, sweeper, workers
 from pipeline.models import Run
 from pipeline.transient import backoff, is_transient
 
@@ -75,3 +75,9 @@ def sweep_at_start(sender: Any, **_signal: object) -> None:
     """What was missed or lost while no worker was there is made up for at once. (A queue in memory starts empty.)"""
     if sender.app.connection().transport.driver_type != "memory":
         sweep.apply_async(expires=SWEEP_SECONDS)
+
+
+@worker_shutting_down.connect
+def stop(**_signal: object) -> None:
+    """A worker that was told to stop, warm or cold, begins no partition, whatever message it has in hand."""
+    stopping.order()

@@ -7,6 +7,7 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from celery import current_app
@@ -14,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 from django_celery_results.models import TaskResult
 
-from pipeline import canvas, embedded, steps, waiting, workers
+from pipeline import canvas, embedded, steps, stopping, waiting, workers
 from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
 from pipeline.planning import Request, plan_with, source_of
 from tests.commands.publications import DAY, WEEK, publish_week
@@ -67,11 +68,15 @@ def test_told_to_stop_it_finishes_what_is_under_way_and_starts_nothing(
         assert go_on.wait(30)
         return whole(*arguments)  # type: ignore[arg-type]
 
+    def order() -> None:
+        stopping.order()
+        go_on.set()
+
     monkeypatch.setattr(steps, "_perform", slow)
+    monkeypatch.setattr(embedded, "stopping", SimpleNamespace(order=order, withdraw=stopping.withdraw))
     with embedded.engine():
         run = canvas.launch(plan_with(request_, source_of(request_)), "host:1:a")
         assert under_way.wait(30)
-        threading.Timer(0.2, go_on.set).start()
 
     assert sorted(run.partitions.values_list("status", flat=True)) == ["DONE", "PENDING", "PENDING"]
 

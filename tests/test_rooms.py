@@ -15,7 +15,7 @@ LAYERS = [
     {"sources", "revisions"},
     {"lines", "models"},
     {"api_rows", "parsed"},
-    {"parsing", "archive", "bulk", "identities", "workers", "transient"},
+    {"parsing", "archive", "bulk", "identities", "stopping", "workers", "transient"},
     {"rereading", "vintages"},
     {"reading", "weekly_totals", "differences", "movements", "reconciliation"},
     {"restatements"},

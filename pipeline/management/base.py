@@ -20,6 +20,7 @@ from django.db import Error as DatabaseFailure
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from pipeline import stopping
 from pipeline.calendar import CalendarError
 from pipeline.management import terminal
 from pipeline.plain_text import as_typed, is_utf8, printable, storable
@@ -60,7 +61,7 @@ class SpineCommand(BaseCommand, ABC):
         terminal.lose_no_character(self.stdout, self.stderr)
         if options["verbosity"] > 1:
             logging.getLogger("pipeline").setLevel(logging.INFO if options["verbosity"] == VERBOSE else logging.DEBUG)
-        _end_on_sigterm()
+        _stop_when_told()
         try:
             _require_text(options)
             if self.needs_database:
@@ -187,7 +188,15 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _end_on_sigterm() -> None:
+def _stop_when_told() -> None:
     """SIGTERM ends a command as Ctrl-C does: what was finished is kept, the run is marked interrupted."""
+    stopping.withdraw()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _stop)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as for what a shell starts in the background
+            signal.signal(signal.SIGINT, _stop)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    stopping.order()
+    raise KeyboardInterrupt

@@ -29,9 +29,11 @@ import celery.bin.celery
 import django
 from django.core.management import execute_from_command_line
 
+from pipeline import stopping
 from pipeline.calendar import PartitionKey
 
 PATIENCE = 30
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 def word(key: PartitionKey) -> str:
@@ -55,16 +57,27 @@ def _acting(what: str) -> Callable[[], None]:
         return functools.partial(_meet, Path(what.removeprefix("MEET=")))
     if what in HANGING:
         return HANGING[what]
-    return lambda: os.kill(os.getpid(), getattr(signal, what))
+    return functools.partial(_signal, getattr(signal, what))
+
+
+def _signal(number: signal.Signals) -> None:
+    """Send it to this process; go on when it has been heard: Python's handlers run in the main thread, when that has its turn."""
+    os.kill(os.getpid(), number)
+    if number in STOPPING:
+        _until(stopping.is_ordered, "the order to stop is not heard")
+
+
+def _until(is_so: Callable[[], bool], otherwise: str) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while not is_so():
+        if time.monotonic() > give_up:
+            raise TimeoutError(otherwise)
+        time.sleep(0.002)
 
 
 def _meet(folder: Path) -> None:
     (folder / str(os.getpid())).touch()
-    until = time.monotonic() + PATIENCE
-    while len(list(folder.iterdir())) < 2:
-        if time.monotonic() > until:
-            raise TimeoutError("the other process did not come to the meeting")
-        time.sleep(0.002)
+    _until(lambda: len(list(folder.iterdir())) > 1, "the other process did not come to the meeting")
 
 
 def _hang() -> None:

@@ -17,7 +17,7 @@ from django.core.servers.basehttp import ThreadedWSGIServer
 from django.db import connection
 
 from marketspine.wsgi import application
-from pipeline import embedded, serving
+from pipeline import embedded, serving, stopping
 from pipeline.embedded import NO_BROKER
 from pipeline.management.base import BadArguments, SpineCommand
 from pipeline.schedules import START_SCHEDULED
@@ -144,6 +144,7 @@ def _asked_to_stop() -> SimpleQueue[int]:
     asked: SimpleQueue[int] = SimpleQueue()
 
     def ask(number: int, _frame: object) -> None:
+        stopping.order()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         asked.put(number)
 
