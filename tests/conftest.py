@@ -5,6 +5,9 @@ With parallel workers the servers start once, before the workers; without, when 
 
 from __future__ import annotations
 
+import os
+import random
+import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,3 +149,24 @@ def shared_data() -> Path:
     if not REAL_FILES.is_dir():
         pytest.skip("FINRA's real files are not in ../shared/data/real")
     return REAL_FILES
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--shuffle` runs the tests in an order drawn by chance, `--shuffle=SEED` in that one again.
+
+    Parallel workers parse the same arguments, and get what was drawn by the environment: xdist demands one order of all.
+    """
+    drawn = os.environ.setdefault("SHUFFLE_SEED", str(secrets.randbelow(10**9)))
+    parser.addoption("--shuffle", nargs="?", const=drawn, metavar="SEED", help="run the tests in random order")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """The seed, to have the same order again."""
+    seed = config.getoption("shuffle")
+    return f"order: --shuffle={seed}" if seed else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put them into the order that was asked for."""
+    if config.getoption("shuffle"):
+        random.Random(config.getoption("shuffle")).shuffle(items)

@@ -30,7 +30,6 @@ BARE = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 # What takes minutes in production takes seconds here.
 HASTE = {
-    "MARKETSPINE_STALE_AFTER_SECONDS": "3",
     "MARKETSPINE_RESEND_AFTER_SECONDS": "2",
     "MARKETSPINE_RETRY_SECONDS": "1",
 }

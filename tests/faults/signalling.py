@@ -61,7 +61,7 @@ def _acting(what: str) -> Callable[[], None]:
 
 
 def _signal(number: signal.Signals) -> None:
-    """Send it to this process; go on when it has been heard: Python's handlers run in the main thread, when that has its turn."""
+    """Send it to this process; go on when the order is heard, in the main thread, when that has its turn."""
     os.kill(os.getpid(), number)
     if number in STOPPING:
         _until(stopping.is_ordered, "the order to stop is not heard")

@@ -55,8 +55,8 @@ def fails(said: str, *faults: Fault, **access: Any) -> Case:
     return Case(faults, Outcome.FAILED, (REFUSED,), said, access)
 
 
-def gives_up(said: str, *faults: Fault) -> Case:
-    return Case(faults, Outcome.FAILED, (GIVEN_UP,), said)
+def gives_up(said: str, *faults: Fault, **access: Any) -> Case:
+    return Case(faults, Outcome.FAILED, (GIVEN_UP,), said, access)
 
 
 def stays(said: str, *faults: Fault) -> Case:
@@ -80,8 +80,10 @@ CASES = {
     "a reset within the reply": recovers(Fault(Kind.RESET_MID_BODY, 2)),
     "closed before the reply": recovers(Fault(Kind.CLOSED_AT_ONCE, 2)),
     "closed within the reply": recovers(Fault(Kind.CLOSED_MID_BODY, 2)),
-    "a reply that trickles": recovers(Fault(Kind.SLOW_BYTES, 1, seconds=0.1), request_seconds=0.3),
-    "a reply that trickles for ever": gives_up("had not come whole", Fault(Kind.SLOW_BYTES, ALWAYS, seconds=0.1)),
+    "a reply that trickles": recovers(Fault(Kind.SLOW_BYTES, 1, seconds=0.2), request_seconds=2),
+    "a reply that trickles for ever": gives_up(
+        "had not come whole", Fault(Kind.SLOW_BYTES, ALWAYS, seconds=0.1), request_seconds=0.5
+    ),
     "a reply that comes late": recovers(Fault(Kind.LATE, 2, seconds=0.1)),
     "a reply that cannot be decompressed": recovers(Fault(Kind.GARBLED_GZIP, 2)),
     "503 for as long as anybody asks": gives_up("before FINRA, answered 503 to POST /data/", status(503, ALWAYS)),
@@ -172,7 +174,7 @@ def access(server: FinraServer, **changes: Any) -> Access:
         requests_per_second=100_000,
         connections=2,
         retry_seconds=0.001,
-        request_seconds=0.5,
+        request_seconds=60,
         max_response_bytes=1_000_000,
     )
     return replace(known, **changes)

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from celery.canvas import Signature
 from pytest_django import Settings
 
+from pipeline import canvas
 from pipeline.calendar import PartitionKey
-from pipeline.models import Anomaly, Category, Outcome, PartitionStatus, Run, RunStatus, Severity
+from pipeline.models import Anomaly, Category, Outcome, PartitionStatus, Run, RunPartition, RunStatus, Severity
+from pipeline.planning import plan_with, source_of
 from tests.commands.publications import OTC, TIER_1
 from tests.faults.conftest import Work
 from tests.faults.signalling import word
 from tests.fleet import PATIENCE, Fleet
 from tests.ledger_state import ledger_state, partition_states
 
-CALM = {"MARKETSPINE_STALE_AFTER_SECONDS": "60"}  # nobody is taken to be dead because the machine is slow
-ONE_WEEK_AT_A_TIME = {"MARKETSPINE_MAX_IN_FLIGHT": "3"}
-
-
-def apply(chosen: dict[str, str], settings: Settings) -> None:
-    """Set for this process what the workers get by their environment."""
-    for name, value in chosen.items():
-        setattr(settings, name, int(value))
+ONE_WEEK_AT_A_TIME = 3
 
 
 def status_of(run: Run, key: PartitionKey) -> str:
@@ -39,9 +35,10 @@ def test_a_worker_told_to_stop_finishes_what_it_has_and_leaves_the_rest_to_other
 ) -> None:
     meeting = tmp_path / "meeting"
     meeting.mkdir()
-    apply(CALM | ONE_WEEK_AT_A_TIME, settings)
+    settings.MARKETSPINE_MAX_IN_FLIGHT = ONE_WEEK_AT_A_TIME
     run = work.launch()
-    worker = fleet.worker(f"MEET={meeting} captures.make before {word(held)}", pool=pool, **CALM, **ONE_WEEK_AT_A_TIME)
+    point = f"MEET={meeting} captures.make before {word(held)}"
+    worker = fleet.worker(point, pool=pool, MARKETSPINE_MAX_IN_FLIGHT=str(ONE_WEEK_AT_A_TIME))
     fleet.wait_for(lambda: any(meeting.iterdir()))
 
     worker.send_signal(signal.SIGTERM)
@@ -53,10 +50,35 @@ def test_a_worker_told_to_stop_finishes_what_it_has_and_leaves_the_rest_to_other
     assert status_of(run, held) == PartitionStatus.DONE
     assert sorted(run.partitions.values_list("status", flat=True)) == ["DONE"] * finished + ["PENDING"] * (6 - finished)
 
-    fleet.worker(**CALM)
+    fleet.worker()
     fleet.heal(run)
     assert run.status == RunStatus.SUCCEEDED
     assert list(run.partitions.values_list("attempts", flat=True)) == [1] * 6
+    assert ledger_state() == work.end
+
+
+@pytest.mark.promise(9)
+def test_a_worker_told_to_stop_begins_nothing_that_comes_after_although_a_process_of_it_is_idle(
+    fleet: Fleet, work: Work, tmp_path: Path
+) -> None:
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    request = replace(work.request, weeks=(OTC.week_ending,), tiers=(OTC.tier,))
+    with fleet.sending():
+        held = canvas.launch(plan_with(request, source_of(request)))
+    worker = fleet.worker(f"MEET={meeting} captures.make before {word(OTC)}", pool="prefork")
+    fleet.wait_for(lambda: any(meeting.iterdir()))
+    worker.send_signal(signal.SIGTERM)
+    fleet.wait_for(lambda: "Warm shutdown" in fleet.told())
+
+    after = work.launch()
+    (meeting / "go on").touch()
+
+    assert worker.wait(PATIENCE) == 0, fleet.told()
+    assert status_of(held, OTC) == PartitionStatus.DONE
+    assert set(after.partitions.values_list("status", "attempts")) == {(PartitionStatus.PENDING, 0)}
+    fleet.worker()
+    assert fleet.heal(after).status == RunStatus.SUCCEEDED
     assert ledger_state() == work.end
 
 
@@ -66,7 +88,7 @@ class Hanging:
 
     point: str
     pool: str
-    limits: dict[str, str]
+    limits: dict[str, int]
     category: Category
     severity: Severity
     reason: str
@@ -76,16 +98,16 @@ class Hanging:
 SOURCE = Hanging(
     "HANG sources.files.FilesSource.fetch before",
     "solo",
-    {"MARKETSPINE_FETCH_SECONDS": "1"},
+    {},
     Category.FETCH_FAILED,
     Severity.WARN,
-    "the source 'files' did not answer within 1 seconds",
+    "the source 'files' did not answer within 4 seconds",
     attempts=2,
 )
 TASK = Hanging(
     "HANG reading.read_beside before",
     "prefork",
-    {"MARKETSPINE_SOFT_LIMIT_SECONDS": "3"},
+    {"soft_time_limit": 3},
     Category.INTERNAL,
     Severity.ERROR,
     "SoftTimeLimitExceeded: SoftTimeLimitExceeded()",
@@ -94,17 +116,24 @@ TASK = Hanging(
 DEAF_TASK = Hanging(
     "DEAF reading.read_beside before",
     "prefork",
-    {"MARKETSPINE_SOFT_LIMIT_SECONDS": "3", "MARKETSPINE_HARD_LIMIT_SECONDS": "4"},
+    {"soft_time_limit": 3, "time_limit": 4},
     Category.STALLED,
     Severity.CRITICAL,
     "given up after 2 attempts: each time its worker died or hung",
     attempts=2,
 )
-# A message has the limits of who sends it: here this process.
-SENT = {
-    "MARKETSPINE_SOFT_LIMIT_SECONDS": "CELERY_TASK_SOFT_TIME_LIMIT",
-    "MARKETSPINE_HARD_LIMIT_SECONDS": "CELERY_TASK_TIME_LIMIT",
-}
+
+
+def limit(key: PartitionKey, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the messages for this partition carry limits: no other is to fail because the machine is slow."""
+    build = canvas._task
+
+    def task(name: str, *arguments: object, **options: object) -> Signature[None]:
+        meant = RunPartition.objects.filter(partition__week_ending=key.week_ending, partition__tier=key.tier)
+        hurried = name == canvas.PROCESS_PARTITION and arguments[0] in meant.values_list("pk", flat=True)
+        return build(name, *arguments, **options, **(limits if hurried else {}))
+
+    monkeypatch.setattr(canvas, "_task", task)
 
 
 @pytest.mark.promise(3, 9)
@@ -117,12 +146,14 @@ SENT = {
     ],
 )
 def test_what_hangs_ends_as_a_failed_partition_and_harms_no_other(
-    fleet: Fleet, work: Work, settings: Settings, hanging: Hanging
+    fleet: Fleet, work: Work, settings: Settings, monkeypatch: pytest.MonkeyPatch, hanging: Hanging
 ) -> None:
-    chosen = CALM | {"MARKETSPINE_MAX_ATTEMPTS": "2"} | hanging.limits
-    apply({SENT.get(name, name): value for name, value in chosen.items()}, settings)
+    settings.MARKETSPINE_MAX_ATTEMPTS = 2
+    limit(OTC, hanging.limits, monkeypatch)
     run = work.launch()
-    worker = fleet.worker(f"{hanging.point} {word(OTC)}", pool=hanging.pool, **chosen)
+    worker = fleet.worker(
+        f"{hanging.point} {word(OTC)}", pool=hanging.pool, MARKETSPINE_MAX_ATTEMPTS="2", MARKETSPINE_FETCH_SECONDS="4"
+    )
     fleet.heal(run)
 
     assert run.status == RunStatus.FAILED

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from threading import Lock
-from time import monotonic
+from time import monotonic, perf_counter
 from uuid import UUID
 
 from pipeline.calendar import market_today
@@ -44,17 +44,17 @@ class Service:
         options: Options | None = None,
         *,
         today: date | None = None,
-        clock: Callable[[], float] = monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.options = options or Options()
         self.base = ""
         self.faults = Faults()
         self.log = RequestLog()
-        self.tokens = Tokens(self.options, clock)
+        self.tokens = Tokens(self.options, clock or monotonic)
         self._today = today
         self._datasets = datasets(catalogue, self.options)
-        self._throttle = Throttle(self.options.requests_per_second, 1.0, self.options.window)
+        self._throttle = Throttle(self.options.requests_per_second, 1.0, self.options.window, clock or perf_counter)
         self._asynchronous = Asynchronous(self.options)
         self._selections: OrderedDict[str, list[Row]] = OrderedDict()
         self._lock = Lock()

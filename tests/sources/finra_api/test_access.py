@@ -81,7 +81,7 @@ def test_what_is_no_token_is_refused_and_not_told(token: object) -> None:
 
 
 def test_a_token_is_asked_for_again_when_it_expires_and_no_sooner() -> None:
-    with finra(token_seconds=62) as server:
+    with finra(token_seconds=3600) as server:
         api = client_of(server, client_id="client", client_secret="secret")
         api.fetch(KEY)
         assert server.service.tokens.issued == 1
