@@ -17,7 +17,7 @@ from pipeline import canvas
 from pipeline.calendar import last_fridays
 from pipeline.models import Capture, Run, RunStatus
 from pipeline.planning import Request, plan_with, source_of
-from pipeline.sources.finra_api.pace import HEADROOM, KEY, SharedPlaces
+from pipeline.sources.finra_api.pace import HEADROOM, KEYS, SharedPlaces
 from tests.finra_service import FinraServer, Options, sample_service
 from tests.fleet import Fleet
 
@@ -61,6 +61,6 @@ def test_two_workers_never_get_places_closer_than_the_rate_allows(redis_url: str
         workers = [SharedPlaces(PLACE, client) for client in (one, other)]
         following = list[int]()
         for worker in workers * 5:
-            assert worker.take() >= 0
-            following.append(int(one.get(KEY) or 0))
+            assert worker.take().seconds >= 0
+            following.append(int(one.get(KEYS[0]) or 0))
     assert min(later - earlier for earlier, later in pairwise(following)) >= round(PLACE * 1_000_000)
