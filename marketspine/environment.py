@@ -1,58 +1,214 @@
-"""The environment, read through one helper that fails loudly: which variable, what it holds, what it should be."""
+"""The environment, read by one strict reader: a value is read whole, or refused with the variable's name.
+
+The reader is ours: django-environ follows a value that begins with `$` to another variable, takes `"true"` for false,
+and cuts an address at the first character that it does not expect (docs/adr/0026).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import ipaddress
+import os
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TypeAlias
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
+BASE_DIR = Path(__file__).resolve().parent.parent
 
-class Environment(environ.FileAwareEnv):  # type: ignore[misc] # django-environ has no types
-    """django-environ's reader; NAME may also come from the file that NAME_FILE points at, less its last newline."""
+BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LARGEST = 1_000_000_000  # seconds, say: above 30 years, and below what threads and databases can wait
+LONGEST_FILE = 64 * 1024
+LONGEST_SHOWN = 80
+INVISIBLE = frozenset(
+    {"Cc", "Cf", "Cs", "Zl", "Zp"}
+)  # controls, joiners and marks, bytes that are not UTF-8, separators
 
-    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        """The value of `var`; ImproperlyConfigured, with its name, when it cannot be read."""
-        try:
-            value = super().get_value(var, *args, **kwargs)
-        except (ValueError, OSError) as error:
-            raise ImproperlyConfigured(f"the environment variable {var} cannot be read: {error}") from error
-        return value.rstrip("\r\n") if isinstance(value, str) else value
-
-    def share(self, var: str, default: float) -> float:
-        """A share from 0 to 1."""
-        share: float = self.float(var, default=default)
-        if not 0 <= share <= 1:
-            raise ImproperlyConfigured(f"the environment variable {var} is a share from 0 to 1, not {share}")
-        return share
-
-    def at_least_one(self, var: str, default: int) -> int:
-        """A whole number from 1."""
-        number: int = self.int(var, default=default)
-        if number < 1:
-            raise ImproperlyConfigured(f"the environment variable {var} is a number from 1, not {number}")
-        return number
+WHOLE_NUMBER = re.compile(r"[0-9]{1,20}")
+FIGURE = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?|\.[0-9]{1,20}")
+HOST = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
+)
 
 
-def database(url: str) -> dict[str, Any]:
-    """Django's DATABASES entry for `url`, with the SQLite options that keep concurrent writers from failing.
+# The reader's methods are named as Python's types are: within it, these names stand for the types.
+Text: TypeAlias = str
+Truth: TypeAlias = bool
+Words: TypeAlias = list[str]
 
-    A transaction that reads and then writes fails with "database is locked" under DEFERRED; IMMEDIATE queues it.
+
+class Misconfigured(ImproperlyConfigured):
+    """A variable that cannot be read. The message names it, and holds no part of a secret."""
+
+
+def is_set(name: str) -> bool:
+    """Whether the environment has the variable, or names the file that holds it."""
+    return name in os.environ or f"{name}_FILE" in os.environ
+
+
+class Environment:
+    """Reads variables, each as one kind of value; `names` are those that were asked for.
+
+    NAME may also come from the file that NAME_FILE points at, less a newline at its end. A variable that is set and empty
+    is refused, but where empty is the default: it is what remains of a name that was misspelt elsewhere.
     """
-    config: dict[str, Any] = environ.Env.db_url_config(url)
-    engine = config.get("ENGINE", "")
-    if engine.endswith("sqlite3"):
-        config["OPTIONS"] = {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        }
-    elif not engine.endswith("postgresql"):
-        scheme = url.split(":", 1)[0]
-        raise ImproperlyConfigured(f"DATABASE_URL: {scheme!r} is not supported; use sqlite:///... or postgresql://...")
-    return config
+
+    def __init__(self, values: Mapping[Text, Text] = os.environ, folder: Path = BASE_DIR) -> None:
+        self._values, self._folder = values, folder
+        self.names: set[Text] = set()
+
+    def str(self, var: Text, default: Text) -> Text:
+        """Text without blanks around it."""
+        value = self._given(var, default)
+        if value != value.strip():
+            raise Misconfigured(f"{var} is {_shown(value)}: remove the blanks around it")
+        return value
+
+    def secret(self, var: Text, default: Text) -> Text:
+        """Any text; messages do not show it."""
+        return self._given(var, default)
+
+    def bool(self, var: Text, default: Truth) -> Truth:
+        """True or false."""
+        value = self.str(var, "true" if default else "false")
+        if value.lower() not in BOOLEANS:
+            raise Misconfigured(
+                f"{var} is {_shown(value)}: write true or false (or yes, no, on, off, 1, 0), without quotes"
+            )
+        return BOOLEANS[value.lower()]
+
+    def at_least_one(self, var: Text, default: int, most: int = LARGEST) -> int:
+        """A whole number from 1 to `most`."""
+        value = self.str(var, f"{default}")
+        if not WHOLE_NUMBER.fullmatch(value) or not 1 <= int(value) <= most:
+            raise Misconfigured(f"{var} is {_shown(value)}: write a whole number from 1 to {most}, in digits only")
+        return int(value)
+
+    def share(self, var: Text, default: float) -> float:
+        """A share from 0 to 1."""
+        value = self.str(var, f"{default}")
+        if not FIGURE.fullmatch(value) or float(value) > 1:
+            raise Misconfigured(f"{var} is {_shown(value)}: write a share from 0 to 1, such as 0.25 (not 25 %)")
+        return float(value)
+
+    def bounds(self, var: Text, default: tuple[float, float]) -> tuple[float, float]:
+        """Two figures, the lower first: "0.6,1.65"."""
+        value = self.str(var, "{:g},{:g}".format(*default))
+        figures = [figure.strip() for figure in value.split(",")]
+        if len(figures) == len(default) and all(map(FIGURE.fullmatch, figures)):
+            low, high = map(float, figures)
+            if low <= high:
+                return low, high
+        raise Misconfigured(f"{var} is {_shown(value)}: write two figures, the lower first, such as 0.6,1.65")
+
+    def list(self, var: Text, default: Collection[Text]) -> Words:
+        """Words with commas between them; blanks around a word do not count."""
+        value = self.str(var, ",".join(default))
+        words = [word.strip() for word in value.split(",")]
+        if not all(words) or any(character in word for word in words for character in "\"'[]{}; "):
+            raise Misconfigured(
+                f"{var} is {_shown(value)}: write words with one comma between two, without quotes: a,b"
+            )
+        return words
+
+    def some_of(self, var: Text, known: Collection[Text], default: Collection[Text]) -> Words:
+        """Some of the words that are known, with commas between them; none, when it is empty."""
+        if self._given(var, ",".join(default), empty=True) == "":
+            return []
+        words = self.list(var, default)
+        if unknown := [word for word in words if word not in known]:
+            raise Misconfigured(f"{var} has {_shown(unknown[0])}: it knows {', '.join(sorted(known))}")
+        return words
+
+    def hosts(self, var: Text, default: Collection[Text], *, patterns: Truth = False) -> Words:
+        """Names or addresses of hosts; with `patterns` also `.example.com` (and what ends in it) and `*` (all)."""
+        value = self.str(var, ",".join(default))
+        hosts = [host.strip() for host in value.split(",")]
+        for host in hosts:
+            if not (is_host(host) or (patterns and (host == "*" or is_host(host.removeprefix("."))))):
+                raise Misconfigured(
+                    f"{var} has {_shown(host)}: write host names with commas between them, without scheme, port or "
+                    "path, and an IPv6 address in brackets: spine.example.com,127.0.0.1,[::1]"
+                )
+        return hosts
+
+    def log_level(self, var: Text, default: Text) -> Text:
+        """A level of Python's logging, in capitals."""
+        value = self.str(var, default)
+        if value.upper() not in LEVELS:
+            raise Misconfigured(f"{var} is {_shown(value)}: write one of {', '.join(LEVELS)}")
+        return value.upper()
+
+    def folder(self, var: Text, default: Path) -> Text:
+        """An absolute path. One that is relative is below the project's folder; it need not exist yet."""
+        value = self.str(var, f"{default}")
+        if value.startswith(("~", "$", '"', "'")):
+            raise Misconfigured(f"{var} is {_shown(value)}: no shell reads it, so write the folder's path in full")
+        path = Path(os.path.normpath(self._folder / value))
+        if _is_other_than_folder(path):
+            raise Misconfigured(f"{var} is {_shown(value)}: {path} is there, and is not a folder")
+        return f"{path}"
+
+    def _given(self, var: Text, default: Text, *, empty: Truth = False) -> Text:
+        """What was written, or the default."""
+        self.names.add(var)
+        value = self._from_file(var) if f"{var}_FILE" in self._values else self._values.get(var, default)
+        if any(unicodedata.category(character) in INVISIBLE for character in value):
+            raise Misconfigured(
+                f"{var} holds a character that cannot be seen (a line end, a mark, a byte that is not UTF-8): write it anew"
+            )
+        if not value and default and not empty:
+            raise Misconfigured(f"{var} is set, and is empty: give it a value, or unset it to have the default")
+        return value
+
+    def _from_file(self, var: Text) -> Text:
+        name = f"{var}_FILE"
+        path = self._values[name]
+        if var in self._values:
+            raise Misconfigured(f"both {var} and {name} are set: unset one of them")
+        try:
+            with Path(self._folder / path).open("rb") as file:
+                content = file.read(LONGEST_FILE + 1)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or f"{error}"
+            raise Misconfigured(f"{name} is {_shown(path)}, and that file cannot be read: {reason}") from None
+        if len(content) > LONGEST_FILE:
+            raise Misconfigured(
+                f"{name} is {_shown(path)}, and that file has more than {LONGEST_FILE} bytes: is it the right one?"
+            )
+        try:
+            return content.decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise Misconfigured(f"{name} is {_shown(path)}, and that file is not UTF-8 text") from None
 
 
-def results_of(url: str) -> str:
-    """Celery's result backend for `url`: in Redis, the one that does not listen (`marketspine.results`)."""
-    return f"marketspine.results:Counters+{url}" if url.startswith("redis") else url
+def is_host(text: str) -> bool:
+    """Whether a text is the name of a host, an IPv4 address, or an IPv6 address in brackets."""
+    return bool(HOST.fullmatch(text)) or is_ipv6(text)
+
+
+def is_ipv6(text: str) -> bool:
+    """Whether a text is an IPv6 address in brackets."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return False
+    try:
+        ipaddress.IPv6Address(text[1:-1])
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value: str) -> str:
+    """A value as it was written, for a message; the beginning of a long one."""
+    return repr(value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}...")
+
+
+def _is_other_than_folder(path: Path) -> bool:
+    """Whether something else stands where a folder should be, or on the way to it."""
+    return any(part.exists() and not part.is_dir() for part in (path, *path.parents))

@@ -6,22 +6,21 @@ A secret NAME may also come from the file that NAME_FILE points at. docs/setting
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 from kombu import Queue
 
-from marketspine.environment import Environment, database, results_of
+from marketspine.addresses import IN_PROCESS, broker, database, results_of, sqlite_at, web
+from marketspine.environment import BASE_DIR, Environment
 from marketspine.skin import SKIN
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
 env = Environment()
 
 PLACEHOLDER_KEY = "only-for-a-laptop-"
-SECRET_KEY = env.str("SECRET_KEY", default=PLACEHOLDER_KEY + "0" * 40)
+SECRET_KEY = env.secret("SECRET_KEY", default=PLACEHOLDER_KEY + "0" * 40)
 DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"], patterns=True)
 
 INSTALLED_APPS = [
     "pipeline",  # before the skin, and the skin before Django's admin: the first template of a name is taken
@@ -121,10 +120,10 @@ USE_I18N = False
 FORMAT_MODULE_PATH = ["marketspine.formats"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'marketspine.sqlite3'}"))}
+DATABASES = {"default": database(env.secret("DATABASE_URL", default=sqlite_at(VAR_DIR / "marketspine.sqlite3")))}
 
 # The archive of payloads is Django's default storage: a folder here, S3 through django-storages elsewhere.
-MARKETSPINE_ARCHIVE_DIR = env.str("MARKETSPINE_ARCHIVE_DIR", default=str(VAR_DIR / "archive"))
+MARKETSPINE_ARCHIVE_DIR = env.folder("MARKETSPINE_ARCHIVE_DIR", default=VAR_DIR / "archive")
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -136,26 +135,29 @@ STORAGES = {
 # Where the `files` source looks for FINRA's files; the largest it reads, before and after decompression; the most lines of
 # any payload. Reading a payload takes about four times its bytes of memory.
 MARKETSPINE_SOURCE = env.str("MARKETSPINE_SOURCE", default="files")
-MARKETSPINE_SOURCE_DIR = env.str("MARKETSPINE_SOURCE_DIR", default=str(VAR_DIR / "source"))
-MARKETSPINE_MAX_FILE_BYTES = env.at_least_one("MARKETSPINE_MAX_FILE_BYTES", default=256 * 1024 * 1024)
+MARKETSPINE_SOURCE_DIR = env.folder("MARKETSPINE_SOURCE_DIR", default=VAR_DIR / "source")
+MARKETSPINE_MAX_FILE_BYTES = env.at_least_one("MARKETSPINE_MAX_FILE_BYTES", default=256 * 1024 * 1024, most=2**40)
 MARKETSPINE_MAX_ROWS = env.at_least_one("MARKETSPINE_MAX_ROWS", default=500_000)
 
 # FINRA's API: https, and only these hosts (http on loopback, to try it by hand). Anonymous without credentials. No more
 # requests a second leave this machine, or the fleet where there is a broker; a partition is read over so many connections.
-MARKETSPINE_FINRA_API_URL = env.str("MARKETSPINE_FINRA_API_URL", default="https://api.finra.org")
-MARKETSPINE_FINRA_TOKEN_URL = env.str(
-    "MARKETSPINE_FINRA_TOKEN_URL", default="https://ews.fip.finra.org/fip/rest/ews/oauth2/access_token"
+MARKETSPINE_FINRA_API_URL = web(
+    env.secret("MARKETSPINE_FINRA_API_URL", default="https://api.finra.org"), "MARKETSPINE_FINRA_API_URL"
 )
-MARKETSPINE_FINRA_HOSTS = env.list("MARKETSPINE_FINRA_HOSTS", default=["api.finra.org", "ews.fip.finra.org"])
+MARKETSPINE_FINRA_TOKEN_URL = web(
+    env.secret("MARKETSPINE_FINRA_TOKEN_URL", default="https://ews.fip.finra.org/fip/rest/ews/oauth2/access_token"),
+    "MARKETSPINE_FINRA_TOKEN_URL",
+)
+MARKETSPINE_FINRA_HOSTS = env.hosts("MARKETSPINE_FINRA_HOSTS", default=["api.finra.org", "ews.fip.finra.org"])
 MARKETSPINE_CONTACT = env.str("MARKETSPINE_CONTACT", default="")  # whom FINRA may write to: part of the User-Agent
-FINRA_CLIENT_ID = env.str("FINRA_CLIENT_ID", default="")
-FINRA_CLIENT_SECRET = env.str("FINRA_CLIENT_SECRET", default="")
+FINRA_CLIENT_ID = env.secret("FINRA_CLIENT_ID", default="")
+FINRA_CLIENT_SECRET = env.secret("FINRA_CLIENT_SECRET", default="")
 MARKETSPINE_FINRA_REQUESTS_PER_SECOND = env.at_least_one("MARKETSPINE_FINRA_REQUESTS_PER_SECOND", default=20)
-MARKETSPINE_FINRA_CONNECTIONS = env.at_least_one("MARKETSPINE_FINRA_CONNECTIONS", default=4)
+MARKETSPINE_FINRA_CONNECTIONS = env.at_least_one("MARKETSPINE_FINRA_CONNECTIONS", default=4, most=64)
 MARKETSPINE_FINRA_REQUEST_SECONDS = env.at_least_one("MARKETSPINE_FINRA_REQUEST_SECONDS", default=120)
 
 # A run looks so many weeks back; the doctor, the summary, the dashboard and the scheduled check watch the same weeks.
-MARKETSPINE_LOOKBACK_WEEKS = env.at_least_one("MARKETSPINE_LOOKBACK_WEEKS", default=6)
+MARKETSPINE_LOOKBACK_WEEKS = env.at_least_one("MARKETSPINE_LOOKBACK_WEEKS", default=6, most=520)
 
 # A payload with a larger share of rejected rows fails whole; a capture that lost a larger share of rows is refused.
 MARKETSPINE_MAX_REJECT_SHARE = env.share("MARKETSPINE_MAX_REJECT_SHARE", default=0.10)
@@ -166,7 +168,7 @@ MARKETSPINE_STALE_AFTER_SECONDS = env.at_least_one("MARKETSPINE_STALE_AFTER_SECO
 
 # A partition is tried so often, whether a passing error or a worker's death ended the try; the first repetition comes
 # after so many seconds, each further one after twice as many.
-MARKETSPINE_MAX_ATTEMPTS = env.at_least_one("MARKETSPINE_MAX_ATTEMPTS", default=4)
+MARKETSPINE_MAX_ATTEMPTS = env.at_least_one("MARKETSPINE_MAX_ATTEMPTS", default=4, most=100)
 MARKETSPINE_RETRY_SECONDS = env.at_least_one("MARKETSPINE_RETRY_SECONDS", default=10)
 
 # A source gets so long to deliver one partition. A task gets a little longer (soft limit), then its process is killed.
@@ -182,12 +184,12 @@ MARKETSPINE_MAX_IN_FLIGHT = env.at_least_one("MARKETSPINE_MAX_IN_FLIGHT", defaul
 MARKETSPINE_MAX_FORCED = env.at_least_one("MARKETSPINE_MAX_FORCED", default=18)
 
 # The embedded engine: a worker of so many threads in the process of the command, over a queue in memory.
-MARKETSPINE_THREADS = env.at_least_one("MARKETSPINE_THREADS", default=2)
+MARKETSPINE_THREADS = env.at_least_one("MARKETSPINE_THREADS", default=2, most=64)
 
 # The distributed engine, wherever there is a broker. docs/engine.md gives the reasons.
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="memory://")
+CELERY_BROKER_URL = broker(env.secret("CELERY_BROKER_URL", default=IN_PROCESS))
 CELERY_RESULT_BACKEND = results_of(
-    env.str("CELERY_RESULT_BACKEND", default="django-db" if CELERY_BROKER_URL == "memory://" else CELERY_BROKER_URL)
+    env.secret("CELERY_RESULT_BACKEND", default="django-db" if CELERY_BROKER_URL == IN_PROCESS else CELERY_BROKER_URL)
 )
 VISIBILITY_TIMEOUT = env.at_least_one("MARKETSPINE_VISIBILITY_TIMEOUT_SECONDS", default=3600)
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -219,7 +221,7 @@ CELERY_RESULT_EXPIRES = timedelta(days=1)
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SYNC_EVERY = 1  # what beat has sent is written at once, not after three minutes: operators look at it
 
-MARKETSPINE_LOG_LEVEL = env.str("MARKETSPINE_LOG_LEVEL", default="WARNING")
+MARKETSPINE_LOG_LEVEL = env.log_level("MARKETSPINE_LOG_LEVEL", default="WARNING")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -6,26 +6,25 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.db import connections
 
+from marketspine.environment import is_set
 from pipeline.embedded import NO_BROKER
 from pipeline.sources import REGISTRY
 from pipeline.sources.finra_api.access import unsafe
 from pipeline.transient import LONGEST
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
-BROKERS = frozenset({"memory", "redis", "rediss", "redis+socket", "sentinel"})
-SHARED_RESULTS = ("marketspine.results:", "sentinel", "django-db", "db+")
 FEWEST_BEATS_SECONDS = 30
 ADVICE_ON_KEYS = "Set SECRET_KEY (or SECRET_KEY_FILE) to 50 random characters or more."
 
 
-@register()
+@register("marketspine")
 def configuration(**_options: Any) -> list[CheckMessage]:
     """Everything that is wrong with the settings."""
     return [*_engine(), *_limits(), *_redelivery(), *_archive(), *_exposure(), *_source()]
@@ -33,13 +32,6 @@ def configuration(**_options: Any) -> list[CheckMessage]:
 
 def _engine() -> Iterator[CheckMessage]:
     broker = settings.CELERY_BROKER_URL
-    scheme = urlsplit(broker).scheme or broker
-    if scheme not in BROKERS:
-        yield Error(
-            f"CELERY_BROKER_URL names a broker of the kind {scheme!r}; priorities and limits are made for Redis.",
-            hint="Use redis://..., rediss://... or redis+socket://..., or unset it to run in one process.",
-            id="marketspine.E001",
-        )
     if broker != NO_BROKER and connections.settings["default"]["ENGINE"].endswith("sqlite3"):
         yield Error(
             "A broker is configured, and the database is SQLite: workers on other machines cannot share it.",
@@ -52,12 +44,19 @@ def _engine() -> Iterator[CheckMessage]:
             hint="Remove it; without a broker, commands bring a worker of their own.",
             id="marketspine.E003",
         )
-    if broker != NO_BROKER and not settings.CELERY_RESULT_BACKEND.startswith(SHARED_RESULTS):
-        yield Error(
-            f"CELERY_RESULT_BACKEND {settings.CELERY_RESULT_BACKEND!r} is not shared by all workers: no chord would end.",
-            hint="Unset it (results then go to the broker), or use redis://... or django-db.",
-            id="marketspine.E004",
-        )
+    yield from _unverified()
+
+
+def _unverified() -> Iterator[CheckMessage]:
+    """A `rediss://` that takes any server for Redis: who stands between reads the passwords, and may send tasks."""
+    for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+        options = parse_qs(urlsplit(getattr(settings, name)).query)
+        if options.get("ssl_cert_reqs", ["required"]) != ["required"] or options.get("ssl_check_hostname") == ["false"]:
+            yield checks.Warning(
+                f"{name} is a rediss:// that does not verify the server: anybody on the way can stand in for it.",
+                hint="Remove ssl_cert_reqs and ssl_check_hostname from it, and name your own authority: ssl_ca_certs=/file.",
+                id="marketspine.W006",
+            )
 
 
 def _limits() -> Iterator[CheckMessage]:
@@ -117,7 +116,6 @@ def _visibility_timeouts() -> dict[str, int]:
 def _archive() -> Iterator[CheckMessage]:
     """The folder of the archive. The laptop's is made when it is first needed; one that was named should be there."""
     folder = Path(settings.MARKETSPINE_ARCHIVE_DIR)
-    named = "MARKETSPINE_ARCHIVE_DIR" in os.environ or "MARKETSPINE_ARCHIVE_DIR_FILE" in os.environ
     if folder.exists():
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
             yield Error(
@@ -125,7 +123,7 @@ def _archive() -> Iterator[CheckMessage]:
                 hint="Give the folder to the user that runs Market Spine, or set MARKETSPINE_ARCHIVE_DIR to another.",
                 id="marketspine.E008",
             )
-    elif named:
+    elif is_set("MARKETSPINE_ARCHIVE_DIR"):
         yield checks.Warning(
             f"The archive folder {folder} does not exist. Is its volume mounted? It is made when something is captured.",
             hint="Mount it, make it, or set MARKETSPINE_ARCHIVE_DIR to where the archive is.",

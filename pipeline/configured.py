@@ -17,9 +17,6 @@ REQUESTS_PER_RETRY = 20
 CELERY_SAYS = {
     "redis+socket://": "unix://",
     "virtual_host=": "db=",
-    "ssl_cert_reqs=CERT_REQUIRED": "ssl_cert_reqs=required",
-    "ssl_cert_reqs=CERT_OPTIONAL": "ssl_cert_reqs=optional",
-    "ssl_cert_reqs=CERT_NONE": "ssl_cert_reqs=none",
 }
 REDIS = ("redis://", "rediss://", "unix://")
 

@@ -23,7 +23,7 @@ from django.db import connection, connections, transaction
 from django.db.backends.utils import CursorWrapper
 from pytest_django import DjangoDbBlocker
 
-from marketspine.environment import database
+from marketspine.addresses import database
 from tests import servers
 
 ENGINES = ("sqlite", "postgresql")

@@ -18,7 +18,7 @@ from pathlib import Path
 from celery import Celery, current_app
 from django.conf import settings
 
-from marketspine.environment import results_of
+from marketspine.addresses import results_of
 from pipeline import sweeper
 from pipeline.models import Run, RunStatus
 from tests import warm

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from marketspine.environment import results_of
+from marketspine.addresses import results_of
 from pipeline import canvas, runs
 from pipeline.calendar import Tier, last_fridays
 from pipeline.models import Outcome, PartitionStatus, Run, RunStatus

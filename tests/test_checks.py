@@ -13,10 +13,11 @@ from django.conf import settings as configured
 from django.db import connections
 from pytest_django import Settings
 
-from marketspine.environment import results_of
+from marketspine.addresses import broker, results_of
 from pipeline.checks import configuration
 
 PUBLIC = ["localhost", "spine.example.com"]
+TLS = "rediss://broker.example.com:6379/0"
 REDIS = "redis://broker.example.com:6379/0"
 SECRET = "s" * 50
 
@@ -66,12 +67,26 @@ def limits(hard: int, visibility: int) -> dict[str, object]:
 
 TIMEOUT_HINT = "above twice MARKETSPINE_HARD_LIMIT_SECONDS"
 WRONG = [
-    Wrong(fleet(CELERY_BROKER_URL="amqp://guest@rabbit//"), ["E001"], "of the kind 'amqp'", "Use redis://"),
-    Wrong(fleet(CELERY_BROKER_URL="sqs://"), ["E001"], "of the kind 'sqs'", "Use redis://"),
+    Wrong(
+        fleet(CELERY_BROKER_URL=f"{TLS}?ssl_cert_reqs=none"),
+        ["W006"],
+        "CELERY_BROKER_URL is a rediss://",
+        "ssl_ca_certs",
+    ),
+    Wrong(
+        fleet(CELERY_BROKER_URL=broker(f"{TLS}?ssl_cert_reqs=CERT_OPTIONAL")),
+        ["W006"],
+        "stand in for it",
+        "ssl_ca_certs",
+    ),
+    Wrong(
+        fleet(CELERY_RESULT_BACKEND=results_of(f"{TLS}?ssl_check_hostname=False")),
+        ["W006"],
+        "CELERY_RESULT_BACKEND is a rediss://",
+        "Remove ssl_cert_reqs and ssl_check_hostname",
+    ),
     Wrong(fleet(), ["E002"], "the database is SQLite", "Set DATABASE_URL to a PostgreSQL"),
     Wrong({"CELERY_TASK_ALWAYS_EAGER": True}, ["E003"], "chords lose their errors", "Remove it"),
-    Wrong(fleet(CELERY_RESULT_BACKEND="cache+memory://"), ["E004"], "no chord would end", "or django-db"),
-    Wrong(fleet(CELERY_RESULT_BACKEND="rpc://"), ["E004"], "'rpc://' is not shared", "or django-db"),
     Wrong(
         {"CELERY_TASK_SOFT_TIME_LIMIT": 1200},
         ["E005"],
@@ -120,7 +135,7 @@ WRONG = [
 ]
 RIGHT = [
     fleet(),
-    fleet(CELERY_BROKER_URL="rediss://broker.example.com:6379/0"),
+    fleet(CELERY_BROKER_URL=broker(TLS), CELERY_RESULT_BACKEND=results_of(TLS)),
     fleet(CELERY_BROKER_URL="redis+socket:///run/redis.sock", CELERY_RESULT_BACKEND="django-db"),
     {"DEBUG": True, "ALLOWED_HOSTS": ["localhost", "127.0.0.1", "[::1]"]},
     {"ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET, "HTTPS": True},

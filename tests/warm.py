@@ -58,7 +58,6 @@ LIBRARIES = (
     "django.forms",
     "django.template.backends.django",
     "django.test.signals",
-    "environ",
     "holidays.financial",
     "kombu.transport.memory",
     "kombu.transport.redis",

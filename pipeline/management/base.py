@@ -55,10 +55,14 @@ class SpineCommand(BaseCommand, ABC):
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The arguments of this command."""
 
-    def handle(self, *_args: Any, **options: Any) -> None:
-        """Run `work`, and turn what cannot be into exit code 2 with a message."""
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """As the base has it, which looks at the settings first: what is said of them is a document, too."""
         self.as_json = options["json"]
         terminal.lose_no_character(self.stdout, self.stderr)
+        return super().execute(*args, **options)
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Run `work`, and turn what cannot be into exit code 2 with a message."""
         if options["verbosity"] > 1:
             logging.getLogger("pipeline").setLevel(logging.INFO if options["verbosity"] == VERBOSE else logging.DEBUG)
         _stop_when_told()
@@ -86,6 +90,8 @@ class SpineCommand(BaseCommand, ABC):
             super().check(*args, **kwargs)
         except SystemCheckError as error:
             error.returncode = COULD_NOT_RUN
+            if self.as_json:
+                self.document({"error": f"{error}".strip(), "exit_code": COULD_NOT_RUN})
             raise
 
     @abstractmethod

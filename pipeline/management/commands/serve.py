@@ -12,11 +12,11 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.management.base import CommandParser
 from django.core.servers.basehttp import ThreadedWSGIServer
 from django.db import connection
 
-from marketspine.wsgi import application
 from pipeline import embedded, serving, stopping
 from pipeline.embedded import NO_BROKER
 from pipeline.management.base import BadArguments, SpineCommand
@@ -131,7 +131,7 @@ def _listen(host: str, port: int) -> ThreadedWSGIServer:
     if not 0 <= port <= HIGHEST_PORT:
         raise BadArguments(f"--port {port} is no port: 0 to {HIGHEST_PORT}")
     try:
-        return serving.listen(host, port, application)
+        return serving.listen(host, port, WSGIHandler())
     except OSError as error:
         raise BadArguments(f"port {port} of {host} cannot be had: {error.strerror}; name another: --port") from None
 
