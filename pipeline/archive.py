@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -19,10 +19,18 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 LEVEL = 3
+SUFFIX = ".zst"
 
 
 class ArchiveDamaged(Exception):
-    """An archived payload is missing, or is not what it was; the message says which and how."""
+    """An archived payload is missing, or is not what it was; the message says which and how.
+
+    `sha256` names the payload; it is empty where the archive as a whole cannot be reached.
+    """
+
+    def __init__(self, message: str, sha256: str = "") -> None:
+        super().__init__(message)
+        self.sha256 = sha256
 
 
 class Shelf(StrEnum):
@@ -34,7 +42,7 @@ class Shelf(StrEnum):
 
 def path_of(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> str:
     """Where it is kept: `payloads/ab/abcdef....zst`."""
-    return f"{shelf}/{sha256[:2]}/{sha256}.zst"
+    return f"{shelf}/{sha256[:2]}/{sha256}{SUFFIX}"
 
 
 def put(content: bytes, sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> None:
@@ -43,9 +51,47 @@ def put(content: bytes, sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> None:
     In a folder it gets its name when all of it is on the disk: two processes that archive the same payload at once never
     see each other's half, nor does anyone what a killed process left. Other storages save all or nothing themselves.
     """
-    path = path_of(sha256, shelf)
-    if default_storage.exists(path) and _is_whole(sha256, shelf):
-        return
+    if not is_whole(sha256, shelf):
+        _write(content, path_of(sha256, shelf))
+
+
+def put_back(content: bytes, sha256: str) -> bool:
+    """Archive a payload again that was archived before; whether it was missing or damaged."""
+    if is_whole(sha256):
+        return False
+    _write(content, path_of(sha256))
+    return True
+
+
+def present(hashes: Collection[str]) -> set[str]:
+    """Which of these payloads are there, whole or not: by one listing of each folder that they are in.
+
+    ArchiveDamaged when the storage cannot be asked.
+    """
+    try:
+        return {sha256 for folder in _by_folder(hashes).values() for sha256 in folder}
+    except NotImplementedError:  # a storage that cannot list
+        return {sha256 for sha256 in hashes if default_storage.exists(path_of(sha256))}
+    except OSError as error:
+        raise ArchiveDamaged(f"the archive cannot be listed: {error.strerror or error}") from error
+
+
+def _by_folder(hashes: Collection[str]) -> dict[str, set[str]]:
+    folders: dict[str, set[str]] = {}
+    for sha256 in hashes:
+        folders.setdefault(os.path.dirname(path_of(sha256)), set()).add(sha256)
+    return {folder: wanted & _listed(folder) for folder, wanted in folders.items()}
+
+
+def _listed(folder: str) -> set[str]:
+    try:
+        _, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return set()
+    return {name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)}
+
+
+def _write(content: bytes, path: str) -> None:
     compressed = ContentFile(zstandard.ZstdCompressor(level=LEVEL).compress(content))
     folder = _folder_of(path)
     if folder is None:
@@ -54,7 +100,8 @@ def put(content: bytes, sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> None:
         _save_and_rename(path, compressed, folder)
 
 
-def _is_whole(sha256: str, shelf: Shelf) -> bool:
+def is_whole(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bool:
+    """Whether it is there and what was archived; it is read whole."""
     try:
         get(sha256, shelf)
     except ArchiveDamaged:
@@ -121,12 +168,12 @@ def get(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bytes:
         with default_storage.open(path) as stored:
             content = zstandard.ZstdDecompressor().decompress(stored.read(), max_output_size=2**31)
     except FileNotFoundError as error:
-        raise ArchiveDamaged(f"the archived payload {sha256[:16]} is missing ({path})") from error
+        raise ArchiveDamaged(f"the archived payload {sha256[:16]} is missing ({path})", sha256) from error
     except OSError as error:
-        raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be read: {error.strerror}") from error
+        raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be read: {error.strerror}", sha256) from error
     except (zstandard.ZstdError, MemoryError) as error:  # a damaged header may declare any size
         why = str(error) or "it declares a size that does not fit into memory"
-        raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be decompressed: {why}") from error
+        raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be decompressed: {why}", sha256) from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ArchiveDamaged(f"the archived payload {sha256[:16]} is not what was archived: its hash differs")
+        raise ArchiveDamaged(f"the archived payload {sha256[:16]} is not what was archived: its hash differs", sha256)
     return content

@@ -122,8 +122,7 @@ def _lacking(key: PartitionKey, partition: Partition | None) -> str:
 
 
 def _told(anomaly: Anomaly) -> str:
-    where = anomaly.partition or anomaly.week_ending
-    return f"{where}: open {anomaly.severity} anomaly {anomaly.pk}, {anomaly.category}: {anomaly.message}"
+    return f"{anomaly.place}: open {anomaly.severity} anomaly {anomaly.pk}, {anomaly.category}: {anomaly.message}"
 
 
 def _store(week_ending: date, use: Use, verdict: Verdict, snapshot: AnalyticsSnapshot | None) -> None:

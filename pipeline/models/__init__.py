@@ -15,6 +15,7 @@ from pipeline.models.capture import Capture, CaptureKind, capture_id_for
 from pipeline.models.manifest import Manifest, Reject, Stage
 from pipeline.models.operator_log import Act, OperatorLogEntry, OperatorLogSubject, Upshot
 from pipeline.models.partition import Partition
+from pipeline.models.payload_check import PayloadCheck, PayloadState
 from pipeline.models.readiness import Readiness, ReadinessState, Use
 from pipeline.models.rows import RowVersion, Security, Venue, VenueKind
 from pipeline.models.run import (
@@ -50,6 +51,8 @@ __all__ = [
     "Outcome",
     "Partition",
     "PartitionStatus",
+    "PayloadCheck",
+    "PayloadState",
     "Readiness",
     "ReadinessState",
     "Reject",

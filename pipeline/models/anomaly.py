@@ -66,8 +66,9 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         return self.filter(resolved_at__isnull=True)
 
     def of_week(self, week_ending: date) -> AnomalyQuerySet:
-        """Those of the week itself or of one of its partitions."""
-        return self.filter(Q(week_ending=week_ending) | Q(partition__week_ending=week_ending))
+        """Those of the week itself, of one of its partitions, or of all weeks."""
+        everywhere = Q(week_ending__isnull=True, partition__isnull=True)
+        return self.filter(everywhere | Q(week_ending=week_ending) | Q(partition__week_ending=week_ending))
 
     def record(
         self,
@@ -154,8 +155,19 @@ class Anomaly(models.Model):
 
     @property
     def concerns_week(self) -> date | None:
-        """The week it concerns: its own, or its partition's."""
+        """The week it concerns: its own, or its partition's; None for all weeks."""
         return self.partition.week_ending if self.partition else self.week_ending
+
+    @property
+    def weeks_concerned(self) -> list[date]:
+        """The weeks to be judged again with it: the one it concerns, or all that were judged."""
+        week = self.concerns_week
+        return [week] if week else Readiness.objects.judged_weeks()
+
+    @property
+    def place(self) -> str:
+        """What it concerns, for a person: a partition, a week, or all weeks."""
+        return str(self.partition or self.week_ending or "all weeks")
 
     def resolve(self, *, by: str, note: str) -> None:
         """Close it. `by` and `note` are required; NotOpen when it is not open any more."""

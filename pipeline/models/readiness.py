@@ -37,6 +37,10 @@ class ReadinessQuerySet(models.QuerySet["Readiness"]):
             state=ReadinessState.BLOCKED, reasons=[f"{why}; the week is not judged again yet"], since=timezone.now()
         )
 
+    def judged_weeks(self) -> list[date]:
+        """The weeks that have been judged, oldest first."""
+        return list(self.order_by("week_ending").values_list("week_ending", flat=True).distinct())
+
 
 class Readiness(models.Model):
     """The verdict on one week for one use, decided from the ledger.

@@ -98,7 +98,7 @@ def _some(of: Collection[T], what: str) -> Collection[T]:
 
 
 def _weeks_of(anomalies: Iterable[Anomaly]) -> set[date]:
-    return {week for anomaly in anomalies if (week := anomaly.concerns_week)}
+    return {week for anomaly in anomalies for week in anomaly.weeks_concerned}
 
 
 def _judged(weeks: Iterable[date]) -> str:

@@ -1,0 +1,105 @@
+"""What a lost payload stands against: an ERROR anomaly, which ends by itself when the payload is back, and its week's verdict.
+
+A person who resolves one accepts the loss: it is not said again until the payload has been back in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import date
+
+from django.db.models import Q, QuerySet
+
+from pipeline import archive_checks, readiness
+from pipeline.archive_checks import Holdings, Lost
+from pipeline.models import Anomaly, Category, Readiness, Run, Severity, Stage
+from pipeline.models.anomaly import NotOpen
+
+BY = "marketspine"
+OF_ALL = Q(partition__isnull=True, week_ending__isnull=True)
+OF_ONE = ~Q(payload_sha256="")
+ABOUT_ARCHIVE = Q(category=Category.ARCHIVE_DAMAGED) & (OF_ALL | OF_ONE)
+
+
+def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
+    """See what the archive has, and read so many payloads whole; open and end anomalies, and judge their weeks again."""
+    if read:
+        archive_checks.read_in_turn(read)
+    held = archive_checks.holdings()
+    archive_checks.record_existence(held)
+    weeks = _open(held, run) | _end(held)
+    for week in sorted(weeks & set(Readiness.objects.judged_weeks())):
+        readiness.decide_week(week, today)
+    return held
+
+
+def standing() -> QuerySet[Anomaly]:
+    """The open anomalies about the archive: while there is one, no run is good."""
+    return Anomaly.objects.open().filter(ABOUT_ARCHIVE).select_related("partition").order_by("pk")
+
+
+def unaccepted(held: Holdings) -> list[Lost]:
+    """What is lost and no person has accepted."""
+    accepted = {(a.partition_id, a.payload_sha256): a.resolved_at for a in _accepted().filter(OF_ONE)}
+    return [one for one in held.lost if not ((at := accepted.get(_key(one))) and at >= one.since)]
+
+
+def is_gone(held: Holdings) -> bool:
+    """Whether the archive as a whole is lost, and no person has accepted that."""
+    accepted = _accepted().filter(OF_ALL).last()
+    since = max((one.since for one in held.lost), default=None)
+    return bool(held.gone) and not (accepted and accepted.resolved_at and since and accepted.resolved_at >= since)
+
+
+def _accepted() -> QuerySet[Anomaly]:
+    resolved = Anomaly.objects.filter(ABOUT_ARCHIVE, resolved_at__isnull=False)
+    return resolved.exclude(resolved_by=BY).order_by("resolved_at")
+
+
+def _key(one: Lost) -> tuple[int, str]:
+    return one.capture.partition_id, one.capture.payload_sha256
+
+
+def _open(held: Holdings, run: Run | None) -> set[date]:
+    """Record what is lost and not said yet; the weeks concerned."""
+    if held.gone:
+        return _open_for_all(held, run)
+    said = {(anomaly.partition_id, anomaly.payload_sha256) for anomaly in standing()}
+    lost = [one for one in unaccepted(held) if _key(one) not in said]
+    for one in lost:
+        Anomaly.objects.record(
+            Category.ARCHIVE_DAMAGED,
+            Severity.ERROR,
+            one.told,
+            partition=one.capture.partition,
+            stage=Stage.RAW,
+            run=run,
+            payload_sha256=one.capture.payload_sha256,
+        )
+    return {one.capture.partition.week_ending for one in lost}
+
+
+def _open_for_all(held: Holdings, run: Run | None) -> set[date]:
+    if standing().filter(OF_ALL).exists() or not is_gone(held):
+        return set()
+    anomaly = Anomaly.objects.record(Category.ARCHIVE_DAMAGED, Severity.ERROR, held.gone, stage=Stage.RAW, run=run)
+    return set(anomaly.weeks_concerned)
+
+
+def _end(held: Holdings) -> set[date]:
+    """Resolve what is over; the weeks concerned. While the archive is gone, nothing is known to be back."""
+    if held.gone:
+        return set()
+    lost = {_key(one) for one in held.lost}
+    over = [anomaly for anomaly in standing() if (anomaly.partition_id, anomaly.payload_sha256) not in lost]
+    return _resolve(over, "the archive has it again")
+
+
+def _resolve(anomalies: Iterable[Anomaly], note: str) -> set[date]:
+    weeks: set[date] = set()
+    for anomaly in anomalies:
+        with suppress(NotOpen):  # a person was quicker
+            anomaly.resolve(by=BY, note=note)
+        weeks.update(anomaly.weeks_concerned)
+    return weeks
