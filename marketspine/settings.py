@@ -132,6 +132,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
+# So many archived payloads are read whole by each check of the archive, in turn.
+MARKETSPINE_ARCHIVE_READS = env.at_least_one("MARKETSPINE_ARCHIVE_READS", default=200)
+
 # Where the `files` source looks for FINRA's files; the largest it reads, before and after decompression; the most lines of
 # any payload. Reading a payload takes about four times its bytes of memory.
 MARKETSPINE_SOURCE = env.str("MARKETSPINE_SOURCE", default="files")

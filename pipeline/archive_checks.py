@@ -52,30 +52,34 @@ class Holdings:
     gone: str = ""
 
 
-def holdings(*, look: bool = True) -> Holdings:
-    """What the archive has now, less what was damaged when it was last read. Reads only.
-
-    Without `look`, the storage is not asked: as the ledger knows from the last time.
-    """
+def holdings() -> Holdings:
+    """What the archive has now, less what was damaged when it was last read. Reads only."""
     captures = _captures()
     hashes = {capture.payload_sha256 for capture in captures}
     known = PayloadCheck.objects.in_bulk(hashes)
     try:
-        present = archive.present(hashes) if look else hashes - _missing(known)
+        present = archive.present(hashes)
     except ArchiveDamaged as damage:
         return Holdings(len(hashes), frozenset(), tuple(_lost(captures, known, set())), str(damage))
     lost = tuple(_lost(captures, known, present))
     return Holdings(len(hashes), frozenset(present), lost, _gone(hashes, present, lost))
 
 
+def recorded() -> list[Lost]:
+    """What was lost when the archive was last looked at: the storage is not asked."""
+    lost = PayloadCheck.objects.exclude(state=PayloadState.WHOLE)
+    known = {check.sha256: check for check in lost}
+    if not known:
+        return []
+    captures = _captures()
+    missing = {sha256 for sha256, check in known.items() if check.state == PayloadState.MISSING}
+    return _lost(captures, known, {capture.payload_sha256 for capture in captures} - missing)
+
+
 def _captures() -> list[Capture]:
     """All whose rows have not been given up, by week, tier and version."""
     kept = Capture.objects.filter(pruned_at__isnull=True).select_related("partition")
     return list(kept.order_by("partition__week_ending", "partition__tier", "version"))
-
-
-def _missing(known: Mapping[str, PayloadCheck]) -> set[str]:
-    return {sha256 for sha256, check in known.items() if check.state == PayloadState.MISSING}
 
 
 def put_back(content: bytes, sha256: str) -> bool:
@@ -87,7 +91,7 @@ def put_back(content: bytes, sha256: str) -> bool:
 
 
 def read_in_turn(number: int) -> list[str]:
-    """Read so many payloads whole: those known to be damaged, and those not read for longest. Which are not what was archived."""
+    """Read so many payloads whole: those known to be damaged, then those not read for longest. Those that are damaged."""
     try:
         present = archive.present({capture.payload_sha256 for capture in _captures()})
     except ArchiveDamaged:
@@ -104,13 +108,17 @@ def record_existence(held: Holdings) -> None:
     """Keep what was found missing, and what is there again: its turn to be read comes first."""
     missed = set(PayloadCheck.objects.filter(state=PayloadState.MISSING).values_list("sha256", flat=True))
     missing = {one.capture.payload_sha256 for one in held.lost} - held.present
-    _record({sha256: PayloadState.MISSING for sha256 in missing - missed}, read_at=None)
-    _record({sha256: PayloadState.WHOLE for sha256 in missed & held.present}, read_at=None)
+    _record(dict.fromkeys(missing - missed, PayloadState.MISSING), read_at=None)
+    _record(dict.fromkeys(missed & held.present, PayloadState.WHOLE), read_at=None)
 
 
 def _record(states: Mapping[str, PayloadState], read_at: datetime | None) -> None:
     now = timezone.now()
-    same = {check.sha256: check.since for check in PayloadCheck.objects.filter(pk__in=states) if check.state == states[check.sha256]}
+    same = {
+        check.sha256: check.since
+        for check in PayloadCheck.objects.filter(pk__in=states)
+        if check.state == states[check.sha256]
+    }
     PayloadCheck.objects.bulk_create(
         [PayloadCheck(sha256=s, state=state, since=same.get(s, now), read_at=read_at) for s, state in states.items()],
         500,
@@ -152,7 +160,7 @@ def _state(capture: Capture, known: Mapping[str, PayloadCheck], present: Collect
 def _gone(hashes: Collection[str], present: Collection[str], lost: Collection[Lost]) -> str:
     partitions = len({one.capture.partition_id for one in lost})
     missing = len(hashes) - len(present)
-    is_gone = partitions > 1 and not present or partitions > MANY and missing * 2 > len(hashes)
+    is_gone = (partitions > 1 and not present) or (partitions > MANY and missing * 2 > len(hashes))
     if not is_gone:
         return ""
     has = f"has {len(present):,} of the" if present else "has none of the"

@@ -1,4 +1,4 @@
-"""What a lost payload stands against: an ERROR anomaly, which ends by itself when the payload is back, and its week's verdict.
+"""What a lost payload does: an ERROR anomaly, which ends by itself when the payload is back, and its week judged again.
 
 A person who resolves one accepts the loss: it is not said again until the payload has been back in between.
 """
@@ -18,8 +18,7 @@ from pipeline.models.anomaly import NotOpen
 
 BY = "marketspine"
 OF_ALL = Q(partition__isnull=True, week_ending__isnull=True)
-OF_ONE = ~Q(payload_sha256="")
-ABOUT_ARCHIVE = Q(category=Category.ARCHIVE_DAMAGED) & (OF_ALL | OF_ONE)
+ABOUT_ARCHIVE = Q(category=Category.ARCHIVE_DAMAGED) & (OF_ALL | ~Q(payload_sha256=""))
 
 
 def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
@@ -39,17 +38,16 @@ def standing() -> QuerySet[Anomaly]:
     return Anomaly.objects.open().filter(ABOUT_ARCHIVE).select_related("partition").order_by("pk")
 
 
-def unaccepted(held: Holdings) -> list[Lost]:
+def unaccepted(lost: Iterable[Lost]) -> list[Lost]:
     """What is lost and no person has accepted."""
-    accepted = {(a.partition_id, a.payload_sha256): a.resolved_at for a in _accepted().filter(OF_ONE)}
-    return [one for one in held.lost if not ((at := accepted.get(_key(one))) and at >= one.since)]
+    accepted = {(a.partition_id, a.payload_sha256): a.resolved_at for a in _accepted()}
+    of_all = accepted.get((None, ""))
+    return [one for one in lost if not any(at and at >= one.since for at in (accepted.get(_key(one)), of_all))]
 
 
 def is_gone(held: Holdings) -> bool:
     """Whether the archive as a whole is lost, and no person has accepted that."""
-    accepted = _accepted().filter(OF_ALL).last()
-    since = max((one.since for one in held.lost), default=None)
-    return bool(held.gone) and not (accepted and accepted.resolved_at and since and accepted.resolved_at >= since)
+    return bool(held.gone and unaccepted(held.lost))
 
 
 def _accepted() -> QuerySet[Anomaly]:
@@ -66,7 +64,7 @@ def _open(held: Holdings, run: Run | None) -> set[date]:
     if held.gone:
         return _open_for_all(held, run)
     said = {(anomaly.partition_id, anomaly.payload_sha256) for anomaly in standing()}
-    lost = [one for one in unaccepted(held) if _key(one) not in said]
+    lost = [one for one in unaccepted(held.lost) if _key(one) not in said]
     for one in lost:
         Anomaly.objects.record(
             Category.ARCHIVE_DAMAGED,
@@ -93,7 +91,7 @@ def _end(held: Holdings) -> set[date]:
         return set()
     lost = {_key(one) for one in held.lost}
     over = [anomaly for anomaly in standing() if (anomaly.partition_id, anomaly.payload_sha256) not in lost]
-    return _resolve(over, "the archive has it again")
+    return _resolve(over, "the archive has it again, or no capture needs it")
 
 
 def _resolve(anomalies: Iterable[Anomaly], note: str) -> set[date]:

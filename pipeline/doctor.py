@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline import analytics, grid
+from pipeline import analytics, archive_checks, archive_findings, archive_repairs, grid
 from pipeline.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.grid import Cell, CellState
 from pipeline.models import Anomaly, Readiness, Severity
 
-SETTLED = (CellState.GOOD, CellState.NOT_YET_DUE)
+SETTLED = (CellState.GOOD, CellState.NOT_YET_DUE, CellState.DAMAGED)  # what is damaged is a finding of the archive
 BACKFILLED = (CellState.MISSING, CellState.LATE, CellState.FAILED)
 
 
@@ -56,10 +56,15 @@ class Diagnosis:
 def diagnose(weeks: int, today: date) -> Diagnosis:
     """Look at a look-back of `weeks`, and at no other week. Reads only."""
     keys = {PartitionKey(week, tier) for week in look_back(weeks, today) for tier in Tier}
-    cells = grid.cells(keys, today, look_in_archive=True)
+    cells = grid.cells(keys, today, archive_findings.unaccepted(archive_checks.holdings().lost))
     findings = [
         _seen_from(today, finding)
-        for finding in (*_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells))
+        for finding in (
+            *_archive_findings(),
+            *_partition_findings(cells),
+            *_week_findings(cells),
+            *_anomaly_findings(cells),
+        )
     ]
     verdicts = Readiness.objects.filter(week_ending__in={cell.week_ending for cell in cells})
     return Diagnosis(cells, findings, [Verdict(v.week_ending, v.use, v.state, v.reasons) for v in verdicts])
@@ -70,6 +75,11 @@ def _seen_from(today: date, finding: Finding) -> Finding:
     if today == market_today():
         return finding
     return Finding(finding.what, f"{finding.command} --run-date {today}")
+
+
+def _archive_findings() -> Iterator[Finding]:
+    """What the archive has lost of all captures, however old."""
+    return (Finding(repair.what, manage(*repair.words)) for repair in archive_repairs.repairs())
 
 
 def _partition_findings(cells: Iterable[Cell]) -> Iterator[Finding]:
@@ -93,8 +103,7 @@ def _repair(cell: Cell) -> str:
     one = ["--weeks", cell.week_ending.isoformat(), "--tiers", cell.tier]
     if cell.state is CellState.ARCHIVED:
         return manage("run_weekly", *one, "--only-stage", "normalize")
-    smaller, damaged = "why the smaller file is right", "the archived payload is damaged"
-    return manage("backfill", *one, "--force", "--reason", smaller if cell.state is CellState.REFUSED else damaged)
+    return manage("backfill", *one, "--force", "--reason", "why the smaller file is right")
 
 
 def _week_findings(cells: list[Cell]) -> Iterator[Finding]:
@@ -108,7 +117,8 @@ def _week_findings(cells: list[Cell]) -> Iterator[Finding]:
 def _anomaly_findings(cells: list[Cell]) -> Iterator[Finding]:
     """Open anomalies that block a week. Resolving one is a person's word: the note is theirs to write."""
     for week in sorted({cell.week_ending for cell in cells}, reverse=True):
-        for anomaly in Anomaly.objects.open().of_week(week).filter(severity__in=Severity.at_least(Severity.ERROR)):
+        grave = Anomaly.objects.open().of_week(week).filter(severity__in=Severity.at_least(Severity.ERROR))
+        for anomaly in grave.exclude(archive_findings.ABOUT_ARCHIVE):
             where = anomaly.partition or week
             what = f"{where}: open {anomaly.severity} anomaly {anomaly.pk}, {anomaly.category}: {anomaly.message}"
             yield Finding(what, manage("resolve_anomaly", str(anomaly.pk), "--note", "what you found and did"))

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from django.core.files.storage import default_storage
 from django.db.models import F
 
-from pipeline import archive
+from pipeline.archive_checks import Lost
 from pipeline.calendar import PartitionKey, due_date, is_due
 from pipeline.models import AnalyticsSnapshot, Capture, Outcome, Partition, RunPartition
 from pipeline.planning import last_tries
@@ -73,8 +72,9 @@ class Cell:
         return f"v{self.version} {self.stage}" if self.state is CellState.GOOD else self.state
 
 
-def cells(keys: Collection[PartitionKey], today: date, *, look_in_archive: bool) -> list[Cell]:
-    """The cells of `keys`, newest week first. With `look_in_archive`, a payload that is not there is found DAMAGED."""
+def cells(keys: Collection[PartitionKey], today: date, lost: Iterable[Lost]) -> list[Cell]:
+    """The cells of `keys`, newest week first. A partition whose newest payload is `lost` is DAMAGED."""
+    damaged = {one.capture.pk: one.told for one in lost}
     weeks = {key.week_ending for key in keys}
     tries = last_tries(weeks)
     partitions = {partition.key: partition.pk for partition in Partition.objects.filter(week_ending__in=weeks)}
@@ -84,7 +84,7 @@ def cells(keys: Collection[PartitionKey], today: date, *, look_in_archive: bool)
     found = []
     for key in ordered:
         held, tried = newest.get(key), tries.get(key)
-        state, detail = _state(key, today, held, tried, look_in_archive=look_in_archive)
+        state, detail = _state(key, today, held, tried, damaged)
         found.append(
             Cell(
                 week_ending=key.week_ending,
@@ -131,7 +131,7 @@ def _newest_inputs(of_week: Mapping[int, set[int]], current: set[int]) -> set[in
 
 
 def _state(
-    key: PartitionKey, today: date, newest: Capture | None, last_try: RunPartition | None, *, look_in_archive: bool
+    key: PartitionKey, today: date, newest: Capture | None, last_try: RunPartition | None, damaged: Mapping[int, str]
 ) -> tuple[CellState, str]:
     outcome = Outcome(last_try.outcome) if last_try else None
     reason = last_try.reason if last_try else "never tried"
@@ -140,8 +140,8 @@ def _state(
             return CellState.NOT_YET_DUE, ""
         state = BAD_WHEN_NOT.get(outcome, CellState.MISSING) if outcome else CellState.MISSING
         return state, reason
-    if look_in_archive and not default_storage.exists(archive.path_of(newest.payload_sha256)):
-        return CellState.DAMAGED, f"the payload of {newest.capture_id} is not in the archive"
+    if newest.pk in damaged:
+        return CellState.DAMAGED, damaged[newest.pk]
     if newest.normalized_at is None:
         return CellState.ARCHIVED, f"{newest.capture_id} is archived, its rows are not stored"
     if outcome in BAD_WHEN_CAPTURED:

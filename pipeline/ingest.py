@@ -12,7 +12,7 @@ from functools import partial
 
 from django.conf import settings
 
-from pipeline import archive, captures, findings, reading, restatements, revisions
+from pipeline import archive, archive_checks, captures, findings, reading, restatements, revisions
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.captures import Provenance, Superseded, Terms
@@ -47,10 +47,18 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
     """
     try:
         payload = source.fetch(key)
-        progress("fetched")
-        held = _with_rows(key, payload, terms)
     except SourceError as error:
         return _not_delivered(key, error, terms)
+    progress("fetched")
+    was_lost = archive_checks.put_back(payload.content, payload.sha256)
+    result = _take(key, source, payload, terms, progress)
+    return replace(result, reason=f"{result.reason}; the lost payload was put back") if was_lost else result
+
+
+def _take(key: PartitionKey, source: Source, payload: Payload, terms: Terms, progress: Progress) -> Result:
+    """What becomes of the partition with a payload that was fetched."""
+    try:
+        held = _with_rows(key, payload, terms)
     except (ArchiveDamaged, UnreadablePayload) as error:
         return _failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms)
     if held and not terms.force and held.payload_sha256 == payload.sha256:
@@ -208,7 +216,8 @@ def give_up(key: PartitionKey, error: TransientSourceError, terms: Terms) -> Res
 def _failed(
     key: PartitionKey, category: Category, severity: Severity, error: Exception, terms: Terms, payload_sha256: str = ""
 ) -> Result:
-    _record(key, category, severity, str(error), terms, payload_sha256)
+    lost = error.sha256 if isinstance(error, ArchiveDamaged) else ""
+    _record(key, category, severity, str(error), terms, payload_sha256 or lost)
     return Result(Outcome.FAILED, str(error), captures.newest(key))
 
 

@@ -15,7 +15,7 @@ from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from pipeline import grid, schedules
+from pipeline import archive_checks, archive_findings, grid, schedules
 from pipeline.calendar import PartitionKey, Tier, is_due, look_back, market_today
 from pipeline.grid import Cell, CellState
 from pipeline.models import (
@@ -54,6 +54,7 @@ class Look(StrEnum):
     LATE = "LATE"
     FAILED = "FAILED"
     REFUSED = "REFUSED"
+    DAMAGED = "DAMAGED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def weeks(today: date | None = None) -> list[Week]:
     day = today or market_today()
     fridays = look_back(settings.MARKETSPINE_LOOKBACK_WEEKS, day)
     keys = [PartitionKey(week, tier) for week in fridays for tier in Tier]
-    found = {(cell.week_ending, cell.tier): cell for cell in grid.cells(keys, day, look_in_archive=False)}
+    lost = archive_findings.unaccepted(archive_checks.recorded())
+    found = {(cell.week_ending, cell.tier): cell for cell in grid.cells(keys, day, lost)}
     verdicts = {(v.week_ending, v.use): v for v in Readiness.objects.filter(week_ending__in=fridays)}
     now = timezone.now()
     return [

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from pipeline import analytics, readiness, steps, workers
+from pipeline import analytics, archive_findings, readiness, steps, workers
 from pipeline.models import (
     BAD_OUTCOMES,
     Action,
@@ -188,14 +188,16 @@ def _calculate(run: Run, week_ending: date) -> tuple[Calculation, str]:
 
 
 def settle(run: Run) -> bool:
-    """End a run whose weeks are all closed; whether this call did."""
+    """End a run whose weeks are all closed; whether this call did. No run is good while the archive lacks a payload."""
     if run.weeks.filter(closed_at__isnull=True).exists():
         return False
     run.refresh_from_db(fields=["cancelled_at"])
     if run.cancelled_at is not None:
         return move(run, RunStatus.CANCELLED)
     failed = run.weeks.filter(calculation=Calculation.FAILED)
+    archive_findings.look(run.run_date, run=run)
     bad = run.partitions.filter(outcome__in=BAD_OUTCOMES).exists() or failed.exists()
+    bad = bad or archive_findings.standing().exists()
     return move(run, RunStatus.FAILED if bad else RunStatus.SUCCEEDED)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 
+from pipeline import archive_findings
 from pipeline.models import (
     BAD_OUTCOMES,
     Action,
@@ -40,7 +42,10 @@ class StepSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run came to. Counts are of partitions, but for analytics (weeks) and readiness (weeks per use and state)."""
+    """What a run came to. Counts are of partitions, but for analytics (weeks) and readiness (weeks per use and state).
+
+    `archive` says what the archive lacks, of whatever week.
+    """
 
     run: int
     status: str
@@ -53,6 +58,7 @@ class Summary:
     analytics: dict[str, int]
     readiness: dict[str, dict[str, int]]
     anomalies: dict[str, int]
+    archive: list[str]
     steps: list[StepSummary]
 
     def as_json(self) -> dict[str, object]:
@@ -81,6 +87,7 @@ def summarize(run: Run) -> Summary:
         analytics=_analytics(run),
         readiness=_readiness(weeks),
         anomalies=_anomalies(weeks),
+        archive=[anomaly.message for anomaly in archive_findings.standing()],
         steps=[_step(step) for step in steps],
     )
 
@@ -118,7 +125,10 @@ def _readiness(weeks: list[date]) -> dict[str, dict[str, int]]:
 
 
 def _anomalies(weeks: list[date]) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    for week in weeks:
-        found.update(Anomaly.objects.open().of_week(week).values_list("severity", flat=True))
+    open_ = {pk: severity for week in weeks for pk, severity in _open(week)}
+    found = Counter(open_.values())
     return {severity: found[severity] for severity in Severity.values}
+
+
+def _open(week: date) -> Iterable[tuple[int, str]]:
+    return Anomaly.objects.open().of_week(week).values_list("pk", "severity")

@@ -9,8 +9,10 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.signals import worker_ready, worker_shutting_down
+from django.conf import settings
 
-from pipeline import canvas, checkup, runs, schedules, steps, stopping, sweeper, workers
+from pipeline import archive_findings, canvas, checkup, runs, schedules, steps, stopping, sweeper, workers
+from pipeline.calendar import market_today
 from pipeline.models import Run
 from pipeline.transient import backoff, is_transient
 
@@ -68,6 +70,12 @@ def start_scheduled(**_parameters: object) -> None:
 def check_up(run_id: int | None = None) -> None:
     """Judge the weeks again, and have the doctor look: after each run, and daily."""
     checkup.check_up(Run.objects.get(pk=run_id) if run_id else None)
+
+
+@shared_task(name="pipeline.check_archive")
+def check_archive() -> None:
+    """See that the archive has the payload of every capture, and read some of them whole, in turn."""
+    archive_findings.look(market_today(), read=settings.MARKETSPINE_ARCHIVE_READS)
 
 
 @worker_ready.connect

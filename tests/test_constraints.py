@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Model
 from django.utils import timezone
 
-from pipeline import operations, runs
+from pipeline import archive_checks, operations, runs
 from pipeline.calendar import Tier
 from pipeline.models import (
     AnalyticsSnapshot,
@@ -22,6 +22,7 @@ from pipeline.models import (
     MarketConcentration,
     OperatorLogEntry,
     Partition,
+    PayloadCheck,
     Readiness,
     Reject,
     RowVersion,
@@ -52,6 +53,7 @@ def stored(ledger: Ledger) -> Ledger:
     request = Request(command="run_weekly", run_date=DAY, tiers=(Tier.OTC,), weeks=(WEEK,))
     runs.execute(runs.start(make_plan(request, {KEY})), source)
     operations.pin(Capture.objects.get(), Order(operator="olive", reason="evidence"))
+    archive_checks.read_in_turn(1)
     return ledger
 
 
@@ -146,6 +148,7 @@ REFUSED = [
     Refused("manifest_rows_accounted_for", changed(Manifest, rows_kept=F("rows_kept") + 1)),
     Refused("reject_line_once", copied(Reject)),
     Refused("anomaly_open_once", copied(Anomaly)),
+    Refused("payload_check_state_known", changed(PayloadCheck, state="ODD")),
     Refused("anomaly_severity_known", changed(Anomaly, severity="FATAL")),
     Refused("anomaly_category_known", changed(Anomaly, category="ODD")),
     Refused(

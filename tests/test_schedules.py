@@ -57,7 +57,7 @@ def crontab(**fields: object) -> TzAwareCrontab:
     return TzAwareCrontab(**{"tz": NEW_YORK, "minute": "30", "hour": "10-10", **fields})
 
 
-def test_it_creates_the_six_schedules(ledger: Ledger) -> None:
+def test_it_creates_the_schedules(ledger: Ledger) -> None:
     columns = ("name", "task", "kwargs", "enabled", "expire_seconds", "interval__every", "interval__period")
     assert list(PeriodicTask.objects.order_by("pk").values_list(*columns)) == [
         (WEEKLY, "pipeline.start_scheduled", "{}", True, None, None, None),
@@ -66,6 +66,7 @@ def test_it_creates_the_six_schedules(ledger: Ledger) -> None:
         (CHECK_UP, "pipeline.check_up", "{}", True, None, None, None),
         (LAST_YEAR, "pipeline.start_scheduled", '{"lookback_weeks": 52, "look": true}', True, None, None, None),
         (EVERYTHING, "pipeline.start_scheduled", '{"lookback_weeks": 520, "look": true}', True, None, None, None),
+        ("archive check", "pipeline.check_archive", "{}", True, None, None, None),
     ]
     written = CrontabSchedule.objects.order_by("pk").values_list("minute", "hour", "day_of_week", "timezone")
     assert [(*fields, str(zone)) for *fields, zone in written] == [
@@ -74,6 +75,7 @@ def test_it_creates_the_six_schedules(ledger: Ledger) -> None:
         ("0", "12-12", "*", "America/New_York"),
         ("30", "6-6", "0", "America/New_York"),
         ("30", "7-7", "*", "America/New_York"),
+        ("30", "11-11", "*", "America/New_York"),
     ]
     assert all(PeriodicTask.objects.values_list("description", flat=True))
 
@@ -104,7 +106,7 @@ def test_what_is_missing_is_created_and_beat_is_told(ledger: Ledger) -> None:
 
     create_schedules()
 
-    assert PeriodicTask.objects.count() == 6
+    assert PeriodicTask.objects.count() == 7
     assert PeriodicTasks.last_change() > told
 
 

@@ -32,6 +32,7 @@ SAID = {
     Look.LATE: "late: due, and not published",
     Look.FAILED: "last try failed",
     Look.REFUSED: "last try refused",
+    Look.DAMAGED: "its payload is lost",
 }
 
 

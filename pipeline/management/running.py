@@ -227,6 +227,7 @@ def print_summary(command: SpineCommand, summary: Summary) -> None:
         ("Analytics", _counts(summary.analytics)),
         *((f"Readiness, {use}", _states(states)) for use, states in summary.readiness.items()),
         ("Open anomalies", _counts(summary.anomalies)),
+        *((("Archive", _archive(summary.archive)),) if summary.archive else ()),
         (
             "Exit code",
             f"{summary.exit_code} ({'every due partition is good' if not summary.exit_code else 'see above'})",
@@ -242,6 +243,10 @@ def _span(summary: Summary) -> str:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+
+
+def _archive(told: list[str]) -> str:
+    return told[0] if len(told) == 1 else f"{len(told)} payloads are lost, `doctor` names them; {told[0]}"
 
 
 def _states(states: dict[str, int]) -> str:

@@ -15,9 +15,10 @@ class PayloadState(models.TextChoices):
 
 
 class PayloadCheck(models.Model):
-    """One payload of the archive, by its SHA-256. `since` is when `state` was first found; `read_at` when it was last read whole.
+    """One payload of the archive, by its SHA-256.
 
-    A payload without a row has not been looked at yet: it is the first whose turn it is.
+    `since` is when `state` was first found, `read_at` when it was last read whole. A payload without
+    a row has not been looked at yet: it is the first whose turn it is.
     """
 
     sha256 = models.CharField(max_length=64, primary_key=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ from tests.ledger_state import is_untouched_by
 
 RUN_DATE = ("--run-date", str(DAY))
 FIRST_DUE = [key for week in look_back(1, DAY) for tier in Tier if is_due(key := PartitionKey(week, tier), DAY)]
+PATH = archive.path_of(hashlib.sha256(content(OTC)).hexdigest())
 
 
 def weekly(*arguments: str) -> Ran:
@@ -228,8 +230,8 @@ def _leave_uncalculated(folder: Path) -> None:
         ),
         (
             _lose_the_payload,
-            "2025-11-14 OTC DAMAGED: the payload of finra.otc_transparency:OTC:2025-11-14:20251215 is not in the archive",
-            "backfill --weeks 2025-11-14 --tiers OTC --force --reason 'the archived payload is damaged'",
+            f"the payload of finra.otc_transparency:OTC:2025-11-14:20251215 is not in the archive ({PATH})",
+            "backfill --weeks 2025-11-14 --tiers OTC",
         ),
         (
             _archive_only,

@@ -109,6 +109,7 @@ def test_the_summary_as_one_document(ledger: Ledger, week: Path) -> None:
         "analytics",
         "readiness",
         "anomalies",
+        "archive",
         "steps",
     ]
     assert (summary["status"], summary["run_date"], summary["weeks"]) == ("FAILED", "2025-12-15", ["2025-11-14"])

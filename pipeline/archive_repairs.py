@@ -1,0 +1,88 @@
+"""How what the archive has lost can be brought back: from the source, while it has it; from a backup otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pipeline import archive_checks, archive_findings
+from pipeline.archive_checks import Lost
+from pipeline.models import PartitionStatus, RunPartition
+from pipeline.planning import IDLE
+from pipeline.sources.finra_api.access import NAME as API
+
+SHOWN = 5
+UPLOAD = "upload"
+LOST = "the archived payload is lost"
+CHECK = ("check_archive",)
+FROM_BACKUP = (
+    "No source has them any more: copy the files from a backup of the archive, then have it checked. Without a backup, "
+    "resolve their anomalies with a note"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Something lost, and the words of the command that repairs it or sees that it is repaired."""
+
+    what: str
+    words: tuple[str, ...]
+
+
+def repairs() -> Iterator[Repair]:
+    """One for all where the archive as a whole is gone; otherwise by what can be done. Reads only."""
+    held = archive_checks.holdings()
+    if archive_findings.is_gone(held):
+        yield Repair(f"{held.gone}: mount the archive, or restore it from a backup, then have it checked", CHECK)
+        return
+    lost = archive_findings.unaccepted(held.lost)
+    yield from _from_source([one for one in lost if one.is_newest])
+    yield from _from_backup([one for one in lost if not one.is_newest])
+    yield from _over(held.lost)
+
+
+def _from_source(lost: Iterable[Lost]) -> Iterator[Repair]:
+    grouped: dict[tuple[str, ...], list[Lost]] = {}
+    for one in lost:
+        grouped.setdefault(_way(one), []).append(one)
+    for (command, tier, *how), ones in grouped.items():
+        weeks = ",".join(one.capture.partition.week_ending.isoformat() for one in ones)
+        if command == "ingest_file":
+            words: tuple[str, ...] = (command, *how, "--tier", tier, "--week", weeks)
+        else:
+            words = (command, "--weeks", weeks, "--tiers", tier, *how)
+        yield Repair(_listed(ones), words)
+
+
+def _way(one: Lost) -> tuple[str, ...]:
+    """What may bring it back: the command, the tier, and the rest. Pages of the API never come as the same bytes again."""
+    capture, tier = one.capture, one.capture.partition.tier
+    if capture.source == UPLOAD:
+        return ("ingest_file", tier, capture.payload_uri.removeprefix(f"{UPLOAD}:"))
+    if capture.source == API or _was_asked(one):
+        return ("backfill", tier, "--force", "--reason", LOST)
+    return ("backfill", tier)
+
+
+def _was_asked(one: Lost) -> bool:
+    """Whether the source was asked since, and had other bytes: only a capture of these gives its rows a payload again."""
+    done = RunPartition.objects.filter(partition=one.capture.partition, status=PartitionStatus.DONE)
+    return done.exclude(action__in=IDLE).filter(run__finished_at__gte=one.since).exists()
+
+
+def _from_backup(lost: list[Lost]) -> Iterator[Repair]:
+    if lost:
+        yield Repair(f"{_listed(lost)}\n{FROM_BACKUP}", CHECK)
+
+
+def _over(lost: Iterable[Lost]) -> Iterator[Repair]:
+    """Anomalies that speak of what is there again: the next look ends them."""
+    still = {(one.capture.partition_id, one.capture.payload_sha256) for one in lost}
+    over = [one for one in archive_findings.standing() if (one.partition_id, one.payload_sha256) not in still]
+    if over:
+        yield Repair(f"{len(over)} anomalies are about payloads that are there again: the next check ends them", CHECK)
+
+
+def _listed(lost: list[Lost]) -> str:
+    more = [f"and {len(lost) - SHOWN:,} more"] if len(lost) > SHOWN else []
+    return "\n".join([*(one.told for one in lost[:SHOWN]), *more])

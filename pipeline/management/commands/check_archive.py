@@ -1,0 +1,75 @@
+"""`manage.py check_archive`: whether the archive has, whole, the payload of every capture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+
+from pipeline import archive_findings
+from pipeline.archive_checks import Holdings, Lost
+from pipeline.calendar import parse_run_date
+from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if
+
+
+class Command(SpineCommand):
+    """Look at every archived payload, read some of them whole, and keep what was found."""
+
+    help = (
+        "See that the archive has the payload of every capture, and read some whole: those known to be damaged, then those "
+        "that were not read for longest. What is lost becomes an ERROR anomaly, what is there again ends it, and the weeks "
+        "concerned are judged again. Exit code: 0 nothing is lost, 1 something is, 2 could not run."
+    )
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """How many to read."""
+        reads = parser.add_mutually_exclusive_group()
+        reads.add_argument(
+            "--read",
+            type=int,
+            default=settings.MARKETSPINE_ARCHIVE_READS,
+            metavar="N",
+            help="read N payloads whole (default: %(default)s)",
+        )
+        reads.add_argument("--all", action="store_true", help="read all of them whole")
+        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+
+    def work(self, **options: Any) -> int:
+        """Look, print."""
+        today = parse_run_date(options["run_date"])
+        held = archive_findings.look(today, read=2**31 if options["all"] else max(options["read"], 0))
+        unaccepted = archive_findings.unaccepted(held.lost)
+        if self.as_json:
+            self.document(_as_document(held, unaccepted))
+        self._print_lost(held, unaccepted)
+        return failed_if(bool(unaccepted))
+
+    def _print_lost(self, held: Holdings, unaccepted: list[Lost]) -> None:
+        self.line(f"{held.payloads:,} payloads captured, {len(held.present):,} in the archive.")
+        if held.gone:
+            self.line(f"{held.gone[0].upper()}{held.gone[1:]}: is it mounted, is MARKETSPINE_ARCHIVE_DIR right?")
+            return
+        for one in held.lost:
+            self.line(one.told if one in unaccepted else f"accepted: {one.told}")
+        self.line(
+            "`doctor` names what may bring them back." if unaccepted else "Nothing is lost that was not accepted."
+        )
+
+
+def _as_document(held: Holdings, unaccepted: list[Lost]) -> dict[str, object]:
+    return {
+        "payloads": held.payloads,
+        "present": len(held.present),
+        "gone": held.gone,
+        "lost": [
+            {
+                "capture_id": one.capture.capture_id,
+                "payload_sha256": one.capture.payload_sha256,
+                "state": one.state,
+                "since": one.since.isoformat(),
+                "accepted": one not in unaccepted,
+            }
+            for one in held.lost
+        ],
+    }
