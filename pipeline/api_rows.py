@@ -27,6 +27,7 @@ from pipeline.lines import (
     quantity_micros,
     trade_count,
 )
+from pipeline.sources.finra_api.oddities import is_notional
 from pipeline.sources.finra_api.pages import (
     CRD,
     FIRM,
@@ -48,10 +49,10 @@ from pipeline.sources.finra_api.pages import (
 MAX_PRODUCT_TYPE = 40
 MAX_CRD = 12
 MICRO = Decimal("0.000001")
-MOST_DOLLARS = 9 * 10**12  # a bigint of millionths
 # What would end a field or a line of canonical text, what PostgreSQL stores in no text, and halves of characters.
 UNFIT = re.compile("[\x00-\x1f\x7f|\ud800-\udfff]")
 TEXTS = (SYMBOL, ISSUE, MPID, CRD, FIRM, PRODUCT)
+CRD_AT = TEXTS.index(CRD)
 Cut = tuple[SummaryType, int, list[JsonRow]]
 LIMITS = (MAX_SYMBOL, MAX_NAME, MAX_MPID, MAX_CRD, MAX_NAME, MAX_PRODUCT_TYPE)
 
@@ -67,6 +68,7 @@ class _Row:
     trades: str
     notional: str
     updated: str
+    crd: str
     name: tuple[str, str] | None
 
 
@@ -101,6 +103,7 @@ def read_rows(rows: Sequence[JsonRow], first: int, summary_type: SummaryType) ->
 def _as_columns(rows: Sequence[JsonRow], summary_type: SummaryType) -> Columns | None:
     """All rows at once; None when one may be unusual."""
     texts = [[_text(row.get(name)) for row in rows] for name in TEXTS]
+    texts[CRD_AT] = list(map(_crd, texts[CRD_AT]))
     dates = [row[UPDATED] for row in rows]
     if UNFIT.search("".join(map("".join, texts))) or any(
         max(map(len, t)) > most for t, most in zip(texts, LIMITS, strict=True)
@@ -122,6 +125,7 @@ def _as_columns(rows: Sequence[JsonRow], summary_type: SummaryType) -> Columns |
             venue_names=dict(zip(mpids, firms, strict=True)) if summary_type.is_ats else {},
             product_types=products,
             notionals=[_notional(row.get(NOTIONAL)) for row in rows],
+            crds=crds if summary_type.is_ats else [],
         )
     except Misfit:
         return None
@@ -146,7 +150,7 @@ def _one_by_one(rows: Sequence[JsonRow], first: int, summary_type: SummaryType) 
 
 
 def _columns(kept: Iterable[_Row]) -> Columns:
-    columns = Columns([], [], [], [], [], {}, [], [])
+    columns = Columns([], [], [], [], [], {}, [], [], [])
     for row in kept:
         columns.securities.append(row.security)
         columns.venues.append(row.venue)
@@ -155,6 +159,7 @@ def _columns(kept: Iterable[_Row]) -> Columns:
         columns.dates.append(row.updated)
         columns.product_types.append(row.product_type)
         columns.notionals.append(row.notional)
+        columns.crds.append(row.crd)
         columns.venue_names.update([row.name] if row.name else [])
     return columns
 
@@ -162,6 +167,7 @@ def _columns(kept: Iterable[_Row]) -> Columns:
 def _row(row: JsonRow, summary_type: SummaryType) -> _Row:
     """One row; Misfit when it is none."""
     texts = [_text(row.get(name)) for name in TEXTS]
+    texts[CRD_AT] = _crd(texts[CRD_AT])
     _require(not any(map(UNFIT.search, texts)), RejectReason.BAD_CHARACTER)
     _require(all(len(text) <= most for text, most in zip(texts, LIMITS, strict=True)), RejectReason.TOO_LONG)
     symbol, issue, mpid, crd, firm, product = texts
@@ -172,12 +178,18 @@ def _row(row: JsonRow, summary_type: SummaryType) -> _Row:
     _require(isinstance(row[UPDATED], str) and is_date(row[UPDATED]), RejectReason.BAD_DATE)
     (venue,) = _venues([mpid], [crd], [firm], summary_type)
     name = (mpid, firm) if summary_type.is_ats else None
-    return _Row(f"{symbol}|{issue}", venue, product, micros, trades, notional, str(row[UPDATED]), name)
+    own_crd = crd if summary_type.is_ats else ""
+    return _Row(f"{symbol}|{issue}", venue, product, micros, trades, notional, str(row[UPDATED]), own_crd, name)
 
 
 def _text(value: Any) -> str:
     """A field as text: null and "" are both empty, a CRD number is a number or its digits."""
     return "" if value is None else str(value)
+
+
+def _crd(text: str) -> str:
+    """A CRD number without the `.0` that a number carries which went through a double."""
+    return text.removesuffix(".0") if text.endswith(".0") and text[:-2].isdecimal() else text
 
 
 def _micros(value: Any) -> str:
@@ -190,17 +202,19 @@ def _micros(value: Any) -> str:
 def _trades(value: Any) -> str:
     if type(value) is int and 0 <= value < 10**12:
         return str(value)
-    return trade_count(_digits(value, RejectReason.BAD_TRADES))
+    digits = _digits(value, RejectReason.BAD_TRADES)
+    whole, _, fraction = digits.partition(".")
+    return trade_count(whole if fraction.strip("0") == "" else digits)  # 1234.0 is 1234
 
 
 def _notional(value: Any) -> str:
-    """US dollars in millionths, rounded to them, for FINRA sends sums of fractions; empty where FINRA gives none."""
-    if value is None:
+    """US dollars in millionths, rounded to them, for FINRA sends sums of fractions.
+
+    Empty where FINRA gives none, or one that cannot be read (`Odd.NOTIONAL`): it never costs a row its shares.
+    """
+    if value is None or not is_notional(value):
         return ""
-    exact = Decimal(_digits(value, RejectReason.BAD_NOTIONAL))
-    _require(exact >= 0, RejectReason.BAD_NOTIONAL)
-    _require(exact < MOST_DOLLARS, RejectReason.TOO_LARGE)
-    return quantity_micros(f"{exact.quantize(MICRO):f}")
+    return quantity_micros(f"{Decimal(value).quantize(MICRO):f}")
 
 
 def _digits(value: Any, reason: RejectReason) -> str:

@@ -19,6 +19,9 @@ def look_at(parsed: Parsed, capture: Capture, run: Run | None) -> None:
             f"{len(parsed.rejects):,} of {parsed.rows_in:,} rows rejected; first: line {first.line}, {first.reason}"
         )
         _record(Category.REJECTED_ROWS, Severity.WARN, message, partition, run)
+    if odd := str(parsed.oddities):
+        _record(Category.ODD_ROWS, Severity.WARN, odd, partition, run)
+    _tell_unknown_fields(parsed.oddities.fields, run)
     if capture.version == 1:
         _check_week(partition, parsed, run)
     check_totals(partition, parsed, run)
@@ -36,6 +39,18 @@ def check_totals(partition: Partition, parsed: Parsed, run: Run | None) -> None:
     which = f"{controls.differing:,} of {controls.symbols:,} symbols do not add up to FINRA's totals"
     message = f"{which}; the largest: {'; '.join(map(str, controls.largest))}"
     _record(Category.UNRECONCILED, Severity.ERROR, message, partition, run)
+
+
+def _tell_unknown_fields(fields: set[str], run: Run | None) -> None:
+    """Say once which fields the source has added. It concerns no week: they come with every row from now on."""
+    if not fields:
+        return
+    message = (
+        f"the source's rows have fields that this version does not read: {', '.join(sorted(fields))}. They are kept in the "
+        "archived payloads; a version that knows them can read them from there"
+    )
+    if not Anomaly.objects.filter(category=Category.UNKNOWN_FIELDS, message=message).exists():
+        Anomaly.objects.record(Category.UNKNOWN_FIELDS, Severity.WARN, message, stage=Stage.NORMALIZED, run=run)
 
 
 def _check_week(partition: Partition, parsed: Parsed, run: Run | None) -> None:

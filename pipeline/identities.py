@@ -69,14 +69,14 @@ def _known_venues() -> dict[str, int]:
     """All venues: some hundreds."""
     known = {}
     for pk, kind, mpid, crd, name in Venue.objects.values_list("pk", "kind", "mpid", "crd", "name"):
-        known[f"{mpid}||" if kind == VenueKind.ATS else f"|{crd}|{name}"] = pk
+        known[f"{mpid}|{crd}|" if kind == VenueKind.ATS else f"|{crd}|{name}"] = pk
     return known
 
 
 def _venue(key: str, names: Mapping[str, str], week_ending: date) -> Venue:
     mpid, crd, name = key.split("|", 2)
     if mpid:
-        return Venue(kind=VenueKind.ATS, mpid=mpid, name=names.get(mpid, ""), named_in=week_ending)
+        return Venue(kind=VenueKind.ATS, mpid=mpid, crd=crd, name=names.get(mpid, ""), named_in=week_ending)
     return Venue(kind=VenueKind.NON_ATS, crd=crd, name=name, named_in=week_ending)
 
 

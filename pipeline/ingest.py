@@ -6,6 +6,7 @@ partitions never notice.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +21,15 @@ from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Pa
 from pipeline.parsed import Parsed
 from pipeline.parsing import PARSER_VERSION, UnreadablePayload
 from pipeline.revisions import Decision, Held, Offered, Verdict
-from pipeline.sources.base import CannotBeAsked, NotPublished, Payload, Source, SourceError, TransientSourceError
+from pipeline.sources.base import (
+    CannotBeAsked,
+    NotPublished,
+    Payload,
+    Source,
+    SourceError,
+    TransientSourceError,
+    UnusableReply,
+)
 
 Progress = Callable[[str], None]
 KINDS = {
@@ -205,7 +214,16 @@ def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Resul
         return Result(Outcome.LATE, str(error))
     if isinstance(error, TransientSourceError):
         raise error
-    return _failed(key, Category.FETCH_FAILED, Severity.ERROR, error, terms)
+    return _failed(key, Category.FETCH_FAILED, Severity.ERROR, error, terms, _archived(error))
+
+
+def _archived(error: SourceError) -> str:
+    """The hash under which all that came is archived, whatever it is: a later version may read it; empty for nothing."""
+    if not isinstance(error, UnusableReply):
+        return ""
+    sha256 = hashlib.sha256(error.content).hexdigest()
+    archive.put(error.content, sha256)
+    return sha256
 
 
 def give_up(key: PartitionKey, error: TransientSourceError, terms: Terms) -> Result:

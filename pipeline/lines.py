@@ -40,7 +40,6 @@ class RejectReason(StrEnum):
     BAD_TRADES = "BAD_TRADES"
     NEGATIVE_TRADES = "NEGATIVE_TRADES"
     TOO_LARGE = "TOO_LARGE"
-    BAD_NOTIONAL = "BAD_NOTIONAL"
     BAD_DATE = "BAD_DATE"
     TOO_LONG = "TOO_LONG"
     BAD_CHARACTER = "BAD_CHARACTER"
@@ -83,7 +82,7 @@ class LineRules:
 class Columns:
     """A block's rows as columns of canonical text (see `pipeline.parsed.Rows`).
 
-    The web file has neither product types nor notionals.
+    The web file has neither product types nor notionals, nor the CRD numbers of ATSs (`crds`).
     """
 
     securities: list[str]
@@ -94,6 +93,7 @@ class Columns:
     venue_names: dict[str, str]
     product_types: list[str] = field(default_factory=list)
     notionals: list[str] = field(default_factory=list)
+    crds: list[str] = field(default_factory=list)
 
 
 def read_block(block: str, rules: LineRules) -> Columns | None:

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from pipeline.lines import RejectedLine
+from pipeline.sources.finra_api.oddities import Oddities
 from pipeline.sources.finra_api.totals import ControlTotals
 
 
@@ -79,7 +80,7 @@ class Parsed:
     A payload read by its difference from an earlier one (`pipeline.rereading`) has in `rows` only the rows that the earlier
     one has not, and in `gone` those that it has not itself; read whole, `gone` is None and `rows` are all.
 
-    `controls` are the source's own totals, where it gives some.
+    `controls` are the source's own totals, where it gives some; `oddities` tell what is odd about rows that are kept.
     """
 
     rows: Rows
@@ -95,6 +96,7 @@ class Parsed:
     updates: Counter[str]
     gone: Rows | None = None
     controls: ControlTotals | None = None
+    oddities: Oddities = field(default_factory=Oddities)
 
     @property
     def newest_update(self) -> date | None:

@@ -22,7 +22,8 @@ from pipeline.lines import Columns, LineRules, RejectedLine, RejectReason, read_
 from pipeline.parsed import Parsed, Rows
 from pipeline.plain_text import shortened
 from pipeline.sources.base import MOST_ROWS, Part, PartName, PayloadFormat, too_many_rows, unpack
-from pipeline.sources.finra_api.pages import NotRows
+from pipeline.sources.finra_api.oddities import Oddities
+from pipeline.sources.finra_api.pages import JsonRow, NotRows
 from pipeline.sources.finra_api.totals import Reconciliation
 
 PARSER_VERSION = 1
@@ -60,11 +61,19 @@ class _Reading:
     rows_in: int = 0
     venue_names: dict[str, str] = field(default_factory=dict)
     totals: Reconciliation = field(default_factory=Reconciliation)
+    oddities: Oddities = field(default_factory=Oddities)
+    crds: list[str] = field(default_factory=list)  # of the ATS of each row; empty where the source gives none
 
     def add(self, columns: Columns) -> None:
         """Append the rows of one block."""
         self.rows.extend(rows_of(columns))
+        self.crds.extend(columns.crds or [""] * len(columns.venues))
         self.venue_names.update(columns.venue_names)
+
+    def hear(self, rows: Sequence[JsonRow]) -> None:
+        """Take note of the rows of a page of the API."""
+        self.totals.add(rows)
+        self.oddities.add(rows)
 
     def kept_lines(self) -> Iterator[RejectedLine]:
         """The line of each row, in the order of the rows, as the duplicate that it may turn out to be."""
@@ -92,6 +101,7 @@ def parse(
         _read_pages(reading, content)
     else:
         _read_parts(reading, unpack(content, payload_format), tier)
+    _tell_crds_apart(reading)
     rows = _reject_duplicates(reading)
     _refuse_too_many_rejects(reading, reading.rows_in)
     if reading.rows_in != len(rows) + len(reading.rejects):
@@ -111,6 +121,7 @@ def parse(
         venue_names=reading.venue_names,
         updates=Counter(rows.dates),
         controls=reading.totals.totals() if payload_format.is_api else None,
+        oddities=reading.oddities,
     )
 
 
@@ -187,7 +198,7 @@ def _read_part(reading: _Reading, part: Part, tier: Tier) -> None:
 
 def _read_pages(reading: _Reading, content: bytes) -> None:
     try:
-        for cut, first, rows in firm_rows(content, reading.totals.add):
+        for cut, first, rows in firm_rows(content, reading.hear):
             columns, rejects = read_rows(rows, first, cut)
             reading.rejects.extend(rejects)
             reading.add(columns)
@@ -249,6 +260,24 @@ def column_order(part: str, header: str) -> tuple[int, ...]:
     if found:
         raise UnreadablePayload(f"{part}: the header's columns are not FINRA's ({'; '.join(found)})")
     return tuple(names.index(name) for name in COLUMNS)
+
+
+def _tell_crds_apart(reading: _Reading) -> None:
+    """Put the CRD number into the venue of an ATS row whose MPID stands under another one, too (finra.md, "Natural key").
+
+    The rows under the lowest of its numbers keep the MPID alone, as every other ATS row does: the order of the rows does not
+    matter.
+    """
+    numbers: dict[str, set[str]] = {}
+    for venue, crd in set(zip(reading.rows.venues, reading.crds, strict=True)):
+        if crd:
+            numbers.setdefault(venue, set()).add(crd)
+    lowest = {venue: min(crds) for venue, crds in numbers.items() if len(crds) > 1}
+    if lowest:
+        reading.rows.venues[:] = [
+            f"{venue[:-2]}|{crd}|" if crd and venue in lowest and crd != lowest[venue] else venue
+            for venue, crd in zip(reading.rows.venues, reading.crds, strict=True)
+        ]
 
 
 def _reject_duplicates(reading: _Reading) -> Rows:

@@ -29,6 +29,14 @@ NEXT_STEPS = {
         "What is captured stands. Look at the file: where it is cut short, put the whole one in its place and re-ingest; "
         "where FINRA really withdrew the rows, force the re-ingest of the partition with a reason."
     ),
+    Category.ODD_ROWS: (
+        "The rows are kept as far as they can be read. Look at them in the payload; if they are FINRA's, resolve this with "
+        "a note."
+    ),
+    Category.UNKNOWN_FIELDS: (
+        "FINRA has added fields. Nothing is lost: they are in the archived payloads. Look for a newer version of the "
+        "product that reads them, then resolve this."
+    ),
     Category.UNRECONCILED: (
         "FINRA's rows by symbol and firm do not add up to its rows by symbol, in two readings: it may have been in the "
         "midst of a restatement. Re-ingest later: this ends by itself when they agree. "

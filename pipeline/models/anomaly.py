@@ -41,6 +41,8 @@ class Category(models.TextChoices):
     UNREADABLE = "UNREADABLE", "the payload could not be read as FINRA's format"
     REJECTED_ROWS = "REJECTED_ROWS", "some rows were not stored"
     REFUSED = "REFUSED", "the payload would have replaced a good capture with less"
+    ODD_ROWS = "ODD_ROWS", "some rows are odd, and are kept"
+    UNKNOWN_FIELDS = "UNKNOWN_FIELDS", "the source's rows have fields that nothing here reads"
     UNRECONCILED = "UNRECONCILED", "the rows do not add up to the source's own totals"
     RESTATED_LATE = "RESTATED_LATE", "restated long after publication"
     WEEK_MISMATCH = "WEEK_MISMATCH", "the rows' dates speak of another week than the name"

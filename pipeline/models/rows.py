@@ -40,7 +40,7 @@ class Venue(models.Model):
     """An ATS, identified by its MPID, or a non-ATS firm, identified by its CRD number and name.
 
     The name of an ATS varies between FINRA's outputs: the one kept is that of the newest week (`named_in`) seen. The CRD
-    number is empty where the source does not give it (the web file).
+    number is empty where the source does not give it (the web file), and of an ATS but where its MPID stands under two.
     """
 
     id = models.AutoField(primary_key=True)
@@ -52,7 +52,7 @@ class Venue(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint("mpid", condition=Q(kind=VenueKind.ATS), name="venue_ats_unique"),
+            models.UniqueConstraint("mpid", "crd", condition=Q(kind=VenueKind.ATS), name="venue_ats_unique"),
             models.UniqueConstraint("crd", "name", condition=Q(kind=VenueKind.NON_ATS), name="venue_firm_unique"),
             models.CheckConstraint(
                 condition=Q(kind=VenueKind.ATS) & ~Q(mpid="") | Q(kind=VenueKind.NON_ATS, mpid=""),

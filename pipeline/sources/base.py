@@ -29,6 +29,14 @@ class NotPublished(SourceError):
     """The source has nothing for this partition (yet)."""
 
 
+class UnusableReply(SourceError):
+    """What came is not what was asked for. `content` is all of it, for the archive: it may be the only copy left."""
+
+    def __init__(self, message: str, content: bytes) -> None:
+        super().__init__(message)
+        self.content = content
+
+
 class CannotBeAsked(SourceError):
     """The source has this partition, and cannot say whether it moved: only a download would tell."""
 

@@ -33,7 +33,7 @@ def server(ledger: Ledger) -> Iterator[FinraServer]:
 
 def fetched(server: FinraServer, figure: str, summary_type: str) -> None:
     """Ingest the week with `figure` for the first share quantity of a summary type."""
-    server.service.faults.add(Fault(Kind.FIGURE, None, figure=figure, equal={"summaryTypeCode": summary_type}))
+    server.service.faults.add(Fault(Kind.VALUE, None, figure=figure, equal={"summaryTypeCode": summary_type}))
     result = ingest.ingest(KEY, client_of(server), Terms(run_date=DAY))
     assert result.outcome == Outcome.INGESTED, result.reason
 
@@ -99,6 +99,8 @@ def test_a_total_of_seven_places_is_kept_as_it_is(server: FinraServer) -> None:
 
 @pytest.mark.parametrize("symbol", ["1234", "null", "true"])
 def test_a_symbol_of_another_type_costs_no_partition(server: FinraServer, symbol: str) -> None:
-    server.service.faults.add(Fault(Kind.SYMBOL, None, figure=symbol, equal={"summaryTypeCode": "ATS_W_SMBL"}))
+    server.service.faults.add(
+        Fault(Kind.VALUE, None, named="issueSymbolIdentifier", figure=symbol, equal={"summaryTypeCode": "ATS_W_SMBL"})
+    )
     assert ingest.ingest(KEY, client_of(server), Terms(run_date=DAY)).outcome == Outcome.INGESTED
     assert Capture.objects.get().rows_rejected == 0

@@ -62,8 +62,8 @@ class Kind(StrEnum):
     NEGATIVE_SHARES = "negative-shares"
     SHARES_AS_TEXT = "shares-as-text"
     NAN_SHARES = "nan-shares"
-    FIGURE = "figure"  # `figure` in place of the first share quantity
-    SYMBOL = "symbol"  # and of the first symbol
+    VALUE = "value"  # `figure`, as JSON, in place of the first value of the field `named`
+    ROW_TWICE = "row-twice"  # the first row comes twice in a reply, and its total counts both
     BAD_DATE = "bad-date"
     REPEATED_ROW = "repeated-row"
 
@@ -101,6 +101,7 @@ class Fault:
     amount: int = 1
     retry_after: str | None = None
     figure: str = "0"
+    named: str = "totalWeeklyShareQuantity"
     spoilt: int = 0
     seen: int = 0
 

@@ -54,6 +54,7 @@ def _newcomer(row: Row, dataset: Dataset, symbol: str) -> Row:
 
 ROWS: Mapping[Kind, Callable[[list[Row], Dataset], list[Row]]] = {
     Kind.ROW_ADDED: lambda rows, dataset: [_newcomer(rows[0], dataset, "0NEW"), *rows],
+    Kind.ROW_TWICE: lambda rows, dataset: [rows[0], *rows],
     Kind.ROW_REMOVED: lambda rows, dataset: rows[1:],
     Kind.ROWS_SHIFTED: lambda rows, dataset: [_newcomer(rows[0], dataset, "0NEW"), *rows[:-1]],
     Kind.ROWS_SLIPPED: lambda rows, dataset: [*rows[1:], _newcomer(rows[-1], dataset, "zNEW")],
@@ -209,9 +210,8 @@ REPLIES: Mapping[Kind, Callable[[Reply, Fault], Reply]] = {
     Kind.NEGATIVE_SHARES: _substitute(_SHARES, '"totalWeeklyShareQuantity":-5'),
     Kind.SHARES_AS_TEXT: _substitute(_SHARES, '"totalWeeklyShareQuantity":"100"'),
     Kind.NAN_SHARES: _substitute(_SHARES, '"totalWeeklyShareQuantity":NaN'),
-    Kind.FIGURE: lambda reply, fault: _substitute(_SHARES, f'"totalWeeklyShareQuantity":{fault.figure}')(reply, fault),
-    Kind.SYMBOL: lambda reply, fault: _substitute(
-        r'"issueSymbolIdentifier":"[^"]*"', f'"issueSymbolIdentifier":{fault.figure}'
+    Kind.VALUE: lambda reply, fault: _substitute(
+        rf'"{fault.named}":(?:"[^"]*"|[^,}}]*)', f'"{fault.named}":{fault.figure}'
     )(reply, fault),
     Kind.BAD_DATE: _substitute(r'"lastUpdateDate":"[\d-]+"', '"lastUpdateDate":"2021-02-30"'),
     Kind.REPEATED_ROW: _repeated_row,

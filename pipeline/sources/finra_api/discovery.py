@@ -90,7 +90,8 @@ def _downloads(transport: Transport, wanted: set[PartitionKey]) -> Iterator[Part
     query = published_since(min(key.week_ending for key in wanted))
     offset, total = 0, 1
     while offset < total:
-        page, rows = read_page(query, offset, transport.post(data_path(query.dataset), query.page(offset, MOST_ROWS)))
+        reply = transport.post(data_path(query.dataset), query.page(offset, MOST_ROWS))
+        page, rows = read_page(query, offset, MOST_ROWS, reply)
         yield from (key for row in rows if (key := key_of(str(row.get(WEEK)), str(row.get(TIER)))) is not None)
         offset, total = page.end, page.total
         if not rows:

@@ -106,6 +106,17 @@ def unknown_fields(rows: Sequence[JsonRow]) -> set[str]:
     return {name for names in set(map(tuple, rows)) for name in names if name.lower() not in KNOWN}
 
 
+def natural_key(row: JsonRow) -> tuple[object, ...]:
+    """What tells a row from every other one of its partition."""
+    return tuple(map(row.get, NATURAL_KEY))
+
+
+def distinct(rows: Sequence[JsonRow]) -> Sequence[JsonRow]:
+    """The rows of a reply without those whose natural key an earlier one has. Keys must be hashable."""
+    first = {natural_key(row): row for row in reversed(rows)}
+    return rows if len(first) == len(rows) else list(reversed(first.values()))
+
+
 def check_place(rows: Sequence[JsonRow], expected: Mapping[str, str]) -> None:
     """NotRows where a row is of another week, tier or summary type than was asked for."""
     for name, value in expected.items():

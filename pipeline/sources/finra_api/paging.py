@@ -12,13 +12,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from pipeline.sources.base import SourceError, TransientSourceError, UnsafeSource, too_many_rows
-from pipeline.sources.finra_api.pages import NATURAL_KEY, JsonRow, NotRows, Page, check_fields, check_place, decode
+from pipeline.sources.base import TransientSourceError, UnsafeSource, UnusableReply, too_many_rows
+from pipeline.sources.finra_api.pages import (
+    JsonRow,
+    NotRows,
+    Page,
+    check_fields,
+    check_place,
+    decode,
+    distinct,
+    natural_key,
+    pack_pages,
+)
 from pipeline.sources.finra_api.questions import MOST_ROWS, Query, data_path
 from pipeline.sources.finra_api.transport import Rejected, Reply, Transport
 
 logger = logging.getLogger(__name__)
 
+MOST_DIGITS = 10
 MOST_TOTAL = 505_000  # the last page begins at offset 500,000 at the latest
 Heard = Callable[[Sequence[JsonRow]], None]
 
@@ -57,6 +68,8 @@ class Pager:
         self._heard = heard
         self._limits = limits
         self._bytes = 0
+        self._pages: list[Page] = []
+        self._problems: list[str] = []
         self._seen: set[tuple[object, ...]] = set()
         self._taken: Query | None = None
         self._lock = Lock()
@@ -64,7 +77,7 @@ class Pager:
     def read(self, queries: Sequence[Query]) -> list[Page]:
         """The pages of all queries, in their order; none where nothing is published.
 
-        Torn, UnsafeSource for more bytes than allowed, or what the transport raises.
+        Torn, UnusableReply, UnsafeSource for more bytes than allowed, or what the transport raises.
         """
         with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
             begun = [(asked, first) for asked, first in pool.map(self._first, queries) if first is not None]
@@ -76,6 +89,8 @@ class Pager:
                 missing = [
                     replace(gap, start=page.end) for page, gap in zip(read, missing, strict=True) if page.end < gap.end
                 ]
+        if self._problems:
+            raise self._unusable(self._problems[0])
         order = {query.name: place for place, query in enumerate(queries)}
         return sorted(pages, key=lambda page: (order[page.query], page.offset))
 
@@ -106,23 +121,25 @@ class Pager:
         reply = self._transport.post(data_path(query.dataset), query.page(offset, limit))
         self._weigh(reply)
         try:
-            page, rows = read_page(query, offset, reply)
-            check_fields(rows)
+            page, rows = read_page(query, offset, limit, reply)
             check_place(rows, query.expected)
         except NotRows as error:
-            named = f" (request {reply.request_id})" if reply.request_id else ""
-            raise SourceError(
-                f"FINRA's reply to {query.name} from row {offset:,}{named} cannot be used: {error}"
-            ) from error
+            self._pages.append(Page(query.name, offset, 0, 0, reply.request_id, reply.body))
+            raise self._unusable(_told(query, offset, reply, error)) from error
         if not rows:
             return None
         if total is not None and page.total != total:
             raise Torn(f"{query.name} had {total:,} rows, and {page.total:,} at row {offset:,}")
         if page.rows > limit or page.end > page.total:
             raise Torn(f"{query.name} gave {page.rows:,} rows from {offset:,} on, of {page.total:,}")
-        self._take(query, rows)
+        self._pages.append(page)
+        self._take(query, rows, page, reply)
         logger.info("%s: rows %s to %s of %s, %s", query.name, page.offset, page.end, page.total, page.request_id)
         return page
+
+    def _unusable(self, told: str) -> UnusableReply:
+        """The error that brings along all that came."""
+        return UnusableReply(told, pack_pages(sorted(self._pages, key=lambda page: (page.query, page.offset))))
 
     def _weigh(self, reply: Reply) -> None:
         with self._lock:
@@ -134,13 +151,17 @@ class Pager:
                 "right, raise MARKETSPINE_MAX_FILE_BYTES"
             )
 
-    def _take(self, query: Query, rows: Sequence[JsonRow]) -> None:
+    def _take(self, query: Query, rows: Sequence[JsonRow], page: Page, reply: Reply) -> None:
+        """Hear the rows. Where they lack fields, that is said once all of the partition is there to be archived."""
         try:
-            keys = set(map(_key, rows))
-        except TypeError as error:
-            raise SourceError(f"FINRA's rows of {query.name} have lists or objects for values") from error
+            check_fields(rows)
+            keys = set(map(natural_key, rows))
+        except (NotRows, TypeError) as error:
+            said = error if isinstance(error, NotRows) else NotRows("its rows have lists or objects for values")
+            self._problems.append(_told(query, page.offset, reply, said))
+            return
         with self._lock:  # pages come from several connections at once
-            if len(keys) < len(rows) or not keys.isdisjoint(self._seen):
+            if not keys.isdisjoint(self._seen):
                 raise Torn(f"{query.name} gave a row twice")
             if len(self._seen) + len(keys) > self._limits.max_rows:
                 raise UnsafeSource(f"the pages have {too_many_rows(self._limits.max_rows)}")
@@ -148,7 +169,12 @@ class Pager:
             self._heard(rows)
 
 
-def read_page(query: Query, offset: int, reply: Reply) -> tuple[Page, list[JsonRow]]:
+def _told(query: Query, offset: int, reply: Reply, error: NotRows) -> str:
+    named = f" (request {reply.request_id})" if reply.request_id else ""
+    return f"FINRA's reply to {query.name} from row {offset:,}{named} cannot be used: {error}"
+
+
+def read_page(query: Query, offset: int, limit: int, reply: Reply) -> tuple[Page, list[JsonRow]]:
     """A reply as a page, and its rows. NotRows where it is none, or does not say how many rows there are."""
     if reply.status == 204:
         return Page(query.name, offset, 0, 0, reply.request_id, b""), []
@@ -160,7 +186,21 @@ def read_page(query: Query, offset: int, reply: Reply) -> tuple[Page, list[JsonR
         return Page(query.name, offset, 0, 0, reply.request_id, reply.body), rows
     if reply.headers.get("record-offset", str(offset)) != str(offset):
         raise NotRows(f"it begins at row {reply.headers['record-offset']}")
-    return Page(query.name, offset, len(rows), total_of(reply), reply.request_id, reply.body), rows
+    total, said = total_of(reply), reply.headers.get("record-limit", "")
+    limit = min(limit, int(said)) if said.isascii() and said.isdecimal() and len(said) < MOST_DIGITS else limit
+    return Page(
+        query.name, offset, _received(rows, min(limit, total - offset)), total, reply.request_id, reply.body
+    ), rows
+
+
+def _received(rows: Sequence[JsonRow], most: int) -> int:
+    """How many rows of the query came, of `most`: one that comes twice within the reply may not be counted by FINRA."""
+    if len(rows) <= most:
+        return len(rows)
+    try:
+        return len(distinct(rows))
+    except TypeError:  # lists or objects for values: told later, with all that came
+        return len(rows)
 
 
 def total_of(reply: Reply) -> int:
@@ -179,10 +219,6 @@ def _after(query: Query, first: Page) -> list[_Missing]:
         _Missing(query, first.total, at, min(at + first.rows, first.total))
         for at in range(first.end, first.total, first.rows)
     ]
-
-
-def _key(row: JsonRow) -> tuple[object, ...]:
-    return tuple(map(row.get, NATURAL_KEY))
 
 
 def torn_for_good(reasons: Iterable[str]) -> TransientSourceError:

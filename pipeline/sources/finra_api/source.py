@@ -132,7 +132,7 @@ class FinraApi:
         query = Query("a count", SUMMARY, question, {})
         reply = self._transport.post(data_path(SUMMARY), question)
         try:
-            page, _ = read_page(query, 0, reply)
+            page, _ = read_page(query, 0, 1, reply)
         except NotRows as error:
             raise SourceError(f"FINRA's count of rows cannot be used: {error}") from error
         return page.total

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any
 
-from pipeline.sources.finra_api.pages import SHARES, SYMBOL, TRADES, TYPE, JsonRow, SummaryType
+from pipeline.sources.finra_api.pages import SHARES, SYMBOL, TRADES, TYPE, JsonRow, SummaryType, distinct
 
 SHOWN = 10
+LEAST_DIFFERENCE = 1  # of shares: FINRA's totals are doubles, whose last places are not theirs (finra.md, "Rows")
 MOST = 10**15  # shares: a thousand times what all US stocks trade in a week
 MOST_TRADES = 10**12  # so that the sum over any payload fits a bigint
 # A figure beside the rows is kept as it is, and fails nothing: exact to more places than a double has, rounded beyond.
@@ -24,6 +25,10 @@ class Sum:
 
     shares: Decimal = Decimal(0)
     trades: int = 0
+
+    def agrees_with(self, total: Sum) -> bool:
+        """Whether both are the same volume: trades exactly, shares to less than one."""
+        return self.trades == total.trades and abs(self.shares - total.shares) < LEAST_DIFFERENCE
 
     @property
     def figures(self) -> tuple[Decimal, int]:
@@ -69,9 +74,12 @@ class Reconciliation:
     _symbols: dict[tuple[bool, str], Sum] = field(default_factory=dict)
     symbol_rows: int = 0
 
-    def add(self, rows: Iterable[JsonRow]) -> None:
-        """Add the rows of a page; cuts that are neither are the same volume again, and are passed over."""
-        for row in rows:
+    def add(self, rows: Sequence[JsonRow]) -> None:
+        """Add the rows of a reply; cuts that are neither are the same volume again, and are passed over.
+
+        A row that comes twice within the reply counts once, as it is kept once.
+        """
+        for row in distinct(rows):
             summary_type = TYPES.get(str(row[TYPE]))
             if summary_type is None:
                 continue
@@ -91,7 +99,7 @@ class Reconciliation:
             Unequal(symbol, is_ats, *firms.figures, *total.figures)
             for is_ats, symbol in sorted(self._firms.keys() | self._symbols.keys())
             for firms, total in [self._of(is_ats, symbol)]
-            if firms.figures != total.figures
+            if not firms.agrees_with(total)
         ]
         largest = sorted(unequal, key=lambda one: -abs(one.shares - one.total_shares))[:SHOWN]
         return ControlTotals(
