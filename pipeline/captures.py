@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import archive, findings, reading, restatements, vintages
+from pipeline import archive, endings, findings, reading, restatements, vintages
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.models import (
@@ -118,6 +118,7 @@ def make(
         Readiness.objects.put_off(partition.week_ending, f"{capture} was captured")
         partition.newest_version = version
         _add_manifest(capture, Stage.RAW, capture.payload_sha256, started, terms.run)
+        endings.captured(capture, terms.run)
         if merged is not None:
             _complete(partition, capture, parsed, started, terms.run)
         partition.save(update_fields=["newest_version", "latest"])
@@ -255,6 +256,7 @@ def _complete(partition: Partition, capture: Capture, parsed: Parsed, started: f
     Reject.objects.bulk_create(
         [Reject(capture=capture, part=r.part, line=r.line, reason=r.reason, text=r.text) for r in parsed.rejects], 1000
     )
+    endings.stored(capture, run)
     findings.look_at(parsed, capture, run)
     if partition.latest is not None:
         restatements.note_late(partition.latest, capture, run)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
+from pipeline import endings
 from pipeline.calendar import week_ending_from_update
 from pipeline.models import Anomaly, Capture, Category, Partition, Run, Severity, Stage
-from pipeline.models.anomaly import NotOpen
 from pipeline.parsed import Parsed
 
 
@@ -25,7 +23,6 @@ def look_at(parsed: Parsed, capture: Capture, run: Run | None) -> None:
     if capture.version == 1:
         _check_week(partition, parsed, run)
     check_totals(partition, parsed, run)
-    _end(Category.LATE, partition, f"captured as {capture.capture_id}")
 
 
 def check_totals(partition: Partition, parsed: Parsed, run: Run | None) -> None:
@@ -34,7 +31,7 @@ def check_totals(partition: Partition, parsed: Parsed, run: Run | None) -> None:
     if controls is None:
         return
     if not controls.differing:
-        _end(Category.UNRECONCILED, partition, "the rows add up to FINRA's totals by now")
+        endings.reconciled(partition, run)
         return
     which = f"{controls.differing:,} of {controls.symbols:,} symbols do not add up to FINRA's totals"
     message = f"{which}; the largest: {'; '.join(map(str, controls.largest))}"
@@ -67,10 +64,3 @@ def _check_week(partition: Partition, parsed: Parsed, run: Run | None) -> None:
 
 def _record(category: Category, severity: Severity, message: str, partition: Partition, run: Run | None) -> None:
     Anomaly.objects.record(category, severity, message, partition=partition, stage=Stage.NORMALIZED, run=run)
-
-
-def _end(category: Category, partition: Partition, note: str) -> None:
-    """Resolve what has answered itself (docs/adr/0011); every other anomaly waits for a person."""
-    for anomaly in Anomaly.objects.open().filter(partition=partition, category=category):
-        with suppress(NotOpen):  # a person was quicker
-            anomaly.resolve(by="marketspine", note=note)

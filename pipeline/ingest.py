@@ -13,7 +13,7 @@ from functools import partial
 
 from django.conf import settings
 
-from pipeline import archive, archive_checks, captures, findings, reading, restatements, revisions
+from pipeline import archive, archive_checks, captures, endings, findings, reading, restatements, revisions
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.captures import Provenance, Superseded, Terms
@@ -71,6 +71,7 @@ def _take(key: PartitionKey, source: Source, payload: Payload, terms: Terms, pro
     except (ArchiveDamaged, UnreadablePayload) as error:
         return _failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms)
     if held and not terms.force and held.payload_sha256 == payload.sha256:
+        endings.found_as_held(held, terms.run)
         return Result(Outcome.UNCHANGED, revisions.SAME_BYTES.reason, held)
     try:
         return _decide_and_store(key, source.name, payload, terms, progress)
@@ -88,7 +89,10 @@ def look(key: PartitionKey, source: Source, terms: Terms, progress: Progress = l
         return Result(Outcome.UNCHANGED, f"not asked: {error}", held)
     except SourceError as error:
         return _not_delivered(key, error, terms)
-    return Result(Outcome.UNCHANGED, reason, held) if reason else ingest(key, source, terms, progress)
+    if not held or not reason:
+        return ingest(key, source, terms, progress)
+    endings.found_as_held(held, terms.run)
+    return Result(Outcome.UNCHANGED, reason, held)
 
 
 def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda step: None) -> Result:
@@ -106,6 +110,7 @@ def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda ste
         return _failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms)
     progress("parsed")
     if parsed.content_hash == held.content_hash:
+        endings.read_back(held, terms.run)
         if stored:
             return Result(Outcome.INGESTED, f"rows of {stored} archived capture(s) stored", held)
         return Result(Outcome.UNCHANGED, "unchanged: the archived payload reads as the same rows", held)
@@ -140,6 +145,7 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
     decision = _decide(held, payload, parsed, terms)
     if decision.verdict is Verdict.REPLAY:
         if held:
+            endings.found_as_held(held, terms.run)
             findings.check_totals(held.partition, parsed, terms.run)
         return Result(Outcome.UNCHANGED, decision.reason, held)
     if decision.verdict is Verdict.REFUSED:
@@ -205,6 +211,7 @@ def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Resul
     except (ArchiveDamaged, UnreadablePayload) as damaged:
         return _failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, damaged, terms)
     if isinstance(error, NotPublished):
+        endings.answered(key, terms.run)
         held = captures.newest(key)
         if held is not None:
             return Result(

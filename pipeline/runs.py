@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from pipeline import analytics, archive_findings, readiness, steps, workers
+from pipeline import analytics, archive_findings, endings, readiness, steps, workers
 from pipeline.models import (
     BAD_OUTCOMES,
     Action,
@@ -184,6 +184,7 @@ def _calculate(run: Run, week_ending: date) -> tuple[Calculation, str]:
             Category.CALC_FAILED, Severity.ERROR, message, week_ending=week_ending, stage=Stage.CALC, run=run
         )
         return Calculation.FAILED, message
+    endings.calculated(week_ending, run)
     return calculated.outcome, calculated.reason
 
 

@@ -124,8 +124,15 @@ def _failed(step: RunPartition, error: Exception) -> Result:
     else:
         logger.error("run %s: %s failed", step.run_id, step.partition, exc_info=error)
         category, message = Category.INTERNAL, f"{type(error).__name__}: {error}"
-    Anomaly.objects.record(category, Severity.ERROR, message, partition=step.partition, stage=Stage.RAW, run=step.run)
+    Anomaly.objects.record(
+        category, Severity.ERROR, message, partition=step.partition, stage=_stage(step), run=step.run
+    )
     return Result(Outcome.FAILED, message)
+
+
+def _stage(step: RunPartition) -> Stage:
+    """The stage that a breakdown of the partition was in: reading an archived payload again, or fetching."""
+    return Stage.NORMALIZED if step.action == Action.NORMALIZE else Stage.RAW
 
 
 def _act(step: RunPartition, source: Source | None) -> Result:
@@ -221,7 +228,7 @@ def is_stalled(step: RunPartition) -> bool:
 def _fail_stalled(step: RunPartition) -> None:
     message = f"given up after {step.attempts} attempts: each time its worker died or hung"
     Anomaly.objects.record(
-        Category.STALLED, Severity.CRITICAL, message, partition=step.partition, stage=Stage.RAW, run=step.run
+        Category.STALLED, Severity.CRITICAL, message, partition=step.partition, stage=_stage(step), run=step.run
     )
     _own(step).update(status=PartitionStatus.DONE, outcome=Outcome.FAILED, reason=message, finished_at=timezone.now())
 

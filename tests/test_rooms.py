@@ -18,7 +18,7 @@ LAYERS = [
     {"parsing", "archive", "bulk", "identities", "stopping", "workers", "transient"},
     {"rereading", "vintages"},
     {"reading", "archive_checks", "weekly_totals", "differences", "movements", "reconciliation"},
-    {"restatements"},
+    {"restatements", "endings"},
     {"findings"},
     {"captures", "analytics", "browsing"},
     {"ingest", "readiness", "trends"},

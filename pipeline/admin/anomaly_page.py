@@ -81,6 +81,7 @@ def contents(anomaly: Anomaly) -> dict[str, Any]:
         "partition": link(anomaly.partition),
         "week": of_week(week),
         "run": link(anomaly.run, f"run {anomaly.run_id}"),
+        "last_run": link(anomaly.last_run, f"run {anomaly.last_run_id}"),
         "verdicts": [_verdict(one) for one in Readiness.objects.filter(week_ending=week)] if week else [],
         "acts": acts_on([("anomaly", [anomaly.pk])]),
     }

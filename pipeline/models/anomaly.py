@@ -52,6 +52,9 @@ class Category(models.TextChoices):
     INTERNAL = "INTERNAL", "our own failure"
 
 
+MARKETSPINE = "marketspine"  # who resolves what ends by itself
+
+
 class NotOpen(Exception):
     """The anomaly was resolved by someone else meanwhile."""
 
@@ -86,36 +89,42 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
     ) -> Anomaly:
         """Open an anomaly, or count one more occurrence of the same that is open already."""
         now, message = timezone.now(), storable(message)
-        place = partition.pk if partition else week_ending
-        fingerprint = hashlib.sha256(f"{category}|{place}|{message}|{payload_sha256}".encode()).hexdigest()
+        newest = {"message": message, "payload_sha256": payload_sha256, "last_run": run, "last_seen_at": now}
         anomaly, created = self.get_or_create(
-            fingerprint=fingerprint,
+            fingerprint=_fingerprint(category, partition.pk if partition else week_ending, stage, payload_sha256),
             resolved_at=None,
             defaults={
                 "category": category,
                 "severity": severity,
-                "message": message,
                 "partition": partition,
                 "week_ending": week_ending,
                 "stage": stage or "",
                 "run": run,
-                "payload_sha256": payload_sha256,
                 "first_seen_at": now,
-                "last_seen_at": now,
+                **newest,
             },
         )
+        if not created:
+            graver = severity if severity in Severity.at_least(anomaly.severity) else anomaly.severity
+            self.filter(pk=anomaly.pk).update(occurrences=F("occurrences") + 1, severity=graver, **newest)
+            anomaly.refresh_from_db()
         if anomaly.severity in Severity.at_least(Severity.ERROR) and anomaly.concerns_week is not None:
             Readiness.objects.put_off(anomaly.concerns_week, f"{anomaly.category}: {message}")
-        if not created:
-            self.filter(pk=anomaly.pk).update(occurrences=F("occurrences") + 1, last_seen_at=now)
         return anomaly
+
+
+def _fingerprint(category: Category, place: object, stage: Stage | None, payload_sha256: str) -> str:
+    """What makes two occurrences the same; the text does not. Of the archive each payload is a place of its own."""
+    payload = payload_sha256 if category is Category.ARCHIVE_DAMAGED else ""
+    return hashlib.sha256(f"{category}|{place}|{stage or ''}|{payload}".encode()).hexdigest()
 
 
 class Anomaly(models.Model):
     """Something a person may have to look at.
 
-    The same thing seen again while it is open is counted, not repeated. `payload_sha256` names the archived payload
-    that could not be captured, so that it can be read again once the cause is mended.
+    The same thing seen again while it is open is counted, not repeated: the same category, partition or week, and stage.
+    `message`, `payload_sha256` (the archived payload that could not be captured) and `last_run` are of its newest
+    occurrence, `run` is of its first, and `severity` is the gravest of all.
     """
 
     category = models.CharField(max_length=20, choices=Category.choices)
@@ -126,6 +135,9 @@ class Anomaly(models.Model):
     stage = models.CharField(max_length=10, choices=Stage.choices, blank=True)
     run: models.ForeignKey[Run | None, Run | None] = models.ForeignKey(
         "pipeline.Run", null=True, on_delete=models.PROTECT, related_name="anomalies"
+    )
+    last_run: models.ForeignKey[Run | None, Run | None] = models.ForeignKey(
+        "pipeline.Run", null=True, on_delete=models.PROTECT, related_name="+"
     )
     payload_sha256 = models.CharField(max_length=64, blank=True)
     fingerprint = models.CharField(max_length=64)

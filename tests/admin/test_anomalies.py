@@ -98,7 +98,7 @@ def test_the_page_escapes_what_it_shows_and_has_the_history(ledger: Ledger) -> N
 
 
 def test_many_are_resolved_at_once_with_one_note(ledger: Ledger) -> None:
-    chosen = [found("one"), found("two")]
+    chosen = [found("one"), found("two", category=Category.UNREADABLE)]
     operator = signed_in("Operator")
     form = {"action": "resolve", ACTION_CHECKBOX_NAME: [anomaly.pk for anomaly in chosen], "token": "a-token"}
 
