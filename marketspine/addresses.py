@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -261,6 +261,18 @@ def results_of(url: str, name: str = "CELERY_RESULT_BACKEND") -> str:
     if redis.startswith("redis+socket:"):
         redis = redis.removeprefix("redis+")
     return f"marketspine.results:Counters+{redis}"
+
+
+def origins(text: str, hosts: Collection[str], name: str = "CSRF_TRUSTED_ORIGINS") -> list[str]:
+    """From where a browser may send forms: https on each of the hosts, and what `text` lists (another port, say)."""
+    named = [origin.strip() for origin in text.split(",")] if text else []
+    for origin in named:
+        address = parse(name, origin.replace("://*.", "://", 1), {"https": {}, "http": {}})
+        if len(address.places) != 1 or address.path or address.options or address.credentials:
+            raise address.refused("write scheme, host and port, with commas between two: https://spine.example:8443")
+    own = [f"https://{host.removeprefix('.')}" for host in hosts if host != "*"]
+    below = [f"https://*{host}" for host in hosts if host.startswith(".")]
+    return [*own, *below, *named]
 
 
 def web(url: str, name: str) -> str:

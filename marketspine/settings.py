@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from kombu import Queue
 
-from marketspine.addresses import IN_PROCESS, broker, database, results_of, sqlite_at, web
+from marketspine.addresses import IN_PROCESS, broker, database, origins, results_of, sqlite_at, web
 from marketspine.environment import BASE_DIR, Environment
 from marketspine.skin import SKIN
 
@@ -89,7 +89,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # a container's health check asks the process itself
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if HTTPS and host != "*"]
+CSRF_TRUSTED_ORIGINS = origins(env.str("CSRF_TRUSTED_ORIGINS", default=""), ALLOWED_HOSTS if HTTPS else [])
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -238,3 +238,5 @@ LOGGING = {
         "django": {"handlers": ["stderr"], "level": "ERROR"},
     },
 }
+
+READ_FROM_ENVIRONMENT = frozenset(env.names)

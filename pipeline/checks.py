@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +14,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.db import connections
+from django.http.request import validate_host
 
 from marketspine.environment import is_set
 from pipeline.embedded import NO_BROKER
@@ -24,10 +27,16 @@ FEWEST_BEATS_SECONDS = 30
 ADVICE_ON_KEYS = "Set SECRET_KEY (or SECRET_KEY_FILE) to 50 random characters or more."
 
 
+PREFIXES = ("MARKETSPINE_", "FINRA_", "CELERY_")
+# What Kubernetes puts into each container for a service called marketspine, or marketspine-web.
+SERVICE_LINK = re.compile(r"MARKETSPINE(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)")
+LIKENESS = 0.85
+
+
 @register("marketspine")
 def configuration(**_options: Any) -> list[CheckMessage]:
     """Everything that is wrong with the settings."""
-    return [*_engine(), *_limits(), *_redelivery(), *_archive(), *_exposure(), *_source()]
+    return [*_engine(), *_limits(), *_redelivery(), *_archive(), *_exposure(), *_origins(), *_source(), *_unread()]
 
 
 def _engine() -> Iterator[CheckMessage]:
@@ -152,6 +161,45 @@ def _source() -> Iterator[CheckMessage]:
             hint="Set both (or FINRA_CLIENT_SECRET_FILE), or neither: weekly data needs none.",
             id="marketspine.E013",
         )
+
+
+def _origins() -> Iterator[CheckMessage]:
+    """Where forms come from: a typing error would have every sign-in answered with 403."""
+    for origin in settings.CSRF_TRUSTED_ORIGINS:
+        parts = urlsplit(origin)
+        host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
+        if settings.HTTPS and parts.scheme != "https":
+            yield Error(
+                f"CSRF_TRUSTED_ORIGINS trusts {origin}, and MARKETSPINE_HTTPS sends http to https: no form comes from there.",
+                hint="Write https:// in CSRF_TRUSTED_ORIGINS.",
+                id="marketspine.E014",
+            )
+        elif not validate_host(host.removeprefix("*"), settings.ALLOWED_HOSTS):
+            yield Error(
+                f"CSRF_TRUSTED_ORIGINS trusts {origin}, and the site does not answer to {host}: no form comes from there.",
+                hint="Name the same host in ALLOWED_HOSTS, without its port.",
+                id="marketspine.E014",
+            )
+
+
+def _unread() -> Iterator[CheckMessage]:
+    """Variables that look like settings and are none. What is misspelt would otherwise be the default, in silence."""
+    names = {name.removesuffix("_FILE"): name for name in os.environ if name.upper().startswith(PREFIXES)}
+    for name, written in sorted(names.items()):
+        if name in settings.READ_FROM_ENVIRONMENT or SERVICE_LINK.fullmatch(name):
+            continue
+        if meant := get_close_matches(name.upper(), settings.READ_FROM_ENVIRONMENT, 1, LIKENESS):
+            yield Error(
+                f"The environment sets {written}, which is no setting: did you mean {meant[0]}?",
+                hint=f"Write {meant[0]}, or unset {written}.",
+                id="marketspine.E015",
+            )
+        elif name.startswith("MARKETSPINE_"):
+            yield checks.Warning(
+                f"The environment sets {written}, which is no setting: it changes nothing.",
+                hint="docs/settings.md lists the settings.",
+                id="marketspine.W007",
+            )
 
 
 def _exposure() -> Iterator[CheckMessage]:

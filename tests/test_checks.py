@@ -66,7 +66,15 @@ def limits(hard: int, visibility: int) -> dict[str, object]:
 
 
 TIMEOUT_HINT = "above twice MARKETSPINE_HARD_LIMIT_SECONDS"
+SITE: dict[str, object] = {"ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET, "HTTPS": True}
 WRONG = [
+    Wrong(
+        SITE | {"CSRF_TRUSTED_ORIGINS": ["https://spine.example.org:8443"]},
+        ["E014"],
+        "the site does not answer to spine.example.org",
+        "in ALLOWED_HOSTS, without its port",
+    ),
+    Wrong(SITE | {"CSRF_TRUSTED_ORIGINS": ["http://localhost:8443"]}, ["E014"], "sends http to https", "https://"),
     Wrong(
         fleet(CELERY_BROKER_URL=f"{TLS}?ssl_cert_reqs=none"),
         ["W006"],
@@ -134,6 +142,13 @@ WRONG = [
     ),
 ]
 RIGHT = [
+    SITE | {"CSRF_TRUSTED_ORIGINS": ["https://spine.example.com", "https://spine.example.com:8443"]},
+    {"ALLOWED_HOSTS": ["localhost", "[::1]"], "CSRF_TRUSTED_ORIGINS": ["http://localhost:8443", "http://[::1]:8443"]},
+    SITE
+    | {
+        "ALLOWED_HOSTS": [".example.com"],
+        "CSRF_TRUSTED_ORIGINS": ["https://*.example.com:8443", "https://example.com"],
+    },
     fleet(),
     fleet(CELERY_BROKER_URL=broker(TLS), CELERY_RESULT_BACKEND=results_of(TLS)),
     fleet(CELERY_BROKER_URL="redis+socket:///run/redis.sock", CELERY_RESULT_BACKEND="django-db"),
@@ -207,3 +222,28 @@ def test_commands_say_it_and_do_not_begin(tmp_path: Path, words: list[str], code
     assert "marketspine.E002" in ran.stderr
     assert "HINT: Set DATABASE_URL to a PostgreSQL" in ran.stderr
     assert not (tmp_path / "ledger.sqlite3").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "says"),
+    [
+        ("MARKETSPINE_SOURCE_DIRR", ["E015"], "MARKETSPINE_SOURCE_DIRR, which is no setting: did you mean MARKETSPINE_SOURCE_DIR?"),
+        ("MARKETSPINE_ARCHIVEDIR", ["E015"], "did you mean MARKETSPINE_ARCHIVE_DIR?"),
+        ("MARKETSPINE_ARCHIV_DIR_FILE", ["E015"], "did you mean MARKETSPINE_ARCHIVE_DIR?"),
+        ("marketspine_log_level", ["E015"], "did you mean MARKETSPINE_LOG_LEVEL?"),
+        ("CELERY_BROKER", ["E015"], "did you mean CELERY_BROKER_URL?"),
+        ("FINRA_CLIENTSECRET", ["E015"], "did you mean FINRA_CLIENT_SECRET?"),
+        ("MARKETSPINE_COLOUR", ["W007"], "MARKETSPINE_COLOUR, which is no setting: it changes nothing"),
+        ("MARKETSPINE_SERVICE_HOST", [], ""),
+        ("MARKETSPINE_WEB_PORT_8000_TCP_ADDR", [], ""),
+        ("MARKETSPINE_PORT", [], ""),
+        ("CELERY_LOG_FILE", [], ""),
+    ],
+)  # fmt: skip
+def test_a_variable_that_is_no_setting_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, ids: list[str], says: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    assert found(settings) == ids
+    if ids:
+        assert says in configuration()[0].msg

@@ -138,6 +138,11 @@ REFUSED_UNSHOWN = [
     ("MARKETSPINE_FINRA_API_URL", "https://", "names no host"),
     ("MARKETSPINE_FINRA_API_URL", "https://api.finra.org/a b", STRANGE),
     ("MARKETSPINE_FINRA_API_URL", "", EMPTY),
+    # Origins
+    ("CSRF_TRUSTED_ORIGINS", "spine.example:8443", "it begins with none of https://..., http://..."),
+    ("CSRF_TRUSTED_ORIGINS", "https://spine.example:8443/admin", "write scheme, host and port"),
+    ("CSRF_TRUSTED_ORIGINS", "https://spine.example:84430", PORT),
+    ("CSRF_TRUSTED_ORIGINS", "https://a https://b", STRANGE),
     # The database
     ("DATABASE_URL", "", EMPTY),
     ("DATABASE_URL", "$PG_URL", "it begins with none of sqlite://..., postgresql://..., postgres://..."),
@@ -262,6 +267,8 @@ TAKEN = [
     ("MARKETSPINE_ARCHIVE_DIR", "./a/../archive", "MARKETSPINE_ARCHIVE_DIR", f"{BASE}/archive"),
     ("MARKETSPINE_ARCHIVE_DIR", "/srv/our archive", "MARKETSPINE_ARCHIVE_DIR", "/srv/our archive"),
     ("MARKETSPINE_SOURCE_DIR", "/srv/M\u00e4rkte", "MARKETSPINE_SOURCE_DIR", "/srv/M\u00e4rkte"),
+    ("CSRF_TRUSTED_ORIGINS", "https://a:8443, https://*.b", "CSRF_TRUSTED_ORIGINS", ["https://a:8443", "https://*.b"]),
+    ("CSRF_TRUSTED_ORIGINS", "", "CSRF_TRUSTED_ORIGINS", []),
     ("CELERY_BROKER_URL", "memory://", "CELERY_RESULT_BACKEND", "django-db"),
     ("CELERY_BROKER_URL", "redis://:p%23ss@h", "CELERY_BROKER_URL", "redis://:p%23ss@h"),
     ("CELERY_BROKER_URL", "redis://u:p@[::1]:6379/3", "CELERY_RESULT_BACKEND", "marketspine.results:Counters+redis://u:p@[::1]:6379/3"),
@@ -301,6 +308,12 @@ def test_every_part_of_a_databases_address_is_read(
     assert {name: entry[name] for name in parts} == parts
     if entry["ENGINE"].endswith("sqlite3"):
         assert entry["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+
+
+def test_forms_come_from_the_allowed_hosts_and_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = {"ALLOWED_HOSTS": "a,.b,*", "MARKETSPINE_HTTPS": "true", "CSRF_TRUSTED_ORIGINS": "https://a:8443"}
+    origins = ["https://a", "https://b", "https://*.b", "https://a:8443"]
+    assert read(monkeypatch, named)["CSRF_TRUSTED_ORIGINS"] == origins
 
 
 def test_an_empty_environment_has_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from marketspine.addresses import origins
 from tests.engines import Ledger
 
 LOGIN = "/admin/login/"
@@ -137,3 +138,17 @@ def test_an_act_needs_the_token_of_its_own_site(user: User) -> None:
     user.groups.add(Group.objects.get(name="Operator"))
     strict.force_login(user)
     assert strict.post(reverse("admin:pipeline_backfill"), {"first": "2025-11-14"}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["spine.example.com", "spine.example.com:8443"])
+def test_signing_in_through_tls_on_another_port(user: User, settings: Settings, host: str) -> None:
+    settings.ALLOWED_HOSTS, settings.HTTPS = ["spine.example.com"], True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.CSRF_TRUSTED_ORIGINS = origins("https://spine.example.com:8443", settings.ALLOWED_HOSTS)
+    browser = Client(enforce_csrf_checks=True, headers={"host": host, "x-forwarded-proto": "https"})
+    token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get(LOGIN).content.decode())[0]
+
+    sign_in = {"username": "olive", "password": "correct horse battery", "csrfmiddlewaretoken": token}
+    answer = browser.post(LOGIN, sign_in, headers={"origin": "https://spine.example.com:8443"})
+
+    assert answer.status_code == 302

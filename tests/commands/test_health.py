@@ -9,8 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.core.handlers.wsgi import WSGIHandler
 from django_celery_beat.models import PeriodicTask
+from pytest_django import Settings
 
+from pipeline import serving
 from tests.commands.calling import call
 from tests.engines import Ledger
 
@@ -42,6 +45,19 @@ def ill_port() -> Iterator[int]:
 def test_a_web_that_says_it_is_not_well_is_not(ledger: Ledger, ill_port: int) -> None:
     ran = call("health", "web", "--port", ill_port)
     assert (ran.code, ran.lines) == (1, ["web: 503 the database does not answer"])
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [["localhost", "spine.example"], ["spine.example"], [".spine.example"], ["[::1]"], ["10.0.0.7"], ["*"]],
+    ids=str,
+)
+def test_the_web_is_asked_by_a_name_that_it_answers_to(ledger: Ledger, settings: Settings, allowed: list[str]) -> None:
+    settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT = allowed, True
+    server = serving.listen("127.0.0.1", 0, WSGIHandler())
+    with serving.web(server):
+        ran = call("health", "web", "--port", server.server_port)
+    assert (ran.code, ran.lines) == (0, ["web: 200 ok"])
 
 
 def test_a_web_that_is_not_there_is_not_well(ledger: Ledger) -> None:
