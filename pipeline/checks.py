@@ -170,7 +170,7 @@ def _origins() -> Iterator[CheckMessage]:
         host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
         if settings.HTTPS and parts.scheme != "https":
             yield Error(
-                f"CSRF_TRUSTED_ORIGINS trusts {origin}, and MARKETSPINE_HTTPS sends http to https: no form comes from there.",
+                f"CSRF_TRUSTED_ORIGINS trusts {origin}, and MARKETSPINE_HTTPS is on: no form comes by http.",
                 hint="Write https:// in CSRF_TRUSTED_ORIGINS.",
                 id="marketspine.E014",
             )

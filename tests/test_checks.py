@@ -74,7 +74,7 @@ WRONG = [
         "the site does not answer to spine.example.org",
         "in ALLOWED_HOSTS, without its port",
     ),
-    Wrong(SITE | {"CSRF_TRUSTED_ORIGINS": ["http://localhost:8443"]}, ["E014"], "sends http to https", "https://"),
+    Wrong(SITE | {"CSRF_TRUSTED_ORIGINS": ["http://localhost:8443"]}, ["E014"], "no form comes by http", "https://"),
     Wrong(
         fleet(CELERY_BROKER_URL=f"{TLS}?ssl_cert_reqs=none"),
         ["W006"],
@@ -227,7 +227,8 @@ def test_commands_say_it_and_do_not_begin(tmp_path: Path, words: list[str], code
 @pytest.mark.parametrize(
     ("name", "ids", "says"),
     [
-        ("MARKETSPINE_SOURCE_DIRR", ["E015"], "MARKETSPINE_SOURCE_DIRR, which is no setting: did you mean MARKETSPINE_SOURCE_DIR?"),
+        ("MARKETSPINE_SOURCE_DIRR", ["E015"], "sets MARKETSPINE_SOURCE_DIRR, which is no setting"),
+        ("MARKETSPINE_SOURCE_DIRRE", ["E015"], "did you mean MARKETSPINE_SOURCE_DIR?"),
         ("MARKETSPINE_ARCHIVEDIR", ["E015"], "did you mean MARKETSPINE_ARCHIVE_DIR?"),
         ("MARKETSPINE_ARCHIV_DIR_FILE", ["E015"], "did you mean MARKETSPINE_ARCHIVE_DIR?"),
         ("marketspine_log_level", ["E015"], "did you mean MARKETSPINE_LOG_LEVEL?"),

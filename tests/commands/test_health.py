@@ -53,7 +53,7 @@ def test_a_web_that_says_it_is_not_well_is_not(ledger: Ledger, ill_port: int) ->
     ids=str,
 )
 def test_the_web_is_asked_by_a_name_that_it_answers_to(ledger: Ledger, settings: Settings, allowed: list[str]) -> None:
-    settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT = allowed, True
+    settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT, settings.SECRET_KEY = allowed, True, "s" * 50
     server = serving.listen("127.0.0.1", 0, WSGIHandler())
     with serving.web(server):
         ran = call("health", "web", "--port", server.server_port)

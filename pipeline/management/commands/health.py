@@ -58,7 +58,7 @@ def _web(port: int) -> tuple[bool, str]:
 
 
 def _allowed_host() -> str:
-    """A name that the web server answers to; `.example.com` of ALLOWED_HOSTS stands for example.com, too, and `*` for all."""
+    """A name that the web server answers to. `.example.com` stands for example.com, too, and `*` for all."""
     hosts = settings.ALLOWED_HOSTS or ["localhost"]  # Django's own default while it debugs
     if validate_host("localhost", hosts):
         return "localhost"
