@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline import analytics, archive_checks, archive_findings, archive_repairs, grid
+from pipeline import analytics, archive_checks, archive_findings, archive_repairs, clock, grid
 from pipeline.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.grid import Cell, CellState
 from pipeline.models import Anomaly, Readiness, Severity
@@ -66,6 +66,7 @@ def diagnose(weeks: int, today: date) -> Diagnosis:
             *_anomaly_findings(cells),
         )
     ]
+    findings.extend(_clock_findings())
     verdicts = Readiness.objects.filter(week_ending__in={cell.week_ending for cell in cells})
     return Diagnosis(cells, findings, [Verdict(v.week_ending, v.use, v.state, v.reasons) for v in verdicts])
 
@@ -112,6 +113,15 @@ def _week_findings(cells: list[Cell]) -> Iterator[Finding]:
         if captured and not analytics.is_current(analytics.newest_snapshot(week), week):
             command = manage("run_weekly", "--weeks", week.isoformat(), "--only-stage", "calc")
             yield Finding(f"{week}: the analytics are not computed from the newest captures", command)
+
+
+def _clock_findings() -> Iterator[Finding]:
+    """Captures of any week that as-of questions do not find before an instant that is to come."""
+    for capture in clock.known_in_the_future():
+        since = f"{capture.normalized_at:%Y-%m-%d %H:%M} UTC"
+        yield Finding(
+            f"{capture} is known only from {since} on: the clock was ahead, and set back", manage("sweep_runs")
+        )
 
 
 def _anomaly_findings(cells: list[Cell]) -> Iterator[Finding]:

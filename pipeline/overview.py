@@ -15,7 +15,7 @@ from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from pipeline import archive_checks, archive_findings, grid, schedules
+from pipeline import archive_checks, archive_findings, clock, grid, schedules
 from pipeline.calendar import PartitionKey, Tier, is_due, look_back, market_today
 from pipeline.grid import Cell, CellState
 from pipeline.models import (
@@ -145,9 +145,9 @@ def _alarms(now: datetime) -> Iterator[Alarm]:
     beat = _last_beat()
     if not PeriodicTask.objects.filter(enabled=True).exists():
         pass  # cron has the commands: beat has nothing to send
-    elif beat is None or now - beat > SILENCE:
+    elif beat is None or not clock.is_sign_of_life(beat, now, SILENCE):
         yield Alarm(
-            f"Beat is silent: it has sent nothing for {_ago(now - beat)}" if beat else "Beat has never sent anything",
+            f"Beat is silent: it has sent nothing {_since(beat, now)}" if beat else "Beat has never sent anything",
             "Scheduled runs do not start. Start python manage.py serve, or the container beat.",
         )
     else:
@@ -175,9 +175,9 @@ def _no_worker(now: datetime) -> Iterator[Alarm]:
     if not PeriodicTask.objects.filter(task=SWEEP, enabled=True).exists():
         return
     seen = WorkerSign.objects.aggregate(newest=Max("seen_at"))["newest"]
-    if seen is None or now - seen > SILENCE:
+    if seen is None or not clock.is_sign_of_life(seen, now, SILENCE):
         yield Alarm(
-            f"No worker has answered for {_ago(now - seen)}" if seen else "No worker has ever answered",
+            f"No worker has answered {_since(seen, now)}" if seen else "No worker has ever answered",
             "What is sent waits. Start a worker: celery -A marketspine worker, or the worker containers.",
         )
 
@@ -197,6 +197,11 @@ def _runs_waiting(now: datetime) -> Iterator[Alarm]:
                 "Is a worker there, and the broker? What was lost is sent again by the sweep of each minute.",
                 run_id,
             )
+
+
+def _since(seen: datetime, now: datetime) -> str:
+    """For how long; of a sign from the future, that the clock was set back."""
+    return "since the clock was set back" if clock.is_ahead(seen, now) else f"for {_ago(now - seen)}"
 
 
 def _ago(passed: timedelta) -> str:

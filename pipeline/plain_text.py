@@ -12,7 +12,7 @@ ELLIPSIS = "..."
 def storable(text: str, most: int = MOST_STORED) -> str:
     """Text as every database takes it, cut to `most` characters: NUL and halves of characters become escapes."""
     kept = shortened(text, most)
-    return kept.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+    return kept.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def shortened(text: str, most: int) -> str:

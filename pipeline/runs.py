@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from pipeline import analytics, archive_findings, endings, readiness, steps, workers
+from pipeline import analytics, archive_findings, clock, endings, readiness, steps, workers
 from pipeline.models import (
     BAD_OUTCOMES,
     Action,
@@ -250,8 +250,8 @@ def _is_dead(run: Run) -> bool:
     """Whether the process that a run ends with has died. A run that belongs to the queue outlives every process."""
     if run.status != RunStatus.RUNNING or not run.worker:
         return False
-    stale = timezone.now() - timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS)
-    return run.heartbeat_at < stale or workers.is_known_dead(run.worker)
+    stale = timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS)
+    return not clock.is_sign_of_life(run.heartbeat_at, timezone.now(), stale) or workers.is_known_dead(run.worker)
 
 
 def move(run: Run, to: RunStatus, worker: str = "") -> bool:

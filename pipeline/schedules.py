@@ -15,10 +15,13 @@ from typing import Any, Protocol
 from celery.schedules import ParseException
 from django.conf import settings
 from django.db import IntegrityError
+from django.db.models import QuerySet
+from django.db.models.signals import pre_save
+from django.dispatch import receiver
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
-from pipeline import canvas
+from pipeline import canvas, clock
 from pipeline.calendar import CalendarError, Tier, market_today, parse_tiers
 from pipeline.configured import origin_of
 from pipeline.models import Run, Trigger
@@ -84,19 +87,59 @@ class Owed:
         )
 
 
+@receiver(pre_save, sender=PeriodicTask)
+def owe_nothing_from_before(instance: PeriodicTask, raw: bool, **_: object) -> None:
+    """A row owes no slot from before it was made, or was given its time: beat's rows say so by their start alone."""
+    if raw or instance.task != START_SCHEDULED:
+        return
+    known = PeriodicTask.objects.filter(pk=instance.pk).values("task", "crontab_id", "one_off", "start_time").first()
+    now, first = timezone.now(), instance.start_time
+    if known is None or any(getattr(instance, name) != known[name] for name in ("task", "crontab_id", "one_off")):
+        instance.start_time = max(first or now, now)
+    elif known["start_time"] and (first is None or first < known["start_time"]):
+        instance.start_time = max(first or known["start_time"], min(known["start_time"], now))
+
+
 def start_owed(now: datetime | None = None) -> list[Run]:
-    """Start a run for each slot that is owed; those that this call started. Of several callers one starts each."""
+    """Start a run for each slot that is owed; those that this call started. Of several callers one starts each.
+
+    A one-off that has its run is switched off.
+    """
     now = now or timezone.now()
-    return [run for due in owed(now) if (run := _start(due, market_today(now)))]
+    started = [run for due in owed(now) if (run := _start(due, market_today(now)))]
+    done = [row.pk for row in _rows().filter(one_off=True) if _has_run_since(row.name, _begin(row))]
+    if PeriodicTask.objects.filter(pk__in=done).update(enabled=False):
+        PeriodicTasks.update_changed()
+    return started
+
+
+def mend(now: datetime | None = None) -> list[str]:
+    """Have no row wait for the time that a clock which was ahead has written into it; the names of those that did."""
+    now = now or timezone.now()
+    ahead = PeriodicTask.objects.filter(last_run_at__gt=now + clock.SKEW)
+    names = list(ahead.order_by("pk").values_list("name", flat=True))
+    changed = PeriodicTasks.objects.filter(last_update__gt=now + clock.SKEW).update(last_update=now)
+    if names:
+        ahead.update(last_run_at=now)
+        logger.warning("%s: last run in the future, the clock was ahead; counted from now on", ", ".join(names))
+    if names or changed:
+        PeriodicTasks.update_changed()
+    return names
+
+
+def _rows() -> QuerySet[PeriodicTask]:
+    rows: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(task=START_SCHEDULED, enabled=True)
+    return rows.select_related("crontab").order_by("pk")
 
 
 def owed(now: datetime) -> list[Owed]:
     """What the schedules owe, the oldest slot first: of each that is on, the newest slot, when it has no run.
 
+    A one-off has one run, for its first slot from its start on, however late.
+
     A row that asks for what cannot be owes nothing, and is named in the log.
     """
-    rows = PeriodicTask.objects.filter(task=START_SCHEDULED, enabled=True).select_related("crontab")
-    found = [due for row in rows if (due := _owed_by(row, now))]
+    found = [due for row in _rows() if (due := _owed_by(row, now))]
     return sorted(found, key=lambda due: (due.slot, due.schedule))
 
 
@@ -119,6 +162,16 @@ def last_slot(crontab: Crontab, now: datetime) -> datetime | None:
         passed = [slot for slot in _slots_of(crontab, today - timedelta(days=days)) if slot <= now]
         if passed:
             return max(passed)
+    return None
+
+
+def first_slot(crontab: Crontab, begin: datetime) -> datetime | None:
+    """The first instant, at or after `begin`, at which the crontab fires; None without one in the next 400 days."""
+    day = begin.astimezone(crontab.tz).date()
+    for days in range(DAYS_BACK):
+        coming = [slot for slot in _slots_of(crontab, day + timedelta(days=days)) if slot >= begin]
+        if coming:
+            return min(coming)
     return None
 
 
@@ -156,8 +209,8 @@ def _has_run(schedule: str, slot: datetime) -> bool:
 
 def _owed_by(row: PeriodicTask, now: datetime) -> Owed | None:
     try:
-        slot = last_slot(_crontab(row), now)
-        if slot is None or not _is_open(row, slot, now) or _has_run(row.name, slot):
+        slot = _slot_of(row, now)
+        if slot is None or _has_run(row.name, slot):
             return None
         due = _read(row, slot)
         return due if _can_be_asked(due) else None
@@ -171,11 +224,27 @@ def _can_be_asked(due: Owed) -> bool:
     return not due.look or due.source == API
 
 
-def _is_open(row: PeriodicTask, slot: datetime, now: datetime) -> bool:
-    """Whether the slot lies within the life of the schedule, and is not too old to be made up for."""
-    begun = row.start_time is None or row.start_time <= slot
-    expired = row.expires is not None and row.expires <= now
-    return begun and not expired and now - slot < MADE_UP_FOR
+def _slot_of(row: PeriodicTask, now: datetime) -> datetime | None:
+    """The slot that a row's next run is for, when it has come: within its life, and not too old to be made up for."""
+    crontab = _crontab(row)
+    if row.expires is not None and row.expires <= now:
+        return None
+    if row.one_off:
+        first = None if _has_run_since(row.name, _begin(row)) else first_slot(crontab, _begin(row))
+        return first if first and first <= now else None
+    slot = last_slot(crontab, now)
+    begun = slot is not None and (row.start_time is None or row.start_time <= slot)
+    return slot if slot and begun and now - slot < MADE_UP_FOR else None
+
+
+def _begin(row: PeriodicTask) -> datetime:
+    """From when on a row counts."""
+    begin: datetime = row.start_time or row.date_changed
+    return begin
+
+
+def _has_run_since(schedule: str, begin: datetime) -> bool:
+    return Run.objects.filter(schedule=schedule, slot__gte=begin).exists()
 
 
 def _crontab(row: PeriodicTask) -> Crontab:

@@ -12,9 +12,9 @@ from celery import current_app
 from celery.beat import Service
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.db import connection
-from django_celery_beat.schedulers import DatabaseScheduler
 
-from pipeline import canvas, steps, sweeper
+from pipeline import canvas, schedules, steps, sweeper
+from pipeline.beat import Scheduler
 from pipeline.models import Run, RunStatus
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class _Beat(threading.Thread):
 
 
 def _service() -> Service:
-    return Service(current_app, max_interval=BEAT_SECONDS, scheduler_cls=DatabaseScheduler)
+    return Service(current_app, max_interval=BEAT_SECONDS, scheduler_cls=Scheduler)
 
 
 def take_up() -> None:
@@ -101,6 +101,7 @@ def take_up() -> None:
     Where another process works on the same ledger, some is sent twice: who comes second does nothing.
     """
     sweeper.show_up()
+    schedules.mend()
     steps.recall_queued()
     sweeper.sweep()
     for run in Run.objects.filter(status=RunStatus.RUNNING, worker="").order_by("pk"):

@@ -7,7 +7,7 @@ expected to go wrong becomes an outcome; an error that may pass puts the partiti
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -15,7 +15,7 @@ from django.db import Error, IntegrityError, close_old_connections, connection, 
 from django.db.models import F
 from django.utils import timezone
 
-from pipeline import ingest, stopping, workers
+from pipeline import clock, ingest, stopping, workers
 from pipeline.captures import Terms
 from pipeline.ingest import Result
 from pipeline.models import (
@@ -220,9 +220,9 @@ def take_back_stalled() -> tuple[int, int]:
 
 def is_stalled(step: RunPartition) -> bool:
     """Whether who has the partition under way is known to be dead, or has shown no sign of life for too long."""
-    stale = timezone.now() - timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS)
-    seen = step.heartbeat_at
-    return seen is None or seen < stale or workers.is_known_dead(step.worker)
+    stale, seen = timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS), step.heartbeat_at
+    alive = seen is not None and clock.is_sign_of_life(seen, timezone.now(), stale)
+    return not alive or workers.is_known_dead(step.worker)
 
 
 def _fail_stalled(step: RunPartition) -> None:
@@ -236,13 +236,15 @@ def _fail_stalled(step: RunPartition) -> None:
 def recall_unstarted() -> int:
     """Have what was sent, and has not started for long, sent again: after twice as long each time. How many."""
     now, after = timezone.now(), timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS)
-    waiting = RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=_under_way(), sent_at__lt=now - after)
-    lost = [
-        step.pk
-        for step in waiting
-        if step.sent_at and max(step.sent_at, step.retry_at or step.sent_at) < now - after * _doublings(step)
-    ]
+    waiting = RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=_under_way(), sent_at__isnull=False)
+    lost = [step.pk for step in waiting if step.sent_at and _is_overdue(step, step.sent_at, now, after)]
     return waiting.filter(pk__in=lost).update(sent_at=None)
+
+
+def _is_overdue(step: RunPartition, sent_at: datetime, now: datetime, after: timedelta) -> bool:
+    """Whether it ought to have started by now; what was sent in the future was sent by a clock that has been set back."""
+    expected = max(sent_at, step.retry_at or sent_at)
+    return expected < now - after * _doublings(step) or clock.is_ahead(sent_at, now)
 
 
 def recall_queued() -> int:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from pipeline import canvas, runs, steps, workers
+from pipeline import canvas, clock, runs, steps, workers
 from pipeline.models import Run, RunStatus, WorkerSign
 
 # A chord's body gets a tenth of the time after which a message is taken to be lost; then the sweeper closes the week.
@@ -20,7 +20,10 @@ PATIENCE_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep found: runs whose process died, partitions put back, given up and recalled, weeks closed, runs ended."""
+    """What a sweep found: runs whose process died, partitions put back, given up and recalled, weeks closed, runs ended.
+
+    `known_now` are captures that a clock which was ahead had known only in the future.
+    """
 
     interrupted: list[int]
     put_back: int
@@ -28,11 +31,14 @@ class Swept:
     recalled: int
     closed: int
     ended: list[int]
+    known_now: tuple[str, ...] = ()
 
     @property
     def found_nothing(self) -> bool:
         """Whether everything was as it should be."""
-        return not any((self.interrupted, self.put_back, self.given_up, self.recalled, self.closed, self.ended))
+        return not any(
+            (self.interrupted, self.put_back, self.given_up, self.recalled, self.closed, self.ended, self.known_now)
+        )
 
 
 def show_up() -> None:
@@ -45,6 +51,7 @@ def sweep(worker: str = "") -> Swept:
 
     What a process has in its memory is its own to send.
     """
+    known_now = tuple(map(str, clock.mend_captures()))
     interrupted = [run.pk for run in runs.take_back_dead()]
     put_back, given_up = steps.take_back_stalled()
     recalled = steps.recall_unstarted()
@@ -55,4 +62,4 @@ def sweep(worker: str = "") -> Swept:
         canvas.go_on(run)
         if run.status != RunStatus.RUNNING:
             ended.append(run.pk)
-    return Swept(interrupted, put_back, given_up, recalled, closed, ended)
+    return Swept(interrupted, put_back, given_up, recalled, closed, ended, known_now)

@@ -57,6 +57,7 @@ def sweep() -> None:
     """Show that a worker is there, bring stalled runs to their end, and make up for missed slots."""
     sweeper.show_up()
     sweeper.sweep()
+    schedules.mend()
     schedules.start_owed()
 
 

@@ -56,7 +56,7 @@ def wait(run: Run, progress: Progress, worker: str = "", idle: Callable[[], None
 def _look(run: Run, worker: str) -> bool:
     """Whether the run has ended. A process that waits for its own run gives a sign of life for it."""
     run.refresh_from_db()
-    if worker and timezone.now() - run.heartbeat_at > BEAT:
+    if worker and abs(timezone.now() - run.heartbeat_at) > BEAT:  # a clock may be set back
         Run.objects.filter(pk=run.pk, worker=worker).update(heartbeat_at=timezone.now())
     return run.status != RunStatus.RUNNING
 

@@ -15,12 +15,12 @@ import time_machine
 from django.conf import settings as configured
 from django.db import transaction
 from django_celery_beat.models import PeriodicTask
-from django_celery_beat.schedulers import DatabaseScheduler
 from kombu.transport.memory import Channel
 from pytest_django import Settings
 
 from marketspine import celery_app
 from pipeline import runs, schedules, sources, tasks
+from pipeline.beat import Scheduler
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Action, Anomaly, Category, Outcome, PartitionStatus, Run, RunStatus
 from pipeline.planning import Request, make_plan
@@ -177,10 +177,10 @@ def test_beats_task_and_each_sweep_start_what_is_owed(task: Any) -> None:
 
 
 @contextmanager
-def beat() -> Iterator[DatabaseScheduler]:
+def beat() -> Iterator[Scheduler]:
     """The scheduler that `celery beat` runs, on rows as one leaves them that was killed before it wrote what it sent."""
     PeriodicTask.objects.update(last_run_at=MONDAY - 30 * SECOND)
-    scheduler = DatabaseScheduler(app=celery_app)
+    scheduler = Scheduler(app=celery_app)
     try:
         yield scheduler
     finally:
@@ -189,7 +189,7 @@ def beat() -> Iterator[DatabaseScheduler]:
         scheduler.connection.close()
 
 
-def sent_by(scheduler: DatabaseScheduler, now: datetime) -> list[str]:
+def sent_by(scheduler: Scheduler, now: datetime) -> list[str]:
     """The names of the schedules that beat finds due at an instant, and sends."""
     with time_machine.travel(now, tick=False):
         while scheduler.tick() == 0:
@@ -206,7 +206,7 @@ def _received() -> Iterator[str]:
 
 @pytest.mark.promise(10)
 def test_beat_finds_the_weekly_run_due_on_monday_and_a_restarted_one_starts_no_second_run() -> None:
-    assert configured.CELERY_BEAT_SCHEDULER == "django_celery_beat.schedulers:DatabaseScheduler"
+    assert configured.CELERY_BEAT_SCHEDULER == "pipeline.beat:Scheduler"
     with time_machine.travel(MONDAY - 10 * SECOND, tick=False), beat() as scheduler:
         assert sent_by(scheduler, MONDAY - SECOND) == []
         assert sent_by(scheduler, MONDAY) == ["weekly run"]

@@ -14,6 +14,7 @@ from django.http.request import validate_host
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from pipeline import clock
 from pipeline.canvas import UNREACHABLE
 from pipeline.embedded import NO_BROKER
 from pipeline.management.base import BadArguments, SpineCommand, failed_if
@@ -83,5 +84,9 @@ def _beat() -> tuple[bool, str]:
     last = PeriodicTask.objects.filter(enabled=True, last_run_at__isnull=False).order_by("-last_run_at").first()
     if last is None or last.last_run_at is None:
         return False, "beat: has never fired anything"
-    silent = timezone.now() - last.last_run_at
+    now = timezone.now()
+    if clock.is_ahead(last.last_run_at, now):
+        when = f"beat: {last.name!r} was fired at {last.last_run_at:%Y-%m-%d %H:%M} UTC, which is to come"
+        return False, f"{when}: the clock was ahead and was set back; `python manage.py sweep_runs` mends it"
+    silent = now - last.last_run_at
     return silent < SILENCE, f"beat: fired {last.name!r} {int(silent.total_seconds())} s ago"

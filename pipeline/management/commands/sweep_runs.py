@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from pipeline import canvas, embedded, steps, sweeper, waiting
+from pipeline import canvas, embedded, schedules, steps, sweeper, waiting
 from pipeline.embedded import NO_BROKER
 from pipeline.management.base import SpineCommand
 from pipeline.models import Run, RunPartition, RunStatus
@@ -25,10 +25,13 @@ class Command(SpineCommand):
 
     def work(self, **_options: Any) -> int:
         """Sweep, say what was found; without a broker, work off what the sweep has sent."""
+        mended = schedules.mend()
         swept = self._swept_and_worked_off() if settings.CELERY_BROKER_URL == NO_BROKER else sweeper.sweep()
         if self.as_json:
-            self.document(asdict(swept))
-        for line in _told(swept):
+            found = asdict(swept)
+            mended_clock = [*mended, *found.pop("known_now")]
+            self.document({**found, "clock_was_ahead": mended_clock} if mended_clock else found)
+        for line in _told(swept, mended):
             self.line(line)
         return 0
 
@@ -45,8 +48,8 @@ class Command(SpineCommand):
         self.line(f"run {step.run_id}: {step.partition} {step.outcome}: {step.reason}")
 
 
-def _told(swept: Swept) -> list[str]:
-    if swept.found_nothing:
+def _told(swept: Swept, mended: list[str]) -> list[str]:
+    if swept.found_nothing and not mended:
         return ["Nothing is stalled."]
     counted = {
         "put back, whose worker died or hung": swept.put_back,
@@ -54,6 +57,8 @@ def _told(swept: Swept) -> list[str]:
         "sent again, since nobody had started them": swept.recalled,
     }
     return [
+        *(f"The schedule {name!r} waited for a clock that was ahead; it counts from now on." for name in mended),
+        *(f"{capture} was to be known in the future; it is known from now on." for capture in swept.known_now),
         *(f"Run {run} died before its end; the same command goes on with it." for run in swept.interrupted),
         *(f"{count} partitions {what}." for what, count in counted.items() if count),
         *([f"{swept.closed} weeks closed that had nothing left to do."] if swept.closed else []),
