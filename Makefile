@@ -15,25 +15,29 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --re
 COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 
+# The demo is what a clone without anything of one's own shows. It is decided once, before the first folder is made.
+SAY = $(PYTHON) marketspine/demo.py
+PREPARED = export MARKETSPINE_DEMO=$$($(SAY) demo); mkdir -p var; \
+	if [ $$MARKETSPINE_DEMO = 1 ]; then $(MANAGE) simulate_source || exit; fi; $(MANAGE) migrate --verbosity 0 || exit
+
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-browser test-faults lint types lock bench bench-scale bench-backfill bench-live bench-admin screenshots demo-api clean
+.PHONY: help run first-words serve test test-browser test-faults lint types lock bench bench-scale bench-backfill bench-live bench-admin screenshots demo-api clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' Makefile
 
-run: .venv/.runtime  ## the weekly job on SQLite under var/, on sample files where there are none; ARGS="..." goes to run_weekly
-	@mkdir -p var
-	@$(MANAGE) migrate --verbosity 0
-	@$(MANAGE) simulate_source "$${MARKETSPINE_SOURCE_DIR:-var/source}" --if-empty --weeks 13
-	@$(MANAGE) run_weekly $(ARGS) || { code=$$?; echo "make run: the job ended with code $$code" >&2; exit $$code; }
-	@[ -n "$$VIRTUAL_ENV" ] || echo "(For these commands: . .venv/bin/activate)"
+run: first-words .venv/.runtime  ## the weekly job on SQLite under var/, or its demo where nothing is configured; ARGS="..." goes to run_weekly
+	@$(PREPARED); $(MANAGE) run_weekly $(ARGS); code=$$?; \
+		[ $$code -eq 0 ] || echo "make run: the job ended with code $$code" >&2; \
+		[ -n "$$VIRTUAL_ENV" ] || echo "(For these commands: . .venv/bin/activate)"; \
+		$(SAY) last; exit $$code
 
-serve: .venv/.runtime  ## admin, worker and beat on SQLite under var/, on sample files where there are none; DEMO=1 makes a user; ARGS="..." goes to serve
-	@mkdir -p var
-	@$(MANAGE) migrate --verbosity 0
-	@$(MANAGE) simulate_source "$${MARKETSPINE_SOURCE_DIR:-var/source}" --if-empty --weeks 13
-	@$(MANAGE) serve $(if $(filter 1,$(DEMO)),--demo) $(ARGS)
+serve: first-words .venv/.runtime  ## admin, worker and beat on SQLite under var/, or their demo where nothing is configured; DEMO=1 makes a user; ARGS="..." goes to serve
+	@$(PREPARED); $(SAY) last; exec $(MANAGE) serve $(if $(filter 1,$(DEMO)),--demo) $(ARGS)
+
+first-words:
+	@! command -v $(PYTHON) >/dev/null || $(SAY) first
 
 test: lint types  ## lint, type check and every test, on a real PostgreSQL and Redis; ARGS="..." goes to pytest
 	DATABASE_URL=sqlite://:memory: $(MANAGE) makemigrations --check --dry-run

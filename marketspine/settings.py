@@ -10,10 +10,11 @@ from datetime import timedelta
 from kombu import Queue
 
 from marketspine.addresses import IN_PROCESS, broker, database, origins, results_of, sqlite_at, web
-from marketspine.environment import BASE_DIR, Environment
+from marketspine.environment import BASE_DIR, Environment, is_set
 from marketspine.skin import SKIN
 
 VAR_DIR = BASE_DIR / "var"
+DEMO_DIR = VAR_DIR / "demo"
 
 env = Environment()
 
@@ -57,6 +58,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "pipeline.admin.samples.notice",
             ]
         },
     }
@@ -120,10 +122,16 @@ USE_I18N = False
 FORMAT_MODULE_PATH = ["marketspine.formats"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-DATABASES = {"default": database(env.secret("DATABASE_URL", default=sqlite_at(VAR_DIR / "marketspine.sqlite3")))}
+# The demo works on invented samples. Its ledger, archive and files are beneath a folder of their own.
+MARKETSPINE_DEMO = env.bool("MARKETSPINE_DEMO", default=False)
+HOME_DIR = DEMO_DIR if MARKETSPINE_DEMO else VAR_DIR
+LOCATIONS = ("DATABASE_URL", "MARKETSPINE_ARCHIVE_DIR", "MARKETSPINE_SOURCE_DIR")
+MARKETSPINE_TAKES_SAMPLES = MARKETSPINE_DEMO or all(map(is_set, LOCATIONS))
+
+DATABASES = {"default": database(env.secret("DATABASE_URL", default=sqlite_at(HOME_DIR / "marketspine.sqlite3")))}
 
 # The archive of payloads is Django's default storage: a folder here, S3 through django-storages elsewhere.
-MARKETSPINE_ARCHIVE_DIR = env.folder("MARKETSPINE_ARCHIVE_DIR", default=VAR_DIR / "archive")
+MARKETSPINE_ARCHIVE_DIR = env.folder("MARKETSPINE_ARCHIVE_DIR", default=HOME_DIR / "archive")
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -137,8 +145,8 @@ MARKETSPINE_ARCHIVE_READS = env.at_least_one("MARKETSPINE_ARCHIVE_READS", defaul
 
 # Where the `files` source looks for FINRA's files; the largest it reads, before and after decompression; the most lines of
 # any payload. Reading a payload takes about four times its bytes of memory.
-MARKETSPINE_SOURCE = env.str("MARKETSPINE_SOURCE", default="files")
-MARKETSPINE_SOURCE_DIR = env.folder("MARKETSPINE_SOURCE_DIR", default=VAR_DIR / "source")
+MARKETSPINE_SOURCE = env.str("MARKETSPINE_SOURCE", default="samples" if MARKETSPINE_DEMO else "files")
+MARKETSPINE_SOURCE_DIR = env.folder("MARKETSPINE_SOURCE_DIR", default=HOME_DIR / "source")
 MARKETSPINE_MAX_FILE_BYTES = env.at_least_one("MARKETSPINE_MAX_FILE_BYTES", default=256 * 1024 * 1024, most=2**40)
 MARKETSPINE_MAX_ROWS = env.at_least_one("MARKETSPINE_MAX_ROWS", default=500_000)
 

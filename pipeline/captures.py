@@ -14,12 +14,13 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import archive, endings, findings, reading, restatements, vintages
+from pipeline import archive, data_kinds, endings, findings, reading, restatements, vintages
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.models import (
     Capture,
     CaptureKind,
+    DataKind,
     Manifest,
     Partition,
     Readiness,
@@ -55,7 +56,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a payload came from, as a capture records it."""
+    """Where a payload came from, as a capture records it.
+
+    `kind` says what it holds, None where the payload was captured before.
+    """
 
     source: str
     payload_uri: str
@@ -63,12 +67,14 @@ class Provenance:
     payload_sha256: str
     payload_bytes: int
     source_updated_at: datetime | None
+    kind: DataKind | None = None
 
     @classmethod
     def of_payload(cls, payload: Payload, source: str) -> Provenance:
         """Of a payload just fetched."""
         size = len(payload.content)
-        return cls(source, payload.uri, payload.format, payload.sha256, size, payload.updated_at)
+        kind = DataKind.SAMPLES if payload.is_sample else DataKind.REAL
+        return cls(source, payload.uri, payload.format, payload.sha256, size, payload.updated_at, kind)
 
     @classmethod
     def of_capture(cls, capture: Capture) -> Provenance:
@@ -102,7 +108,9 @@ def make(
     terms: Terms,
     archived: Callable[[], None] = lambda: None,
 ) -> Capture:
-    """Store the next capture after `held`. Superseded when `held` is not the newest any more.
+    """Store the next capture after `held`.
+
+    Superseded when `held` is not the newest any more; MixedData when the ledger does not take the payload's kind of data.
 
     `archived` returns when the payload is in the archive: no capture is written before.
     """
@@ -112,6 +120,8 @@ def make(
     with transaction.atomic():
         partition = Partition.objects.locked(key)
         _check_next(partition, held, terms)
+        if provenance.kind is not None:
+            data_kinds.decide(provenance.kind)
         version = partition.newest_version + 1
         merged = vintages.store(partition, version, rows) if rows is not None else None
         capture = _new_capture(partition, version, kind, decision, provenance, parsed, terms, merged)

@@ -148,6 +148,7 @@ def _source() -> Iterator[CheckMessage]:
             hint=f"Set it to one of {', '.join(sorted(REGISTRY))}.",
             id="marketspine.E011",
         )
+    yield from _demo()
     for url in (settings.MARKETSPINE_FINRA_API_URL, settings.MARKETSPINE_FINRA_TOKEN_URL):
         if problem := unsafe(url, settings.MARKETSPINE_FINRA_HOSTS):
             yield Error(
@@ -200,6 +201,17 @@ def _unread() -> Iterator[CheckMessage]:
                 hint="docs/settings.md lists the settings.",
                 id="marketspine.W007",
             )
+
+
+def _demo() -> Iterator[CheckMessage]:
+    """The demo is apart from everything else, or it is none."""
+    named = [name for name in settings.LOCATIONS if is_set(name)]
+    if settings.MARKETSPINE_DEMO and named:
+        yield Error(
+            f"MARKETSPINE_DEMO is on, and {' and '.join(named)} would have the demo elsewhere than in var/demo.",
+            hint="Unset MARKETSPINE_DEMO to work on your own data, or unset the others to see the demo.",
+            id="marketspine.E018",
+        )
 
 
 def _exposure() -> Iterator[CheckMessage]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline import analytics, archive_checks, archive_findings, archive_repairs, clock, grid
+from pipeline import analytics, archive_checks, archive_findings, archive_repairs, clock, data_kinds, grid
 from pipeline.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.grid import Cell, CellState
 from pipeline.models import Anomaly, Readiness, Severity
@@ -136,4 +136,4 @@ def _anomaly_findings(cells: list[Cell]) -> Iterator[Finding]:
 
 def manage(*words: str) -> str:
     """A command line as the operator types it."""
-    return shlex.join(["python", "manage.py", *words])
+    return f"{data_kinds.manage_py()} {shlex.join(words)}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from pipeline import configured
+from pipeline import configured, data_kinds
 from pipeline.calendar import (
     PartitionKey,
     Tier,
@@ -151,7 +151,12 @@ class _Ledger:
 
 
 def source_of(request: Request, seconds: float | None = None) -> Source:
-    """The source that the request names, with a deadline for its answers; SourceError when there is none of that name."""
+    """The source that the request names, with a deadline for its answers.
+
+    SourceError when there is none of that name; MixedData when the ledger does not take what it delivers.
+    """
+    if request.fetches:
+        data_kinds.refuse_mixture(request.source)
     return Deadline(configured.source(request.source, request.origin), seconds or settings.MARKETSPINE_FETCH_SECONDS)
 
 

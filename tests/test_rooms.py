@@ -14,7 +14,7 @@ LAYERS = [
     {"calendar", "plain_text"},
     {"sources", "revisions"},
     {"lines", "models"},
-    {"api_rows", "parsed"},
+    {"api_rows", "parsed", "data_kinds"},
     {"parsing", "archive", "bulk", "identities", "stopping", "workers", "transient"},
     {"rereading", "vintages"},
     {"reading", "archive_checks", "weekly_totals", "differences", "movements", "reconciliation"},

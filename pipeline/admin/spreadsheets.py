@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
+from pipeline import data_kinds
+
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 ROWS_AT_ONCE = 500
 
@@ -26,7 +28,12 @@ def harmless(cell: object) -> str:
 
 
 def as_download(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> StreamingHttpResponse:
-    """A CSV file of this name, with its rows sent as they are read."""
+    """A CSV file of this name, with its rows sent as they are read.
+
+    Where they are invented, its name begins with `samples_`, and a last column says so in each row.
+    """
+    if data_kinds.shows_samples():
+        name, header, rows = f"samples_{name}", (*header, "samples"), ((*row, "invented") for row in rows)
     response = StreamingHttpResponse(_chunks(header, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response["X-Content-Type-Options"] = "nosniff"

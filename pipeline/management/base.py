@@ -20,7 +20,7 @@ from django.db import Error as DatabaseFailure
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from pipeline import stopping
+from pipeline import data_kinds, stopping
 from pipeline.calendar import CalendarError
 from pipeline.management import terminal
 from pipeline.plain_text import as_typed, is_utf8, printable, storable
@@ -30,6 +30,7 @@ from pipeline.summary import COULD_NOT_RUN, FAILURES
 VERBOSE = 2
 LONGEST_NAME = 150
 RUN_DATE_HELP = "YYYY-MM-DD to take for today: an earlier day (default: today in America/New_York)"
+SAMPLES = "SAMPLES: all of this is invented data, none of it is FINRA's."
 
 
 class BadArguments(Exception):
@@ -45,6 +46,7 @@ class SpineCommand(BaseCommand, ABC):
     requires_migrations_checks = False
     as_json = False
     needs_database = True
+    _shows_samples = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         """`--json`, for all."""
@@ -70,6 +72,7 @@ class SpineCommand(BaseCommand, ABC):
             _require_text(options)
             if self.needs_database:
                 _require_database()
+                self.mark()
             code = self.work(**options)
             self.stdout.flush()
         except (BadArguments, CalendarError, SourceError) as error:
@@ -104,8 +107,16 @@ class SpineCommand(BaseCommand, ABC):
             self.document({"error": message, "exit_code": code})
         raise CommandError(printable(message, keep="\n"), returncode=code) from None
 
-    def document(self, content: object) -> None:
-        """Print the one JSON document."""
+    def mark(self) -> None:
+        """Say once that what follows is invented, where it is."""
+        if not self._shows_samples and data_kinds.shows_samples():
+            self._shows_samples = True
+            self.line(SAMPLES)
+
+    def document(self, content: dict[str, object]) -> None:
+        """Print the one JSON document; `samples` is true in it where what it shows is invented."""
+        if self._shows_samples:
+            content = {"samples": True, **content}
         self._print(json.dumps(content, indent=2, default=_as_text))
 
     def line(self, text: str = "") -> None:

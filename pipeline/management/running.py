@@ -13,7 +13,7 @@ from django.core.management.base import CommandParser
 from django.db import connection
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from pipeline import canvas, embedded, runs, sweeper, waiting, workers
+from pipeline import canvas, data_kinds, embedded, runs, sweeper, waiting, workers
 from pipeline.calendar import Tier
 from pipeline.embedded import NO_BROKER
 from pipeline.estimates import estimate
@@ -27,8 +27,8 @@ from pipeline.summary import FAILURES, Summary, exit_code, summarize
 
 HINT_SECONDS = 20
 NEXT = {
-    0: "Next: `python manage.py doctor` shows every week, `python manage.py show_capture CAPTURE_ID` one vintage.",
-    1: "Next: `python manage.py doctor` names what is missing or failed, and the command that repairs it.",
+    0: "Next: `{manage} doctor` shows every week, `{manage} show_capture CAPTURE_ID` one vintage.",
+    1: "Next: `{manage} doctor` names what is missing or failed, and the command that repairs it.",
 }
 
 
@@ -38,9 +38,11 @@ class RunningCommand(SpineCommand):
     def add_run_arguments(self, parser: CommandParser, source: str = settings.MARKETSPINE_SOURCE) -> None:
         """The arguments that decide where from, for which tiers, on what day, and why."""
         parser.add_argument("--tiers", default=",".join(Tier), help="comma-separated (default: all three)")
-        parser.add_argument("--source", default=source, help="where from: files or api (default: %(default)s)")
+        parser.add_argument("--source", default=source, help="where from: files, api or samples (default: %(default)s)")
         parser.add_argument(
-            "--source-dir", default=settings.MARKETSPINE_SOURCE_DIR, help="the folder of the files source"
+            "--source-dir",
+            default=settings.MARKETSPINE_SOURCE_DIR,
+            help="the folder that files or samples are read from",
         )
         parser.add_argument("--force", action="store_true", help="capture whatever the source holds, changed or not")
         parser.add_argument("--reason", default="", help="why, for the record; kept with every capture made")
@@ -151,12 +153,13 @@ class RunningCommand(SpineCommand):
 
     def _report(self, run: Run) -> int:
         run.refresh_from_db()
+        self.mark()
         summary = summarize(run)
         if self.as_json:
             self.document(summary.as_json())
         else:
             print_summary(self, summary)
-            self.line(NEXT[exit_code(run)])
+            self.line(NEXT[exit_code(run)].format(manage=data_kinds.manage_py()))
         return exit_code(run)
 
     def _report_sent(self, run: Run, unsent: bool) -> int:

@@ -12,6 +12,7 @@ from pipeline.models.analytics import (
 )
 from pipeline.models.anomaly import Anomaly, Category, Severity
 from pipeline.models.capture import Capture, CaptureKind, capture_id_for
+from pipeline.models.ledger_kind import DataKind, LedgerKind
 from pipeline.models.manifest import Manifest, Reject, Stage
 from pipeline.models.operator_log import Act, OperatorLogEntry, OperatorLogSubject, Upshot
 from pipeline.models.partition import Partition
@@ -43,7 +44,9 @@ __all__ = [
     "Capture",
     "CaptureKind",
     "Category",
+    "DataKind",
     "Family",
+    "LedgerKind",
     "Manifest",
     "MarketConcentration",
     "OperatorLogEntry",

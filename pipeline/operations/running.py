@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django_celery_beat.models import PeriodicTask
 
-from pipeline import canvas, runs, schedules
+from pipeline import canvas, data_kinds, runs, schedules
 from pipeline.calendar import PartitionKey, Tier, market_today
 from pipeline.configured import origin_of
 from pipeline.models import (
@@ -31,6 +31,7 @@ from pipeline.models import (
 from pipeline.operations.orders import Came, Order, Refused, carry_out
 from pipeline.planning import PASSED_OVER, Only, OnlyStage, Plan, Request, Step, make_plan
 from pipeline.sources import REGISTRY
+from pipeline.sources.base import MixedData
 
 NAMED_AT_MOST = 10
 
@@ -168,6 +169,7 @@ def _of_schedule(schedule: PeriodicTask, order: Order) -> Request:
 
 def _start_plan(plan: Plan, left_out: Iterable[Step] = ()) -> Came:
     """Start a run of what the plan works on; Refused when that is nothing. What was left out before is named, too."""
+    _refuse_mixture(plan.request)
     working = tuple(step for step in plan.steps if step.action not in PASSED_OVER)
     passed = [*(step for step in plan.steps if step.action in PASSED_OVER), *left_out]
     if not working:
@@ -175,6 +177,15 @@ def _start_plan(plan: Plan, left_out: Iterable[Step] = ()) -> Came:
     run = canvas.launch(Plan(plan.request, working))
     queued = f"Run {run.pk} is queued with {len(working)} partition{'s' if len(working) > 1 else ''}."
     return Came(f"{queued} {_named(passed)}".strip(), run)
+
+
+def _refuse_mixture(request: Request) -> None:
+    """Refused where the ledger does not take what the run would fetch."""
+    try:
+        if request.fetches:
+            data_kinds.refuse_mixture(request.source)
+    except MixedData as error:
+        raise Refused(str(error)) from error
 
 
 def _start(request: Request, left_out: Iterable[Step] = ()) -> Came:

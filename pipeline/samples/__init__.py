@@ -6,8 +6,18 @@ seed: the same arguments give the same bytes, on any machine.
 
 from __future__ import annotations
 
-from pipeline.samples.publications import Published, publish, render
+from pipeline.samples.publications import Published, mark, publish, publish_samples, render
 from pipeline.samples.restatements import NotAPublication, Restated, restate
 from pipeline.samples.universe import Size
 
-__all__ = ["NotAPublication", "Published", "Restated", "Size", "publish", "render", "restate"]
+__all__ = [
+    "NotAPublication",
+    "Published",
+    "Restated",
+    "Size",
+    "mark",
+    "publish",
+    "publish_samples",
+    "render",
+    "restate",
+]

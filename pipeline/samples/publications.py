@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,12 +22,13 @@ from pipeline.samples.universe import (
     securities,
     venues,
 )
-from pipeline.sources.base import PartName
+from pipeline.sources.base import SAMPLE_MARK, PartName
 from pipeline.sources.files import file_name
 
 FRACTIONAL_SINCE = date(2026, 2, 1)  # about 13 % of FINRA's rows have fractional shares since then
 FRACTIONAL_SHARE = 0.13
 FRACTIONAL_BEFORE = 0.02
+NAME = COLUMNS.index("marketParticipantName")
 ATS_SHARE = 0.45  # of a security's off-exchange volume
 
 
@@ -50,6 +51,26 @@ def publish(
         for tier in tiers
         for part in PartName
     ]
+
+
+def publish_samples(root: Path, keys: Collection[PartitionKey], seed: int, size: Size) -> list[Published]:
+    """Write the files of `keys` that are not there, their venues marked as samples, each whole or not at all."""
+    root.mkdir(parents=True, exist_ok=True)
+    wanted = [(root / file_name(key, part), key, part) for key in keys for part in PartName]
+    return [write(path, mark(render(key, part, seed, size))) for path, key, part in wanted if not path.exists()]
+
+
+def mark(content: bytes) -> bytes:
+    """The publication with every venue marked as invented, but the pool, which is known by its name."""
+    header, *rows = content.decode().split("\n")
+    return "\n".join([header, *map(_marked, rows)]).encode()
+
+
+def _marked(row: str) -> str:
+    fields = row.split("|")
+    if len(fields) == len(COLUMNS) and fields[NAME] != POOL:
+        fields[NAME] += SAMPLE_MARK
+    return "|".join(fields)
 
 
 def write(path: Path, content: bytes) -> Published:

@@ -30,8 +30,10 @@ class Restated:
     removed: int
 
 
-def restate(root: Path, *, seed: int, share: float) -> list[Restated]:
+def restate(root: Path, *, seed: int, share: float, today: date = date.max) -> list[Restated]:
     """Restate `share` (0-1) of the files of ATS volume in `root`, at least one. Another seed restates others.
+
+    No row is dated later than `today`.
 
     NotAPublication where a file is not in FINRA's format or has no rows; those before it are restated.
     """
@@ -39,13 +41,13 @@ def restate(root: Path, *, seed: int, share: float) -> list[Restated]:
     if not files or share == 0:
         return []
     rng = random.Random(f"{seed}|restate")
-    return [_restate(path, seed) for path in sorted(rng.sample(files, max(1, round(len(files) * share))))]
+    return [_restate(path, seed, today) for path in sorted(rng.sample(files, max(1, round(len(files) * share))))]
 
 
-def _restate(path: Path, seed: int) -> Restated:
+def _restate(path: Path, seed: int, today: date) -> Restated:
     try:
         rows = _rows(path)
-        changed, added, removed = _redraw(random.Random(f"{seed}|restate|{path.name}"), rows)
+        changed, added, removed = _redraw(random.Random(f"{seed}|restate|{path.name}"), rows, today)
     except ValueError as error:
         raise NotAPublication(f"{path} cannot be restated: {error}") from error
     write(path, "\n".join(["|".join(COLUMNS), *map("|".join, rows), ""]).encode())
@@ -60,26 +62,26 @@ def _rows(path: Path) -> list[list[str]]:
     return rows
 
 
-def _redraw(rng: random.Random, rows: list[list[str]]) -> tuple[int, int, int]:
+def _redraw(rng: random.Random, rows: list[list[str]], today: date) -> tuple[int, int, int]:
     """Restate `rows` in place: how many were changed, added and removed."""
     changed = rng.sample(range(len(rows)), min(len(rows), max(LEAST, round(len(rows) * TOUCHED))))
     for at in changed:
-        _change(rng, rows[at])
+        _change(rng, rows[at], today)
     removed = _remove(rng, rows, set(changed))
-    return len(changed), _add(rng, rows), removed
+    return len(changed), _add(rng, rows, today), removed
 
 
-def _change(rng: random.Random, row: list[str]) -> None:
+def _change(rng: random.Random, row: list[str], today: date) -> None:
     """A correction of some per cent, reported some days or weeks later."""
     whole, point, fraction = row[SHARES].partition(".")
     row[SHARES] = f"{max(1, round(int(whole) * rng.uniform(1.01, 1.08)) + 1)}{point}{fraction}"
     row[TRADES] = str(int(row[TRADES]) + rng.randint(1, 40))
-    _touch(rng, row)
+    _touch(rng, row, today)
 
 
-def _touch(rng: random.Random, row: list[str]) -> None:
+def _touch(rng: random.Random, row: list[str], today: date) -> None:
     later = date.fromisoformat(row[UPDATED]) + timedelta(days=rng.randint(1, 40))
-    row[UPDATED] = next_business_day(later).isoformat()
+    row[UPDATED] = min(next_business_day(later), today).isoformat()
 
 
 def _remove(rng: random.Random, rows: list[list[str]], kept: set[int]) -> int:
@@ -91,7 +93,7 @@ def _remove(rng: random.Random, rows: list[list[str]], kept: set[int]) -> int:
     return len(going)
 
 
-def _add(rng: random.Random, rows: list[list[str]]) -> int:
+def _add(rng: random.Random, rows: list[list[str]], today: date) -> int:
     """Add a row or two, sometimes: a venue that had not reported a symbol, where FINRA's order has it."""
     taken = {(row[SYMBOL], row[SYMBOL + 1], row[MPID]) for row in rows}
     added = 0
@@ -99,7 +101,7 @@ def _add(rng: random.Random, rows: list[list[str]]) -> int:
         at, other = rng.randrange(len(rows)), rng.choice(rows)
         row = [*rows[at][:NAME], other[NAME], other[MPID], str(rng.randint(1, 5_000)), "1", rows[at][UPDATED]]
         if (row[SYMBOL], row[SYMBOL + 1], row[MPID]) not in taken:
-            _touch(rng, row)
+            _touch(rng, row, today)
             rows.insert(at + 1, row)
             taken.add((row[SYMBOL], row[SYMBOL + 1], row[MPID]))
             added += 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.sources.base import MOST_ROWS, Source, SourceError
-from pipeline.sources.files import FilesSource
+from pipeline.sources.files import FilesSource, SamplesSource
 from pipeline.sources.finra_api.access import NAME, Access
 
 
@@ -29,6 +29,10 @@ def _files(options: SourceOptions) -> Source:
     return FilesSource(options.root, options.max_bytes, options.max_rows)
 
 
+def _samples(options: SourceOptions) -> Source:
+    return SamplesSource(options.root, options.max_bytes, options.max_rows)
+
+
 def _api(options: SourceOptions) -> Source:
     if options.access is None:
         raise SourceError("nobody has said how FINRA's API is reached")
@@ -37,7 +41,11 @@ def _api(options: SourceOptions) -> Source:
     return FinraApi(options.access, options.max_bytes, options.max_rows)
 
 
-REGISTRY: dict[str, Callable[[SourceOptions], Source]] = {NAME: _api, "files": _files}
+REGISTRY: dict[str, Callable[[SourceOptions], Source]] = {
+    NAME: _api,
+    FilesSource.name: _files,
+    SamplesSource.name: _samples,
+}
 
 
 def open_source(name: str, options: SourceOptions) -> Source:

@@ -58,6 +58,10 @@ def too_many_rows(most: int) -> str:
     return f"more than {most:,} lines: if that is right, raise MARKETSPINE_MAX_ROWS"
 
 
+class MixedData(SourceError):
+    """Samples where only FINRA's data is taken, or FINRA's data where only samples are."""
+
+
 class PayloadFormat(StrEnum):
     """How a payload's bytes are to be read."""
 
@@ -69,6 +73,16 @@ class PayloadFormat(StrEnum):
     def is_api(self) -> bool:
         """Whether it has the columns that only the API gives: product type, CRD number, notional."""
         return self is PayloadFormat.PAGES
+
+
+# Every invented venue has it at the end of its name, so that no copy, no table and no other name of a file loses it. No
+# name of FINRA's has it.
+SAMPLE_MARK = " (SAMPLE)"
+
+
+def is_sample(content: bytes) -> bool:
+    """Whether a publication holds invented rows; in FINRA's file or in its JSON, but not compressed."""
+    return SAMPLE_MARK.encode() in content
 
 
 class PartName(StrEnum):
@@ -103,6 +117,11 @@ class Payload:
     def sha256(self) -> str:
         """The payload hash: 64 hex digits."""
         return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def is_sample(self) -> bool:
+        """Whether it holds invented rows."""
+        return is_sample(self.content)
 
 
 class Source(Protocol):

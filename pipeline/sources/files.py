@@ -14,7 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.calendar import PartitionKey
-from pipeline.sources.base import MOST_ROWS, NotPublished, Part, PartName, Payload, SourceError, UnsafeSource, pack
+from pipeline.sources.base import (
+    MOST_ROWS,
+    MixedData,
+    NotPublished,
+    Part,
+    PartName,
+    Payload,
+    SourceError,
+    UnsafeSource,
+    is_sample,
+    pack,
+)
 from pipeline.sources.compression import Compression, decompress
 from pipeline.sources.regular_files import Reading, read_anywhere, read_beneath
 
@@ -41,6 +52,7 @@ class FilesSource:
     max_bytes: int
     max_rows: int = MOST_ROWS
     name = "files"
+    reads_samples = False
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
         """Which of `keys` have a file under one of their names, by one listing of the folder."""
@@ -60,7 +72,7 @@ class FilesSource:
         return Payload(
             content=content,
             format=payload_format,
-            uri=f"files:{'+'.join(names.values())}",
+            uri=f"{self.name}:{'+'.join(names.values())}",
             fetched_at=datetime.now(UTC),
             updated_at=max(reading.modified_at for reading in readings.values()),
         )
@@ -89,7 +101,9 @@ class FilesSource:
 
     def _read(self, name: str) -> Reading:
         stored = read_beneath(self.root, name, self.max_bytes)
-        return _decompressed(stored, Compression.by_suffix(name), name, self.max_bytes, self.max_rows)
+        reading = _decompressed(stored, Compression.by_suffix(name), name, self.max_bytes, self.max_rows)
+        _check_kind(name, reading.content, samples=self.reads_samples)
+        return reading
 
     def _check_total(self, key: PartitionKey, readings: dict[PartName, Reading]) -> None:
         total = sum(len(reading.content) for reading in readings.values())
@@ -100,18 +114,26 @@ class FilesSource:
             )
 
 
+class SamplesSource(FilesSource):
+    """A folder of samples: it reads nothing else, and no other source reads a sample."""
+
+    name = "samples"
+    reads_samples = True
+
+
 @dataclass(frozen=True)
 class SingleFile:
     """One file that an operator names, whatever its name: the ATS file of the one partition `key`.
 
     The operator answers for the path, so links are followed; the file is compressed when its first bytes or, failing
-    them, its name say so.
+    them, its name say so. It is one of FINRA's, or with `reads_samples` a sample.
     """
 
     path: Path
     key: PartitionKey
     max_bytes: int
     max_rows: int = MOST_ROWS
+    reads_samples: bool = False
     name = "upload"
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
@@ -135,12 +157,21 @@ class SingleFile:
     def _read(self) -> Reading:
         stored = read_anywhere(self.path, self._shown, self.max_bytes)
         compression = Compression.by_magic(stored.content) or Compression.by_suffix(self.path.name)
-        return _decompressed(stored, compression, self._shown, self.max_bytes, self.max_rows)
+        reading = _decompressed(stored, compression, self._shown, self.max_bytes, self.max_rows)
+        _check_kind(self._shown, reading.content, samples=self.reads_samples)
+        return reading
 
     @property
     def _shown(self) -> str:
         """The file's name as the ledger can store it: a name on disk is bytes, and not always UTF-8."""
         return os.fsencode(self.path.name).decode(errors="replace")
+
+
+def _check_kind(name: str, content: bytes, *, samples: bool) -> None:
+    if is_sample(content) and not samples:
+        raise MixedData(f"{name} holds invented samples, and only FINRA's data is taken here: remove it")
+    if samples and not is_sample(content):
+        raise MixedData(f"{name} holds no samples, and only samples are taken here: keep your own data apart from them")
 
 
 def _found(key: PartitionKey, part: PartName, listed: frozenset[str]) -> list[str]:

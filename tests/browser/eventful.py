@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import operations
-from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, market_today
+from pipeline import operations, samples
+from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, last_fridays, market_today
 from pipeline.models import Anomaly, Capture
 from pipeline.operations import Order
 from tests.commands.calling import call
@@ -19,9 +19,9 @@ SCRIPT = "<script>alert(1)</script>"
 
 def make(folder: Path) -> None:
     """Two runs; between them some files are restated, one is truncated, one gone, one an error page, one hostile."""
-    call("simulate_source", folder, "--weeks", 8)
+    samples.publish(folder, weeks=last_fridays(8, market_today()), seed=7, size=samples.Size.SMALL)
     call("run_weekly", "--lookback-weeks", WEEKS)
-    call("simulate_source", folder, "--restate", 0.4, "--seed", 2)
+    samples.restate(folder, seed=2, share=0.4)
     newest, older, oldest, before = (PartitionKey(week, Tier.OTC) for week in fully_due_weeks(4, market_today()))
     publish(folder, newest, ERROR_PAGE)
     publish(folder, older, content(older))

@@ -27,7 +27,7 @@ WIDTH, HEIGHT, DASHBOARD_HEIGHT = 1440, 1000, 1820  # the dashboard with its cha
 PATIENCE = 60
 DRAWN = 1500  # milliseconds after which a chart has stopped growing
 FIRST, SECOND, FRIDAY, THIRD = (f"2026-11-{day:02}T15:31:00Z" for day in (9, 16, 20, 23))  # 10:31 in New York
-ERROR_PAGE = "<!DOCTYPE html><html><body>Service unavailable</body></html>\n"
+ERROR_PAGE = "<!DOCTYPE html><html><body>Service unavailable (SAMPLE)</body></html>\n"
 TOLD = "Market Spine is at "
 
 # Questions to the ledger: what has ended of what the schedules started, which file goes bad, which pages are shown.
@@ -96,6 +96,7 @@ class Desk:
             "DATABASE_URL": f"sqlite:///{self.database}",
             "MARKETSPINE_ARCHIVE_DIR": str(folder / "archive"),
             "MARKETSPINE_SOURCE_DIR": str(self.source),
+            "MARKETSPINE_SOURCE": "samples",
             "LOGNAME": "operator",
             "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
         }

@@ -49,7 +49,7 @@ def service(given: argparse.Namespace) -> Service:
     """The service that the arguments describe."""
     today = given.date or market_today()
     weeks = last_fridays(given.weeks, today)
-    origin: Origin = Samples(given.seed, Size(given.size), tapes=False)
+    origin: Origin = Samples(given.seed, Size(given.size), tapes=False, marked=True)
     if given.real is not None:
         origin = Files(given.real, origin)
     keys = [PartitionKey(week, tier) for week in weeks for tier in Tier]
@@ -73,9 +73,9 @@ def _told(server: FinraServer) -> str:
 FINRA on {server.service.today}, at {server.url}: {len(published)} partitions published. Ctrl-C stops it.
 
 Point the product at it, in another terminal:
-  export MARKETSPINE_FINRA_API_URL={server.url}
+  export MARKETSPINE_DEMO=1 MARKETSPINE_SOURCE=api MARKETSPINE_FINRA_API_URL={server.url}
   export MARKETSPINE_FINRA_TOKEN_URL={server.url}{TOKEN_PATH}
-  python manage.py run_weekly --source api
+  mkdir -p var/demo && python manage.py migrate && python manage.py run_weekly
 
 Ask it yourself:
   curl -s -H 'Accept: application/json' -H 'Content-Type: application/json' -d '{{"limit": 2}}' \\

@@ -12,7 +12,7 @@ from typing import Protocol
 from zlib import crc32
 
 from pipeline.calendar import PartitionKey, Tier, due_date
-from pipeline.samples import Size, render
+from pipeline.samples import Size, mark, render
 from pipeline.sources.base import PartName
 from pipeline.sources.files import file_name
 from tests.finra_service.rows import FirmRow, FirmRows
@@ -36,7 +36,8 @@ class Samples:
     """The project's sample publications, with the columns that only the API has.
 
     `securities` keeps the rows of the first so many securities. `tapes` gives one symbol two product types in a week;
-    without, each row is a line of the sample files. `ats_crd` gives ATS rows a CRD number, too.
+    without, each row is a line of the sample files. `ats_crd` gives ATS rows a CRD number, too. `marked` says of every
+    venue that it is invented, so that nothing takes the rows for FINRA's.
     """
 
     seed: int = 1
@@ -44,15 +45,20 @@ class Samples:
     securities: int | None = None
     tapes: bool = True
     ats_crd: bool = True
+    marked: bool = False
 
     def first(self, key: PartitionKey) -> FirmRows:
         """Drawn from the seed: the same on any machine, whatever else is published."""
         published = due_date(key.tier, key.week_ending).isoformat()
-        rows = chain.from_iterable(_read(render(key, part, self.seed, self.size), key, published) for part in PartName)
+        rows = chain.from_iterable(_read(self._drawn(key, part), key, published) for part in PartName)
         kept = tuple(row if self.ats_crd or not row.is_ats else replace(row, crd=None) for row in rows)
         if self.securities is not None:
             kept = _of_the_first(kept, self.securities)
         return tuple(chain.from_iterable(map(_tapes, kept))) if self.tapes else kept
+
+    def _drawn(self, key: PartitionKey, part: PartName) -> bytes:
+        drawn = render(key, part, self.seed, self.size)
+        return mark(drawn) if self.marked else drawn
 
 
 @dataclass(frozen=True, slots=True)

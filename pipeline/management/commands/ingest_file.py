@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
+from pipeline import data_kinds
 from pipeline.calendar import PartitionKey, Tier, parse_run_date, parse_week
 from pipeline.management.base import RUN_DATE_HELP, operator
 from pipeline.management.running import RunningCommand
@@ -36,7 +37,14 @@ class Command(RunningCommand):
         """Plan for the one partition, run it."""
         run_date = parse_run_date(options["run_date"])
         key = PartitionKey(parse_week(options["week"], run_date), Tier.parse(options["tier"]))
-        source = SingleFile(options["path"], key, settings.MARKETSPINE_MAX_FILE_BYTES, settings.MARKETSPINE_MAX_ROWS)
+        data_kinds.refuse_mixture(SingleFile.name)
+        source = SingleFile(
+            options["path"],
+            key,
+            settings.MARKETSPINE_MAX_FILE_BYTES,
+            settings.MARKETSPINE_MAX_ROWS,
+            reads_samples=data_kinds.works_on_samples(),
+        )
         request = Request(
             command="ingest_file",
             run_date=run_date,

@@ -17,7 +17,7 @@ from django.core.management.base import CommandParser
 from django.core.servers.basehttp import ThreadedWSGIServer
 from django.db import connection
 
-from pipeline import embedded, serving, stopping
+from pipeline import data_kinds, embedded, serving, stopping
 from pipeline.embedded import NO_BROKER
 from pipeline.management.base import BadArguments, SpineCommand
 from pipeline.schedules import START_SCHEDULED
@@ -50,6 +50,7 @@ class Command(SpineCommand):
         """Look whether it can be, start all parts, wait to be told, stop them in the other order."""
         host, with_beat = options["host"], not options["no_beat"]
         _refuse_broker()
+        data_kinds.refuse_mixture(settings.MARKETSPINE_SOURCE)
         _refuse_exposure(host, demo=options["demo"])
         server = _listen(host, options["port"])
         asked = _asked_to_stop()

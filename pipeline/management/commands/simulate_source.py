@@ -1,85 +1,95 @@
-"""`manage.py simulate_source`: sample publications for the demo and the tests."""
+"""`manage.py simulate_source`: invented publications for the demo."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline.calendar import last_fridays, market_today, parse_week
+from pipeline import data_kinds
+from pipeline.calendar import PartitionKey, Tier, is_due, last_fridays, parse_run_date, parse_week
 from pipeline.management.base import BadArguments, SpineCommand
-from pipeline.samples import NotAPublication, Published, Restated, Size, publish, restate
+from pipeline.samples import NotAPublication, Published, Restated, Size, publish_samples, restate
+from pipeline.sources.base import is_sample
+
+HEAD = 64 * 1024  # bytes: hundreds of rows, and nearly each has a venue
 
 
 class Command(SpineCommand):
-    """Write files in FINRA's format with invented data."""
+    """Write files in FINRA's format with invented data, marked as such."""
 
     needs_database = False
     help = (
-        "Write sample publications into a folder: FINRA's real format, invented data, deterministic from the seed. "
-        "--restate rewrites some of them as FINRA does. Exit code: 0, or 2 when it could not run."
+        "Write samples into a folder: FINRA's format, invented data, deterministic from the seed, every venue marked as a "
+        "sample. Of the last weeks, it writes the files that are published by now and not there yet. It overwrites none, "
+        "and refuses a folder that holds anything else. --restate rewrites some samples as FINRA restates. "
+        "Exit code: 0, or 2 when it could not run."
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Where, which weeks, how large, and whether to restate."""
-        parser.add_argument("folder", type=Path, help="where to write; made when it is not there")
-        parser.add_argument("--weeks", type=int, default=8, help="how many weeks of all tiers (default: 8)")
+        parser.add_argument(
+            "folder",
+            type=Path,
+            nargs="?",
+            default=settings.DEMO_DIR / "source",
+            help="where to write; made when it is not there (default: the demo's, var/demo/source)",
+        )
+        parser.add_argument("--weeks", type=int, default=13, help="how many weeks of all tiers (default: 13)")
         parser.add_argument("--until", help="the last week ending, a Friday (default: the newest one)")
         parser.add_argument("--size", choices=[size.value for size in Size], default=Size.SMALL.value)
         parser.add_argument("--seed", type=int, default=7, help="decides all (default: 7)")
         parser.add_argument(
             "--restate", type=float, help="restate this share (0-1) of the files that are there, instead of publishing"
         )
-        parser.add_argument("--if-empty", action="store_true", help="do nothing when the folder has publications")
+        parser.add_argument("--run-date", help="YYYY-MM-DD to take for today (default: today in America/New_York)")
 
     def work(self, **options: Any) -> int:
         """Publish, or restate what is published."""
         folder: Path = options["folder"]
+        today = parse_run_date(options["run_date"])
         _check(options)
         try:
-            if options["if_empty"] and _has_publications(folder):
-                self.line(f"{folder} has publications already: nothing to simulate.")
-                self._document([], [])
-            else:
-                self._simulate(folder, options)
+            _refuse_what_is_not_samples(folder)
+            self._simulate(folder, today, options)
         except OSError as error:
             raise BadArguments(f"{error.filename or folder} cannot be used: {error.strerror}") from error
         except NotAPublication as error:
             raise BadArguments(str(error)) from error
         return 0
 
-    def _simulate(self, folder: Path, options: dict[str, Any]) -> None:
+    def _simulate(self, folder: Path, today: date, options: dict[str, Any]) -> None:
         published, restated = [], []
-        if options["restate"] is None or not _has_publications(folder):
-            published = self._publish(folder, options)
+        if options["restate"] is None or not any(_files(folder)):
+            published = self._publish(folder, today, options)
         if options["restate"] is not None:
-            restated = self._restate(folder, options)
-        self._document(published, restated)
-
-    def _publish(self, folder: Path, options: dict[str, Any]) -> list[Published]:
-        until = parse_week(options["until"], date.max) if options["until"] else last_fridays(1, market_today())[0]
-        weeks = last_fridays(options["weeks"], until)
-        published = publish(folder, weeks=weeks, seed=options["seed"], size=Size(options["size"]))
-        span = f"{weeks[-1]} to {weeks[0]}"
-        self.line(f"Simulated {len(published)} publications, {_rows(published):,} rows, weeks {span}, in {folder}.")
-        return published
-
-    def _restate(self, folder: Path, options: dict[str, Any]) -> list[Restated]:
-        restated = restate(folder, seed=options["seed"], share=options["restate"])
-        for file in restated:
-            self.line(f"restated {file.path.name}: {file.changed} changed, {file.added} added, {file.removed} removed")
-        if not restated:
-            self.line(f"Restated nothing in {folder}.")
-        return restated
-
-    def _document(self, published: list[Published], restated: list[Restated]) -> None:
-        """What was written, as the one JSON document; nothing beside text."""
+            restated = self._restate(folder, today, options)
         if self.as_json:
             files = [{"file": file.path.name, "rows": file.rows} for file in published]
             changes = [{**_figures(file), "file": file.path.name} for file in restated]
             self.document({"files": files, "rows": _rows(published), "restated": changes})
+
+    def _publish(self, folder: Path, today: date, options: dict[str, Any]) -> list[Published]:
+        until = parse_week(options["until"], date.max) if options["until"] else last_fridays(1, today)[0]
+        keys = [PartitionKey(week, tier) for week in last_fridays(options["weeks"], until) for tier in Tier]
+        due = [key for key in keys if is_due(key, today)]
+        published = publish_samples(folder, due, options["seed"], Size(options["size"]))
+        told = f"Wrote {len(published)} samples, {_rows(published):,} rows" if published else "No sample is missing"
+        self.line(f"{told}: all that is published by {today}, in {os.path.relpath(folder)}.")
+        return published
+
+    def _restate(self, folder: Path, today: date, options: dict[str, Any]) -> list[Restated]:
+        restated = restate(folder, seed=options["seed"], share=options["restate"], today=today)
+        for file in restated:
+            self.line(f"restated {file.path.name}: {file.changed} changed, {file.added} added, {file.removed} removed")
+        if not restated:
+            self.line(f"Restated nothing in {os.path.relpath(folder)}.")
+        return restated
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -91,8 +101,32 @@ def _check(options: dict[str, Any]) -> None:
         raise BadArguments(f"{options['folder']} is not a folder")
 
 
-def _has_publications(folder: Path) -> bool:
-    return any(folder.glob("[!.]*_week_*.psv*"))  # what a killed run left half written begins with a dot
+def _refuse_what_is_not_samples(folder: Path) -> None:
+    """BadArguments for the folder of somebody's own data, whether it holds any or is empty."""
+    own = [settings.VAR_DIR / "source"]
+    if not data_kinds.works_on_samples():
+        own.append(Path(settings.MARKETSPINE_SOURCE_DIR))
+    if folder.resolve() in {path.resolve() for path in own}:
+        raise BadArguments(
+            f"{folder} is where FINRA's own files are read from, and samples never go there: name another"
+        )
+    strangers = [path.name for path in _files(folder) if not _is_sample(path)]
+    if strangers:
+        raise BadArguments(
+            f"{folder} holds {strangers[0]!r}, which is no sample: samples go into a folder of their own; name another"
+        )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """What the folder holds. A hidden file is no publication: a killed run leaves one half written."""
+    return (path for path in sorted(folder.glob("*")) if not path.name.startswith("."))
+
+
+def _is_sample(path: Path) -> bool:
+    if not path.is_file() or path.suffix != ".psv":
+        return False
+    with path.open("rb") as file:
+        return is_sample(file.read(HEAD))
 
 
 def _rows(published: list[Published]) -> int:
