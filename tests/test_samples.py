@@ -18,8 +18,8 @@ from django.core.management.base import CommandError
 
 from pipeline.calendar import PartitionKey, Tier, due_date, is_business_day
 from pipeline.parsing import COLUMNS, parse
-from pipeline.samples import NotAPublication, Size, publish, render, restate
-from pipeline.sources.base import Part, PartName, pack
+from pipeline.samples import NotAPublication, Size, mark, publish, render, restate
+from pipeline.sources.base import SAMPLE_MARK, Part, PartName, pack
 
 WEEK = date(2025, 12, 26)
 
@@ -140,32 +140,65 @@ def test_a_restatement_touches_few_rows_and_moves_their_date(tmp_path: Path) -> 
     assert all(rows((tmp_path / name).read_bytes()) == before[name] for name in untouched)
 
 
-def test_the_command_publishes_restates_and_leaves_a_full_folder_alone(tmp_path: Path) -> None:
+def test_the_command_publishes_what_is_missing_and_restates(tmp_path: Path) -> None:
     said = simulate(str(tmp_path), "--weeks", "2", "--until", "2026-01-02")
-    assert said.startswith("Simulated 12 publications, ")
-    assert "weeks 2025-12-26 to 2026-01-02" in said
-    assert "nothing to simulate" in simulate(str(tmp_path), "--if-empty")
+    assert said.startswith("Wrote 12 samples, ")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert simulate(str(tmp_path), "--weeks", "2", "--until", "2026-01-02", "--seed", "8").startswith(
+        "No sample is missing"
+    )
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     document = json.loads(simulate(str(tmp_path), "--restate", "0.5", "--json"))
     assert (document["files"], document["rows"], len(document["restated"])) == ([], 0, 3)
 
 
-def test_if_empty_leaves_a_full_folder_alone_in_every_mode(tmp_path: Path) -> None:
-    simulate(str(tmp_path), "--weeks", "1", "--until", "2026-01-02")
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    document = json.loads(simulate(str(tmp_path), "--if-empty", "--restate", "1", "--seed", "8", "--json"))
-    assert document == {"files": [], "rows": 0, "restated": []}
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+@pytest.mark.parametrize("part", list(PartName))
+def test_a_sample_is_marked_at_every_venue_but_the_pool(part: PartName) -> None:
+    marked, plain = (rows(content) for content in (mark(small(Tier.OTC, part)), small(Tier.OTC, part)))
+    assert {row[3].removesuffix(SAMPLE_MARK) == row[3] for row in marked if row[3] != "De Minimis Firms"} == {False}
+    assert [[*row[:3], row[3].removesuffix(SAMPLE_MARK), *row[4:]] for row in marked] == plain
+
+
+def test_samples_hold_no_date_after_the_day_they_are_written(tmp_path: Path) -> None:
+    for day in ("2026-01-20", "2026-01-21", "2026-02-09"):
+        simulate(str(tmp_path), "--run-date", day)
+        for seed in range(5):
+            simulate(str(tmp_path), "--run-date", day, "--restate", "1", "--seed", str(seed))
+        newest = max(row[7] for path in tmp_path.iterdir() for row in rows(path.read_bytes()))
+        assert newest <= day
+    assert {path.name for path in tmp_path.glob("otc_week_2026-01-0*.psv")} == {
+        "otc_week_2026-01-02.psv",
+        "otc_week_2026-01-02.nonats.psv",
+    }
 
 
 def test_what_a_killed_run_left_half_written_is_no_publication(tmp_path: Path) -> None:
     (tmp_path / ".otc_week_2026-01-02.psv.partial").write_text("tierDesc")
-    assert simulate(str(tmp_path), "--weeks", "1", "--until", "2026-01-02", "--if-empty").startswith("Simulated 6 ")
+    assert simulate(str(tmp_path), "--weeks", "1", "--until", "2026-01-02").startswith("Wrote 6 ")
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("options", [(), ("--restate", "1")])
+@pytest.mark.parametrize("name", ["otc_week_2026-01-02.psv", "notes.txt", "otc_week_2026-01-02.psv.gz"])
+def test_a_folder_of_other_files_is_refused(tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
+    (tmp_path / name).write_bytes(small(Tier.OTC, PartName.ATS))
+    with pytest.raises(CommandError, match=f"holds '{name}', which is no sample") as refused:
+        simulate(str(tmp_path), *options)
+    assert refused.value.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_folder_of_ones_own_files_is_refused_empty_too(source_dir: Path) -> None:
+    for folder in (source_dir, settings.VAR_DIR / "source"):
+        with pytest.raises(CommandError, match="samples never go there") as refused:
+            simulate(str(folder))
+        assert refused.value.returncode == 2
+    assert list(source_dir.iterdir()) == []
 
 
 def test_a_share_of_none_restates_nothing_and_says_so(tmp_path: Path) -> None:
     simulate(str(tmp_path), "--weeks", "1", "--until", "2026-01-02")
-    assert simulate(str(tmp_path), "--restate", "0") == f"Restated nothing in {tmp_path}.\n"
+    assert simulate(str(tmp_path), "--restate", "0") == f"Restated nothing in {os.path.relpath(tmp_path)}.\n"
 
 
 @pytest.mark.parametrize(
@@ -176,10 +209,17 @@ def test_a_file_that_is_no_publication_is_not_restated(tmp_path: Path, content: 
     path.write_text(content)
     with pytest.raises(NotAPublication, match="cannot be restated"):
         restate(tmp_path, seed=7, share=1)
-    with pytest.raises(CommandError, match="cannot be restated") as refused:
+    with pytest.raises(CommandError, match="is no sample") as refused:
         simulate(str(tmp_path), "--restate", "1")
     assert refused.value.returncode == 2
     assert path.read_text() == content
+
+
+def test_a_sample_that_is_no_publication_any_more_is_not_restated(tmp_path: Path) -> None:
+    (tmp_path / "otc_week_2026-01-02.psv").write_text(f"<html>{SAMPLE_MARK}")
+    with pytest.raises(CommandError, match="cannot be restated") as refused:
+        simulate(str(tmp_path), "--restate", "1")
+    assert refused.value.returncode == 2
 
 
 def test_restating_an_empty_folder_publishes_first_and_prints_one_document(tmp_path: Path) -> None:

@@ -35,9 +35,10 @@ NEXT = {
 class RunningCommand(SpineCommand):
     """A command that makes a plan and runs it."""
 
-    def add_run_arguments(self, parser: CommandParser, source: str = settings.MARKETSPINE_SOURCE) -> None:
+    def add_run_arguments(self, parser: CommandParser, source: str = "") -> None:
         """The arguments that decide where from, for which tiers, on what day, and why."""
         parser.add_argument("--tiers", default=",".join(Tier), help="comma-separated (default: all three)")
+        source = source or settings.MARKETSPINE_SOURCE
         parser.add_argument("--source", default=source, help="where from: files, api or samples (default: %(default)s)")
         parser.add_argument(
             "--source-dir",
