@@ -21,22 +21,22 @@ PREPARED = export MARKETSPINE_DEMO=$$($(SAY) demo); mkdir -p var; \
 	if [ $$MARKETSPINE_DEMO = 1 ]; then $(MANAGE) simulate_source || exit; fi; $(MANAGE) migrate --verbosity 0 || exit
 
 .DEFAULT_GOAL := help
-.PHONY: help run first-words serve test test-browser test-faults lint types lock bench bench-scale bench-backfill bench-live bench-admin screenshots demo-api clean
+.PHONY: help run first_words serve test test-browser test-faults lint types lock bench bench-scale bench-backfill bench-live bench-admin screenshots demo-api clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' Makefile
 
-run: first-words .venv/.runtime  ## the weekly job on SQLite under var/, or its demo where nothing is configured; ARGS="..." goes to run_weekly
+run: first_words .venv/.runtime  ## the weekly job on SQLite under var/, or its demo where nothing is configured; ARGS="..." goes to run_weekly
 	@$(PREPARED); $(MANAGE) run_weekly $(ARGS); code=$$?; \
 		[ $$code -eq 0 ] || echo "make run: the job ended with code $$code" >&2; \
 		[ -n "$$VIRTUAL_ENV" ] || echo "(For these commands: . .venv/bin/activate)"; \
 		$(SAY) last; exit $$code
 
-serve: first-words .venv/.runtime  ## admin, worker and beat on SQLite under var/, or their demo where nothing is configured; DEMO=1 makes a user; ARGS="..." goes to serve
+serve: first_words .venv/.runtime  ## admin, worker and beat on SQLite under var/, or their demo where nothing is configured; DEMO=1 makes a user; ARGS="..." goes to serve
 	@$(PREPARED); $(SAY) last; exec $(MANAGE) serve $(if $(filter 1,$(DEMO)),--demo) $(ARGS)
 
-first-words:
+first_words:
 	@! command -v $(PYTHON) >/dev/null || $(SAY) first
 
 test: lint types  ## lint, type check and every test, on a real PostgreSQL and Redis; ARGS="..." goes to pytest
