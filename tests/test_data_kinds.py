@@ -226,9 +226,9 @@ def test_a_demo_elsewhere_is_a_mistake(settings: Settings, monkeypatch: pytest.M
     settings.MARKETSPINE_DEMO = True
     for other in settings.LOCATIONS:
         monkeypatch.delenv(other, raising=False)
-    assert "marketspine.E014" not in [found.id for found in run_checks()]
+    assert "marketspine.E018" not in [found.id for found in run_checks()]
     monkeypatch.setenv(name, "x")
-    assert "marketspine.E014" in [found.id for found in run_checks()]
+    assert "marketspine.E018" in [found.id for found in run_checks()]
 
 
 SHOWING = [
