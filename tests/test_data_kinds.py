@@ -33,7 +33,7 @@ from tests.sources_in_memory import MemorySource
 NOTICE = "All of this is invented data"
 RUN = ("--weeks", WEEK, "--tiers", "OTC", "--run-date", DAY)
 RANGE = ("--from", OLDER_WEEK, "--to", WEEK, "--tiers", "OTC", "--run-date", DAY)
-COMMANDS = [
+COMMANDS: list[tuple[str, *tuple[object, ...]]] = [
     ("run_weekly", *RUN),
     ("run_weekly", *RUN, "--mode", "dry-run"),
     ("run_weekly", *RUN, "--force"),
@@ -231,7 +231,7 @@ def test_a_demo_elsewhere_is_a_mistake(settings: Settings, monkeypatch: pytest.M
     assert "marketspine.E018" in [found.id for found in run_checks()]
 
 
-SHOWING = [
+SHOWING: list[tuple[str, *tuple[object, ...]]] = [
     ("run_weekly", *RUN),
     ("run_weekly", *RUN, "--mode", "dry-run"),
     ("backfill", *RANGE, "--dry-run"),
@@ -277,7 +277,7 @@ def test_every_page_and_every_table_marks_samples(ledger: Ledger, archive_dir: P
     assert NOTICE in Client().get("/admin/login/").content.decode()
     table = viewer.get(f"/admin/pipeline/capture/{made.pk}/difference.csv")
     assert 'filename="samples_difference_OTC' in table.headers["Content-Disposition"]
-    head, *lines = b"".join(table.streaming_content).decode().splitlines()
+    head, *lines = table.getvalue().decode().splitlines()
     assert head.endswith(",samples")
     assert all(line.endswith(",invented") for line in lines)
 
