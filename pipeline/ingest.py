@@ -13,7 +13,7 @@ from functools import partial
 
 from django.conf import settings
 
-from pipeline import archive, archive_checks, captures, endings, findings, reading, restatements, revisions
+from pipeline import archive, archive_checks, captures, connections, endings, findings, reading, restatements, revisions
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.captures import Provenance, Superseded, Terms
@@ -54,13 +54,14 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
     Captures archived earlier without their rows are stored first, in their order, so that no vintage is skipped.
     TransientSourceError, and what the database raises, goes to the caller: another try may help.
     """
+    connections.release()
     try:
         payload = source.fetch(key)
     except SourceError as error:
         return _not_delivered(key, error, terms)
     progress("fetched")
     was_lost = archive_checks.put_back(payload.content, payload.sha256)
-    result = _take(key, source, payload, terms, progress)
+    result = connections.through_losses(lambda: _take(key, source, payload, terms, progress))
     return replace(result, reason=f"{result.reason}; the lost payload was put back") if was_lost else result
 
 

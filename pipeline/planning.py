@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from pipeline import configured, data_kinds
+from pipeline import configured, connections, data_kinds
 from pipeline.calendar import (
     PartitionKey,
     Tier,
@@ -166,6 +166,7 @@ def plan_with(request: Request, source: Source, *, skip_in_flight: bool = False)
     Where it will be asked about each partition anyway, it is only seen that somebody answers.
     """
     keys = target_keys(request)
+    connections.release()
     if request.look:
         source.available(keys[:1])
         return make_plan(request, skip_in_flight=skip_in_flight)

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from django.conf import settings
 
-from pipeline import differences, vintages
+from pipeline import connections, differences, vintages
 from pipeline.calendar import PartitionKey, due_date, look_back
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Run, Severity, Stage
 from pipeline.sources.base import Asking, Source, SourceError
@@ -31,6 +31,7 @@ def unmoved(held: Capture, key: PartitionKey, source: Source) -> str:
         raise SourceError(f"the source {source.name!r} cannot be asked whether something moved: capture it instead")
     if held.last_update_date is None:
         return ""
+    connections.release()
     found = source.standing(key, held.last_update_date)
     known = found.same if held.rows_rejected else _last_updated(held)  # rejected rows may have the date, too
     if (found.newer, found.same, found.rows) != (0, known, held.rows_in):

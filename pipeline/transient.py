@@ -6,7 +6,7 @@ import random
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import Error, InterfaceError, OperationalError
 
 from pipeline.sources.base import TransientSourceError
 
@@ -18,35 +18,46 @@ PASSING_STATES = frozenset(
         "40P01",  # deadlock_detected
         "53300",  # too_many_connections
         "55P03",  # lock_not_available
+    }
+)
+# The connection is ended, or leads to a server that takes no writes (any more, after a failover): a new one may do.
+LOST_STATES = frozenset(
+    {
+        "25006",  # read_only_sql_transaction
+        "25P03",  # idle_in_transaction_session_timeout
+        "25P04",  # transaction_timeout
         "57P01",  # admin_shutdown
         "57P02",  # crash_shutdown
         "57P03",  # cannot_connect_now
+        "57P05",  # idle_session_timeout
     }
 )
 # What libpq, psycopg and SQLite say where there is no state: a connection that went away, or a lock that is held.
-PASSING_WORDS = (
-    "connection",
-    "could not receive data from server",
-    "the database system is",
-    "database is locked",
-    "database table is locked",
-)
+LOST_WORDS = ("connection", "could not receive data from server", "the database system is")
+PASSING_WORDS = (*LOST_WORDS, "database is locked", "database table is locked")
 LONGEST = timedelta(minutes=5)
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether another try may help: a connection, a time-out, a database restart, a deadlock, a lock."""
-    if isinstance(error, OperationalError | InterfaceError):
-        return _is_passing(error)
+    if isinstance(error, Error):
+        return is_lost_connection(error) or _says(error, PASSING_STATES, PASSING_WORDS)
     return isinstance(error, TransientSourceError | ConnectionError | TimeoutError)
 
 
-def _is_passing(error: Exception) -> bool:
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether the database ended the connection, or does not take this one's writes: another connection may do."""
+    state = getattr(error.__cause__, "sqlstate", None) or ""
+    return state.startswith(CONNECTION_CLASS) or _says(error, LOST_STATES, LOST_WORDS)
+
+
+def _says(error: BaseException, states: frozenset[str], words: tuple[str, ...]) -> bool:
+    """Whether a database's error has one of the states or, having none, one of the words."""
     state = getattr(error.__cause__, "sqlstate", None)
     if state is not None:
-        return state in PASSING_STATES or state.startswith(CONNECTION_CLASS)
+        return state in states
     said = str(error).lower()
-    return any(words in said for words in PASSING_WORDS)
+    return isinstance(error, OperationalError | InterfaceError) and any(word in said for word in words)
 
 
 def wait_before_retry(error: BaseException, attempt: int) -> timedelta:

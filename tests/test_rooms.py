@@ -16,7 +16,7 @@ LAYERS = [
     {"lines", "models"},
     {"api_rows", "parsed", "data_kinds"},
     {"parsing", "archive", "bulk", "identities", "stopping", "workers", "transient"},
-    {"rereading", "vintages"},
+    {"rereading", "vintages", "connections"},
     {"reading", "archive_checks", "weekly_totals", "differences", "movements", "reconciliation"},
     {"clock", "restatements", "endings"},
     {"findings"},

@@ -6,7 +6,7 @@ import errno
 
 import psycopg
 import pytest
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, Error, IntegrityError, InterfaceError, InternalError, OperationalError
 from psycopg import errors
 from pytest_django import Settings
 
@@ -15,9 +15,9 @@ from pipeline.sources.base import NotPublished, TransientSourceError, UnsafeSour
 from pipeline.transient import backoff, is_transient
 
 
-def from_postgresql(cause: psycopg.Error) -> OperationalError:
+def from_postgresql(cause: psycopg.Error, kind: type[Error] = OperationalError) -> Error:
     """The error as Django raises it."""
-    error = OperationalError(str(cause))
+    error = kind(str(cause))
     error.__cause__ = cause
     return error
 
@@ -36,6 +36,11 @@ PASSING = [
     from_postgresql(errors.CannotConnectNow("the database system is starting up")),
     from_postgresql(errors.TooManyConnections("sorry, too many clients already")),
     from_postgresql(errors.ConnectionFailure("gone")),
+    from_postgresql(errors.IdleSessionTimeout("terminating connection due to idle-session timeout")),
+    from_postgresql(errors.IdleInTransactionSessionTimeout("idle in transaction"), InternalError),
+    from_postgresql(errors.TransactionTimeout("transaction timeout"), InternalError),
+    from_postgresql(errors.ReadOnlySqlTransaction("cannot execute UPDATE"), InternalError),
+    from_postgresql(errors.CrashShutdown("crash")),
     from_postgresql(psycopg.OperationalError("server closed the connection unexpectedly")),
     from_postgresql(psycopg.OperationalError("connection failed: Connection refused")),
 ]
