@@ -29,11 +29,12 @@ STATEMENTS = (
     f"""INSERT INTO pipeline_capture (partition_id, version, capture_id, kind, reason, requested_by, request_reason,
             captured_on, captured_at, normalized_at, pinned, pin_note, source, payload_uri, payload_format, payload_sha256,
             payload_bytes, last_update_date, source_opinion, parser_version, content_hash, rows_in, rows_kept,
-            rows_rejected, rows_non_ats, shares, trades, rows_added, rows_changed, rows_removed, rows_unchanged)
+            rows_rejected, rows_non_ats, shares, shares_non_ats, trades,
+            rows_added, rows_changed, rows_removed, rows_unchanged)
         SELECT p.id, v, 'finra.otc_transparency:' || tier || ':' || week_ending || ':' || to_char(on_day, 'YYYYMMDD'),
             CASE v WHEN 1 THEN 'FIRST' ELSE 'RESTATEMENT' END, 'made for a benchmark', 'beat', '', on_day, on_day, on_day,
             false, '', 'files', 'files:benchmark', 'psv', {HASH.format("p.id * 10 + v")}, 700000, on_day, '', 1,
-            {HASH.format("p.id * 100 + v")}, {ROWS}, {ROWS}, 0, 0, 1000000, 20000,
+            {HASH.format("p.id * 100 + v")}, {ROWS}, {ROWS}, 0, 0, 1000000, 0, 20000,
             CASE v WHEN 1 THEN {ROWS} ELSE 0 END, CASE v WHEN 1 THEN 0 ELSE {CHANGED} END, 0,
             CASE v WHEN 1 THEN 0 ELSE {ROWS - CHANGED} END
         FROM pipeline_partition AS p, generate_series(1, 3) AS v,

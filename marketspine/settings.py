@@ -170,9 +170,17 @@ MARKETSPINE_FINRA_REQUEST_SECONDS = env.at_least_one("MARKETSPINE_FINRA_REQUEST_
 # A run looks so many weeks back; the doctor, the summary, the dashboard and the scheduled check watch the same weeks.
 MARKETSPINE_LOOKBACK_WEEKS = env.at_least_one("MARKETSPINE_LOOKBACK_WEEKS", default=6, most=520)
 
-# A payload with a larger share of rejected rows fails whole; a capture that lost a larger share of rows is refused.
+# A payload with a larger share of rejected rows fails whole.
 MARKETSPINE_MAX_REJECT_SHARE = env.share("MARKETSPINE_MAX_REJECT_SHARE", default=0.10)
-MARKETSPINE_MAX_SHRINK_SHARE = env.share("MARKETSPINE_MAX_SHRINK_SHARE", default=0.20)
+
+# What is plausible (docs/plausibility.md): from which share on rows are those of another week again; how large a share a
+# restatement touches; from which to which share of its neighbours' median a week has rows, and shares; which halves of a
+# partition are always there.
+MARKETSPINE_MAX_SAME_SHARE = env.share("MARKETSPINE_MAX_SAME_SHARE", default=0.20)
+MARKETSPINE_MAX_RESTATED_SHARE = env.share("MARKETSPINE_MAX_RESTATED_SHARE", default=0.25)
+MARKETSPINE_PLAUSIBLE_ROWS = env.bounds("MARKETSPINE_PLAUSIBLE_ROWS", default=(0.60, 1.65))
+MARKETSPINE_PLAUSIBLE_SHARES = env.bounds("MARKETSPINE_PLAUSIBLE_SHARES", default=(0.25, 4.0))
+MARKETSPINE_EXPECTED_PARTS = env.some_of("MARKETSPINE_EXPECTED_PARTS", {"ats", "non-ats"}, default=["ats"])
 
 # A worker shows a sign of life every sixth of this; what shows none for so long is taken to be dead, and is taken back.
 MARKETSPINE_STALE_AFTER_SECONDS = env.at_least_one("MARKETSPINE_STALE_AFTER_SECONDS", default=180)

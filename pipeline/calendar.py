@@ -20,6 +20,9 @@ MARKET_ZONE = ZoneInfo("America/New_York")
 WEEK = timedelta(days=7)
 MONDAY_TO_FRIDAY = timedelta(days=4)
 MONDAY, FRIDAY, SATURDAY = 0, 4, 5
+SLIP = timedelta(
+    days=6
+)  # a publication may come so much later than it is due (finra.md), before it is the next week's turn
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 # The longest lag is 35 days from the Monday and moves on by at most four: due within 35 days of the Friday.
 WEEKS_THAT_MAY_WAIT = 5
@@ -204,14 +207,28 @@ def parse_tiers(text: str) -> tuple[Tier, ...]:
     return tuple(tiers)
 
 
+def may_be_published_on(key: PartitionKey, day: date) -> bool:
+    """Whether the partition may have been published first on `day`: on its due date, or within the six days after it."""
+    due = due_date(key.tier, key.week_ending)
+    return due <= day <= due + SLIP
+
+
 def week_ending_from_update(tier: Tier, last_update: date) -> date | None:
-    """The week that an unrevised file with this lastUpdateDate is of: the inverse of `due_date`; None when of none."""
-    monday = last_update.toordinal() - last_update.weekday()
-    week_start = monday - tier.publication_lag.days
-    if week_start < date.min.toordinal():  # a file may hold any date, 0001-01-01 too
+    """The week that an unrevised file with this lastUpdateDate is of: the newest one due by then; None where there is none.
+
+    Publication may slip by days: each week is published from its due date to the day before the next one's.
+    """
+    week_start = last_update.toordinal() - last_update.weekday() - tier.publication_lag.days
+    if week_start <= WEEK.days:  # a file may hold any date, 0001-01-01 too
         return None
     week_ending = week_ending_of(date.fromordinal(week_start))
-    return week_ending if due_date(tier, week_ending) == last_update else None
+    return week_ending if due_date(tier, week_ending) <= last_update else week_ending - WEEK
+
+
+def trading_days(week_ending: date) -> int:
+    """How many days of the week the NYSE was open."""
+    monday = week_start_of(week_ending)
+    return sum(is_business_day(monday + timedelta(days=day)) for day in range(5))
 
 
 def parse_run_date(text: str | None, now: datetime | None = None) -> date:

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import archive, data_kinds, endings, findings, reading, restatements, vintages
+from pipeline import archive, assessment, data_kinds, endings, findings, reading, restatements, vintages
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.models import (
@@ -127,6 +127,7 @@ def make(
         capture = _new_capture(partition, version, kind, decision, provenance, parsed, terms, merged)
         Readiness.objects.put_off(partition.week_ending, f"{capture} was captured")
         partition.newest_version = version
+        assessment.keep_sketch(partition, parsed)
         _add_manifest(capture, Stage.RAW, capture.payload_sha256, started, terms.run)
         endings.captured(capture, terms.run)
         if merged is not None:
@@ -235,6 +236,7 @@ def _content(parsed: Parsed) -> dict[str, object]:
         "rows_rejected": len(parsed.rejects),
         "rows_non_ats": parsed.rows_non_ats,
         "shares": parsed.shares,
+        "shares_non_ats": parsed.shares_non_ats,
         "trades": parsed.trades,
         "last_update_date": parsed.newest_update,
         "rows_last_updated": parsed.updates[max(parsed.updates)] if parsed.updates else 0,

@@ -64,6 +64,17 @@ def calculated(week_ending: date, run: Run | None) -> None:
     _end(failed, "the analytics are computed", run)
 
 
+def resembles_its_neighbours(anomaly: Anomaly, capture: Capture, run: Run | None) -> None:
+    """The weeks captured around an implausible one since are like it: another was the odd one."""
+    implausible = Anomaly.objects.open().filter(pk=anomaly.pk)
+    _end(implausible, f"the weeks captured around it since are like {capture}", run)
+
+
+def offered(run: Run) -> None:
+    """The source had something of what a run asked for."""
+    _end(Anomaly.objects.open().filter(category=Category.NOT_OFFERED), "the source offered something", run)
+
+
 def _of(partition: Partition) -> AnomalyQuerySet:
     return Anomaly.objects.open().filter(partition=partition)
 

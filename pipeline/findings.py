@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pipeline import endings
-from pipeline.calendar import week_ending_from_update
 from pipeline.models import Anomaly, Capture, Category, Partition, Run, Severity, Stage
 from pipeline.parsed import Parsed
 
@@ -20,8 +19,6 @@ def look_at(parsed: Parsed, capture: Capture, run: Run | None) -> None:
     if odd := str(parsed.oddities):
         _record(Category.ODD_ROWS, Severity.WARN, odd, partition, run)
     _tell_unknown_fields(parsed.oddities.fields, run)
-    if capture.version == 1:
-        _check_week(partition, parsed, run)
     check_totals(partition, parsed, run)
 
 
@@ -48,18 +45,6 @@ def _tell_unknown_fields(fields: set[str], run: Run | None) -> None:
     )
     if not Anomaly.objects.filter(category=Category.UNKNOWN_FIELDS, message=message).exists():
         Anomaly.objects.record(Category.UNKNOWN_FIELDS, Severity.WARN, message, stage=Stage.NORMALIZED, run=run)
-
-
-def _check_week(partition: Partition, parsed: Parsed, run: Run | None) -> None:
-    """Compare the week of the name with the one that the rows' commonest lastUpdateDate speaks of."""
-    updated = parsed.commonest_update
-    if updated is None:
-        return
-    spoken_of = week_ending_from_update(partition.key.tier, updated)
-    if spoken_of != partition.week_ending:
-        other = f"the week ending {spoken_of}" if spoken_of else "no publication day"
-        message = f"the rows' commonest lastUpdateDate, {updated}, speaks of {other}, not of {partition.week_ending}"
-        _record(Category.WEEK_MISMATCH, Severity.WARN, message, partition, run)
 
 
 def _record(category: Category, severity: Severity, message: str, partition: Partition, run: Run | None) -> None:

@@ -11,15 +11,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from django.conf import settings
-
-from pipeline import archive, archive_checks, captures, connections, endings, findings, reading, restatements, revisions
+from pipeline import (
+    archive,
+    archive_checks,
+    assessment,
+    captures,
+    connections,
+    endings,
+    findings,
+    reading,
+    restatements,
+    revisions,
+)
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.captures import Provenance, Superseded, Terms
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Partition, Severity, Stage
 from pipeline.parsed import Parsed
 from pipeline.parsing import PARSER_VERSION, UnreadablePayload
+from pipeline.reading import Difference
 from pipeline.revisions import Decision, Held, Offered, Verdict
 from pipeline.sources.base import (
     CannotBeAsked,
@@ -143,7 +153,7 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
     held = _with_rows(key, payload, terms)
     parsed = reading.read_beside(held, payload, key)
     progress("parsed")
-    decision = _decide(held, payload, parsed, terms)
+    decision = _decide(key, held, payload, parsed, terms)
     if decision.verdict is Verdict.REPLAY:
         if held:
             endings.found_as_held(held, terms.run)
@@ -165,19 +175,27 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
     return Result(Outcome.RESTATED if held else Outcome.INGESTED, made.reason, made)
 
 
-def _decide(held: Capture | None, payload: Payload, parsed: Parsed, terms: Terms) -> Decision:
-    offered = _offered(payload.sha256, parsed)
+def _decide(key: PartitionKey, held: Capture | None, payload: Payload, parsed: Parsed, terms: Terms) -> Decision:
+    offered, changes = _offered(payload.sha256, parsed), None
     if held and not terms.force and held.content_hash != parsed.content_hash:
-        offered = replace(offered, differing=reading.differing(held, payload, parsed))
-    limit = settings.MARKETSPINE_MAX_SHRINK_SHARE
-    return revisions.decide(_held(held), offered, force=terms.force, max_shrink_share=limit)
+        changes = reading.difference(held, parsed, is_api=payload.format.is_api)
+        offered = replace(offered, differing=_differing(changes))
+    decision = revisions.decide(_held(held), offered, force=terms.force)
+    if decision.verdict not in (Verdict.FIRST, Verdict.RESTATEMENT):
+        return decision
+    refused = assessment.refusal(key, payload, parsed, held, changes)
+    return decision.refused(refused.message) if refused else decision
+
+
+def _differing(changes: Difference) -> int | None:
+    return max(len(changes.gone), len(changes.fresh)) if changes.in_common else None
 
 
 def _decide_reparsed(held: Capture, parsed: Parsed, terms: Terms) -> Decision:
-    """A parser that finds far fewer rows in the same payload than the one before is refused like a source would be."""
-    offered = _offered("", parsed)
-    limit = settings.MARKETSPINE_MAX_SHRINK_SHARE
-    decision = revisions.decide(_held(held), offered, force=terms.force, max_shrink_share=limit)
+    """A parser that finds other rows in the same payload than the one before is refused like a source would be."""
+    decision = revisions.decide(_held(held), _offered("", parsed), force=terms.force)
+    refused = None if terms.force else assessment.refusal_of_reading(held, parsed)
+    decision = decision.refused(refused.message) if refused else decision
     said = f"parser {PARSER_VERSION} reads the payload of version {held.version} differently: {decision.reason}"
     return replace(decision, reason=said)
 
@@ -188,8 +206,6 @@ def _held(capture: Capture | None) -> Held | None:
     return Held(
         payload_sha256=capture.payload_sha256,
         content_hash=capture.content_hash,
-        rows_kept=capture.rows_kept,
-        rows_non_ats=capture.rows_non_ats,
         last_update_date=capture.last_update_date,
     )
 
@@ -199,7 +215,6 @@ def _offered(payload_sha256: str, parsed: Parsed) -> Offered:
         payload_sha256=payload_sha256,
         content_hash=parsed.content_hash,
         rows_kept=parsed.rows_kept,
-        rows_non_ats=parsed.rows_non_ats,
         last_update_date=parsed.newest_update,
     )
 
@@ -215,9 +230,8 @@ def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Resul
         endings.answered(key, terms.run)
         held = captures.newest(key)
         if held is not None:
-            return Result(
-                Outcome.UNCHANGED, f"the source does not offer it (any more): version {held.version} stays", held
-            )
+            said = f"the source does not offer it (any more): version {held.version} stays"
+            return Result(Outcome.NOT_OFFERED, said, held)
         _record(key, Category.LATE, Severity.WARN, str(error), terms)
         return Result(Outcome.LATE, str(error))
     if isinstance(error, TransientSourceError):

@@ -48,6 +48,7 @@ class Look(StrEnum):
     READY = "READY"
     RESTATED = "RESTATED"
     UNCHANGED = "UNCHANGED"
+    NOT_OFFERED = "NOT_OFFERED"
     ARCHIVED = "ARCHIVED"
     NOT_YET_DUE = "NOT_YET_DUE"
     MISSING = "MISSING"
@@ -55,6 +56,9 @@ class Look(StrEnum):
     FAILED = "FAILED"
     REFUSED = "REFUSED"
     DAMAGED = "DAMAGED"
+
+
+LAST_TRIED = {Outcome.UNCHANGED.value: Look.UNCHANGED, Outcome.NOT_OFFERED.value: Look.NOT_OFFERED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +116,7 @@ def look(cell: Cell, now: datetime) -> Look:
         return Look(cell.state)
     if cell.newest and cell.newest.kind != CaptureKind.FIRST and now - cell.newest.captured_at < LATELY:
         return Look.RESTATED
-    unchanged = cell.last_try is not None and cell.last_try.outcome == Outcome.UNCHANGED
-    return Look.UNCHANGED if unchanged else Look.READY
+    return LAST_TRIED.get(cell.last_try.outcome, Look.READY) if cell.last_try else Look.READY
 
 
 def figures(rows: Iterable[Week], today: date | None = None) -> Figures:

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from pipeline.lines import RejectedLine
+from pipeline.sources.base import PartName
 from pipeline.sources.finra_api.oddities import Oddities
 from pipeline.sources.finra_api.totals import ControlTotals
 
@@ -52,12 +53,6 @@ class Rows:
         """Each row as one canonical line, which begins with its natural key."""
         return list(map("|".join, zip(*self.columns(), strict=True)))
 
-    def common(self) -> Counter[str]:
-        """Each row in the columns that every source has: without product type, CRD number and notional."""
-        venues = (f"{mpid}|{firm}" for mpid, _crd, firm in (venue.split("|", 2) for venue in self.venues))
-        columns = (self.securities, venues, self.micros, self.trades, self.dates)
-        return Counter(map("|".join, zip(*columns, strict=True)))
-
     def extend(self, more: Rows) -> None:
         """Append the rows of `more`."""
         for column, addition in zip(self.columns(), more.columns(), strict=True):
@@ -70,10 +65,20 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class PartRead:
+    """One file of a payload: how many lines stand below its header, and whether its last line breaks off."""
+
+    name: PartName
+    lines: int
+    breaks_off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """A payload, read: rows in = rows kept + rejects, always.
 
-    `shares` and `trades` are the sums over the kept rows. `venue_names` maps an MPID to the participant name that the
+    `parts` are the files that it is made of, none for the pages of the API. `shares` and `trades` are the sums over the
+    kept rows, `shares_non_ats` over those of non-ATS firms. `venue_names` maps an MPID to the participant name that the
     payload last gave it. `updates` counts the lastUpdateDates. `canonical` is the text of the canonical rows in the order of
     their natural keys.
 
@@ -89,6 +94,7 @@ class Parsed:
     rows_kept: int
     rows_non_ats: int
     shares: Decimal
+    shares_non_ats: Decimal
     trades: int
     canonical: bytes
     content_hash: str
@@ -97,15 +103,9 @@ class Parsed:
     gone: Rows | None = None
     controls: ControlTotals | None = None
     oddities: Oddities = field(default_factory=Oddities)
+    parts: tuple[PartRead, ...] = ()
 
     @property
     def newest_update(self) -> date | None:
         """The newest lastUpdateDate."""
         return date.fromisoformat(max(self.updates)) if self.updates else None
-
-    @property
-    def commonest_update(self) -> date | None:
-        """The commonest lastUpdateDate (the newest of several): on an unrevised file, its publication date."""
-        if not self.updates:
-            return None
-        return date.fromisoformat(max(self.updates, key=lambda text: (self.updates[text], text)))

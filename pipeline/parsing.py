@@ -18,8 +18,8 @@ from itertools import chain
 
 from pipeline.api_rows import firm_rows, lines_of_pages, read_rows
 from pipeline.calendar import Tier
-from pipeline.lines import Columns, LineRules, RejectedLine, RejectReason, read_block, read_lines
-from pipeline.parsed import Parsed, Rows
+from pipeline.lines import FIELDS, Columns, LineRules, RejectedLine, RejectReason, read_block, read_lines
+from pipeline.parsed import Parsed, PartRead, Rows
 from pipeline.plain_text import shortened
 from pipeline.sources.base import MOST_ROWS, Part, PartName, PayloadFormat, too_many_rows, unpack
 from pipeline.sources.finra_api.oddities import Oddities
@@ -63,6 +63,8 @@ class _Reading:
     totals: Reconciliation = field(default_factory=Reconciliation)
     oddities: Oddities = field(default_factory=Oddities)
     crds: list[str] = field(default_factory=list)  # of the ATS of each row; empty where the source gives none
+    parts: list[PartRead] = field(default_factory=list)
+    cut: int = 0  # rejects that are the broken last line of a part: no sign of another format
 
     def add(self, columns: Columns) -> None:
         """Append the rows of one block."""
@@ -94,7 +96,8 @@ def parse(
 
     Raises UnreadablePayload for what is not FINRA's format, has more than `max_rows` lines, or has more than
     `max_reject_share` (0-1) of its lines rejected: as soon as that is certain, for a tiny file may have millions of lines.
-    A header without rows is read; what it means is decided in `pipeline.revisions`.
+    A header without rows is read, and a body that breaks off in a line; what they mean is decided in
+    `pipeline.plausibility`.
     """
     reading = _Reading(max_rows, max_reject_share)
     if payload_format.is_api:
@@ -115,6 +118,7 @@ def parse(
         rows_kept=len(rows),
         rows_non_ats=non_ats(rows),
         shares=shares,
+        shares_non_ats=non_ats_shares(rows),
         trades=trades,
         canonical=canonical,
         content_hash=content_hash(canonical),
@@ -122,6 +126,7 @@ def parse(
         updates=Counter(rows.dates),
         controls=reading.totals.totals() if payload_format.is_api else None,
         oddities=reading.oddities,
+        parts=tuple(reading.parts),
     )
 
 
@@ -147,6 +152,12 @@ def sums_of(rows: Rows) -> tuple[Decimal, int]:
 def non_ats(rows: Rows) -> int:
     """How many of the rows are of non-ATS firms: those whose venue has no MPID."""
     return sum(venue[0] == "|" for venue in rows.venues)
+
+
+def non_ats_shares(rows: Rows) -> Decimal:
+    """The shares of the non-ATS firms, added up exactly."""
+    pairs = zip(rows.venues, rows.micros, strict=True)
+    return Decimal(sum(int(micros) for venue, micros in pairs if venue[0] == "|")).scaleb(-6)
 
 
 def canonical_text(lines: Sequence[str]) -> bytes:
@@ -183,17 +194,30 @@ def _read_part(reading: _Reading, part: Part, tier: Tier) -> None:
         order=column_order(part.name, header),
     )
     reading.lines.append(lambda: ((part.name, number, line) for number, line in enumerate(lines_of(body), 2)))
-    line = 2
+    line, cut = 2, False
+    unended = body.count("\n") + 2 if body and not body.endswith("\n") else 0
     for block in _blocks(body):
         columns = read_block(block, rules)
         if columns is None:
             columns, rejects = read_lines(block, line, rules)
             reading.rejects.extend(rejects)
+            cut = any(reject.line == unended for reject in rejects[-1:])
+            reading.cut += cut
         reading.add(columns)
         lines = block.count("\n") + 1
         reading.rows_in += lines
         line += lines
         _refuse_too_many_rejects(reading, reading.most)
+    reading.parts.append(PartRead(part.name, line - 2, breaks_off(body, rules.order, ends_in_a_row=not cut)))
+
+
+def breaks_off(body: str, order: tuple[int, ...], *, ends_in_a_row: bool) -> bool:
+    """Whether a body ends in the midst of a line.
+
+    FINRA's own last line may lack its newline: then it ends in a whole date, of which nothing can have been cut. Where
+    another column is the last, it cannot be told whether its value is whole.
+    """
+    return bool(body) and not body.endswith("\n") and (not ends_in_a_row or order[-1] != FIELDS - 1)
 
 
 def _read_pages(reading: _Reading, content: bytes) -> None:
@@ -297,7 +321,7 @@ def _reject_duplicates(reading: _Reading) -> Rows:
 
 def _refuse_too_many_rejects(reading: _Reading, most: int) -> None:
     """UnreadablePayload when more was rejected than is allowed of `most` rows, those read so far or all."""
-    rejected, read, share = len(reading.rejects), reading.rows_in, f"{reading.max_reject_share * 100:g}%"
+    rejected, read, share = len(reading.rejects) - reading.cut, reading.rows_in, f"{reading.max_reject_share * 100:g}%"
     if rejected <= most * reading.max_reject_share:
         return
     of = f"of {read:,} rows were rejected, more than {share} allows"

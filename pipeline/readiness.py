@@ -39,7 +39,7 @@ class Policy:
 
 
 POLICIES = {
-    Use.TRADING: Policy(blocking=Severity.ERROR, qualifying=Severity.ERROR, partial=False),
+    Use.TRADING: Policy(blocking=Severity.ERROR, qualifying=Severity.WARN, partial=False),
     Use.COMPLIANCE: Policy(blocking=Severity.ERROR, qualifying=Severity.WARN, partial=False),
     Use.RESEARCH: Policy(blocking=Severity.CRITICAL, qualifying=Severity.WARN, partial=True),
 }

@@ -6,17 +6,19 @@ harm: then the payload is read whole.
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
 
-from pipeline import archive
+from pipeline import archive, vintages
 from pipeline.archive import ArchiveDamaged, Shelf
 from pipeline.calendar import PartitionKey
 from pipeline.models import Capture
 from pipeline.parsed import Parsed
-from pipeline.parsing import PARSER_VERSION, UnreadablePayload, parse
+from pipeline.parsing import PARSER_VERSION, parse
 from pipeline.rereading import Earlier, reread
 from pipeline.sources.base import Payload, PayloadFormat
 
@@ -39,20 +41,51 @@ def read_beside(held: Capture | None, payload: Payload, key: PartitionKey) -> Pa
     return by_difference or read(payload.content, payload.format, key)
 
 
-def differing(held: Capture, payload: Payload, parsed: Parsed) -> int | None:
-    """How many rows of a payload differ from a capture's in the columns that both have.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The canonical rows that a payload has not any more, and those that it has and the capture held has not.
 
-    None where both have the same columns, or where the archive has lost what the capture was made of: then the content
-    hashes alone decide.
+    `in_common` tells that one is from FINRA's API and the other from its web file: then what only the API has (product
+    type, CRD number, notional) is blank in both.
     """
-    if PayloadFormat(held.payload_format).is_api is payload.format.is_api:
-        return None
-    try:
-        before = read_archived(held, held.partition.key).rows.common()
-    except (ArchiveDamaged, UnreadablePayload):
-        return None
-    after = parsed.rows.common()
-    return max((before - after).total(), (after - before).total())
+
+    gone: list[str]
+    fresh: list[str]
+    in_common: bool
+
+
+def difference(held: Capture, parsed: Parsed, *, is_api: bool) -> Difference:
+    """How the rows of a payload differ from a capture's. ArchiveDamaged and UnreadablePayload as `canonical_lines`."""
+    if parsed.gone is not None:
+        return Difference(parsed.gone.canonical(), parsed.rows.canonical(), in_common=False)
+    before, after = canonical_lines(held), lines_of_canonical(parsed.canonical)
+    if in_common := PayloadFormat(held.payload_format).is_api is not is_api:
+        before, after = list(map(in_common_columns, before)), list(map(in_common_columns, after))
+    were, are = Counter(before), Counter(after)
+    return Difference(list((were - are).elements()), list((are - were).elements()), in_common)
+
+
+def in_common_columns(line: str) -> str:
+    """A canonical row in the columns that the web file has, too."""
+    symbol, issue, mpid, _crd, firm, _product_type, micros, trades, _notional, updated = line.split("|")
+    return f"{symbol}|{issue}|{mpid}||{firm}||{micros}|{trades}||{updated}"
+
+
+def canonical_lines(capture: Capture) -> list[str]:
+    """The canonical rows of a capture: kept beside its payload, or from the ledger, or from its payload while it waits.
+
+    ArchiveDamaged and UnreadablePayload for a payload that cannot be read, of a capture whose rows are not stored.
+    """
+    with suppress(ArchiveDamaged):
+        return lines_of_canonical(archive.get(capture.content_hash, Shelf.READINGS))
+    if capture.normalized_at is not None:
+        return vintages.canonical_lines(capture)
+    return lines_of_canonical(read_archived(capture, capture.partition.key).canonical)
+
+
+def lines_of_canonical(text: bytes) -> list[str]:
+    """The lines of canonical text."""
+    return text.decode().split("\n")[:-1]
 
 
 def keep(payload: Payload, parsed: Parsed) -> None:
@@ -84,5 +117,6 @@ def _earlier(held: Capture | None) -> Earlier | None:
         canonical=canonical,
         rows_non_ats=held.rows_non_ats,
         shares=Decimal(held.shares or 0),
+        shares_non_ats=Decimal(held.shares_non_ats or 0),
         trades=held.trades,
     )

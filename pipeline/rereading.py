@@ -15,15 +15,17 @@ from decimal import Decimal
 
 from pipeline.calendar import Tier
 from pipeline.lines import LineRules, read_lines
-from pipeline.parsed import Parsed, Rows
+from pipeline.parsed import Parsed, PartRead, Rows
 from pipeline.parsing import (
     UnreadablePayload,
+    breaks_off,
     canonical_text,
     column_order,
     content_hash,
     decode,
     lines_of,
     non_ats,
+    non_ats_shares,
     rows_of,
     sums_of,
 )
@@ -49,13 +51,25 @@ class Earlier:
     canonical: bytes
     rows_non_ats: int
     shares: Decimal
+    shares_non_ats: Decimal
     trades: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Differing:
+    """The rows that are gone, those that are new, the names that these give to venues, and the parts as they are now."""
+
+    gone: Rows
+    fresh: Rows
+    names: dict[str, str]
+    parts: list[PartRead]
 
 
 def reread(earlier: Earlier, content: bytes, payload_format: PayloadFormat, tier: Tier) -> Parsed | None:
     """What `parse` would return, with the rows that are new in `rows` and those that are gone in `gone`; None to decline."""
     try:
-        gone, fresh, names = _differing_rows(earlier, content, payload_format, tier)
+        found = _differing_rows(earlier, content, payload_format, tier)
+        gone, fresh = found.gone, found.fresh
         lines = _patched(earlier.canonical.decode().split("\n")[:-1], gone, fresh)
     except (Declined, UnreadablePayload):
         return None
@@ -70,34 +84,35 @@ def reread(earlier: Earlier, content: bytes, payload_format: PayloadFormat, tier
         rows_kept=len(lines),
         rows_non_ats=earlier.rows_non_ats - non_ats(gone) + non_ats(fresh),
         shares=earlier.shares - gone_shares + fresh_shares,
+        shares_non_ats=earlier.shares_non_ats - non_ats_shares(gone) + non_ats_shares(fresh),
         trades=earlier.trades - gone_trades + fresh_trades,
         canonical=canonical,
         content_hash=content_hash(canonical),
-        venue_names=names,
+        venue_names=found.names,
+        parts=tuple(found.parts),
         updates=Counter(line[-len("YYYY-MM-DD") :] for line in lines),
     )
 
 
-def _differing_rows(
-    earlier: Earlier, content: bytes, payload_format: PayloadFormat, tier: Tier
-) -> tuple[Rows, Rows, dict[str, str]]:
-    """The rows that are gone, those that are new, and the names that the new ones give to venues."""
+def _differing_rows(earlier: Earlier, content: bytes, payload_format: PayloadFormat, tier: Tier) -> _Differing:
     before, after = unpack(earlier.content, earlier.format), unpack(content, payload_format)
     if [part.name for part in before] != [part.name for part in after]:
         raise Declined
-    gone, fresh, names = Rows(), Rows(), dict[str, str]()
+    gone, fresh, names, parts = Rows(), Rows(), dict[str, str](), []
     for old, new in zip(before, after, strict=True):
         old_header, _, old_body = decode(old).partition("\n")
         new_header, _, new_body = decode(new).partition("\n")
         if old_header != new_header:
             raise Declined
         rules = LineRules(new.name, tier, new.name is PartName.ATS, column_order(new.name, new_header))
-        old_lines, new_lines = differing(lines_of(old_body), lines_of(new_body))
+        all_lines = lines_of(new_body)
+        old_lines, new_lines = differing(lines_of(old_body), all_lines)
+        parts.append(PartRead(new.name, len(all_lines), breaks_off(new_body, rules.order, ends_in_a_row=True)))
         gone.extend(_read(old_lines, rules, {}))
         fresh.extend(_read(new_lines, rules, names))
     if len(set(fresh.canonical())) < len(fresh):
         raise Declined  # one row in two spellings: the second is a reject
-    return _unlike(gone, fresh), _unlike(fresh, gone), names
+    return _Differing(_unlike(gone, fresh), _unlike(fresh, gone), names, parts)
 
 
 def _unlike(rows: Rows, others: Rows) -> Rows:

@@ -1,13 +1,13 @@
 """The decision: what a fetched payload is to the partition it was fetched for. Pure: no database, no clock.
 
 In this order: forced; the same payload hash; the same content hash (row order, formatting); the same in the columns that
-both sources have; no rows; first capture; less than there was by more than is plausible; otherwise a restatement.
-`lastUpdateDate` explains, and never overrules a hash.
+both sources have; first capture; otherwise a restatement. A first capture and a restatement have to be plausible, too
+(`pipeline.plausibility`). `lastUpdateDate` explains, and never overrules a hash.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Protocol
@@ -31,9 +31,7 @@ class Held:
 
     payload_sha256: str
     content_hash: str
-    rows_kept: int
     last_update_date: date | None
-    rows_non_ats: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,6 @@ class Offered:
     content_hash: str
     rows_kept: int
     last_update_date: date | None
-    rows_non_ats: int = 0
     differing: int | None = None
 
 
@@ -78,21 +75,22 @@ class Decision:
         differences = f"+{counts.added:,} rows, {counts.changed:,} changed, {counts.removed:,} gone"
         return f"{self.reason}: {differences}; lastUpdateDate {self.opinion}"
 
+    def refused(self, why: str) -> Decision:
+        """The refusal that the decision becomes."""
+        return replace(self, verdict=Verdict.REFUSED, reason=why)
+
 
 SAME_BYTES = Decision(Verdict.REPLAY, "unchanged: the same bytes as captured")
 
 
 SAME_WHERE_COMPARABLE = (
     "unchanged: the same rows in the columns that both sources have; only productTypeCode, firmCRDNumber and "
-    "totalNotionalSum, which FINRA's web file lacks, differ (--force takes what is offered)"
+    "totalNotionalSum, which FINRA's web file lacks, differ (force it to take what is offered)"
 )
 
 
-def decide(held: Held | None, offered: Offered, *, force: bool, max_shrink_share: float) -> Decision:
-    """The decision on a parsed payload. `held` is None when the partition has no capture.
-
-    `max_shrink_share` (0-1) is the largest share of its rows that a partition may lose without an operator's force.
-    """
+def decide(held: Held | None, offered: Offered, *, force: bool) -> Decision:
+    """The decision on a parsed payload. `held` is None when the partition has no capture."""
     said = opinion(held.last_update_date if held else None, offered.last_update_date)
     if force:
         return Decision(Verdict.FORCED, f"forced; {_compared(held, offered)}", said)
@@ -102,15 +100,8 @@ def decide(held: Held | None, offered: Offered, *, force: bool, max_shrink_share
         return Decision(Verdict.REPLAY, "unchanged: the same rows in other bytes (order or formatting)", said)
     if held and offered.differing == 0:
         return Decision(Verdict.REPLAY, SAME_WHERE_COMPARABLE, said)
-    if offered.rows_kept == 0:
-        return Decision(
-            Verdict.REFUSED, "the payload has no rows: that means nothing published, never an empty week", said
-        )
     if held is None:
         return Decision(Verdict.FIRST, _compared(held, offered), said)
-    shrunk = _shrunk(held, offered, max_shrink_share)
-    if shrunk:
-        return Decision(Verdict.REFUSED, shrunk, said)
     return Decision(Verdict.RESTATEMENT, _compared(held, offered), said)
 
 
@@ -132,19 +123,3 @@ def _compared(held: Held | None, offered: Offered) -> str:
     if offered.differing is None:
         return changed
     return f"{changed}, from a source with other columns: {offered.differing:,} rows differ in those that both have"
-
-
-def _shrunk(held: Held, offered: Offered, limit: float) -> str:
-    """What was lost beyond the limit; empty when nothing was. Each kind by itself: one of two files may be missing."""
-    counts = (
-        ("rows", held.rows_kept, offered.rows_kept),
-        ("ATS rows", held.rows_kept - held.rows_non_ats, offered.rows_kept - offered.rows_non_ats),
-        ("non-ATS rows", held.rows_non_ats, offered.rows_non_ats),
-    )
-    for what, before, after in counts:
-        if before - after > before * limit:
-            return (
-                f"lost {(before - after) / before:.0%} of its {what}, more than the {limit * 100:g}% allowed: "
-                f"{before:,} -> {after:,}; if that is right, take it with --force"
-            )
-    return ""

@@ -16,9 +16,10 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from pipeline import analytics, archive_findings, clock, endings, readiness, steps, workers
+from pipeline import analytics, archive_findings, assessment, clock, endings, readiness, steps, workers
 from pipeline.models import (
     BAD_OUTCOMES,
+    FETCHING,
     Action,
     Anomaly,
     Calculation,
@@ -148,6 +149,8 @@ def close_week(run: Run, week_ending: date) -> bool:
     """
     if _is_incomplete(run, week_ending):
         return False
+    for other in assessment.survey(week_ending, run):
+        readiness.decide_week(other, run.run_date)
     with transaction.atomic():
         open_week = run.weeks.filter(week_ending=week_ending, closed_at__isnull=True)
         if not list(open_week.select_for_update(of=("self",), skip_locked=True)):
@@ -199,7 +202,25 @@ def settle(run: Run) -> bool:
     archive_findings.look(run.run_date, run=run)
     bad = run.partitions.filter(outcome__in=BAD_OUTCOMES).exists() or failed.exists()
     bad = bad or archive_findings.standing().exists()
+    bad = _is_source_empty(run) or bad
     return move(run, RunStatus.FAILED if bad else RunStatus.SUCCEEDED)
+
+
+def _is_source_empty(run: Run) -> bool:
+    """Whether the source had nothing of all that a run asked for, though some is held; that begins, or ends, an anomaly."""
+    asked = run.partitions.filter(action__in=FETCHING).exclude(outcome=Outcome.CANCELLED)
+    outcomes = set(asked.values_list("outcome", flat=True))
+    empty = Outcome.NOT_OFFERED in outcomes and outcomes <= {Outcome.NOT_OFFERED, Outcome.LATE}
+    if empty:
+        request = Request.from_parameters(run.parameters)
+        message = (
+            f"the source {request.source} ({request.origin}) has nothing of all that was asked for, though some of it is "
+            "held: is that the right place, and is its volume mounted?"
+        )
+        Anomaly.objects.record(Category.NOT_OFFERED, Severity.ERROR, message, stage=Stage.RAW, run=run)
+    elif outcomes - {Outcome.LATE, Outcome.FAILED}:
+        endings.offered(run)
+    return empty
 
 
 def cancel(run: Run, *, by: str, reason: str = "") -> int:

@@ -10,6 +10,7 @@ from datetime import date
 from pipeline import archive_findings
 from pipeline.models import (
     BAD_OUTCOMES,
+    FETCHING,
     Action,
     Anomaly,
     Manifest,
@@ -24,7 +25,15 @@ from pipeline.models import (
     Use,
 )
 
-INGESTING = (Action.INGEST, Action.ARCHIVE, Action.LOOK)
+COUNTED = (
+    Outcome.INGESTED,
+    Outcome.RESTATED,
+    Outcome.UNCHANGED,
+    Outcome.NOT_OFFERED,
+    Outcome.REFUSED,
+    Outcome.LATE,
+    Outcome.FAILED,
+)
 GOOD, FAILURES, COULD_NOT_RUN = 0, 1, 2
 
 
@@ -104,9 +113,8 @@ def _partitions(steps: list[RunPartition]) -> dict[str, int]:
 
 
 def _ingestion(steps: list[RunPartition]) -> dict[str, int]:
-    found = Counter(step.outcome for step in steps if step.action in INGESTING)
-    counted = (Outcome.INGESTED, Outcome.RESTATED, Outcome.UNCHANGED, Outcome.REFUSED, Outcome.LATE, Outcome.FAILED)
-    return {outcome.lower(): found[outcome] for outcome in counted}
+    found = Counter(step.outcome for step in steps if step.action in FETCHING)
+    return {outcome.lower(): found[outcome] for outcome in COUNTED}
 
 
 def _normalization(run: Run, steps: list[RunPartition]) -> dict[str, int]:

@@ -19,7 +19,8 @@ from django.utils import timezone
 from pipeline import bulk
 from pipeline.calendar import PartitionKey
 from pipeline.identities import security_ids, venue_ids
-from pipeline.models import Capture, Partition, RowVersion
+from pipeline.models import Capture, Partition, RowVersion, VenueKind
+from pipeline.models.fields import to_micros
 from pipeline.parsed import Parsed, Rows
 
 TABLE = "pipeline_rowversion"
@@ -273,6 +274,22 @@ def difference(before: Capture, after: Capture) -> list[RowChange]:
 
 def _values_by_key(rows: QuerySet[RowVersion]) -> dict[RowKey, RowValues]:
     return {key_of(row): values_of(row) for row in rows}
+
+
+def canonical_lines(capture: Capture) -> list[str]:
+    """The rows of a capture as the canonical lines that they were read as, in no order; NoSuchVintage as `of_capture`."""
+    columns = ("symbol", "issue_name"), ("mpid", "crd", "kind", "name")
+    names = [f"{table}__{name}" for table, of_it in zip(("security", "venue"), columns, strict=True) for name in of_it]
+    figures = ("product_type", "shares", "trades", "notional", "last_update_date")
+    return [
+        "|".join(
+            (symbol, issue, mpid, crd, name if kind == VenueKind.NON_ATS else "", product_type, str(to_micros(shares)),
+             str(trades), "" if notional is None else str(to_micros(notional)), str(updated))
+        )
+        for symbol, issue, mpid, crd, kind, name, product_type, shares, trades, notional, updated in (
+            of_capture(capture).values_list(*names, *figures)
+        )
+    ]  # fmt: skip
 
 
 def key_of(row: RowVersion) -> RowKey:

@@ -135,6 +135,14 @@ def _prompt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def few_rows(settings: Settings) -> None:
+    """For tests of a handful of rows, of which any change is a large share: nothing is implausible."""
+    settings.MARKETSPINE_MAX_SAME_SHARE = settings.MARKETSPINE_MAX_RESTATED_SHARE = 100.0
+    settings.MARKETSPINE_PLAUSIBLE_ROWS = settings.MARKETSPINE_PLAUSIBLE_SHARES = (0.0, 1e12)
+    settings.MARKETSPINE_EXPECTED_PARTS = []
+
+
+@pytest.fixture
 def source_dir(settings: Settings, tmp_path: Path) -> Path:
     """The empty folder that the `files` source reads during the test."""
     path = tmp_path / "source"

@@ -19,6 +19,7 @@ from pipeline.calendar import (
     last_fridays,
     look_back,
     market_today,
+    may_be_published_on,
     next_business_day,
     parse_instant,
     parse_run_date,
@@ -26,6 +27,7 @@ from pipeline.calendar import (
     parse_week,
     parse_weeks,
     read_day,
+    trading_days,
     week_ending_from_update,
     week_ending_of,
     week_start_of,
@@ -355,27 +357,37 @@ def test_the_week_of_a_file_is_the_inverse_of_its_due_date(tier: Tier) -> None:
 
 
 @each_tier
-def test_a_day_on_which_nothing_is_first_published_speaks_of_no_week(tier: Tier) -> None:
-    publication_days = {due_date(tier, week) for week in WEEKS}
-    known = [day for day in DAYS if day > min(publication_days)]
-    assert [day for day in known if week_ending_from_update(tier, day)] == [d for d in known if d in publication_days]
+def test_a_day_speaks_of_the_newest_week_due_by_then(tier: Tier) -> None:
+    due = {week: due_date(tier, week) for week in last_fridays(520, DAYS[-1])}
+    for day in DAYS:
+        assert week_ending_from_update(tier, day) == max(week for week in due if due[week] <= day)
 
 
 @pytest.mark.parametrize(
-    "update",
+    ("published", "may_be"),
     [
-        date(2022, 12, 26),  # the nominal Monday, a holiday
-        date(2022, 12, 28),  # a day later than the holiday explains
-        date(2025, 12, 16),  # a Tuesday after a business Monday
-        date(2022, 7, 6),  # a revision, finra.md "Revisions"
-        date(2025, 12, 14),
-        date.min,
-        date.max,
+        (date(2025, 12, 14), False),
+        (date(2025, 12, 15), True),  # its due date
+        (date(2025, 12, 16), True),  # a day late
+        (date(2025, 12, 21), True),
+        (date(2025, 12, 22), False),  # the next week's
     ],
 )
+def test_a_publication_may_slip_by_six_days(published: date, may_be: bool) -> None:
+    assert may_be_published_on(PartitionKey(date(2025, 11, 14), OTC), published) is may_be
+
+
 @each_tier
-def test_a_revision_or_an_absurd_date_speaks_of_no_week(tier: Tier, update: date) -> None:
-    assert week_ending_from_update(tier, update) is None
+def test_an_absurd_date_speaks_of_no_week(tier: Tier) -> None:
+    assert week_ending_from_update(tier, date.min) is None
+    assert week_ending_from_update(tier, date.max) is not None
+
+
+@pytest.mark.parametrize(
+    ("week", "days"), [(date(2025, 11, 14), 5), (date(2025, 11, 28), 4), (date(2012, 11, 2), 3), (date(2026, 1, 2), 4)]
+)
+def test_trading_days_leave_out_holidays_and_closures(week: date, days: int) -> None:
+    assert trading_days(week) == days
 
 
 def test_a_due_date_needs_a_friday() -> None:

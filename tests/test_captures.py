@@ -35,13 +35,14 @@ from tests.capturing import (
     counts,
     latest,
     offered,
-    open_anomalies,
     rows_at,
     text_of,
     version,
 )
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, psv, row
+
+pytestmark = pytest.mark.usefixtures("few_rows")
 
 A = [row("AAPL", "UBSA", 100, 2), row("MSFT", "UBSA", "25.25"), row("BRK.B", "SGMT", 7)]
 B = [row("AAPL", "UBSA", 101, 2), row("MSFT", "UBSA", "25.25"), row("NEWW", "SGMT", 9)]
@@ -193,18 +194,6 @@ def test_of_two_names_in_one_week_the_greater_is_kept_whatever_the_databases_col
     for name in ("ubs", "Ubs", "UBS z", "UBS-a"):
         captured(source, [row(name, "UBSA", 1, name=name)])
     assert Venue.objects.get().name == "ubs"
-
-
-def test_the_week_that_the_rows_speak_of_is_checked_on_a_first_capture_only(ledger: Ledger) -> None:
-    source = MemorySource()
-    captured(source, [row("AAPL", "UBSA", 1, updated="2025-12-22")])
-    (anomaly,) = Anomaly.objects.open()
-    assert (anomaly.category, anomaly.severity) == (Category.WEEK_MISMATCH, Severity.WARN)
-    assert anomaly.message == (
-        "the rows' commonest lastUpdateDate, 2025-12-22, speaks of the week ending 2025-11-21, not of 2025-11-14"
-    )
-    captured(source, [row("AAPL", "UBSA", 2, updated="2025-12-29")])
-    assert open_anomalies() == [(Severity.WARN, Category.WEEK_MISMATCH)]
 
 
 def test_a_late_partition_that_comes_is_not_late_any_more(ledger: Ledger) -> None:

@@ -28,7 +28,7 @@ DAY, RESTATED = date(2025, 11, 10), date(2025, 11, 17)
 SEED = 1
 SAME = (
     "unchanged: the same rows in the columns that both sources have; only productTypeCode, firmCRDNumber and "
-    "totalNotionalSum, which FINRA's web file lacks, differ (--force takes what is offered)"
+    "totalNotionalSum, which FINRA's web file lacks, differ (force it to take what is offered)"
 )
 
 

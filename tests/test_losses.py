@@ -8,7 +8,7 @@ import pytest
 from django.core.files.storage import default_storage
 
 from pipeline import analytics, archive, ingest, readiness, runs, vintages
-from pipeline.calendar import PartitionKey, Tier, last_fridays
+from pipeline.calendar import PartitionKey, Tier, due_date, last_fridays
 from pipeline.captures import Terms
 from pipeline.models import (
     Anomaly,
@@ -45,8 +45,8 @@ def test_a_file_of_two_that_is_missing_is_refused(ledger: Ledger) -> None:
     assert offered(source).outcome is Outcome.INGESTED
     source.publish(KEY, psv(*ATS))
     result = offered(source)
-    said = "lost 100% of its non-ATS rows, more than the 20% allowed: 5 -> 0; if that is right, take it with --force"
-    assert (result.outcome, result.reason) == (Outcome.REFUSED, said)
+    said = "the non-ATS file is missing beside 2025-11-14 OTC: no non-ATS rows, and version 1 has them; bring both, "
+    assert (result.outcome, result.reason) == (Outcome.REFUSED, f"{said}if it is right all the same, force it")
     assert Anomaly.objects.get().category == Category.REFUSED
     assert vintages.latest([KEY]).count() == 55
     assert offered(source, force=True).outcome is Outcome.RESTATED
@@ -85,9 +85,8 @@ def test_a_week_is_not_ready_from_the_moment_its_ground_moves(ledger: Ledger) ->
     """A process that dies between a capture and the verdict leaves no READY behind."""
     for tier in Tier:
         source, key = MemorySource(), PartitionKey(WEEK, tier)
-        source.publish_rows(key, [row("A", "AAAA", 1, tier=tier)])
+        source.publish_rows(key, [row("A", "AAAA", 1, tier=tier, updated=due_date(tier, WEEK).isoformat())])
         ingest.ingest(key, source, Terms(run_date=DAY))
-    Anomaly.objects.all().delete()
     analytics.calculate_week(WEEK)
     readiness.decide_week(WEEK, DAY)
     assert {verdict.state for verdict in Readiness.objects.all()} == {ReadinessState.READY}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.calendar import Tier
 from pipeline.lines import RejectedLine, RejectReason
-from pipeline.parsed import Parsed
+from pipeline.parsed import Parsed, PartRead
 from pipeline.parsing import BLOCK_CHARACTERS, COLUMNS, UnreadablePayload, parse
 from pipeline.sources.base import Part, PartName, PayloadFormat, pack
 from tests.sources_in_memory import HEADER, psv, row
@@ -43,7 +43,7 @@ def test_a_file_is_read_into_columns_of_canonical_text() -> None:
     assert (parsed.rows_in, parsed.rows_kept, parsed.rejects) == (2, 2, [])
     assert (parsed.shares, parsed.trades) == (Decimal("8.5"), 3)
     assert parsed.venue_names == {"OTCN": "OTCN NAME", "UBSA": "UBSA NAME"}
-    assert (str(parsed.newest_update), str(parsed.commonest_update)) == ("2025-12-22", "2025-12-22")
+    assert str(parsed.newest_update) == "2025-12-22"
     assert parsed.canonical.decode() == "\n".join(parsed.rows.canonical()) + "\n"
 
 
@@ -71,7 +71,8 @@ def test_a_header_without_rows_is_read() -> None:
         parsed = read(content, max_reject_share=0)
         assert (parsed.rows_in, parsed.rows_kept, parsed.canonical) == (0, 0, b"")
         assert (parsed.shares, parsed.trades) == (Decimal(0), 0)
-        assert (parsed.newest_update, parsed.commonest_update) == (None, None)
+        assert parsed.newest_update is None
+        assert parsed.parts == (PartRead(PartName.ATS, 0),)
 
 
 @pytest.mark.promise(11)

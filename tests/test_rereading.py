@@ -33,7 +33,7 @@ def whole(content: bytes, payload_format: PayloadFormat = PayloadFormat.PSV) -> 
 
 def earlier_of(content: bytes, payload_format: PayloadFormat = PayloadFormat.PSV) -> Earlier:
     parsed = whole(content, payload_format)
-    figures_ = (parsed.rows_non_ats, parsed.shares, parsed.trades)
+    figures_ = (parsed.rows_non_ats, parsed.shares, parsed.shares_non_ats, parsed.trades)
     return Earlier(content, payload_format, parsed.canonical, *figures_)
 
 
@@ -44,7 +44,9 @@ def figures(parsed: Parsed) -> tuple[object, ...]:
         parsed.rows_non_ats,
         parsed.rejects,
         parsed.shares,
+        parsed.shares_non_ats,
         parsed.trades,
+        parsed.parts,
         parsed.canonical,
         parsed.content_hash,
         parsed.updates,

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from pipeline.revisions import Decision, Held, Offered, Verdict, decide, opinion
 
 EARLIER, DAY, LATER = date(2025, 12, 8), date(2025, 12, 15), date(2025, 12, 22)
-HELD = Held("payload-a", "aaaaaaaa-content", 1000, DAY)
-EMPTY = Held("payload-e", "eeeeeeee-content", 0, None)
-NO_ROWS = "the payload has no rows: that means nothing published, never an empty week"
+HELD = Held("payload-a", "aaaaaaaa-content", DAY)
+EMPTY = Held("payload-e", "eeeeeeee-content", None)
 SAME_BYTES = "unchanged: the same bytes as captured"
 SAME_ROWS = "unchanged: the same rows in other bytes (order or formatting)"
 CHANGED = "content changed (aaaaaaaa -> bbbbbbbb)"
@@ -26,30 +25,18 @@ def offer(
     return Offered(payload, content, rows, updated)
 
 
-def decided(held: Held | None, offered: Offered, *, force: bool = False, limit: float = 0.2) -> Decision:
-    return decide(held, offered, force=force, max_shrink_share=limit)
+def decided(held: Held | None, offered: Offered, *, force: bool = False) -> Decision:
+    return decide(held, offered, force=force)
 
 
 TABLE = [
     (None, offer(), Decision(Verdict.FIRST, "first capture: 1,000 rows", "unknown")),
-    (None, offer(rows=0, updated=None), Decision(Verdict.REFUSED, NO_ROWS, "unknown")),
     (HELD, offer("payload-a", "aaaaaaaa-content"), Decision(Verdict.REPLAY, SAME_BYTES, "unknown")),
     (HELD, offer("payload-b", "aaaaaaaa-content"), Decision(Verdict.REPLAY, SAME_ROWS, "equal")),
     (HELD, offer(), Decision(Verdict.RESTATEMENT, CHANGED, "equal")),
     (HELD, offer(updated=LATER), Decision(Verdict.RESTATEMENT, CHANGED, "newer")),
     (HELD, offer(updated=EARLIER), Decision(Verdict.RESTATEMENT, CHANGED, "older")),
     (HELD, offer(rows=5000), Decision(Verdict.RESTATEMENT, CHANGED, "equal")),
-    (HELD, offer(rows=800), Decision(Verdict.RESTATEMENT, CHANGED, "equal")),
-    (
-        HELD,
-        offer(rows=740, updated=LATER),
-        Decision(
-            Verdict.REFUSED,
-            "lost 26% of its rows, more than the 20% allowed: 1,000 -> 740; if that is right, take it with --force",
-            "newer",
-        ),
-    ),
-    (HELD, offer(rows=0, updated=None), Decision(Verdict.REFUSED, NO_ROWS, "unknown")),
     (EMPTY, offer("payload-e", "eeeeeeee-content", 0, None), Decision(Verdict.REPLAY, SAME_BYTES, "unknown")),
     (EMPTY, offer("payload-f", "eeeeeeee-content", 0, None), Decision(Verdict.REPLAY, SAME_ROWS, "unknown")),
     (EMPTY, offer(), Decision(Verdict.RESTATEMENT, "content changed (eeeeeeee -> bbbbbbbb)", "unknown")),
@@ -79,25 +66,8 @@ def test_force_overrules_every_hash_and_every_refusal(held: Held | None, offered
     assert (decision.verdict, decision.reason) == (Verdict.FORCED, reason)
 
 
-@pytest.mark.promise(4)
-@pytest.mark.parametrize(
-    ("rows", "limit", "verdict"),
-    [
-        (800, 0.2, Verdict.RESTATEMENT),
-        (799, 0.2, Verdict.REFUSED),
-        (1000, 0.0, Verdict.RESTATEMENT),
-        (999, 0.0, Verdict.REFUSED),
-        (1, 1.0, Verdict.RESTATEMENT),
-        (0, 1.0, Verdict.REFUSED),
-    ],
-)
-def test_a_partition_may_lose_the_allowed_share_and_not_one_row_more(rows: int, limit: float, verdict: Verdict) -> None:
-    assert decided(HELD, offer(rows=rows), limit=limit).verdict is verdict
-
-
-def test_a_limit_below_one_percent_is_told_as_it_is() -> None:
-    reason = decided(HELD, offer(rows=900), limit=0.005).reason
-    assert reason.startswith("lost 10% of its rows, more than the 0.5% allowed: 1,000 -> 900; ")
+def test_a_refusal_keeps_what_last_update_dates_say() -> None:
+    assert decided(HELD, offer(updated=LATER)).refused("no rows") == Decision(Verdict.REFUSED, "no rows", "newer")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +93,7 @@ def test_last_update_dates_never_overrule_a_hash(
     before: date | None, after: date | None, payload: str, content: str, rows: int
 ) -> None:
     def verdict(held_day: date | None, offered_day: date | None) -> Verdict:
-        return decided(Held("payload-a", "a", 1000, held_day), Offered(payload, content, rows, offered_day)).verdict
+        return decided(Held("payload-a", "a", held_day), Offered(payload, content, rows, offered_day)).verdict
 
     assert verdict(before, after) is verdict(None, None)
 

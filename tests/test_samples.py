@@ -45,7 +45,7 @@ def test_both_files_of_a_partition_parse_without_a_reject(tier: Tier) -> None:
     content, payload_format = pack(tuple(Part(part, small(tier, part)) for part in PartName))
     parsed = parse(content, payload_format, tier, max_reject_share=0)
     assert parsed.rows_in == parsed.rows_kept == sum(len(rows(small(tier, part))) for part in PartName)
-    assert parsed.commonest_update == due_date(tier, WEEK)
+    assert set(parsed.updates) == {due_date(tier, WEEK).isoformat()}
 
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:

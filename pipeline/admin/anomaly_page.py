@@ -26,8 +26,9 @@ NEXT_STEPS = {
         "note; where the parser is at fault, mend it, then re-normalize from the archive."
     ),
     Category.REFUSED: (
-        "What is captured stands. Look at the file: where it is cut short, put the whole one in its place and re-ingest; "
-        "where FINRA really withdrew the rows, force the re-ingest of the partition with a reason."
+        "What is captured stands. Look at the file that the message names: where it is cut short, another week's or one of "
+        "two, put the right one in its place and re-ingest; where FINRA really published this, force the re-ingest of the "
+        "partition with a reason. What was refused is archived."
     ),
     Category.ODD_ROWS: (
         "The rows are kept as far as they can be read. Look at them in the payload; if they are FINRA's, resolve this with "
@@ -46,9 +47,14 @@ NEXT_STEPS = {
         "Nothing is to be mended. Whoever has used the week since its publication may want to know what moved: the "
         "capture's page compares it with the vintage before. Resolve when they know."
     ),
-    Category.WEEK_MISMATCH: (
-        "The file may be another week's under a wrong name. Compare its dates with the week; if it is, put the right "
-        "file in place and re-ingest: it becomes a new vintage. Where FINRA published late, resolve with that note."
+    Category.IMPLAUSIBLE: (
+        "The week is captured and is not READY. Compare it with the weeks around it: one of them may be half a file, or in "
+        "other units. Where this one is wrong, put the right files in place and force the re-ingest; where the market was "
+        "so, resolve with that note. It ends by itself when the weeks captured around it turn out to be like it."
+    ),
+    Category.NOT_OFFERED: (
+        "The source answered and had nothing of what is held: an empty folder, or one whose volume is not mounted. What is "
+        "captured stands. Bring the source back and run again; it ends by itself when the source has something."
     ),
     Category.ARCHIVE_DAMAGED: (
         "What was fetched cannot be read back. Restore it from a backup of the archive; without one, force the "

@@ -42,6 +42,7 @@ LOOKS = {
     "STARTED": ("busy", "play_circle"),
     "RESTATED": ("news", "published_with_changes"),
     "UNCHANGED": ("same", "drag_handle"),
+    "NOT_OFFERED": ("soft", "cloud_off"),
     "SKIPPED": ("calm", "redo"),
     "SKIP": ("calm", "redo"),
     "INGEST": ("busy", "download"),

@@ -26,6 +26,7 @@ SAID = {
     Look.READY: "captured",
     Look.RESTATED: "restated in the last 7 days",
     Look.UNCHANGED: "unchanged at the last look",
+    Look.NOT_OFFERED: "captured, and not in the source any more",
     Look.ARCHIVED: "archived, rows not stored",
     Look.NOT_YET_DUE: "not yet due",
     Look.MISSING: "due, never captured",

@@ -23,6 +23,7 @@ OUTCOMES = (
     Outcome.INGESTED,
     Outcome.RESTATED,
     Outcome.UNCHANGED,
+    Outcome.NOT_OFFERED,
     Outcome.NOT_YET_DUE,
     Outcome.CANCELLED,
 )

@@ -18,6 +18,7 @@ STYLES = {
     "INGESTED": "green",
     "RESTATED": "cyan",
     "UNCHANGED": "dim",
+    "NOT_OFFERED": "yellow",
     "READY": "green",
     "PROVISIONAL": "yellow",
     "BLOCKED": "red",

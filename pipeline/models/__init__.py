@@ -13,6 +13,7 @@ from pipeline.models.analytics import (
 from pipeline.models.anomaly import Anomaly, Category, Severity
 from pipeline.models.capture import Capture, CaptureKind, capture_id_for
 from pipeline.models.ledger_kind import DataKind, LedgerKind
+from pipeline.models.likeness import PartitionSketch
 from pipeline.models.manifest import Manifest, Reject, Stage
 from pipeline.models.operator_log import Act, OperatorLogEntry, OperatorLogSubject, Upshot
 from pipeline.models.partition import Partition
@@ -21,6 +22,7 @@ from pipeline.models.readiness import Readiness, ReadinessState, Use
 from pipeline.models.rows import RowVersion, Security, Venue, VenueKind
 from pipeline.models.run import (
     BAD_OUTCOMES,
+    FETCHING,
     Action,
     Calculation,
     Outcome,
@@ -36,6 +38,7 @@ from pipeline.models.run import (
 __all__ = [
     "ALL_TIERS",
     "BAD_OUTCOMES",
+    "FETCHING",
     "Act",
     "Action",
     "AnalyticsSnapshot",
@@ -53,6 +56,7 @@ __all__ = [
     "OperatorLogSubject",
     "Outcome",
     "Partition",
+    "PartitionSketch",
     "PartitionStatus",
     "PayloadCheck",
     "PayloadState",

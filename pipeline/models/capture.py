@@ -51,8 +51,9 @@ class Capture(models.Model):
 
     `captured_on` is the run's day (America/New_York), which names the capture; `captured_at` the instant it was
     made; `normalized_at` the instant since which its rows are known (null while only its payload is archived), which
-    is what as-of questions ask. `rows_last_updated` counts the rows kept whose lastUpdateDate is `last_update_date`, the
-    newest. Row counts added / changed / removed / unchanged compare with the vintage before it.
+    is what as-of questions ask. `shares` is the sum over all rows kept, `shares_non_ats` over those of non-ATS firms.
+    `rows_last_updated` counts the rows kept whose lastUpdateDate is `last_update_date`, the newest. Row counts added /
+    changed / removed / unchanged compare with the vintage before it.
     """
 
     partition = models.ForeignKey(Partition, on_delete=models.PROTECT, related_name="captures")
@@ -89,6 +90,7 @@ class Capture(models.Model):
     rows_rejected = models.PositiveIntegerField()
     rows_non_ats = models.PositiveIntegerField()
     shares = ExactDecimalField()
+    shares_non_ats = ExactDecimalField()
     trades = models.BigIntegerField()
     rows_added = models.PositiveIntegerField(null=True)
     rows_changed = models.PositiveIntegerField(null=True)

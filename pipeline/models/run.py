@@ -40,6 +40,9 @@ class Action(models.TextChoices):
     NOT_YET_DUE = "NOT_YET_DUE", "nothing: FINRA has not published it"
 
 
+FETCHING = (Action.INGEST, Action.ARCHIVE, Action.LOOK)  # those that ask a source
+
+
 class PartitionStatus(models.TextChoices):
     """Where one partition of a run stands."""
 
@@ -54,7 +57,8 @@ class Outcome(models.TextChoices):
     INGESTED = "INGESTED", "first capture"
     RESTATED = "RESTATED", "new vintage"
     UNCHANGED = "UNCHANGED", "the same content as captured"
-    REFUSED = "REFUSED", "would have replaced a good capture with less"
+    NOT_OFFERED = "NOT_OFFERED", "held, and not in the source any more"
+    REFUSED = "REFUSED", "cannot be what FINRA published for the week"
     NOT_YET_DUE = "NOT_YET_DUE", "not published yet"
     LATE = "LATE", "due, and not there"
     FAILED = "FAILED", "could not be captured"

@@ -91,6 +91,11 @@ class PartName(StrEnum):
     ATS = "ats.psv"
     NON_ATS = "nonats.psv"
 
+    @property
+    def kind(self) -> str:
+        """The kind of its venues, for a person: "ATS", "non-ATS"."""
+        return "ATS" if self is PartName.ATS else "non-ATS"
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

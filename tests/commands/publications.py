@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 from pipeline.calendar import PartitionKey, Tier, due_date
@@ -18,11 +19,25 @@ OLDER_WEEK = date(2025, 11, 7)
 OTC = PartitionKey(WEEK, Tier.OTC)
 TIER_1 = PartitionKey(WEEK, Tier.NMS_TIER_1)
 TIER_2 = PartitionKey(WEEK, Tier.NMS_TIER_2)
-ROWS = (("AAPL", "UBSA", "100.5", 3), ("AAPL", "SGMT", "50", 2), ("MSFT", "UBSA", "25.25", 1), ("ZZZZ", "SGMT", "4", 1))
+MILLE = Decimal("0.001")
+Rows = tuple[tuple[str, str, str, int], ...]
+ROWS: Rows = (
+    ("AAPL", "UBSA", "100.5", 3),
+    ("AAPL", "SGMT", "50", 2),
+    ("MSFT", "UBSA", "25.25", 1),
+    ("ZZZZ", "SGMT", "4", 1),
+)
 
 
-def content(key: PartitionKey, rows: tuple[tuple[str, str, str, int], ...] = ROWS) -> bytes:
-    """A file of `key` with these rows: symbol, MPID, shares, trades."""
+def rows_of(week_ending: date) -> Rows:
+    """The usual four rows, in each week with a few thousandths of a share more or less: no week is another one again."""
+    weeks_before = (WEEK - week_ending).days // 7
+    return tuple((symbol, mpid, str(Decimal(s) + weeks_before * MILLE), t) for symbol, mpid, s, t in ROWS)
+
+
+def content(key: PartitionKey, rows: Rows | None = None) -> bytes:
+    """A file of `key` with these rows, or the usual ones of its week: symbol, MPID, shares, trades."""
+    rows = rows_of(key.week_ending) if rows is None else rows
     updated = due_date(key.tier, key.week_ending).isoformat()
     return psv(*(row(symbol, mpid, s, t, tier=key.tier, updated=updated) for symbol, mpid, s, t in rows))
 
@@ -45,8 +60,8 @@ def publish_week(folder: Path, week_ending: date = WEEK) -> list[PartitionKey]:
 
 def restate(folder: Path, key: PartitionKey, shares: str = "101") -> Path:
     """Publish `key` again with the first row's shares changed."""
-    symbol, mpid, _, trades = ROWS[0]
-    return publish(folder, key, content(key, ((symbol, mpid, shares, trades), *ROWS[1:])))
+    (symbol, mpid, _, trades), *others = rows_of(key.week_ending)
+    return publish(folder, key, content(key, ((symbol, mpid, shares, trades), *others)))
 
 
 def capture_id(key: PartitionKey, nth: int = 1, day: date = DAY) -> str:

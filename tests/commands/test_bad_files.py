@@ -122,7 +122,7 @@ BAD = {
     "header only": shrunk(
         "the payload has no rows: that means nothing published, never an empty week", HEADER.encode()
     ),
-    "shrunk": shrunk("lost 25% of its rows, more than the 20% allowed: 4 -> 3", content(OTC, ROWS[:3])),
+    "shrunk": shrunk("restates 50% of the 4 rows held, more than the 25% allowed", content(OTC, ROWS[:2])),
     "plain and compressed at once": unsafe(
         "otc_week_2025-11-14.psv and otc_week_2025-11-14.psv.gz are both there: remove the one that is not meant",
         lambda folder: publish(folder, OTC, suffix=".gz"),
@@ -162,7 +162,7 @@ def _limits(settings: Settings) -> None:
     """The limits that the messages name."""
     settings.MARKETSPINE_MAX_FILE_BYTES = 4000
     settings.MARKETSPINE_MAX_REJECT_SHARE = 0.02
-    settings.MARKETSPINE_MAX_SHRINK_SHARE = 0.20
+    settings.MARKETSPINE_MAX_RESTATED_SHARE = 0.25
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_a_bad_file_is_no_first_capture_either(ledger: Ledger, source_dir: Path,
 
     ran = call("run_weekly", "--weeks", WEEK, "--tiers", "OTC", "--run-date", DAY, "--json")
 
-    if bad.message.startswith("lost "):
+    if bad.message.startswith("restates "):
         assert ran.document["steps"][0]["outcome"] == "INGESTED"  # there is nothing yet that it is less than
         return
     assert ran.code == 1

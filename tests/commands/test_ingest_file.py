@@ -9,11 +9,10 @@ import pytest
 
 from pipeline import analytics
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.models import Anomaly, Capture, CaptureKind, Category, Run
+from pipeline.models import Anomaly, Capture, CaptureKind, Category
 from tests.commands.calling import call
 from tests.commands.publications import DAY, NEWER_WEEK, OTC, ROWS, WEEK, capture_id, content, publish
 from tests.engines import Ledger
-from tests.ledger_state import is_untouched_by
 
 AS_OTC = ("--tier", "OTC", "--week", str(WEEK), "--run-date", str(DAY))
 
@@ -88,50 +87,18 @@ def test_a_smaller_file_is_refused_and_taken_by_force_with_the_reason(ledger: Le
     assert (forced.kind, forced.request_reason, forced.rows_removed) == (CaptureKind.FORCED, "checked by phone", 2)
 
 
-def test_a_file_of_another_week_is_taken_with_a_warning(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_file_of_another_week_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     path = tmp_path / "misnamed.psv"
     path.write_bytes(content(PartitionKey(NEWER_WEEK, Tier.OTC)))
 
     ran = call("ingest_file", path, *AS_OTC)
 
-    assert ran.code == 0
+    assert (ran.code, Capture.objects.count()) == (1, 0)
     anomaly = Anomaly.objects.get()
-    assert (anomaly.category, anomaly.severity) == (Category.WEEK_MISMATCH, "WARN")
+    assert (anomaly.category, anomaly.severity) == (Category.REFUSED, "ERROR")
     assert anomaly.message == (
-        "the rows' commonest lastUpdateDate, 2025-12-29, speaks of the week ending 2025-11-28, not of 2025-11-14"
+        "the dates of misnamed.psv speak of the week ending 2025-11-28: 4 of 4 rows were last updated on 2025-12-29, and "
+        "2025-11-14 was published from 2025-12-15 to 2025-12-21; check the file's name and bring that of 2025-11-14, if it "
+        "is right all the same, force it"
     )
-
-
-def test_an_unreadable_file_is_a_failure_and_not_an_argument(ledger: Ledger, downloaded: Path) -> None:
-    downloaded.write_text("<!DOCTYPE html><p>Please log in")
-
-    ran = call("ingest_file", downloaded, *AS_OTC)
-
-    assert ran.code == 1
-    assert "FAILED       ats.psv: this is an HTML or XML page, not a pipe-separated file" in ran.lines[0]
-    assert Anomaly.objects.get().category == Category.UNREADABLE
-
-
-def test_a_file_that_cannot_be_read_writes_nothing(ledger: Ledger, tmp_path: Path) -> None:
-    missing = tmp_path / "missing.psv"
-
-    assert is_untouched_by(lambda: call("ingest_file", missing, *AS_OTC))
-    assert call("ingest_file", missing, *AS_OTC).code == 2
-
-
-def test_another_file_never_goes_on_with_an_interrupted_run_of_the_first(
-    ledger: Ledger, downloaded: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(analytics, "calculate_week", stop)
-        assert call("ingest_file", downloaded, *AS_OTC).code == 1
-    downloaded.write_bytes(content(OTC, (("AAPL", "UBSA", "7", 1), *ROWS[1:])))
-
-    ran = call("ingest_file", downloaded, *AS_OTC)
-
-    assert ran.code == 0
-    assert ran.lines[0].startswith("2025-11-14 OTC         RESTATED     content changed (")
-    assert Run.objects.count() == 2
+    assert call("ingest_file", path, *AS_OTC, "--force", "--reason", "looked at").code == 0

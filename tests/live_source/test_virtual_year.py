@@ -142,11 +142,11 @@ TEARS = (
 @pytest.mark.promise(1)
 @pytest.mark.promise(2)
 @pytest.mark.timeout(5400)
+@pytest.mark.usefixtures("few_rows")
 @pytest.mark.parametrize("engine", ENGINES if EVERYTHING else ENGINES[:1])
 def test_a_year_beside_a_living_service(engines: Engines, engine: str, settings: Settings) -> None:
     print(f"seed {SEED}")
     rng = random.Random(f"{SEED}|year")
-    settings.MARKETSPINE_MAX_SHRINK_SHARE = 0.9  # of so few rows one is a quarter, and such a loss would be refused
     settings.FINRA_CLIENT_ID, settings.FINRA_CLIENT_SECRET = "client", "secret"
     with FinraServer(service(rng)) as server, engines.using(engine):
         product.point_at(server, settings)

@@ -10,6 +10,7 @@ import pytest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.parsed import Parsed
 from pipeline.parsing import parse
+from pipeline.reading import in_common_columns, lines_of_canonical
 from pipeline.sources.base import PayloadFormat
 from pipeline.sources.files import file_name
 from tests.finra_service import Catalogue, Files, FinraServer, Options, Samples, Service
@@ -19,7 +20,8 @@ WEEKS = (date(2025, 11, 14), date(2025, 11, 21))
 
 
 def of_ats(parsed: Parsed) -> set[str]:
-    return {row for row in parsed.rows.common() if row.split("|")[2]}
+    lines = lines_of_canonical(parsed.canonical)
+    return {in_common_columns(line) for line in lines if line.split("|")[2]}
 
 
 @pytest.mark.parametrize("week", WEEKS, ids=str)

@@ -1,0 +1,235 @@
+"""What the ledger says against a payload, before it is captured, and against a capture, once its neighbours are there.
+
+The rules are in `pipeline.plausibility`; here is what they compare with: the capture held, the weeks around it, and every
+other captured week of the tier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from pipeline import endings, likeness, plausibility, reading
+from pipeline.archive import ArchiveDamaged
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.likeness import Sketch
+from pipeline.models import (
+    Anomaly,
+    Capture,
+    CaptureKind,
+    Category,
+    Partition,
+    PartitionSketch,
+    Readiness,
+    Run,
+    Severity,
+    Stage,
+)
+from pipeline.models.anomaly import MARKETSPINE
+from pipeline.parsed import Parsed
+from pipeline.parsing import UnreadablePayload
+from pipeline.plausibility import Again, Bounds, Limits, Offer, Refusal, Size, Sizes
+from pipeline.reading import Difference
+from pipeline.sources.base import PartName, Payload
+
+NEIGHBOURS = 8
+AROUND = timedelta(weeks=13)  # a quarter: a market of years ago is no neighbour
+SURVEY_LOCK = 7_401  # any number that no other lock of the database has
+
+
+def limits() -> Limits:
+    """The thresholds of the settings."""
+    return Limits(
+        same_share=settings.MARKETSPINE_MAX_SAME_SHARE,
+        restated_share=settings.MARKETSPINE_MAX_RESTATED_SHARE,
+        rows=Bounds(*settings.MARKETSPINE_PLAUSIBLE_ROWS),
+        shares=Bounds(*settings.MARKETSPINE_PLAUSIBLE_SHARES),
+        parts=frozenset(PARTS[name] for name in settings.MARKETSPINE_EXPECTED_PARTS),
+    )
+
+
+PARTS = {"ats": PartName.ATS, "non-ats": PartName.NON_ATS}
+
+
+def refusal(
+    key: PartitionKey, payload: Payload, parsed: Parsed, held: Capture | None, changes: Difference | None
+) -> Refusal | None:
+    """Why a payload is not to be captured; None when nothing speaks against it.
+
+    `changes` are how its rows differ from those of the capture held.
+    """
+    offer, allowed = Offer(key, parsed, files_of(payload.uri) if parsed.parts else ()), limits()
+    return (
+        plausibility.no_rows(offer)
+        or plausibility.truncated(offer)
+        or plausibility.part_missing(offer, _expected(key, held, allowed))
+        or (plausibility.dates_of_another_week(offer, allowed.restated_share) if held is None else None)
+        or plausibility.week_again(offer, _suspects(offer, changes, allowed.same_share), allowed.same_share)
+        or _restates_too_much(offer, held, changes, allowed)
+    )
+
+
+def refusal_of_reading(held: Capture, parsed: Parsed) -> Refusal | None:
+    """Why a new reading of a payload that is captured is not to replace the earlier one."""
+    offer, allowed = Offer(held.partition.key, parsed, ()), limits()
+    changes = reading.difference(held, parsed, is_api=not parsed.parts)
+    return plausibility.no_rows(offer) or _restates_too_much(offer, held, changes, allowed)
+
+
+def files_of(uri: str) -> tuple[str, ...]:
+    """The names of the files that a payload was made of."""
+    return tuple(uri.partition(":")[2].split("+"))
+
+
+def _restates_too_much(
+    offer: Offer, held: Capture | None, changes: Difference | None, allowed: Limits
+) -> Refusal | None:
+    if held is None or changes is None:
+        return None
+    found = plausibility.changes_between(changes.gone, changes.fresh, sizes_of(held))
+    return plausibility.restates_too_much(offer, found, allowed.restated_share)
+
+
+def _expected(key: PartitionKey, held: Capture | None, allowed: Limits) -> dict[PartName, str]:
+    """The halves that a payload must have, each with the reason."""
+    expected = dict.fromkeys(allowed.parts, "MARKETSPINE_EXPECTED_PARTS asks for them")
+    if held is not None:
+        return expected | dict.fromkeys(sizes_of(held), f"version {held.version} has them")
+    around = neighbours(key.week_ending, _captured_around(key.tier, key.week_ending, AROUND))
+    weeks = ", ".join(map(str, sorted(around)))
+    return expected | dict.fromkeys(
+        plausibility.most_have(list(around.values())) if around else [], f"the weeks around it have them ({weeks})"
+    )
+
+
+def sizes_of(capture: Capture) -> Sizes:
+    """How much of each kind a capture holds."""
+    shares, non_ats = Decimal(capture.shares or 0), Decimal(capture.shares_non_ats or 0)
+    found = {
+        PartName.ATS: Size(capture.rows_kept - capture.rows_non_ats, shares - non_ats),
+        PartName.NON_ATS: Size(capture.rows_non_ats, non_ats),
+    }
+    return {part: size for part, size in found.items() if size.rows}
+
+
+def _captured_around(tier: Tier, week_ending: date, reach: timedelta) -> dict[date, Capture]:
+    """The captured partitions of the tier near a week, itself included, by their weeks."""
+    near = Partition.objects.filter(tier=tier, newest_version__gt=0)
+    near = near.filter(week_ending__range=(week_ending - reach, week_ending + reach))
+    newest = Capture.objects.filter(partition__in=near, version=F("partition__newest_version"))
+    return {capture.partition.week_ending: capture for capture in newest.select_related("partition")}
+
+
+def neighbours(week_ending: date, captured: Mapping[date, Capture]) -> dict[date, Sizes]:
+    """The captured weeks that are nearest to a week: at most eight, within a quarter."""
+    near = [week for week in captured if week != week_ending and abs(week - week_ending) <= AROUND]
+    nearest = sorted(near, key=lambda week: (abs(week - week_ending), week))[:NEIGHBOURS]
+    return {week: sizes_of(captured[week]) for week in nearest}
+
+
+def _suspects(offer: Offer, changes: Difference | None, limit: float) -> Iterator[Again]:
+    """The captured weeks that the rows may be of, with how many are the same there and are not held here already."""
+    parsed = offer.parsed
+    if changes is not None and len(changes.fresh) < limit * parsed.rows_kept:
+        return
+    own = likeness.sketch(likeness.of_canonical(reading.lines_of_canonical(parsed.canonical)))
+    fresh = set(likeness.of_canonical(changes.fresh if changes else reading.lines_of_canonical(parsed.canonical)))
+    others = PartitionSketch.objects.filter(partition__tier=offer.key.tier).select_related("partition")
+    for stored in others.exclude(partition__week_ending=offer.key.week_ending):
+        if likeness.share_in(own, Sketch.unpacked(bytes(stored.hashes), stored.ceiling)) >= limit / 2:
+            same = _same_rows(fresh, stored.partition)
+            if same is not None:
+                yield Again(stored.partition.week_ending, same)
+
+
+def _same_rows(fresh: set[str], partition: Partition) -> int | None:
+    """How many of the rows the newest capture of another partition has; None where its rows are lost."""
+    newest = Capture.objects.select_related("partition").get(partition=partition, version=partition.newest_version)
+    with suppress(ArchiveDamaged, UnreadablePayload):
+        return len(fresh.intersection(likeness.of_canonical(reading.canonical_lines(newest))))
+    return None
+
+
+def keep_sketch(partition: Partition, parsed: Parsed) -> None:
+    """Write the sketch of the capture that is being made."""
+    made = _sketch_after(partition, parsed)
+    PartitionSketch.objects.update_or_create(
+        partition=partition, defaults={"hashes": made.packed(), "ceiling": made.ceiling}
+    )
+
+
+def _sketch_after(partition: Partition, parsed: Parsed) -> Sketch:
+    stored = PartitionSketch.objects.filter(partition=partition).first() if parsed.gone is not None else None
+    if stored is None or parsed.gone is None:
+        return likeness.sketch(likeness.of_canonical(reading.lines_of_canonical(parsed.canonical)))
+    before = Sketch.unpacked(bytes(stored.hashes), stored.ceiling)
+    return likeness.restated(before, likeness.of_rows(parsed.gone), likeness.of_rows(parsed.rows))
+
+
+def survey(week_ending: date, run: Run | None) -> list[date]:
+    """Compare a week, and the weeks around it, with their neighbours; which other weeks have to be judged again.
+
+    A capture far from its neighbours' median has an IMPLAUSIBLE anomaly. It ends by itself when more neighbours show that
+    it was not the odd one, and is not raised again once a person has resolved it: the order of capture changes nothing.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SURVEY_LOCK])
+        for tier in Tier:
+            _survey_tier(tier, week_ending, run)
+    return _moved_weeks(week_ending)
+
+
+def _survey_tier(tier: Tier, week_ending: date, run: Run | None) -> None:
+    captured, allowed = _captured_around(tier, week_ending, 2 * AROUND), limits()
+    anomalies = Anomaly.objects.filter(category=Category.IMPLAUSIBLE, partition__tier=tier)
+    open_ = {anomaly.partition_id: anomaly for anomaly in anomalies.open()}
+    for week, capture in captured.items():
+        if abs(week - week_ending) > AROUND:
+            continue
+        around = neighbours(week, captured)
+        far = plausibility.far_from_neighbours(week, sizes_of(capture), around, allowed) if around else ""
+        anomaly = open_.get(capture.partition_id)
+        if far and anomaly is None and not _is_accepted(capture):
+            _raise(capture, far, sorted(around), run)
+        elif not far and anomaly is not None:
+            endings.resembles_its_neighbours(anomaly, capture, run)
+
+
+def _raise(capture: Capture, far: str, around: list[date], run: Run | None) -> None:
+    weeks = f"{around[0]} to {around[-1]}" if len(around) > 1 else f"{around[0]}"
+    message = (
+        f"{capture} is unlike the weeks around it ({len(around)}, {weeks}): {far}. If the week was so, resolve this with a "
+        "note; otherwise bring the right files and force them"
+    )
+    Anomaly.objects.record(
+        Category.IMPLAUSIBLE, Severity.ERROR, message, partition=capture.partition, stage=Stage.NORMALIZED, run=run
+    )
+
+
+def _is_accepted(capture: Capture) -> bool:
+    """Whether a person has resolved it since the partition was captured anew; restatements leave that standing."""
+    anew = Capture.objects.filter(partition=capture.partition, kind__in=(CaptureKind.FIRST, CaptureKind.FORCED))
+    since = anew.order_by("-version").values_list("captured_at", flat=True).first()
+    resolved = Anomaly.objects.filter(partition=capture.partition, category=Category.IMPLAUSIBLE)
+    resolved = resolved.filter(resolved_at__gte=since or timezone.now())
+    return resolved.exclude(resolved_by=MARKETSPINE).exists()
+
+
+def _moved_weeks(week_ending: date) -> list[date]:
+    """The other weeks around whose verdict is older than what has been said of their plausibility."""
+    reach = (week_ending - AROUND, week_ending + AROUND)
+    said: dict[date, datetime] = {}
+    anomalies = Anomaly.objects.filter(category=Category.IMPLAUSIBLE, partition__week_ending__range=reach)
+    for week, seen, resolved in anomalies.values_list("partition__week_ending", "first_seen_at", "resolved_at"):
+        said[week] = max(said.get(week, seen), resolved or seen)
+    decided = dict(Readiness.objects.filter(week_ending__in=said).values_list("week_ending", "decided_at"))
+    return sorted(week for week in decided if week != week_ending and said[week] > decided[week])

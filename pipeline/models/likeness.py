@@ -1,0 +1,21 @@
+"""The sketch of each partition's newest capture: what finds another week's rows under a wrong name."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from pipeline.models.partition import Partition
+
+
+class PartitionSketch(models.Model):
+    """The smallest hashes of the rows of a partition's newest capture, four bytes each (`pipeline.likeness`).
+
+    Every hash up to `ceiling` is among them. Derived: it is written with each capture.
+    """
+
+    partition = models.OneToOneField(Partition, primary_key=True, on_delete=models.CASCADE, related_name="sketch")
+    hashes = models.BinaryField()
+    ceiling = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"sketch of {self.partition}"
