@@ -89,6 +89,13 @@ CORRECTIONS: list[Edit] = [restated, restated, restated, restated, without_one, 
 MISHAPS: list[Edit] = [shrunk, emptied, spoilt, page]
 
 
+def touched(held: Publication, offer: Publication) -> int:
+    """How many rows change, come and go."""
+    before, after = dict(held.lines), dict(offer.lines)
+    changed = sum(1 for symbol in before.keys() & after.keys() if before[symbol] != after[symbol])
+    return changed + len(before.keys() ^ after.keys())
+
+
 @dataclass
 class Vintage:
     """A publication that was captured; with `stored` False only its payload is archived."""
@@ -104,12 +111,12 @@ class History:
     vintages: list[Vintage] = field(default_factory=list)
 
     def ingest(self, offer: Publication | None, *, force: bool, store: bool) -> Outcome:
-        """What becomes of the partition in a run that fetches; a fifth of the rows may be lost."""
+        """What becomes of the partition in a run that fetches; a quarter of the rows may change, come and go."""
         if store:
             self._store_archived()
         held = self.vintages[-1].published if self.vintages else None
         if offer is None:
-            return Outcome.UNCHANGED if held else Outcome.LATE
+            return Outcome.NOT_OFFERED if held else Outcome.LATE
         if offer == held and not force:
             return Outcome.UNCHANGED
         if not offer.is_readable:
@@ -118,7 +125,7 @@ class History:
             return Outcome.REFUSED
         if not force and held and held.rows == offer.rows:
             return Outcome.UNCHANGED
-        if not force and held and 5 * (len(held.rows) - len(offer.rows)) > len(held.rows):
+        if not force and held and held.rows and touched(held, offer) > max(len(held.rows) / 4, 1):
             return Outcome.REFUSED
         self.vintages.append(Vintage(offer, store))
         return Outcome.RESTATED if held else Outcome.INGESTED

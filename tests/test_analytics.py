@@ -25,6 +25,8 @@ from tests.capturing import at_once, captured
 from tests.engines import Engines, Ledger
 from tests.sources_in_memory import MemorySource, psv, row
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 WEEK = date(2025, 11, 14)
 OTHER = date(2025, 11, 21)
 TRILLION = 10**12

@@ -21,6 +21,8 @@ from tests.commands.calling import call
 from tests.commands.publications import DAY, OLDER_WEEK, OTC, WEEK, publish_week, restate
 from tests.engines import Ledger
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 MONDAY = datetime(2025, 12, 15, 16, tzinfo=UTC)
 TUESDAY = datetime(2025, 12, 16, 16, tzinfo=UTC)
 WEDNESDAY = datetime(2025, 12, 17, 16, tzinfo=UTC)

@@ -14,6 +14,8 @@ from tests.admin.vintages import captured, two_vintages
 from tests.commands.publications import OTC, ROWS, TIER_1, content
 from tests.engines import Ledger
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 
 def told(change: RowChange) -> tuple[str, str, Decimal | None, Decimal | None]:
     before, after = change.before, change.after

@@ -166,7 +166,7 @@ class World:
         ]
         for key in KEYS:
             self._check_partition(key)
-            assert how == "force" or 5 * len(self.model[key].latest) >= 4 * len(shown[key])  # promise 4
+            assert how == "force" or 4 * len(self.model[key].latest) >= 3 * len(shown[key])  # promise 4
         assert before.items() <= columns_of_stored_captures().items()  # promise 1
         self._check_answers()
 

@@ -11,6 +11,8 @@ from tests.admin.vintages import captured, two_vintages
 from tests.commands.publications import OTC, TIER_1, TIER_2, content
 from tests.engines import Ledger
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 DOUBLED = (
     ("AAPL", "UBSA", "201", 3),
     ("AAPL", "SGMT", "50", 2),

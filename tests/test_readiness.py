@@ -97,11 +97,20 @@ def test_analytics_of_older_captures_block(ledger: Ledger) -> None:
     assert states() == (READY, READY, READY)
 
 
+def test_trading_is_at_least_as_strict_as_compliance() -> None:
+    trading, compliance = POLICIES[Use.TRADING], POLICIES[Use.COMPLIANCE]
+    for severity in Severity.values:
+        for asked in ("blocking", "qualifying"):
+            strict, other = (severity in Severity.at_least(getattr(each, asked)) for each in (trading, compliance))
+            assert strict or not other
+    assert not trading.partial or compliance.partial
+
+
 @pytest.mark.parametrize(
     ("severity", "expected"),
     [
         (Severity.INFO, (READY, READY, READY)),
-        (Severity.WARN, (READY, PROVISIONAL, PROVISIONAL)),
+        (Severity.WARN, (PROVISIONAL, PROVISIONAL, PROVISIONAL)),
         (Severity.ERROR, (BLOCKED, BLOCKED, PROVISIONAL)),
         (Severity.CRITICAL, (BLOCKED, BLOCKED, BLOCKED)),
     ],

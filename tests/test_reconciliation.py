@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from pipeline import reconciliation
 from pipeline.models import Capture, Manifest, Stage
 from tests.admin.vintages import captured, two_vintages
 from tests.commands.publications import OTC, content
 from tests.engines import Ledger
+
+pytestmark = pytest.mark.usefixtures("few_rows")
 
 
 def told(capture: Capture) -> list[tuple[str, Decimal | int, list[Decimal | int], bool]]:

@@ -18,6 +18,8 @@ from tests.capturing import DAY, KEY, NOON, WEEK, captured, counts, hours_later,
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, psv, row
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 A = [row("AAPL", "UBSA", 100, 2), row("MSFT", "UBSA", "25.25"), row("BRK.B", "SGMT", 7)]
 B = [row("AAPL", "UBSA", 101, 2), row("MSFT", "UBSA", "25.25"), row("NEWW", "SGMT", 9)]
 ROWS_OF_A = ["AAPL UBSA 100 2", "BRK.B SGMT 7 1", "MSFT UBSA 25.25 1"]

@@ -28,6 +28,8 @@ from tests.capturing import DAY, KEY, PATIENCE, WEEK, captured
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, row
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 UNTIL_IT_WAITS = 0.3
 T = TypeVar("T")
 

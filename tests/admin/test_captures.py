@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -17,6 +18,8 @@ from tests.admin.vintages import SCRIPT, captured, signed_in, two_vintages
 from tests.commands.publications import OTC, TIER_1, WEEK, content
 from tests.engines import Ledger
 from tests.sources_in_memory import psv, row
+
+pytestmark = pytest.mark.usefixtures("few_rows")
 
 LIST = "/admin/pipeline/capture/"
 PAGES = ("change", "difference", "difference_csv", "movement", "rejects", "payload")

@@ -16,6 +16,8 @@ from tests.commands.publications import OTC, content
 from tests.engines import Ledger
 from tests.sources_in_memory import psv, row
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 FORMULA = '=HYPERLINK("http://example.com")'
 
 

@@ -18,6 +18,8 @@ from tests.admin.vintages import SCRIPT, captured, signed_in, two_vintages
 from tests.commands.publications import OTC, WEEK, content
 from tests.engines import Ledger
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 MANIFESTS, SNAPSHOTS, LOG = (
     f"/admin/pipeline/{name}/" for name in ("manifest", "analyticssnapshot", "operatorlogentry")
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -17,6 +18,8 @@ from tests.admin.vintages import signed_in, two_vintages
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, ROWS, TIER_1, WEEK, content, publish
 from tests.engines import Ledger
+
+pytestmark = pytest.mark.usefixtures("few_rows")
 
 LIST = "/admin/pipeline/partition/"
 
@@ -38,7 +41,7 @@ def text(client: Client, url: str) -> str:
 
 def test_the_list_shows_and_filters_by_what_became_of_the_last_try(ledger: Ledger, source_dir: Path) -> None:
     two_vintages()
-    publish(source_dir, OTC, content(OTC, ROWS[:1]))
+    publish(source_dir, OTC, content(OTC, ()))
     publish(source_dir, TIER_1)
     run("--tiers", "OTC,T1")
     run("--tiers", "OTC", "--only-stage", "normalize")

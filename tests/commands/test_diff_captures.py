@@ -12,6 +12,8 @@ from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, capture_id, content, publish
 from tests.engines import Ledger
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 HEAD = [
     "change",
     "symbol",

@@ -60,7 +60,7 @@ def test_a_first_run_prints_every_partition_then_the_summary_in_the_promised_ord
         "                         result",
         "  Weeks                  1: 2025-11-14 to 2025-11-14",
         "  Partitions             3 total, 3 due, 0 not yet due",
-        "  Ingestion              3 ingested, 0 restated, 0 unchanged, 0 refused, 0 late, 0 failed",
+        "  Ingestion              3 ingested, 0 restated, 0 unchanged, 0 not offered, 0 refused, 0 late, 0 failed",
         "  Normalization          3 normalized, 0 failed",
         "  Analytics              1 computed, 0 unchanged, 0 skipped, 0 failed",
         "  Readiness, trading     1 READY",
@@ -85,7 +85,10 @@ def test_a_second_run_finds_all_unchanged_and_adds_nothing(ledger: Ledger, week:
         "2025-11-14 NMS_TIER_2  UNCHANGED    unchanged: the same bytes as captured",
         "2025-11-14 OTC         UNCHANGED    unchanged: the same bytes as captured",
     ]
-    assert "  Ingestion              0 ingested, 0 restated, 3 unchanged, 0 refused, 0 late, 0 failed" in ran.lines
+    assert (
+        "  Ingestion              0 ingested, 0 restated, 3 unchanged, 0 not offered, 0 refused, 0 late, 0 failed"
+        in ran.lines
+    )
     assert "  Analytics              0 computed, 1 unchanged, 0 skipped, 0 failed" in ran.lines
     assert ledger_state() == before
 
@@ -118,6 +121,7 @@ def test_the_summary_as_one_document(ledger: Ledger, week: Path) -> None:
         "ingested": 2,
         "restated": 0,
         "unchanged": 0,
+        "not_offered": 0,
         "refused": 0,
         "late": 1,
         "failed": 0,
@@ -188,7 +192,7 @@ def test_a_withdrawn_file_leaves_its_capture(ledger: Ledger, week: Path) -> None
 
     assert ran.code == 0
     assert ran.lines[2] == (
-        "2025-11-14 OTC         UNCHANGED    the source does not offer it (any more): version 1 stays"
+        "2025-11-14 OTC         NOT_OFFERED  the source does not offer it (any more): version 1 stays"
     )
     assert Partition.objects.get(tier=Tier.OTC).newest_version == 1
 
@@ -201,8 +205,8 @@ def test_a_shrunk_file_is_refused_until_an_operator_forces_it(ledger: Ledger, we
     refused = call("run_weekly", *ONE_WEEK)
     assert refused.code == 1
     assert refused.lines[2] == (
-        "2025-11-14 OTC         REFUSED      lost 50% of its rows, more than the 20% allowed: 4 -> 2; "
-        "if that is right, take it with --force"
+        "2025-11-14 OTC         REFUSED      restates 50% of the 4 rows held, more than the 25% allowed: "
+        "0 changed, +0, 2 gone; check otc_week_2025-11-14.psv, if it is right all the same, force it"
     )
     forced = call("run_weekly", *ONE_WEEK, "--tiers", "OTC", "--force", "--reason", "two venues left")
 

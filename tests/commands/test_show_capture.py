@@ -13,6 +13,8 @@ from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, capture_id, content, publish
 from tests.engines import Ledger
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 FRACTIONS = (("AAPL", "UBSA", "0.1", 3), ("AAPL", "SGMT", "999999999999.000001", 2), ("ZZZZ", "SGMT", "0.2", 1))
 REJECTED = b"OTC|BAD|Bad Inc|UBSA NAME|UBSA|-5|1|2025-12-15\n"
 
