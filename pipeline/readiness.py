@@ -17,6 +17,7 @@ from pipeline.calendar import PartitionKey, Tier, due_date, is_due
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
+    Category,
     Partition,
     Readiness,
     ReadinessState,
@@ -95,7 +96,8 @@ def gather(week_ending: date, today: date, snapshot: AnalyticsSnapshot | None) -
     captured = sum(1 for partition in partitions.values() if partition.latest is not None)
     if captured and not analytics.is_current(snapshot, week_ending):
         missing.append(f"{week_ending}: the analytics are not computed from the newest captures")
-    anomalies = list(Anomaly.objects.open().of_week(week_ending).order_by("pk"))
+    # A source that is empty today takes nothing from what is held.
+    anomalies = list(Anomaly.objects.open().of_week(week_ending).exclude(category=Category.NOT_OFFERED).order_by("pk"))
     return Facts(missing, awaited, captured, anomalies)
 
 
