@@ -19,7 +19,7 @@ OLDER_WEEK = date(2025, 11, 7)
 OTC = PartitionKey(WEEK, Tier.OTC)
 TIER_1 = PartitionKey(WEEK, Tier.NMS_TIER_1)
 TIER_2 = PartitionKey(WEEK, Tier.NMS_TIER_2)
-MILLE = Decimal("0.001")
+MICRO = Decimal("0.000001")
 Rows = tuple[tuple[str, str, str, int], ...]
 ROWS: Rows = (
     ("AAPL", "UBSA", "100.5", 3),
@@ -30,9 +30,9 @@ ROWS: Rows = (
 
 
 def rows_of(week_ending: date) -> Rows:
-    """The usual four rows, in each week with a few thousandths of a share more or less: no week is another one again."""
+    """The usual four rows, in each week with a few millionths of a share more or less: no week is another one again."""
     weeks_before = (WEEK - week_ending).days // 7
-    return tuple((symbol, mpid, str(Decimal(s) + weeks_before * MILLE), t) for symbol, mpid, s, t in ROWS)
+    return tuple((symbol, mpid, str(Decimal(s) + weeks_before * MICRO), t) for symbol, mpid, s, t in ROWS)
 
 
 def content(key: PartitionKey, rows: Rows | None = None) -> bytes:

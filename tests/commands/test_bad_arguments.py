@@ -17,8 +17,6 @@ from tests.commands.publications import DAY, OLDER_WEEK, OTC, ROWS, WEEK, captur
 from tests.engines import Ledger, cases
 from tests.ledger_state import is_untouched_by
 
-pytestmark = pytest.mark.usefixtures("few_rows")
-
 KNOWN = "known tiers: NMS_TIER_1, NMS_TIER_2, OTC"
 AS_OTC = "ingest_file {folder}/{name} --tier OTC --week 2025-11-14 --run-date 2025-12-15"
 FIRST = capture_id(OTC)

@@ -114,7 +114,7 @@ BAD = {
     "another tier": of(
         "4 of 4 rows were rejected, more than 2% allows: line 2 WRONG_TIER", content(OTC._replace(tier=Tier.NMS_TIER_2))
     ),
-    "cut within a line": of("1 of 4 rows were rejected, more than 2% allows: line 5 ", GOOD[:-20]),
+    "cut within a line": shrunk("truncated: otc_week_2025-11-14.psv ends in the midst of line 5; fetch it", GOOD[:-20]),
     "an ATS file under the non-ATS name": Bad(
         "4 of 8 rows were rejected, more than 2% allows: line 2 UNEXPECTED_MPID",
         lambda folder: (folder / file_name(OTC, PartName.NON_ATS)).write_bytes(GOOD),

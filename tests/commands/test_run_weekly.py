@@ -231,7 +231,7 @@ def test_source_dir_names_another_folder(ledger: Ledger, source_dir: Path, tmp_p
     publish(other, OTC)
 
     assert call("run_weekly", *ONE_WEEK, "--tiers", "OTC", "--source-dir", other).code == 0
-    assert call("run_weekly", *ONE_WEEK, "--tiers", "OTC", "--source-dir", source_dir).code == 0
+    assert call("run_weekly", *ONE_WEEK, "--tiers", "OTC", "--source-dir", source_dir).code == 1
     assert Run.objects.count() == 2
 
 
