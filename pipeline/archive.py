@@ -94,10 +94,27 @@ def _listed(folder: str) -> set[str]:
 def _write(content: bytes, path: str) -> None:
     compressed = ContentFile(zstandard.ZstdCompressor(level=LEVEL).compress(content))
     folder = _folder_of(path)
-    if folder is None:
-        _save(path, compressed)
-    else:
-        _save_and_rename(path, compressed, folder)
+    with _named(path):
+        if folder is None:
+            _save(path, compressed)
+        else:
+            _save_and_rename(path, compressed, folder)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """An error of the operating system names the file: that of a write does not say where the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, _shown(path)) from error
+
+
+def _shown(path: str) -> str:
+    folder = _folder_of(path)
+    return path if folder is None else os.path.join(folder, os.path.basename(path))
 
 
 def is_whole(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain
 
+from pipeline import signatures
 from pipeline.api_rows import firm_rows, lines_of_pages, read_rows
 from pipeline.calendar import Tier
 from pipeline.lines import FIELDS, Columns, LineRules, RejectedLine, RejectReason, read_block, read_lines
@@ -253,6 +254,8 @@ def _blocks(body: str) -> Iterator[str]:
 def decode(part: Part) -> str:
     """The part's text, without BOM and with LF line ends."""
     content = part.content.removeprefix(BOM_UTF8)
+    if kind := signatures.told(content):
+        raise UnreadablePayload(f"{part.name}: this is {kind}")
     try:
         text = content.decode()
     except UnicodeDecodeError as error:

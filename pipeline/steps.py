@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from pipeline import clock, ingest, stopping, workers
 from pipeline.captures import Terms
+from pipeline.failures import explained
 from pipeline.ingest import Result
 from pipeline.models import (
     Action,
@@ -122,8 +123,10 @@ def _failed(step: RunPartition, error: Exception) -> Result:
     if isinstance(error, SourceError):
         category, message = Category.FETCH_FAILED, str(error)
     else:
-        logger.error("run %s: %s failed", step.run_id, step.partition, exc_info=error)
-        category, message = Category.INTERNAL, f"{type(error).__name__}: {error}"
+        category, message = Category.INTERNAL, explained(error) or f"{type(error).__name__}: {error}"
+        # A traceback tells of our own failures; it only hides what ails the machine.
+        bug = None if explained(error) else error
+        logger.error("run %s: %s failed: %s", step.run_id, step.partition, message, exc_info=bug)
     Anomaly.objects.record(
         category, Severity.ERROR, message, partition=step.partition, stage=_stage(step), run=step.run
     )

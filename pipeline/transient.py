@@ -8,6 +8,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError
 
+from pipeline.failures import PASSING
 from pipeline.sources.base import TransientSourceError
 
 # PostgreSQL's names: https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -16,6 +17,8 @@ PASSING_STATES = frozenset(
     {
         "40001",  # serialization_failure
         "40P01",  # deadlock_detected
+        "53100",  # disk_full: somebody frees space
+        "53200",  # out_of_memory
         "53300",  # too_many_connections
         "55P03",  # lock_not_available
     }
@@ -32,9 +35,9 @@ LOST_STATES = frozenset(
         "57P05",  # idle_session_timeout
     }
 )
-# What libpq, psycopg and SQLite say where there is no state: a connection that went away, or a lock that is held.
+# What libpq, psycopg and SQLite say where there is no state: a connection that went away, a lock that is held, a full disk.
 LOST_WORDS = ("connection", "could not receive data from server", "the database system is")
-PASSING_WORDS = (*LOST_WORDS, "database is locked", "database table is locked")
+PASSING_WORDS = (*LOST_WORDS, "database is locked", "database table is locked", "disk is full", "disk i/o error")
 LONGEST = timedelta(minutes=5)
 
 
@@ -42,6 +45,8 @@ def is_transient(error: BaseException) -> bool:
     """Whether another try may help: a connection, a time-out, a database restart, a deadlock, a lock."""
     if isinstance(error, Error):
         return is_lost_connection(error) or _says(error, PASSING_STATES, PASSING_WORDS)
+    if isinstance(error, OSError) and error.errno in PASSING:
+        return True  # somebody frees space, or a folder's server comes back
     return isinstance(error, TransientSourceError | ConnectionError | TimeoutError)
 
 

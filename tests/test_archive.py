@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import random
 import threading
@@ -55,6 +56,17 @@ def test_a_payload_put_twice_is_one_file_and_not_written_again(archive_dir: Path
     again = file_of(archive_dir).stat()
     assert (again.st_ino, again.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
     assert len(files(archive_dir)) == 1
+
+
+def test_a_full_disk_is_told_with_the_file(archive_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # as fsync and write have it: without the file
+
+    monkeypatch.setattr(archive, "_flush", full)
+    with pytest.raises(OSError, match="No space left on device") as refused:
+        archive.put(CONTENT, SHA256)
+    assert (refused.value.errno, refused.value.filename) == (errno.ENOSPC, str(file_of(archive_dir)))
+    assert files(archive_dir) == []
 
 
 def test_payloads_and_readings_stand_apart(archive_dir: Path) -> None:

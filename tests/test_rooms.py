@@ -11,8 +11,8 @@ from django.conf import settings
 
 PIPELINE = Path(settings.BASE_DIR) / "pipeline"
 LAYERS = [
-    {"calendar", "plain_text"},
-    {"sources", "revisions"},
+    {"calendar", "plain_text", "signatures"},
+    {"sources", "revisions", "failures"},
     {"lines", "models"},
     {"api_rows", "parsed", "data_kinds"},
     {"likeness", "plausibility", "parsing", "archive", "bulk", "identities", "stopping", "workers", "transient"},
@@ -37,6 +37,7 @@ LAYERS = [
 WITHOUT_DATABASE = (
     "calendar",
     "plain_text",
+    "signatures",
     "sources",
     "revisions",
     "lines",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from pipeline import ingest, runs, steps, workers
+from pipeline import archive, ingest, runs, steps, workers
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import (
     Action,
@@ -142,6 +143,31 @@ def test_a_database_error_that_may_pass_is_tried_again(
         assert steps.process(step.pk, "one:1:a", source, retries=True) is not None
     assert steps.process(step.pk, "one:1:a", source, retries=True) is None
     assert again(step).outcome == Outcome.INGESTED
+
+
+def test_a_full_disk_is_tried_again_and_told_without_a_traceback(
+    ledger: Ledger,
+    source: MemorySource,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(_path: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    settings.MARKETSPINE_MAX_ATTEMPTS = 2
+    step = begin()
+    with monkeypatch.context() as patched:
+        patched.setattr(archive, "_flush", full)
+        assert steps.process(step.pk, "one:1:a", source, retries=True) is not None
+        assert steps.process(step.pk, "one:1:a", source, retries=True) is None
+
+    told = again(step).reason
+    assert told.startswith(settings.MARKETSPINE_ARCHIVE_DIR)
+    assert told.endswith(
+        ".zst: No space left on device; the disk is full: free space on it, then the same command goes on"
+    )
+    assert [record.exc_info for record in caplog.records if record.levelname == "ERROR"] == [None]
 
 
 @pytest.mark.parametrize(

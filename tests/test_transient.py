@@ -23,6 +23,12 @@ def from_postgresql(cause: psycopg.Error, kind: type[Error] = OperationalError) 
 
 
 PASSING = [
+    OSError(errno.ENOSPC, "no space left on device"),
+    OSError(errno.ESTALE, "stale file handle"),
+    OperationalError("database or disk is full"),
+    OperationalError("disk I/O error"),
+    from_postgresql(errors.DiskFull("could not extend file")),
+    from_postgresql(errors.OutOfMemory("out of memory")),
     TransientSourceError("503"),
     ConnectionResetError("reset"),
     TimeoutError("too long"),
@@ -45,17 +51,14 @@ PASSING = [
     from_postgresql(psycopg.OperationalError("connection failed: Connection refused")),
 ]
 LASTING = [
+    PermissionError(errno.EACCES, "permission denied"),
     ValueError("a bug"),
     NotPublished("not there"),
     UnsafeSource("a device"),
     UnreadablePayload("an HTML page"),
-    OSError(errno.ENOSPC, "no space left on device"),
     OperationalError("no such table: pipeline_run"),
-    OperationalError("disk I/O error"),
     IntegrityError("duplicate key"),
     DataError("out of range"),
-    from_postgresql(errors.DiskFull("could not extend file")),
-    from_postgresql(errors.OutOfMemory("out of memory")),
     from_postgresql(errors.UndefinedTable("relation does not exist")),
 ]
 

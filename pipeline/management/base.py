@@ -22,6 +22,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from pipeline import data_kinds, stopping
 from pipeline.calendar import CalendarError
+from pipeline.failures import explained, told_of_database
 from pipeline.management import terminal
 from pipeline.plain_text import as_typed, is_utf8, printable, storable
 from pipeline.sources.base import SourceError
@@ -78,12 +79,14 @@ class SpineCommand(BaseCommand, ABC):
         except (BadArguments, CalendarError, SourceError) as error:
             self.refuse(str(error))
         except DatabaseFailure as error:
-            self.refuse(f"the database cannot be used: {str(error).strip()}; is DATABASE_URL right?")
+            self.refuse(told_of_database(error))
         except KeyboardInterrupt:
             self.refuse("stopped; what was finished is kept, the same command goes on", FAILURES)
         except BrokenPipeError:
             _drop_stdout()  # the reader of a listing, `head` say, has had enough
             return
+        except OSError as error:
+            self.refuse(explained(error) or str(error))
         if code:
             sys.exit(code)
 

@@ -164,7 +164,7 @@ class SingleFile:
     @property
     def _shown(self) -> str:
         """The file's name as the ledger can store it: a name on disk is bytes, and not always UTF-8."""
-        return os.fsencode(self.path.name).decode(errors="replace")
+        return os.fsencode(self.path.name or self.path).decode(errors="replace")
 
 
 def _check_kind(name: str, content: bytes, *, samples: bool) -> None:

@@ -21,6 +21,9 @@ from pipeline.sources.base import SourceError, TransientSourceError, UnsafeSourc
 FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
+SPECIAL = "is a device, a pipe or a socket, and not a regular file: put the file itself there"
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A file's bytes, and when it was last modified (UTC)."""
@@ -93,8 +96,10 @@ def _read_descriptor(descriptor: int, name: str, max_bytes: int) -> Reading:
 
 
 def _check(status: os.stat_result, name: str, max_bytes: int) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise UnsafeSource(f"{name} is a folder, not a file: put or name the file itself")
     if not stat.S_ISREG(status.st_mode):
-        raise UnsafeSource(f"{name} is not a regular file: remove it, or put the file there")
+        raise UnsafeSource(f"{name} {SPECIAL}")
     if status.st_size > max_bytes:
         raise UnsafeSource(
             f"{name} has {status.st_size} bytes, more than the {max_bytes} allowed: if that is right, "
@@ -132,6 +137,6 @@ def _explanation(name: str, error: OSError) -> SourceError:
         case errno.ELOOP:
             return UnsafeSource(f"{name} is a link that leads in circles, or that changed meanwhile")
         case errno.ENXIO:  # a socket: it cannot be opened, so it is told from here
-            return UnsafeSource(f"{name} is not a regular file: remove it, or put the file there")
+            return UnsafeSource(f"{name} {SPECIAL}")
         case _:
             return TransientSourceError(f"{name} could not be read: {error.strerror}")

@@ -165,8 +165,8 @@ BAD = {
     "an anomaly resolved before": Bad("resolve_anomaly {resolved} --note seen", "is not open"),
     "no weeks to look at": Bad("doctor --weeks 0", "the number of weeks must be at least 1, not 0"),
     "a file that is not there": upload("missing.psv", "missing.psv is not there (any more)"),
-    "a folder for a file": upload("folder.psv", "folder.psv is not a regular file", Path.mkdir),
-    "a fifo for a file": upload("fifo.psv", "fifo.psv is not a regular file", os.mkfifo),
+    "a folder for a file": upload("folder.psv", "folder.psv is a folder, not a file: put or name the", Path.mkdir),
+    "a fifo for a file": upload("fifo.psv", "fifo.psv is a device, a pipe or a socket", os.mkfifo),
     "a file larger than the cap": upload(
         "large.psv", "large.psv has 4001 bytes, more than the 4000 allowed", lambda path: path.write_bytes(b"x" * 4001)
     ),
@@ -273,4 +273,6 @@ def test_a_database_that_is_not_there(url: str, archive_dir: Path) -> None:
 
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("CommandError: the database cannot be used: ")
-    assert ran.err.rstrip().endswith("; is DATABASE_URL right?")
+    assert ran.err.rstrip().endswith(
+        "? If not, is DATABASE_URL right?" if "sqlite" in url else "? If so, is DATABASE_URL right?"
+    )

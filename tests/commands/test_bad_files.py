@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import lzma
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import zstandard
 from pytest_django import Settings
 
 from pipeline.calendar import Tier
@@ -79,6 +84,14 @@ def gzipped(stored: bytes) -> Callable[[Path], None]:
     return instead(lambda path: path.with_name(f"{NAME}.gz").write_bytes(stored))
 
 
+def zipped(name: str) -> bytes:
+    """A ZIP archive of the good file under a name."""
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w") as archive:
+        archive.writestr(name, GOOD)
+    return stored.getvalue()
+
+
 BAD = {
     "empty": of("ats.psv: the body is empty", b""),
     "blank": of("ats.psv: the body is empty", b"\n \r\n"),
@@ -89,7 +102,22 @@ BAD = {
     "latin-1": of(
         "ats.psv: not UTF-8 text (line 2, byte ", GOOD.replace(b"AAPL Inc", "Soci\u00e9t\u00e9".encode("latin-1"))
     ),
-    "UTF-16": of("ats.psv: not UTF-8 text (line 1, byte 0)", GOOD.decode().encode("utf-16")),
+    "UTF-16": of("ats.psv: this is UTF-16 text: save it as UTF-8", GOOD.decode().encode("utf-16")),
+    "UTF-16 without its mark": of("ats.psv: this is UTF-16 text: save it", GOOD.decode().encode("utf-16-be")),
+    "UTF-32": of("ats.psv: this is UTF-32 text: save it as UTF-8", GOOD.decode().encode("utf-32")),
+    "a ZIP archive": of("ats.psv: this is a ZIP archive: unpack it, and take the file that is in it", zipped(NAME)),
+    "an Excel workbook": of("ats.psv: this is an Excel workbook: save the sheet as", zipped("xl/workbook.xml")),
+    "compressed twice": Bad(
+        "ats.psv: this is data compressed with gzip: it was compressed twice",
+        gzipped(gzip.compress(gzip.compress(GOOD))),
+    ),
+    "compressed under a plain name": of("its name does not say how it is compressed", gzip.compress(GOOD)),
+    "zstd within gzip": Bad(
+        "this is data compressed with zstd: it was", gzipped(gzip.compress(zstandard.compress(GOOD)))
+    ),
+    "bzip2": of("ats.psv: this is data compressed with bzip2: decompress it", bz2.compress(GOOD)),
+    "xz": of("ats.psv: this is data compressed with xz: decompress it", lzma.compress(GOOD)),
+    "a PDF": of("ats.psv: this is a PDF document", b"%PDF-1.7\n" + GOOD),
     "a comma for a pipe": of(
         "the header's columns are not FINRA's (missing: 'tierDescription'", GOOD.replace(b"|", b",")
     ),
@@ -147,8 +175,8 @@ BAD = {
         "otc_week_2025-11-14.psv is not there (any more), or is a link to nothing",
         instead(lambda path: path.symlink_to("nothing.psv")),
     ),
-    "a fifo": unsafe("otc_week_2025-11-14.psv is not a regular file", instead(os.mkfifo)),
-    "a folder": unsafe("otc_week_2025-11-14.psv is not a regular file", instead(Path.mkdir)),
+    "a fifo": unsafe("otc_week_2025-11-14.psv is a device, a pipe or a socket", instead(os.mkfifo)),
+    "a folder": unsafe("otc_week_2025-11-14.psv is a folder, not a file: put or name", instead(Path.mkdir)),
 }
 
 

@@ -160,6 +160,14 @@ def test_a_demo_administrator_is_made_only_when_asked_with_a_new_password_each_t
     ) == ("demo", True, True)
 
 
+def test_a_second_demo_leaves_the_first_ones_password(sqlite: Ledger) -> None:
+    with served(sqlite, "--demo") as _:
+        password = User.objects.get().password
+        ran = call("serve", "--demo", "--port", "0", "--json")
+        assert (ran.code, "another `serve --demo` has this ledger" in ran.document["error"]) == (2, True)
+        assert User.objects.get().password == password
+
+
 def test_a_demo_takes_no_account_that_it_did_not_make(sqlite: Ledger) -> None:
     somebody = User.objects.create_user("demo", email="demo@example.com", password="of their own")
     ran = call("serve", "--demo", "--port", "0")

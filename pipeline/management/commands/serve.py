@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import os
 import secrets
 import signal
-from contextlib import nullcontext
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from ipaddress import ip_address
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -48,10 +54,15 @@ class Command(SpineCommand):
 
     def work(self, **options: Any) -> int:
         """Look whether it can be, start all parts, wait to be told, stop them in the other order."""
-        host, with_beat = options["host"], not options["no_beat"]
+        host = options["host"]
         _refuse_broker()
         data_kinds.refuse_mixture(settings.MARKETSPINE_SOURCE)
         _refuse_exposure(host, demo=options["demo"])
+        with _only_demo() if options["demo"] else nullcontext():
+            return self._serve(host, options)
+
+    def _serve(self, host: str, options: dict[str, Any]) -> int:
+        with_beat = not options["no_beat"]
         server = _listen(host, options["port"])
         asked = _asked_to_stop()
         with serving.web(server), embedded.engine(), serving.beat() if with_beat else nullcontext():
@@ -88,6 +99,28 @@ def _refuse_broker() -> None:
             "CELERY_BROKER_URL names a broker: web, workers and beat are then processes of their own "
             "(docs/containers.md); unset it to have all of them in this one"
         )
+
+
+@contextmanager
+def _only_demo() -> Iterator[None]:
+    """BadArguments while another `serve --demo` of this machine has the ledger: its password would end to be right.
+
+    The lock of a file ends with its process, however that ends.
+    """
+    told = connection.settings_dict
+    ledger = hashlib.sha256(f"{told['HOST']}:{told['PORT']}/{told['NAME']}".encode()).hexdigest()[:16]
+    path = Path(tempfile.gettempdir()) / f"marketspine-demo-{os.getuid()}-{ledger}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise BadArguments(
+            "another `serve --demo` has this ledger, and a new password would lock out those who are signed in there: "
+            "use its address and its password, or stop it first"
+        ) from None
+    finally:
+        os.close(descriptor)
 
 
 def _demo_password() -> str:
