@@ -72,8 +72,6 @@ def present(hashes: Collection[str]) -> set[str]:
         return {sha256 for folder in _by_folder(hashes).values() for sha256 in folder}
     except NotImplementedError:  # a storage that cannot list
         return {sha256 for sha256 in hashes if default_storage.exists(path_of(sha256))}
-    except OSError as error:
-        raise ArchiveDamaged(f"the archive cannot be listed: {error.strerror or error}") from error
 
 
 def _by_folder(hashes: Collection[str]) -> dict[str, set[str]]:
@@ -84,15 +82,43 @@ def _by_folder(hashes: Collection[str]) -> dict[str, set[str]]:
 
 
 def _listed(folder: str) -> set[str]:
+    return {name.removesuffix(SUFFIX) for name in names(folder) if name.endswith(SUFFIX)}
+
+
+def names(folder: str) -> list[str]:
+    """The files in a folder of the archive; none where there is no such folder. ArchiveDamaged when it cannot be listed."""
     try:
-        _, names = default_storage.listdir(folder)
+        return list(default_storage.listdir(folder)[1])
     except FileNotFoundError:
-        return set()
-    return {name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)}
+        return []
+    except OSError as error:
+        raise ArchiveDamaged(f"the archive cannot be listed: {error.strerror or error}") from error
+
+
+def read(path: str) -> bytes | None:
+    """A file of the archive as it is; None where it is not there or cannot be read."""
+    try:
+        with default_storage.open(path) as stored:
+            return bytes(stored.read())
+    except OSError:
+        return None
+
+
+def save(path: str, content: bytes) -> None:
+    """Write a file of the archive as it is, in the place of one that is there; the same care as for payloads."""
+    _store(path, ContentFile(content))
+
+
+def remove(path: str) -> None:
+    """Remove a file of the archive that is no payload, where it is there."""
+    default_storage.delete(path)
 
 
 def _write(content: bytes, path: str) -> None:
-    compressed = ContentFile(zstandard.ZstdCompressor(level=LEVEL).compress(content))
+    _store(path, ContentFile(zstandard.ZstdCompressor(level=LEVEL).compress(content)))
+
+
+def _store(path: str, compressed: ContentFile[bytes]) -> None:
     folder = _folder_of(path)
     with _named(path):
         if folder is None:

@@ -5,20 +5,24 @@ A person who resolves one accepts the loss: it is not said again until the paylo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import date
 
 from django.db.models import Q, QuerySet
 
-from pipeline import archive_checks, readiness
+from pipeline import archive_checks, capture_records, readiness, restoring
 from pipeline.archive_checks import Holdings, Lost
+from pipeline.data_kinds import manage_py
 from pipeline.models import Anomaly, Category, Readiness, Run, Severity, Stage
 from pipeline.models.anomaly import NotOpen
+from pipeline.restoring import Orphan
 
 BY = "marketspine"
+SHOWN = 3
 OF_ALL = Q(partition__isnull=True, week_ending__isnull=True)
-ABOUT_ARCHIVE = Q(category=Category.ARCHIVE_DAMAGED) & (OF_ALL | ~Q(payload_sha256=""))
+BEHIND = Q(category=Category.LEDGER_BEHIND)
+ABOUT_ARCHIVE = BEHIND | Q(category=Category.ARCHIVE_DAMAGED) & (OF_ALL | ~Q(payload_sha256=""))
 
 
 def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
@@ -28,6 +32,8 @@ def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
     held = archive_checks.holdings()
     archive_checks.record_existence(held)
     weeks = _open(held, run) | _end(held)
+    if not held.gone:
+        weeks |= _compare_with_records(run)
     for week in sorted(weeks & set(Readiness.objects.judged_weeks())):
         readiness.decide_week(week, today)
     return held
@@ -40,7 +46,7 @@ def standing() -> QuerySet[Anomaly]:
 
 def unaccepted(lost: Iterable[Lost]) -> list[Lost]:
     """What is lost and no person has accepted."""
-    accepted = {(a.partition_id, a.payload_sha256): a.resolved_at for a in _accepted()}
+    accepted = {(a.partition_id, a.payload_sha256): a.resolved_at for a in _accepted().exclude(BEHIND)}
     of_all = accepted.get((None, ""))
     return [one for one in lost if not any(at and at >= one.since for at in (accepted.get(_key(one)), of_all))]
 
@@ -63,7 +69,7 @@ def _open(held: Holdings, run: Run | None) -> set[date]:
     """Record what is lost and not said yet; the weeks concerned."""
     if held.gone:
         return _open_for_all(held, run)
-    said = {(anomaly.partition_id, anomaly.payload_sha256) for anomaly in standing()}
+    said = {(anomaly.partition_id, anomaly.payload_sha256) for anomaly in standing().exclude(BEHIND)}
     lost = [one for one in unaccepted(held.lost) if _key(one) not in said]
     for one in lost:
         Anomaly.objects.record(
@@ -79,7 +85,7 @@ def _open(held: Holdings, run: Run | None) -> set[date]:
 
 
 def _open_for_all(held: Holdings, run: Run | None) -> set[date]:
-    if standing().filter(OF_ALL).exists() or not is_gone(held):
+    if standing().exclude(BEHIND).filter(OF_ALL).exists() or not is_gone(held):
         return set()
     anomaly = Anomaly.objects.record(Category.ARCHIVE_DAMAGED, Severity.ERROR, held.gone, stage=Stage.RAW, run=run)
     return set(anomaly.weeks_concerned)
@@ -90,8 +96,32 @@ def _end(held: Holdings) -> set[date]:
     if held.gone:
         return set()
     lost = {_key(one) for one in held.lost}
-    over = [anomaly for anomaly in standing() if (anomaly.partition_id, anomaly.payload_sha256) not in lost]
+    over = [
+        anomaly for anomaly in standing().exclude(BEHIND) if (anomaly.partition_id, anomaly.payload_sha256) not in lost
+    ]
     return _resolve(over, "the archive has it again, or no capture needs it")
+
+
+def _compare_with_records(run: Run | None) -> set[date]:
+    """See that the ledger has all that the archive knows to have been captured, and the archive a record of all."""
+    capture_records.confirm_all()
+    lacking = restoring.lacking()
+    if not lacking:
+        return _resolve(standing().filter(BEHIND), "the ledger has all that the archive knows of")
+    if standing().filter(BEHIND & OF_ALL).exists():
+        return set()
+    anomaly = Anomaly.objects.record(Category.LEDGER_BEHIND, Severity.ERROR, behind(lacking), stage=Stage.RAW, run=run)
+    return set(anomaly.weeks_concerned)
+
+
+def behind(lacking: Sequence[Orphan]) -> str:
+    """What the ledger lacks, in a sentence."""
+    named = ", ".join(one.record.capture_id for one in lacking[:SHOWN])
+    more = f" and {len(lacking) - SHOWN:,} more" if len(lacking) > SHOWN else ""
+    return (
+        f"the archive has {len(lacking):,} captures that the ledger lacks: {named}{more}. Was an older database restored? "
+        f"`{manage_py()} restore_captures` takes them back"
+    )
 
 
 def _resolve(anomalies: Iterable[Anomaly], note: str) -> set[date]:

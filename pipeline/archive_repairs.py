@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pipeline import archive_checks, archive_findings
+from pipeline import archive_checks, archive_findings, restoring
 from pipeline.archive_checks import Lost
 from pipeline.models import PartitionStatus, RunPartition
 from pipeline.planning import IDLE
@@ -35,6 +35,9 @@ def repairs() -> Iterator[Repair]:
     if archive_findings.is_gone(held):
         yield Repair(f"{held.gone}: mount the archive, or restore it from a backup, then have it checked", CHECK)
         return
+    lacking = restoring.lacking()
+    if lacking:
+        yield Repair(archive_findings.behind(lacking), ("restore_captures",))
     lost = archive_findings.unaccepted(held.lost)
     yield from _from_source([one for one in lost if one.is_newest])
     yield from _from_backup([one for one in lost if not one.is_newest])
@@ -78,7 +81,8 @@ def _from_backup(lost: list[Lost]) -> Iterator[Repair]:
 def _over(lost: Iterable[Lost]) -> Iterator[Repair]:
     """Anomalies that speak of what is there again: the next look ends them."""
     still = {(one.capture.partition_id, one.capture.payload_sha256) for one in lost}
-    over = [one for one in archive_findings.standing() if (one.partition_id, one.payload_sha256) not in still]
+    damaged = archive_findings.standing().exclude(archive_findings.BEHIND)
+    over = [one for one in damaged if (one.partition_id, one.payload_sha256) not in still]
     if over:
         yield Repair(f"{len(over)} anomalies are about payloads that are there again: the next check ends them", CHECK)
 

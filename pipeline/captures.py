@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import archive, assessment, data_kinds, endings, findings, reading, restatements, vintages
+from pipeline import archive, assessment, capture_records, data_kinds, endings, findings, reading, restatements, vintages
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.models import (
@@ -27,7 +27,6 @@ from pipeline.models import (
     Reject,
     Run,
     Stage,
-    capture_id_for,
 )
 from pipeline.models.capture import CaptureQuerySet
 from pipeline.parsed import Parsed
@@ -122,18 +121,27 @@ def make(
         _check_next(partition, held, terms)
         if provenance.kind is not None:
             data_kinds.decide(provenance.kind)
+        if not terms.force:
+            capture_records.check_not_behind(partition)
         version = partition.newest_version + 1
         merged = vintages.store(partition, version, rows) if rows is not None else None
         capture = _new_capture(partition, version, kind, decision, provenance, parsed, terms, merged)
         Readiness.objects.put_off(partition.week_ending, f"{capture} was captured")
         partition.newest_version = version
         assessment.keep_sketch(partition, parsed)
-        _add_manifest(capture, Stage.RAW, capture.payload_sha256, started, terms.run)
+        add_manifest(capture, Stage.RAW, capture.payload_sha256, started, terms.run)
         endings.captured(capture, terms.run)
         if merged is not None:
-            _complete(partition, capture, parsed, started, terms.run)
+            complete(partition, capture, parsed, started, terms.run)
         partition.save(update_fields=["newest_version", "latest"])
+        _record(capture)
     return capture
+
+
+def _record(capture: Capture) -> None:
+    """Have the archive say whose payload it is: before the commit that the id is taken, after it that the capture is."""
+    capture_records.claim(capture)
+    transaction.on_commit(lambda: capture_records.confirm(capture), robust=True)
 
 
 def normalize_awaiting(key: PartitionKey, terms: Terms) -> int:
@@ -176,11 +184,12 @@ def _normalize(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
         if capture.normalized_at is not None:
             return False
         merged = vintages.store(partition, capture.version, rows)
-        Capture.objects.filter(pk=capture.pk).update(**_content(parsed), **_counts(partition, merged))
+        Capture.objects.filter(pk=capture.pk).update(**content_fields(parsed), **count_fields(partition, merged))
         capture.refresh_from_db()
         Readiness.objects.put_off(partition.week_ending, f"the rows of {capture} were stored")
-        _complete(partition, capture, parsed, started, terms.run)
+        complete(partition, capture, parsed, started, terms.run)
         partition.save(update_fields=["latest"])
+        transaction.on_commit(lambda: capture_records.confirm(capture), robust=True)
     return True
 
 
@@ -202,11 +211,10 @@ def _new_capture(
     terms: Terms,
     merged: Merged | None,
 ) -> Capture:
-    of_the_day = Capture.objects.filter(partition=partition, captured_on=terms.run_date).count()
     return Capture.objects.create(
         partition=partition,
         version=version,
-        capture_id=capture_id_for(partition.key, terms.run_date, of_the_day + 1),
+        capture_id=capture_records.next_id(partition, terms.run_date, provenance.payload_sha256),
         kind=kind,
         reason=decision.told(merged) if merged else decision.reason,
         source_opinion=decision.opinion,
@@ -221,12 +229,12 @@ def _new_capture(
         payload_sha256=provenance.payload_sha256,
         payload_bytes=provenance.payload_bytes,
         source_updated_at=provenance.source_updated_at,
-        **_content(parsed),
-        **(_counts(partition, merged) if merged else {}),
+        **content_fields(parsed),
+        **(count_fields(partition, merged) if merged else {}),
     )
 
 
-def _content(parsed: Parsed) -> dict[str, object]:
+def content_fields(parsed: Parsed) -> dict[str, object]:
     """The capture's fields that say what the parser read."""
     return {
         "parser_version": PARSER_VERSION,
@@ -243,7 +251,7 @@ def _content(parsed: Parsed) -> dict[str, object]:
     }
 
 
-def _counts(partition: Partition, merged: Merged) -> dict[str, object]:
+def count_fields(partition: Partition, merged: Merged) -> dict[str, object]:
     """The capture's fields that say what storing it did, and since when its rows are known."""
     return {
         "normalized_at": _known_since(partition),
@@ -262,9 +270,9 @@ def _known_since(partition: Partition) -> datetime:
     return max(now, partition.latest.normalized_at + timedelta(microseconds=1))
 
 
-def _complete(partition: Partition, capture: Capture, parsed: Parsed, started: float, run: Run | None) -> None:
+def complete(partition: Partition, capture: Capture, parsed: Parsed, started: float, run: Run | None) -> None:
     """What belongs to a capture whose rows are stored: manifest, rejects, anomalies, and the partition's pointer."""
-    _add_manifest(capture, Stage.NORMALIZED, capture.content_hash, started, run, parsed.controls)
+    add_manifest(capture, Stage.NORMALIZED, capture.content_hash, started, run, parsed.controls)
     Reject.objects.bulk_create(
         [Reject(capture=capture, part=r.part, line=r.line, reason=r.reason, text=r.text) for r in parsed.rejects], 1000
     )
@@ -275,7 +283,7 @@ def _complete(partition: Partition, capture: Capture, parsed: Parsed, started: f
     partition.latest = capture
 
 
-def _add_manifest(
+def add_manifest(
     capture: Capture,
     stage: Stage,
     checksum: str,

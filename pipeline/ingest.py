@@ -25,6 +25,7 @@ from pipeline import (
 )
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
+from pipeline.capture_records import LedgerBehind
 from pipeline.captures import Provenance, Superseded, Terms
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Partition, Severity, Stage
 from pipeline.parsed import Parsed
@@ -71,7 +72,10 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
         return _not_delivered(key, error, terms)
     progress("fetched")
     was_lost = archive_checks.put_back(payload.content, payload.sha256)
-    result = connections.through_losses(lambda: _take(key, source, payload, terms, progress))
+    try:
+        result = connections.through_losses(lambda: _take(key, source, payload, terms, progress))
+    except LedgerBehind as error:
+        return _failed(key, Category.LEDGER_BEHIND, Severity.ERROR, error, terms, payload.sha256)
     return replace(result, reason=f"{result.reason}; the lost payload was put back") if was_lost else result
 
 
@@ -133,6 +137,8 @@ def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda ste
         made = captures.make(key, held, CaptureKind.REPARSED, decision, Provenance.of_capture(held), parsed, terms)
     except Superseded:
         return renormalize(key, terms, progress)
+    except LedgerBehind as error:
+        return _failed(key, Category.LEDGER_BEHIND, Severity.ERROR, error, terms, held.payload_sha256)
     progress("stored")
     reading.forget(held)
     return Result(Outcome.RESTATED, made.reason, made)

@@ -7,6 +7,7 @@ back to what `migrate` left before each.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import uuid
 from abc import ABC, abstractmethod
@@ -18,12 +19,14 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.backends.utils import CursorWrapper
 from pytest_django import DjangoDbBlocker
 
 from marketspine.addresses import database
+from pipeline.capture_records import FOLDER
 from tests import servers
 
 ENGINES = ("sqlite", "postgresql")
@@ -176,6 +179,7 @@ class Engines:
             ledger = self._ledgers[engine]
             with as_default(ledger):
                 ledger.wipe()
+                _forget_records()
                 yield ledger
 
     def drop(self) -> None:
@@ -230,3 +234,9 @@ def wipe() -> None:
     if not _in_use:
         raise RuntimeError("no test database is in use: only a test with the `ledger` fixture may wipe")
     _in_use[-1].wipe()
+    _forget_records()
+
+
+def _forget_records() -> None:
+    """A ledger that is empty again is no ledger that lost its captures: the archive, too, knows of none."""
+    shutil.rmtree(default_storage.path(FOLDER), ignore_errors=True)

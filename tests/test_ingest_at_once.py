@@ -130,14 +130,14 @@ def test_what_was_known_at_an_instant_waits_for_a_capture_that_is_being_stored(
     """Its rows are known since before the instant, and are committed after the question: the answer must have them."""
     captured(source_of([]), A)
     known, commit = threading.Event(), threading.Event()
-    record: Callable[..., None] = captures._complete
+    record: Callable[..., None] = captures.complete
 
     def slowly(*arguments: object) -> None:
         record(*arguments)
         known.set()
         commit.wait(PATIENCE)
 
-    monkeypatch.setattr(captures, "_complete", slowly)
+    monkeypatch.setattr(captures, "complete", slowly)
     writer = threading.Thread(target=in_thread, args=(partial(ingest.ingest, KEY, source_of(B), TERMS),))
     writer.start()
     assert known.wait(PATIENCE)

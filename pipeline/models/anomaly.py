@@ -48,6 +48,7 @@ class Category(models.TextChoices):
     UNRECONCILED = "UNRECONCILED", "the rows do not add up to the source's own totals"
     RESTATED_LATE = "RESTATED_LATE", "restated long after publication"
     ARCHIVE_DAMAGED = "ARCHIVE_DAMAGED", "an archived payload is missing or not what it was"
+    LEDGER_BEHIND = "LEDGER_BEHIND", "the archive has captures that the ledger lacks"
     CALC_FAILED = "CALC_FAILED", "the week's analytics could not be computed"
     STALLED = "STALLED", "its workers died or hung, at each attempt"
     INTERNAL = "INTERNAL", "our own failure"

@@ -31,9 +31,9 @@ class Prepared:
         """Go back to it, perhaps with another archive's folder. Foreign keys are checked at the end of the transaction,
         so the order of the tables is free."""
         archive = archive_dir or self._archive
+        wipe()
         shutil.rmtree(archive, ignore_errors=True)
         shutil.copytree(self._copy, archive)
-        wipe()
         with transaction.atomic(), connection.cursor() as cursor:
             for table, rows in self._rows.items():
                 _insert(cursor, table, rows)

@@ -57,7 +57,7 @@ PARTITION = [
     "vintages.store before 1",
     "vintages.store after 2",
     "captures._new_capture after 4",
-    "captures._complete after 1",
+    "captures.complete after 1",
     "reading.forget before 1",  # of the restated partition
     "steps._finish before 6",
     "steps._finish after 3",

@@ -56,7 +56,8 @@ class Command(SpineCommand):
         ]
         self.table("Weeks", ("week ending", *Tier, *Use.values), rows)
         for finding in diagnosis.findings:
-            self.line(f"\n{finding.what}\n  {finding.command}")
+            for text in ("", *finding.what.splitlines(), f"  {finding.command}"):
+                self.line(text)
         if diagnosis.is_healthy:
             self.line("Healthy: everything due is captured, and calculated from its newest captures.")
         return failed_if(not diagnosis.is_healthy)

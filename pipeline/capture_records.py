@@ -1,0 +1,166 @@
+"""The archive's own record of each capture, beside its payload: `captures/{capture_id}.json`.
+
+A database can be restored from an older dump; an archive keeps what was archived since. So an id, once given, is never
+given to other bytes, and what the database lost can be taken back. A record is written as a *claim* under the partition's
+lock, before the capture is committed, and confirmed afterwards: a claim alone only keeps its id from other bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import date, datetime
+from typing import Any
+
+from pipeline import archive
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.data_kinds import manage_py
+from pipeline.models import Capture, DataKind, LedgerKind, Partition, capture_id_for
+
+FOLDER = "captures"
+CONFIRMED, CLAIMED = ".json", ".claim"
+
+
+class LedgerBehind(Exception):
+    """The archive has captures of the partition that the ledger lacks: none is made on top of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a capture was, as far as its payload does not say it. Instants are aware; `run` is the number of its run."""
+
+    capture_id: str
+    week_ending: date
+    tier: Tier
+    version: int
+    kind: str
+    reason: str
+    source_opinion: str
+    requested_by: str
+    request_reason: str
+    captured_on: date
+    captured_at: datetime
+    normalized_at: datetime | None
+    run: int | None
+    source: str
+    payload_uri: str
+    payload_format: str
+    payload_sha256: str
+    payload_bytes: int
+    source_updated_at: datetime | None
+    content_hash: str
+    data_kind: DataKind | None
+
+    @classmethod
+    def of_capture(cls, capture: Capture) -> Record:
+        """What the ledger says of a capture."""
+        own = {"week_ending", "tier", "run", "data_kind"}
+        same = {field.name: getattr(capture, field.name) for field in fields(cls) if field.name not in own}
+        key = capture.partition.key
+        kind = LedgerKind.objects.found()
+        return cls(week_ending=key.week_ending, tier=key.tier, run=capture.run_id, data_kind=kind, **same)
+
+    @classmethod
+    def read(cls, text: bytes) -> Record:
+        """The record as it was written; ValueError, KeyError or TypeError when it is none."""
+        said: dict[str, Any] = json.loads(text)
+        days, instants = ("week_ending", "captured_on"), ("captured_at", "normalized_at", "source_updated_at")
+        typed: dict[str, Any] = {name: date.fromisoformat(said[name]) for name in days}
+        typed |= {name: datetime.fromisoformat(said[name]) if said[name] else None for name in instants}
+        kind = DataKind(said["data_kind"]) if said["data_kind"] else None
+        return cls(**{**said, **typed, "tier": Tier(said["tier"]), "data_kind": kind})
+
+    def text(self) -> bytes:
+        """The record as JSON; days and instants in ISO format."""
+        return json.dumps(asdict(self), indent=1, default=lambda value: value.isoformat()).encode()
+
+    @property
+    def key(self) -> PartitionKey:
+        """The partition's natural key."""
+        return PartitionKey(self.week_ending, self.tier)
+
+
+def confirmed_ids() -> set[str]:
+    """The ids of the captures that the archive knows to have been made. ArchiveDamaged when it cannot be listed."""
+    return _ids(archive.names(FOLDER), CONFIRMED)
+
+
+def read(capture_id: str, kind: str = CONFIRMED) -> Record | None:
+    """The record under an id; None where there is none, or where it cannot be read."""
+    content = archive.read(_path(capture_id, kind))
+    try:
+        return Record.read(content) if content is not None else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def next_id(partition: Partition, day: date, payload_sha256: str) -> str:
+    """The id for a capture of the partition made on `day`: one that neither ledger nor archive has given to other bytes."""
+    names = archive.names(FOLDER)
+    confirmed, claimed = _ids(names, CONFIRMED), _ids(names, CLAIMED)
+    given = set(Capture.objects.filter(partition=partition, captured_on=day).values_list("capture_id", flat=True))
+    nth = 1
+    while True:
+        wanted = capture_id_for(partition.key, day, nth)
+        is_taken = wanted in given or wanted in confirmed
+        if not is_taken and (wanted not in claimed or _is_of(wanted, payload_sha256)):
+            return wanted
+        nth += 1
+
+
+def _is_of(capture_id: str, payload_sha256: str) -> bool:
+    """Whether what claimed the id was a try to capture the same bytes, which ended before its commit."""
+    claim = read(capture_id, CLAIMED)
+    return claim is not None and claim.payload_sha256 == payload_sha256
+
+
+def check_not_behind(partition: Partition) -> None:
+    """LedgerBehind where the archive has later captures of the partition than the ledger."""
+    of_partition = capture_id_for(partition.key, date.min, 1).rpartition(":")[0] + ":"
+    ids = {capture_id for capture_id in confirmed_ids() if capture_id.startswith(of_partition)}
+    held = Capture.objects.filter(partition=partition, version=partition.newest_version).first()
+    since = held.captured_at if held else None
+    later = [one for one in unknown(ids) if one.version > partition.newest_version]
+    lacking = [one.capture_id for one in later if since is None or one.captured_at >= since]
+    if lacking:
+        raise LedgerBehind(
+            f"the archive has what the ledger lacks: {', '.join(lacking[:3])}. Was an older database restored? "
+            f"`{manage_py()} restore_captures` takes it back"
+        )
+
+
+def unknown(capture_ids: Iterable[str]) -> list[Record]:
+    """The records among these of which the ledger has no capture, by week, tier and version."""
+    ids = set(capture_ids)
+    known = set(Capture.objects.filter(capture_id__in=ids).values_list("capture_id", flat=True))
+    found = [record for capture_id in ids - known if (record := read(capture_id))]
+    return sorted(found, key=lambda record: (record.key, record.version))
+
+
+def claim(capture: Capture) -> None:
+    """Write the record of a capture that is about to be committed."""
+    archive.save(_path(capture.capture_id, CLAIMED), Record.of_capture(capture).text())
+
+
+def confirm(capture: Capture) -> None:
+    """Write the record of a capture that is committed, in the place of its claim."""
+    archive.save(_path(capture.capture_id, CONFIRMED), Record.of_capture(capture).text())
+    archive.remove(_path(capture.capture_id, CLAIMED))
+
+
+def confirm_all() -> None:
+    """Write the records that are not there, of all captures: their process died, or the archive lost them."""
+    known = confirmed_ids()
+    named = Capture.objects.values_list("pk", "capture_id")
+    lacking = [pk for pk, capture_id in named if capture_id not in known]
+    for capture in Capture.objects.filter(pk__in=lacking).select_related("partition"):
+        confirm(capture)
+
+
+def _ids(names: Iterable[str], kind: str) -> set[str]:
+    return {name.removesuffix(kind) for name in names if name.endswith(kind)}
+
+
+def _path(capture_id: str, kind: str) -> str:
+    return f"{FOLDER}/{capture_id}{kind}"

@@ -1,0 +1,59 @@
+"""`manage.py restore_captures`: take back what the archive knows and an older database lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from pipeline import archive_findings, restoring
+from pipeline.archive import ArchiveDamaged
+from pipeline.calendar import parse_run_date
+from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if
+from pipeline.restoring import Fate, Orphan
+
+
+class Command(SpineCommand):
+    """Take captures back into the ledger, with their ids, versions and instants of old."""
+
+    help = (
+        "Take captures back that the archive knows and the ledger lacks, because an older database was restored: in order, "
+        "with their ids, versions and instants, their rows read from the archived payloads. Exit code: 0 the ledger lacks "
+        "nothing (any more), 1 it does, 2 could not run."
+    )
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """Whether to write."""
+        parser.add_argument(
+            "--mode", choices=("run", "dry-run"), default="run", help="dry-run lists them and writes nothing"
+        )
+        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+
+    def work(self, **options: Any) -> int:
+        """List or restore, print."""
+        today = parse_run_date(options["run_date"])
+        try:
+            found = restoring.orphans() if options["mode"] == "dry-run" else restoring.restore(today)
+        except ArchiveDamaged as damage:
+            raise BadArguments(str(damage)) from damage
+        if options["mode"] == "run":
+            archive_findings.look(today)
+        if self.as_json:
+            self.document({"captures": [_as_document(one) for one in found]})
+        for one in found:
+            self.line(f"{one.fate:<14}  {one.record.capture_id}  {one.why}")
+        if not found:
+            self.line("The archive knows of no capture that the ledger lacks.")
+        return failed_if(any(one.fate not in (Fate.RESTORED, Fate.REPLACED) for one in found))
+
+
+def _as_document(one: Orphan) -> dict[str, object]:
+    return {
+        "capture_id": one.record.capture_id,
+        "week_ending": one.record.week_ending,
+        "tier": one.record.tier,
+        "version": one.record.version,
+        "payload_sha256": one.record.payload_sha256,
+        "fate": one.fate,
+        "why": one.why,
+    }
