@@ -91,8 +91,11 @@ def names(folder: str) -> list[str]:
         return list(default_storage.listdir(folder)[1])
     except FileNotFoundError:
         return []
-    except OSError as error:
-        raise ArchiveDamaged(f"the archive cannot be listed: {error.strerror or error}") from error
+    except NotImplementedError:
+        raise
+    except Exception as error:  # each storage fails in a way of its own
+        said = isinstance(error, OSError) and error.strerror
+        raise ArchiveDamaged(f"the archive cannot be listed: {said or f'{type(error).__name__}: {error}'}") from error
 
 
 def read(path: str) -> bytes | None:

@@ -5,10 +5,12 @@ A person who resolves one accepts the loss: it is not said again until the paylo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import date
 
+from django.db import Error
 from django.db.models import Q, QuerySet
 
 from pipeline import archive_checks, capture_records, readiness, restoring
@@ -18,6 +20,8 @@ from pipeline.models import Anomaly, Category, Readiness, Run, Severity, Stage
 from pipeline.models.anomaly import NotOpen
 from pipeline.restoring import Orphan
 
+logger = logging.getLogger(__name__)
+
 BY = "marketspine"
 SHOWN = 3
 OF_ALL = Q(partition__isnull=True, week_ending__isnull=True)
@@ -26,17 +30,32 @@ ABOUT_ARCHIVE = BEHIND | Q(category=Category.ARCHIVE_DAMAGED) & (OF_ALL | ~Q(pay
 
 
 def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
-    """See what the archive has, and read so many payloads whole; open and end anomalies, and judge their weeks again."""
+    """See what the archive has, and read so many payloads whole; open and end anomalies, and judge their weeks again.
+
+    A storage that fails in a way of its own is an archive that is gone: whoever looks goes on, and errors of the database
+    alone are raised.
+    """
+    try:
+        held, weeks = _looked(read, run)
+    except Error:
+        raise
+    except Exception as error:
+        logger.exception("the archive cannot be looked at")
+        held = Holdings(0, frozenset(), (), f"the archive cannot be looked at: {type(error).__name__}: {error}")
+        weeks = _say(Category.ARCHIVE_DAMAGED, held.gone, run)
+    for week in sorted(weeks & set(Readiness.objects.judged_weeks())):
+        readiness.decide_week(week, today)
+    return held
+
+
+def _looked(read: int, run: Run | None) -> tuple[Holdings, set[date]]:
+    """What the archive has, and the weeks to be judged again."""
     if read:
         archive_checks.read_in_turn(read)
     held = archive_checks.holdings()
     archive_checks.record_existence(held)
     weeks = _open(held, run) | _end(held)
-    if not held.gone:
-        weeks |= _compare_with_records(run)
-    for week in sorted(weeks & set(Readiness.objects.judged_weeks())):
-        readiness.decide_week(week, today)
-    return held
+    return held, weeks if held.gone else weeks | _compare_with_records(run)
 
 
 def standing() -> QuerySet[Anomaly]:
@@ -87,7 +106,12 @@ def _open(held: Holdings, run: Run | None) -> set[date]:
 def _open_for_all(held: Holdings, run: Run | None) -> set[date]:
     if standing().exclude(BEHIND).filter(OF_ALL).exists() or not is_gone(held):
         return set()
-    anomaly = Anomaly.objects.record(Category.ARCHIVE_DAMAGED, Severity.ERROR, held.gone, stage=Stage.RAW, run=run)
+    return _say(Category.ARCHIVE_DAMAGED, held.gone, run)
+
+
+def _say(category: Category, message: str, run: Run | None) -> set[date]:
+    """Record what concerns all weeks."""
+    anomaly = Anomaly.objects.record(category, Severity.ERROR, message, stage=Stage.RAW, run=run)
     return set(anomaly.weeks_concerned)
 
 
@@ -110,8 +134,7 @@ def _compare_with_records(run: Run | None) -> set[date]:
         return _resolve(standing().filter(BEHIND), "the ledger has all that the archive knows of")
     if standing().filter(BEHIND & OF_ALL).exists():
         return set()
-    anomaly = Anomaly.objects.record(Category.LEDGER_BEHIND, Severity.ERROR, behind(lacking), stage=Stage.RAW, run=run)
-    return set(anomaly.weeks_concerned)
+    return _say(Category.LEDGER_BEHIND, behind(lacking), run)
 
 
 def behind(lacking: Sequence[Orphan]) -> str:

@@ -34,6 +34,7 @@ def repairs() -> Iterator[Repair]:
     held = archive_checks.holdings()
     if archive_findings.is_gone(held):
         yield Repair(f"{held.gone}: mount the archive, or restore it from a backup, then have it checked", CHECK)
+    if held.gone:
         return
     lacking = restoring.lacking()
     if lacking:

@@ -57,8 +57,13 @@ NEXT_STEPS = {
         "captured stands. Bring the source back and run again; it ends by itself when the source has something."
     ),
     Category.ARCHIVE_DAMAGED: (
-        "What was fetched cannot be read back. Restore it from a backup of the archive; without one, force the "
-        "re-ingest of the partition, which archives what the source has today."
+        "What was fetched cannot be read back. Re-ingest the partition: where the source still has the same bytes, they are "
+        "put back. Otherwise restore the file from a backup of the archive, and run `python manage.py check_archive`; this "
+        "ends by itself then. To resolve it by hand is to accept the loss."
+    ),
+    Category.LEDGER_BEHIND: (
+        "An older database was restored, and its archive has captures made since. `python manage.py restore_captures` takes "
+        "them back, with their ids and instants; this ends by itself then."
     ),
     Category.CALC_FAILED: (
         "The week's captures are in place, its analytics are not. Read the error and the worker's log; once the cause is "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import time_machine
+from django.core.files.storage import FileSystemStorage
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -42,10 +43,10 @@ def reasons(ran: Ran) -> list[str]:
     return [step["reason"] for step in ran.document["steps"]]
 
 
-def of_archive() -> list[dict[str, str]]:
+def of_archive(word: str = "payload") -> list[dict[str, str]]:
     """What the doctor finds wrong."""
     found = call("doctor", "--run-date", DAY, "--json").document["findings"]
-    return [one for one in found if "payload" in one["what"]]
+    return [one for one in found if word in one["what"]]
 
 
 def states() -> set[str]:
@@ -276,3 +277,21 @@ def test_a_verdict_decided_meanwhile_names_what_is_lost(held: Path, archive_dir:
         "research": "PROVISIONAL",
     }
     assert Run.objects.count() == 2
+
+
+def test_a_storage_that_fails_in_its_own_way_ends_no_run_well(held: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: object) -> tuple[list[str], list[str]]:
+        raise RuntimeError("SlowDown")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileSystemStorage, "listdir", broken)
+        ran = weekly()
+        assert (ran.code, ran.document["status"], states()) == (1, "FAILED", {"BLOCKED"})
+        assert ran.document["archive"] == ["the archive cannot be listed: RuntimeError: SlowDown"]
+        assert [one["what"][:29] for one in of_archive("archive")] == ["the archive cannot be listed:"]
+        assert checked().code == 1
+        patched.setattr(FileSystemStorage, "listdir", lambda *_: ([], []))
+        patched.setattr(FileSystemStorage, "save", broken)  # the records cannot be written
+        assert weekly().code == 1
+    assert weekly().code == 0
+    assert (said(), states()) == ([], {"READY"})

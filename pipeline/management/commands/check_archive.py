@@ -43,7 +43,9 @@ class Command(SpineCommand):
         if self.as_json:
             self.document(_as_document(held, unaccepted))
         self._print_lost(held, unaccepted)
-        return failed_if(bool(unaccepted))
+        for anomaly in archive_findings.standing().filter(archive_findings.BEHIND):
+            self.line(anomaly.message)
+        return failed_if(archive_findings.standing().exists())
 
     def _print_lost(self, held: Holdings, unaccepted: list[Lost]) -> None:
         self.line(f"{held.payloads:,} payloads captured, {len(held.present):,} in the archive.")
