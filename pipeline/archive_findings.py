@@ -17,12 +17,11 @@ from pipeline import archive_checks, capture_records, readiness, restoring
 from pipeline.archive_checks import Holdings, Lost
 from pipeline.data_kinds import manage_py
 from pipeline.models import Anomaly, Category, Readiness, Run, Severity, Stage
-from pipeline.models.anomaly import NotOpen
+from pipeline.models.anomaly import MARKETSPINE, NotOpen
 from pipeline.restoring import Orphan
 
 logger = logging.getLogger(__name__)
 
-BY = "marketspine"
 SHOWN = 3
 OF_ALL = Q(partition__isnull=True, week_ending__isnull=True)
 BEHIND = Q(category=Category.LEDGER_BEHIND)
@@ -77,7 +76,7 @@ def is_gone(held: Holdings) -> bool:
 
 def _accepted() -> QuerySet[Anomaly]:
     resolved = Anomaly.objects.filter(ABOUT_ARCHIVE, resolved_at__isnull=False)
-    return resolved.exclude(resolved_by=BY).order_by("resolved_at")
+    return resolved.exclude(resolved_by=MARKETSPINE).order_by("resolved_at")
 
 
 def _key(one: Lost) -> tuple[int, str]:
@@ -151,6 +150,6 @@ def _resolve(anomalies: Iterable[Anomaly], note: str) -> set[date]:
     weeks: set[date] = set()
     for anomaly in anomalies:
         with suppress(NotOpen):  # a person was quicker
-            anomaly.resolve(by=BY, note=note)
+            anomaly.resolve(by=MARKETSPINE, note=note)
         weeks.update(anomaly.weeks_concerned)
     return weeks
