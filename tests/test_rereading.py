@@ -16,7 +16,7 @@ from pipeline.parsed import Parsed
 from pipeline.parsing import UnreadablePayload, parse
 from pipeline.rereading import Declined, Earlier, differing, reread
 from pipeline.sources.base import Part, PartName, PayloadFormat, pack
-from tests.engines import Ledger
+from tests.engines import Ledger, wipe
 from tests.sources_in_memory import MemorySource, psv, row
 
 WEEK = date(2025, 11, 14)
@@ -169,7 +169,7 @@ def test_a_restatement_is_stored_alike_with_and_without_the_earlier_reading(ledg
     source, seen = MemorySource(), []
     after = edited(edited(LINES, "change", 3, 7), "remove", 70, 0)
     for lose_the_reading in (False, True):
-        ledger.wipe()
+        wipe()
         source.publish_rows(KEY, LINES)
         first = ingest.ingest(KEY, source, Terms(run_date=RUN_DATE)).capture
         assert first is not None
