@@ -14,7 +14,17 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import archive, assessment, capture_records, data_kinds, endings, findings, reading, restatements, vintages
+from pipeline import (
+    archive,
+    assessment,
+    capture_records,
+    data_kinds,
+    endings,
+    findings,
+    reading,
+    restatements,
+    vintages,
+)
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.models import (

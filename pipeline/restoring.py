@@ -15,7 +15,17 @@ from enum import StrEnum
 from django.db import transaction
 from django.db.models import F
 
-from pipeline import analytics, archive, capture_records, captures, readiness, reading, vintages
+from pipeline import (
+    analytics,
+    archive,
+    assessment,
+    capture_records,
+    captures,
+    data_kinds,
+    readiness,
+    reading,
+    vintages,
+)
 from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.capture_records import Record
@@ -105,10 +115,13 @@ def _restored(orphan: Orphan) -> Orphan:
         partition = Partition.objects.locked(record.key)
         if partition.newest_version != record.version - 1:
             return Orphan(record, Fate.REPLACED, f"version {partition.newest_version} is there by now")
+        if record.data_kind is not None:
+            data_kinds.decide(record.data_kind)
         merged = vintages.store(partition, record.version, rows) if rows is not None else None
         capture = _capture(partition, record, parsed, merged)
         Readiness.objects.put_off(record.week_ending, f"{capture} was taken back")
         partition.newest_version = record.version
+        assessment.keep_sketch(partition, parsed)
         captures.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, None)
         if merged is not None:
             captures.complete(partition, capture, parsed, started, None)
