@@ -40,6 +40,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "pipeline.admin.offered.OfferedOnly",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -68,7 +69,7 @@ WSGI_APPLICATION = "marketspine.wsgi.application"
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # the admin's files are served from where they are installed: nothing to collect
 
-# Signing in: after so many wrong passwords for a name from an address, that pair waits.
+# Signing in: after so many wrong passwords for a name from an address that pair waits, after more the whole address.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -79,6 +80,9 @@ LOGIN_REDIRECT_URL = "admin:index"
 AXES_FAILURE_LIMIT = env.at_least_one("MARKETSPINE_LOGIN_ATTEMPTS", default=5)
 AXES_COOLOFF_TIME = timedelta(seconds=env.at_least_one("MARKETSPINE_LOGIN_WAIT_SECONDS", default=900))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_HANDLER = "marketspine.signing_in.Attempts"
+AXES_CLIENT_IP_CALLABLE = "marketspine.signing_in.client_address"
+MARKETSPINE_LOGIN_ATTEMPTS_PER_ADDRESS = env.at_least_one("MARKETSPINE_LOGIN_ATTEMPTS_PER_ADDRESS", default=20)
 AXES_LOCKOUT_TEMPLATE = "pipeline/locked_out.html"
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False

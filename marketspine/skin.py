@@ -37,6 +37,7 @@ SKIN: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _style("icon.svg")}],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "LOGIN": {"form": "marketspine.signing_in.SignInForm"},
     "DASHBOARD_CALLBACK": "pipeline.admin.dashboard.dashboard",
     "STYLES": [_style("spine.css")],
     "SCRIPTS": [_style("spine.js"), _style("reachable.js")],

@@ -104,6 +104,7 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
     search_help_text = "Words of the message or of the note; who resolved it; the start of the payload's hash"
     ordering = (F("resolved_at").desc(nulls_first=True), gravity().desc(), "-last_seen_at", "-pk")
     doings = DOINGS
+    linked = ("partition__exact",)
 
     class Media:
         css = {"all": ("pipeline/review.css",)}

@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin as UnfoldAdmin
 from unfold.contrib.filters.admin import RangeDateFilter
 
+from pipeline.admin.offered import Offering
 from pipeline.calendar import read_day
 
 M = TypeVar("M", bound=models.Model)
@@ -110,7 +111,7 @@ class DayFilter(RangeDateFilter):  # type: ignore[misc] # the skin has no types
         return datetime.combine(day, time.min, UTC) if day else None
 
 
-class Framed(SkinnedAdmin[M]):
+class Framed(Offering, SkinnedAdmin[M]):
     """An admin with pages of its own: it finds the object of an address, and has the context of every page."""
 
     def find(self, request: HttpRequest, object_id: str) -> M:

@@ -68,6 +68,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
     search_help_text = "A capture_id from its start, or from the tier on (OTC:2025-11-14); a week; the start of a hash"
     ordering = ("-pk",)
     doings = DOINGS
+    linked = ("partition__exact",)
 
     class Media:
         css = {"all": ("pipeline/capture.css",)}

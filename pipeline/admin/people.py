@@ -16,6 +16,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from pipeline.admin.base import badge
+from pipeline.admin.offered import Offering
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -57,7 +58,7 @@ def grantable(field: str, user: User) -> QuerySet[Any] | None:
 
 
 @admin.register(User)
-class SpineUserAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc,type-arg] # the skin has no types
+class SpineUserAdmin(Offering, UserAdmin, ModelAdmin):  # type: ignore[misc,type-arg] # the skin has no types
     """Who may sign in, and with which roles."""
 
     form = UserChangeForm
@@ -126,7 +127,7 @@ class SpineUserAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc,type-arg] # th
 
 
 @admin.register(Group)
-class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc] # the skin has no types
+class RoleAdmin(Offering, GroupAdmin, ModelAdmin):  # type: ignore[misc] # the skin has no types
     """A role: what its members may see and do."""
 
     list_display = ("name", "members")

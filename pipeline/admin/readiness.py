@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
@@ -15,14 +15,10 @@ from unfold.contrib.filters.admin import RangeDateFilter
 from pipeline import operations
 from pipeline.admin.acting import ActingAdmin, Doing
 from pipeline.admin.base import badge, page_url
+from pipeline.admin.offered import OfferedList
 from pipeline.admin.readiness_page import contents
 from pipeline.models import Act, OperatorLogEntry, Readiness, ReadinessState, Use
 from pipeline.operations import Order
-
-if TYPE_CHECKING:
-    from django.contrib.admin.views.main import ChangeList
-else:
-    from unfold.views import ChangeList
 
 # Of the verdicts of a week the list shows this one's reasons: it is the strictest, and has all that the others have.
 STRICTEST = Use.COMPLIANCE
@@ -41,7 +37,7 @@ DOINGS: tuple[Doing[Readiness], ...] = (
 )
 
 
-class WeekList(ChangeList):
+class WeekList(OfferedList):
     """A line for each week: the verdict for the use that is filtered by, else the strictest, with those for all uses."""
 
     def get_queryset(
@@ -94,7 +90,7 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
     class Media:
         css = {"all": ("pipeline/review.css",)}
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OfferedList]:
         """A line for each week."""
         return WeekList
 

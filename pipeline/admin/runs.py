@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -18,12 +18,8 @@ from pipeline import operations
 from pipeline.admin import backfill, run_page, run_progress
 from pipeline.admin.acting import ActingAdmin, Doing, one
 from pipeline.admin.base import DayFilter, badge
+from pipeline.admin.offered import OfferedList
 from pipeline.models import BAD_OUTCOMES, Act, Run, RunPartition, RunStatus
-
-if TYPE_CHECKING:
-    from django.contrib.admin.views.main import ChangeList
-else:
-    from unfold.views import ChangeList
 
 SHOWN_OF_A_REASON = 80
 
@@ -49,7 +45,7 @@ DOINGS: tuple[Doing[Run], ...] = (
 )
 
 
-class RunList(ChangeList):
+class RunList(OfferedList):
     """The runs of a page with `counts`, which one query counts for all of them."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -103,7 +99,7 @@ class RunAdmin(ActingAdmin[Run]):
         live = path("<path:object_id>/live/", self.admin_site.admin_view(self.live_view), name="pipeline_run_live")
         return [*backfill.urls(self), live, *super().get_urls()]
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OfferedList]:
         """With the counts."""
         return RunList
 

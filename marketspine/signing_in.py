@@ -1,0 +1,69 @@
+"""Signing in: how long a name may be, which address an attempt comes from, and after how many one has to wait."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+from axes.attempts import get_cool_off_threshold
+from axes.handlers.database import AxesDatabaseHandler
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.validators import MaxLengthValidator
+from django.db.models import Sum
+from django.http import HttpRequest
+from unfold.forms import AuthenticationForm
+
+NETWORK_BITS = 64  # of an IPv6 address: its owner has all the others of the network
+
+
+class SignInForm(AuthenticationForm):  # type: ignore[misc] # the skin has no types
+    """Django's in the skin. A name longer than a name can be is refused: the ledger of attempts has no room for it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        longest = User._meta.get_field("username").max_length
+        self.fields["username"].validators.append(MaxLengthValidator(longest))
+
+
+def client_address(request: HttpRequest) -> str:
+    """Where a request comes from, as far as that is known for certain.
+
+    Each proxy writes the address it was asked from at the end of X-Forwarded-For; before that stands whatever the client
+    likes. So with n proxies of ours the n-th from the end is the client's, and with none the header means nothing.
+    """
+    told = request.headers.get("X-Forwarded-For", "").split(",")
+    proxies = settings.MARKETSPINE_PROXIES
+    found = told[-proxies].strip() if 0 < proxies <= len(told) else ""
+    return _of_one_client(found) or _of_one_client(request.META.get("REMOTE_ADDR", "")) or "0.0.0.0"
+
+
+def _of_one_client(text: str) -> str:
+    """An address, of IPv6 that of its network; empty where it is none."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return ""
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ip_network((int(address), NETWORK_BITS), strict=False).network_address)
+
+
+class Attempts(AxesDatabaseHandler):  # type: ignore[misc] # axes has no types
+    """Counts the wrong passwords for a name from an address, and those from an address for whatever names."""
+
+    def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
+        """The failures of the pair; as many as lock it when its address has had too many."""
+        of_pair: int = super().get_failures(request, credentials)
+        if self._from_address(request) < settings.MARKETSPINE_LOGIN_ATTEMPTS_PER_ADDRESS:
+            return of_pair
+        return max(of_pair, settings.AXES_FAILURE_LIMIT)
+
+    def _from_address(self, request: Any) -> int:
+        since = get_cool_off_threshold(request)
+        attempts = AccessAttempt.objects.filter(ip_address=request.axes_ip_address, attempt_time__gte=since)
+        failures: int = attempts.aggregate(failures=Sum("failures_since_start", default=0))["failures"]
+        return failures

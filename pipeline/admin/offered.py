@@ -1,0 +1,153 @@
+"""Only what a page offers can be asked of it: every other parameter of an address is refused with 400.
+
+Django's lists take any lookup on their own fields, `__regex` among them, and one such address keeps a process busy for
+ever. Here a list takes the parameters of its filters, and a page those that PAGES names for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ALL_VAR, IS_FACETS_VAR, IS_POPUP_VAR, ORDER_VAR, SEARCH_VAR, TO_FIELD_VAR
+from django.core.exceptions import BadRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import ResolverMatch
+from django.utils.text import smart_split
+
+if TYPE_CHECKING:
+    from django.contrib.admin.views.main import ChangeList
+else:
+    from unfold.views import ChangeList
+
+LONGEST_SEARCH, MOST_WORDS = 200, 10  # each word is looked for in each searched column of each row
+ORDER = re.compile(r"(-?\d{1,2}(\.-?\d{1,2})*)?", re.ASCII)
+ID = re.compile(r"\d{1,18}", re.ASCII)
+RANGE = ("first", "last", "tiers", "only", "reason")
+PAGES: dict[str, tuple[str, ...]] = {
+    "login": ("next",),
+    "rows": ("symbol", "venue", "week", "tier", "as_of", "capture", "after", "before"),
+    "pipeline_backfill": RANGE,
+    "pipeline_capture_change": ("verify",),
+    "pipeline_capture_difference": ("with", "kind", "page"),
+    "pipeline_capture_difference_csv": ("with",),
+    "pipeline_capture_rejects": ("page",),
+    "pipeline_run_change": ("page",),
+    "pipeline_run_live": ("page",),
+    "pipeline_analyticssnapshot_change": ("scope", "kind", "page"),
+}
+OF_ONE_OBJECT = ("_changelist_filters",)  # the list to go back to
+POPS_UP = (IS_POPUP_VAR, TO_FIELD_VAR)  # a form that opens beside another, for what is chosen there
+EDITED = ("auth_", "django_celery_beat_")
+
+
+class OfferedList(ChangeList):
+    """A list that takes the parameters of its filters, a search of a bounded length, and an order of its columns."""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        _refuse_nul(chain.from_iterable((name, *values) for name, values in request.GET.lists()))
+        _check_search(request.GET.get(SEARCH_VAR, ""))
+        super().__init__(request, *args, **kwargs)
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """The filters have taken what is theirs: a parameter that is left, and no link of ours has, is refused."""
+        if IS_FACETS_VAR in self.params or (SEARCH_VAR in self.params and not self.search_fields):
+            raise BadRequest("this list offers neither counts nor a search")
+        if self.params.get(ALL_VAR):
+            raise BadRequest(f"{ALL_VAR} takes no value")
+        found = super().get_filters(request)
+        _refuse(set(found[2]).difference(self.model_admin.linked, self._filtered()))
+        return found
+
+    def _filtered(self) -> Iterable[str]:
+        """The fields of the filters: `tier=OTC` asks what the filter's own `tier__exact=OTC` does."""
+        named = (one[0] if isinstance(one, tuple) else one for one in self.list_filter)
+        return (name for name in named if isinstance(name, str))
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Each column at most once: a database sorts by a bounded number of terms."""
+        order = self.params.get(ORDER_VAR, "")
+        columns = [column.lstrip("-") for column in order.split(".")]
+        if not ORDER.fullmatch(order) or len(set(columns)) < len(columns):
+            raise BadRequest(f"{ORDER_VAR} is a list of columns, each once: 2.-1")
+        return super().get_ordering(request, queryset)
+
+
+class Offering:
+    """An admin whose list is an OfferedList. `linked` are the lookups that links of other pages use."""
+
+    show_facets = ShowFacets.NEVER
+    linked: tuple[str, ...] = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OfferedList]:
+        """The list that refuses what it does not offer."""
+        return OfferedList
+
+    def response_action(self: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """What an action of the list does with the ids that are ticked; what is no id is refused."""
+        if not all(ID.fullmatch(one) for one in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            raise BadRequest("an object is named by a number")
+        return super().response_action(request, queryset)  # type: ignore[misc,no-any-return] # of the admin beside it
+
+
+class OfferedOnly:
+    """Middleware: refuses what no form, link or button of ours sends, before a view or a database sees it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if _body_length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise BadRequest(f"a body of more than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes is not read")
+        _refuse_nul(request.COOKIES.values())
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, _view: Any, _args: Any, _kwargs: Any) -> None:
+        """The parameters of a page; those of a list are for the list to judge."""
+        match = request.resolver_match
+        assert match is not None, "a view is found by its address"
+        name = match.url_name or ""
+        if "admin" not in match.app_names and name not in PAGES:
+            return
+        for field in (*request.GET.getlist(TO_FIELD_VAR), *request.POST.getlist(TO_FIELD_VAR)):
+            if not field.isidentifier():
+                raise BadRequest(f"{TO_FIELD_VAR} is the name of a field")
+        if not name.endswith("_changelist"):
+            _refuse(set(request.GET).difference(_offered(match)))
+
+
+def _offered(match: ResolverMatch) -> tuple[str, ...]:
+    name = match.url_name or ""
+    own = PAGES.get(name, ())
+    if name.endswith("_history"):
+        own = ("p",)
+    of_one = OF_ONE_OBJECT if match.kwargs or name.endswith("_add") else ()
+    return (*own, *of_one, *(POPS_UP if name.startswith(EDITED) else ()))
+
+
+def _refuse(parameters: Iterable[str]) -> None:
+    if unknown := sorted(parameters):
+        raise BadRequest(f"this page does not know {', '.join(unknown)[:LONGEST_SEARCH]}")
+
+
+def _check_search(text: str) -> None:
+    if len(text) > LONGEST_SEARCH or len(list(smart_split(text))) > MOST_WORDS:
+        raise BadRequest(f"a search has at most {LONGEST_SEARCH} letters and {MOST_WORDS} words")
+
+
+def _body_length(request: HttpRequest) -> int:
+    """What the client announces; a body of which it announces nothing is not read at all."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isdecimal() and length.isascii() and len(length) < 20 else 0
+
+
+def _refuse_nul(texts: Iterable[str]) -> None:
+    """PostgreSQL stores no NUL character, and takes none in a comparison."""
+    if any("\0" in text for text in texts):
+        raise BadRequest("no text has a NUL character")
