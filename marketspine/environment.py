@@ -85,9 +85,18 @@ class Environment:
 
     def at_least_one(self, var: Text, default: int, most: int = LARGEST) -> int:
         """A whole number from 1 to `most`."""
+        return self._whole(var, default, 1, most)
+
+    def at_least_zero(self, var: Text, default: int, most: int = LARGEST) -> int:
+        """A whole number from 0 to `most`."""
+        return self._whole(var, default, 0, most)
+
+    def _whole(self, var: Text, default: int, least: int, most: int) -> int:
         value = self.str(var, f"{default}")
-        if not WHOLE_NUMBER.fullmatch(value) or not 1 <= int(value) <= most:
-            raise Misconfigured(f"{var} is {_shown(value)}: write a whole number from 1 to {most}, in digits only")
+        if not WHOLE_NUMBER.fullmatch(value) or not least <= int(value) <= most:
+            raise Misconfigured(
+                f"{var} is {_shown(value)}: write a whole number from {least} to {most}, in digits only"
+            )
         return int(value)
 
     def share(self, var: Text, default: float) -> float:

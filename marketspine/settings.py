@@ -82,6 +82,7 @@ AXES_COOLOFF_TIME = timedelta(seconds=env.at_least_one("MARKETSPINE_LOGIN_WAIT_S
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_HANDLER = "marketspine.signing_in.Attempts"
 AXES_CLIENT_IP_CALLABLE = "marketspine.signing_in.client_address"
+MARKETSPINE_PROXIES = env.at_least_zero("MARKETSPINE_PROXIES", default=0, most=10)
 MARKETSPINE_LOGIN_ATTEMPTS_PER_ADDRESS = env.at_least_one("MARKETSPINE_LOGIN_ATTEMPTS_PER_ADDRESS", default=20)
 AXES_LOCKOUT_TEMPLATE = "pipeline/locked_out.html"
 AXES_RESET_ON_SUCCESS = True

@@ -27,7 +27,7 @@ class SignInForm(AuthenticationForm):  # type: ignore[misc] # the skin has no ty
         self.fields["username"].validators.append(MaxLengthValidator(longest))
 
 
-def client_address(request: HttpRequest) -> str:
+def client_address(request: HttpRequest) -> str | None:
     """Where a request comes from, as far as that is known for certain.
 
     Each proxy writes the address it was asked from at the end of X-Forwarded-For; before that stands whatever the client
@@ -36,7 +36,7 @@ def client_address(request: HttpRequest) -> str:
     told = request.headers.get("X-Forwarded-For", "").split(",")
     proxies = settings.MARKETSPINE_PROXIES
     found = told[-proxies].strip() if 0 < proxies <= len(told) else ""
-    return _of_one_client(found) or _of_one_client(request.META.get("REMOTE_ADDR", "")) or "0.0.0.0"
+    return _of_one_client(found) or _of_one_client(request.META.get("REMOTE_ADDR", "")) or None
 
 
 def _of_one_client(text: str) -> str:

@@ -208,6 +208,7 @@ def order_of(request: HttpRequest) -> Order:
     token = request.POST.get("token", "")
     return Order(
         operator=request.user.get_username(),
+        account=request.user.pk,
         reason=request.POST.get("reason", "").replace("\0", "")[:LONGEST_REASON],
         token=token if TOKEN.fullmatch(token) else None,
     )

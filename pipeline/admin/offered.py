@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.views.main import ALL_VAR, IS_FACETS_VAR, IS_POPUP_VAR, ORDER_VAR, SEARCH_VAR, TO_FIELD_VAR
+from django.contrib.admin.options import IS_FACETS_VAR, IS_POPUP_VAR, TO_FIELD_VAR
+from django.contrib.admin.views.main import ALL_VAR, ORDER_VAR, SEARCH_VAR
 from django.core.exceptions import BadRequest
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -61,8 +62,8 @@ class OfferedList(ChangeList):
             raise BadRequest("this list offers neither counts nor a search")
         if self.params.get(ALL_VAR):
             raise BadRequest(f"{ALL_VAR} takes no value")
-        found = super().get_filters(request)
-        _refuse(set(found[2]).difference(self.model_admin.linked, self._filtered()))
+        found, admin = super().get_filters(request), cast(Offering, self.model_admin)
+        _refuse(set(found[2]).difference(admin.linked, self._filtered()))
         return found
 
     def _filtered(self) -> Iterable[str]:
@@ -89,11 +90,11 @@ class Offering:
         """The list that refuses what it does not offer."""
         return OfferedList
 
-    def response_action(self: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *more: Any, **named: Any) -> Any:
         """What an action of the list does with the ids that are ticked; what is no id is refused."""
         if not all(ID.fullmatch(one) for one in request.POST.getlist(ACTION_CHECKBOX_NAME)):
             raise BadRequest("an object is named by a number")
-        return super().response_action(request, queryset)  # type: ignore[misc,no-any-return] # of the admin beside it
+        return super().response_action(request, queryset, *more, **named)  # type: ignore[misc] # of the admin that this is mixed into
 
 
 class OfferedOnly:

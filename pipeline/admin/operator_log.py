@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -17,7 +18,6 @@ from pipeline.models import OperatorLogEntry, OperatorLogSubject
 
 NAMED_IN_LIST = 3
 NAMED_ON_PAGE = 500
-BEAT = "periodictask"
 
 
 @admin.register(OperatorLogEntry)
@@ -26,7 +26,8 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
 
     page_template = "pipeline/operator_log_entry.html"
     when_empty = (
-        "Nobody has acted yet. Each button that starts, forces, resolves or pins something is written down here."
+        "Nobody has acted yet. Each button that starts, forces, resolves or pins something is written down here, and each "
+        "change of schedules, users and roles."
     )
     list_display = ("at_", "who", "what", "on", "why", "upshot_badge", "by_run")
     list_select_related = ("run",)
@@ -51,8 +52,11 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
         return f"{entry.at:%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description="who", ordering="operator")
-    def who(self, entry: OperatorLogEntry) -> str:
-        return entry.operator
+    def who(self, entry: OperatorLogEntry) -> SafeString | str:
+        """The name of then; two accounts may have had it, one after the other, so the account's number is beside it."""
+        if entry.account is None:
+            return entry.operator
+        return format_html('{} <span class="ms-quiet">account {}</span>', entry.operator, entry.account)
 
     @admin.display(description="did", ordering="act")
     def what(self, entry: OperatorLogEntry) -> str:
@@ -84,16 +88,26 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
             "upshot": badge(found.upshot),
             "upshot_told": found.get_upshot_display(),
             "run": link(found.run),
+            "account": _account(found),
             "subjects": [subject_link(subject) for subject in subjects[:NAMED_ON_PAGE]],
             "more": len(subjects) > NAMED_ON_PAGE,
         }
 
 
+def _account(entry: OperatorLogEntry) -> str:
+    """The account that acted, and how it is named now."""
+    if entry.account is None:
+        return "none: by a command"
+    now = User.objects.filter(pk=entry.account).values_list("username", flat=True).first()
+    if now is None:
+        return f"{entry.account}, which has been deleted"
+    return f"{entry.account}" if now == entry.operator else f"{entry.account}, which is named {now} now"
+
+
 def subject_link(subject: OperatorLogSubject) -> SafeString | str:
     """What it was done on, by the name it had, leading to its page."""
-    app = "django_celery_beat" if subject.kind == BEAT else "pipeline"
-    try:
-        url = reverse(f"admin:{app}_{subject.kind}_change", args=[subject.key])
-    except NoReverseMatch:
+    apps = {model._meta.model_name: model._meta.app_label for model in admin.site._registry}
+    if subject.kind not in apps:
         return subject.label
+    url = reverse(f"admin:{apps[subject.kind]}_{subject.kind}_change", args=[subject.key])
     return format_html('<a class="ms-link" href="{}">{}</a>', url, subject.label)

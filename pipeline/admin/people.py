@@ -9,7 +9,7 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import ManyToManyField, Q, QuerySet
 from django.forms import ModelMultipleChoiceField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -17,6 +17,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from pipeline.admin.base import badge
 from pipeline.admin.offered import Offering
+from pipeline.admin.traced import Traced, trace
+from pipeline.models import Act
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -58,7 +60,7 @@ def grantable(field: str, user: User) -> QuerySet[Any] | None:
 
 
 @admin.register(User)
-class SpineUserAdmin(Offering, UserAdmin, ModelAdmin):  # type: ignore[misc,type-arg] # the skin has no types
+class SpineUserAdmin(Traced, Offering, UserAdmin, ModelAdmin):  # type: ignore[misc,type-arg] # the skin has no types
     """Who may sign in, and with which roles."""
 
     form = UserChangeForm
@@ -127,7 +129,7 @@ class SpineUserAdmin(Offering, UserAdmin, ModelAdmin):  # type: ignore[misc,type
 
 
 @admin.register(Group)
-class RoleAdmin(Offering, GroupAdmin, ModelAdmin):  # type: ignore[misc] # the skin has no types
+class RoleAdmin(Traced, Offering, GroupAdmin, ModelAdmin):  # type: ignore[misc] # the skin has no types
     """A role: what its members may see and do."""
 
     list_display = ("name", "members")
@@ -159,6 +161,14 @@ class RoleAdmin(Offering, GroupAdmin, ModelAdmin):  # type: ignore[misc] # the s
         """Permissions of the user who gives them."""
         assert request is not None, "the admin's forms are asked for"
         return _of_what_is_had(super().formfield_for_manytomany(db_field, request, **kwargs), db_field.name, request)
+
+
+def change_own_password(request: HttpRequest) -> HttpResponseBase:
+    """Django's page, which leaves a trace where it has changed the password."""
+    answer: HttpResponseBase = admin.site.password_change(request)
+    if request.method == "POST" and isinstance(answer, HttpResponseRedirect):
+        trace(request, Act.CHANGE, [_person(request)], f"Changed {request.user}. Password: set")
+    return answer
 
 
 def _is_above(other: User | None, request: HttpRequest) -> bool:

@@ -24,6 +24,7 @@ from pipeline.admin.base import Framed, badge, link
 from pipeline.admin.partition_page import acts_on
 from pipeline.admin.schedule_form import TASKS, ScheduleForm
 from pipeline.admin.schedule_times import crontab_in_words, in_words, next_at
+from pipeline.admin.traced import Traced
 from pipeline.models import Act, OperatorLogEntry, Run
 from pipeline.operations import Order, Refused
 
@@ -43,7 +44,7 @@ def run_now(chosen: list[PeriodicTask], order: Order) -> OperatorLogEntry:
 
 
 @admin.register(PeriodicTask)
-class ScheduleAdmin(Acting[PeriodicTask]):
+class ScheduleAdmin(Traced, Acting[PeriodicTask]):
     """What happens when: beat sends it at its time, and an operator may run it now."""
 
     form = ScheduleForm
@@ -151,7 +152,7 @@ class UsedBy(TabularInline):  # type: ignore[misc] # the skin has no types
         return False
 
 
-class TimeAdmin(Framed[Any]):
+class TimeAdmin(Traced, Framed[Any]):
     """A time at which schedules come: deleting it deletes them, which is asked first."""
 
     inlines = (UsedBy,)

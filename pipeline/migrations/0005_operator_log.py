@@ -86,6 +86,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("at", models.DateTimeField()),
                 ("operator", models.CharField(max_length=150)),
+                ("account", models.BigIntegerField(null=True)),
                 (
                     "act",
                     models.CharField(
@@ -103,6 +104,9 @@ class Migration(migrations.Migration):
                             ("REOPEN", "reopen anomaly"),
                             ("PIN", "pin capture"),
                             ("UNPIN", "unpin capture"),
+                            ("ADD", "add"),
+                            ("CHANGE", "change"),
+                            ("DELETE", "delete"),
                         ],
                         max_length=20,
                     ),
@@ -176,6 +180,9 @@ class Migration(migrations.Migration):
                             "REOPEN",
                             "PIN",
                             "UNPIN",
+                            "ADD",
+                            "CHANGE",
+                            "DELETE",
                         ],
                     )
                 ),

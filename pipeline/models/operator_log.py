@@ -24,6 +24,9 @@ class Act(models.TextChoices):
     REOPEN = "REOPEN", "reopen anomaly"
     PIN = "PIN", "pin capture"
     UNPIN = "UNPIN", "unpin capture"
+    ADD = "ADD", "add"
+    CHANGE = "CHANGE", "change"
+    DELETE = "DELETE", "delete"
 
 
 class Upshot(models.TextChoices):
@@ -35,14 +38,16 @@ class Upshot(models.TextChoices):
 
 
 class OperatorLogEntry(models.Model):
-    """One act of one person. `token` is that of the form which gave the order: the same form sent twice acts once.
+    """One act of one person, by the name that the person had then and the number of the account, which stays the same.
 
-    `told` is what the person was told: what was started, what was passed over and why, or why it was refused.
+    `token` is that of the form which gave the order: the same form sent twice acts once. `told` is what the person was told:
+    what was started, what was passed over and why, or why it was refused; of a change in a form, from what to what.
     Triggers on both databases refuse to change or remove an entry.
     """
 
     at = models.DateTimeField()
     operator = models.CharField(max_length=150)
+    account = models.BigIntegerField(null=True)  # no foreign key: the entry outlives the account
     act = models.CharField(max_length=20, choices=Act.choices)
     reason = models.TextField(blank=True)
     upshot = models.CharField(max_length=7, choices=Upshot.choices)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.operations.judging import pin, reevaluate, reopen, resolve, unpin
-from pipeline.operations.orders import Order, Refused, given_before, new_token
+from pipeline.operations.orders import Order, Refused, given_before, new_token, write_down
 from pipeline.operations.running import (
     backfill,
     cancel,
@@ -33,4 +33,5 @@ __all__ = [
     "retry_failed",
     "run_now",
     "unpin",
+    "write_down",
 ]

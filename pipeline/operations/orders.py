@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
@@ -20,9 +20,13 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Who wants something, and why. `token` is that of the form: a double click sends it twice."""
+    """Who wants something, and why. `token` is that of the form: a double click sends it twice.
+
+    `account` is the number of the operator's account; None where the order comes by a command.
+    """
 
     operator: str
+    account: int | None = None
     reason: str = ""
     token: str | None = None
 
@@ -51,7 +55,7 @@ def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Ca
 
     Refused, which `work` raises, is written down too, and goes to the caller.
     """
-    named = [(one._meta.model_name or "", str(one.pk), str(one)[:LONGEST_LABEL]) for one in subjects]
+    named = _named(subjects)
     given = _Given(act, order, named)
     if (before := given.before()) is not None:
         return before
@@ -69,6 +73,15 @@ def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Ca
             return before
         _write(act, order, named, Upshot.REFUSED, Came(str(refusal)))
         raise
+
+
+def write_down(act: Act, order: Order, subjects: Iterable[models.Model], told: str) -> OperatorLogEntry:
+    """The entry of what has just been done, in the transaction in which it was done."""
+    return _write(act, replace(order, token=None), _named(subjects), Upshot.DONE, Came(told))
+
+
+def _named(subjects: Iterable[models.Model]) -> list[tuple[str, str, str]]:
+    return [(one._meta.model_name or "", str(one.pk), str(one)[:LONGEST_LABEL]) for one in subjects]
 
 
 def given_before(act: Act, order: Order) -> OperatorLogEntry | None:
@@ -92,7 +105,7 @@ class _Given:
         return found
 
     def _is(self, entry: OperatorLogEntry) -> bool:
-        if (entry.act, entry.operator) != (self.act, self.order.operator):
+        if (entry.act, entry.operator, entry.account) != (self.act, self.order.operator, self.order.account):
             return False
         on = {(kind, key) for kind, key, _ in self.named} if self.named is not None else None
         return on is None or on == set(entry.subjects.values_list("kind", "key"))
@@ -103,6 +116,7 @@ def _write(act: Act, order: Order, named: list[tuple[str, str, str]], upshot: Up
     entry = OperatorLogEntry.objects.create(
         at=timezone.now(),
         operator=order.operator,
+        account=order.account,
         act=act,
         reason=order.reason.strip(),
         upshot=upshot,

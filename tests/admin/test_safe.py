@@ -12,12 +12,13 @@ import pytest
 import time_machine
 from django.conf import settings as configured
 from django.contrib.auth.models import Group, User
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
 from marketspine.addresses import origins
+from marketspine.signing_in import client_address
 from tests.engines import Ledger
 
 LOGIN = "/admin/login/"
@@ -152,3 +153,60 @@ def test_signing_in_through_tls_on_another_port(user: User, settings: Settings, 
     answer = browser.post(LOGIN, sign_in, headers={"origin": "https://spine.example.com:8443"})
 
     assert answer.status_code == 302
+
+
+def spray(client: Client, names: int, **headers: str) -> list[int]:
+    """The answers to one wrong password for each of so many names."""
+    return [
+        client.post(LOGIN, {"username": f"name{number}", "password": "Spring2026!"}, headers=headers).status_code
+        for number in range(names)
+    ]
+
+
+def test_one_password_for_many_names_locks_the_address(client: Client, user: User, settings: Settings) -> None:
+    assert spray(client, 40) == [200] * 19 + [429] * 21
+    assert client.post(LOGIN, {"username": "olive", "password": "correct horse battery"}).status_code == 429
+    elsewhere = Client(REMOTE_ADDR="192.0.2.7")
+    assert elsewhere.post(LOGIN, {"username": "olive", "password": "correct horse battery"}).status_code == 302
+    with time_machine.travel(timezone.now() + timedelta(seconds=settings.AXES_COOLOFF_TIME.total_seconds() + 1)):
+        assert client.post(LOGIN, {"username": "olive", "password": "correct horse battery"}).status_code == 302
+
+
+def test_a_header_of_the_clients_own_changes_no_address(client: Client, user: User) -> None:
+    answers = [spray(client, 1, **{"x-forwarded-for": f"192.0.2.{number}"})[0] for number in range(21)]
+    assert answers == [200] * 4 + [429] * 17
+
+
+def test_behind_proxies_each_client_has_its_own_address(client: Client, user: User, settings: Settings) -> None:
+    settings.MARKETSPINE_PROXIES = 2
+    for number in range(21):
+        forged = {"x-forwarded-for": f"10.0.0.{number}, 192.0.2.7, 198.51.100.1"}
+        answer = client.post(LOGIN, {"username": f"name{number}", "password": "guess"}, headers=forged)
+    assert answer.status_code == 429
+    other = {"x-forwarded-for": "192.0.2.7, 203.0.113.9, 198.51.100.1"}
+    signing_in = {"username": "olive", "password": "correct horse battery"}
+    assert client.post(LOGIN, signing_in, headers=other).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, "192.0.2.7", "127.0.0.1"),
+        (1, "192.0.2.7", "192.0.2.7"),
+        (1, "192.0.2.66, 192.0.2.7", "192.0.2.7"),
+        (2, "192.0.2.7", "127.0.0.1"),
+        (1, "", "127.0.0.1"),
+        (1, "unknown", "127.0.0.1"),
+        (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        (1, "::ffff:192.0.2.7", "192.0.2.7"),
+    ],
+)
+def test_the_address_of_a_client(settings: Settings, proxies: int, forwarded: str, address: str) -> None:
+    settings.MARKETSPINE_PROXIES = proxies
+    assert client_address(RequestFactory().get("/", headers={"x-forwarded-for": forwarded})) == address
+
+
+def test_a_name_longer_than_a_name_can_be_is_refused_in_the_form(client: Client, ledger: Ledger) -> None:
+    answer = client.post(LOGIN, {"username": "x" * 151, "password": "guess"})
+    assert answer.status_code == 200
+    assert "at most 150 characters" in answer.content.decode()
