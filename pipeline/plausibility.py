@@ -147,7 +147,7 @@ def no_rows(offer: Offer) -> Refusal | None:
     if offer.parsed.rows_kept:
         return None
     said = "the payload has no rows: that means nothing published, never an empty week"
-    return Refusal(f"{said}; fetch {offer.told} again, {FORCE}")
+    return Refusal(f"{said}; fetch {offer.told} again; {FORCE}")
 
 
 def truncated(offer: Offer) -> Refusal | None:
@@ -155,9 +155,9 @@ def truncated(offer: Offer) -> Refusal | None:
     for part in offer.parsed.parts:
         name = offer.file(part.name)
         if not part.lines:
-            return Refusal(f"truncated: {name} has a header and no rows; fetch it again, {FORCE}")
+            return Refusal(f"truncated: {name} has a header and no rows; fetch it again; {FORCE}")
         if part.breaks_off:
-            return Refusal(f"truncated: {name} ends in the midst of line {part.lines + 1:,}; fetch it again, {FORCE}")
+            return Refusal(f"truncated: {name} ends in the midst of line {part.lines + 1:,}; fetch it again; {FORCE}")
     return None
 
 
@@ -169,7 +169,7 @@ def part_missing(offer: Offer, expected: Mapping[PartName, str]) -> Refusal | No
             missing = f"{offer.file(part)} is missing{beside}: no {part.kind} rows, and {why}"
             if any(read.name is part for read in offer.parsed.parts):
                 missing = f"{offer.file(part)} has no row that can be kept: no {part.kind} rows, and {why}"
-            return Refusal(f"{missing}; bring both, {FORCE}")
+            return Refusal(f"{missing}; bring both; {FORCE}")
     return None
 
 
@@ -191,7 +191,7 @@ def dates_of_another_week(offer: Offer, limit: float) -> Refusal | None:
     return Refusal(
         f"the dates of {offer.told} speak of {speaks}: {outside[day]:,} of {offer.parsed.rows_kept:,} rows were last "
         f"updated on {day}, and {key.week_ending} was published from {due} to {due + SLIP}; check the file's name and "
-        f"bring that of {key.week_ending}, {FORCE}"
+        f"bring that of {key.week_ending}; {FORCE}"
     )
 
 
@@ -203,7 +203,7 @@ def week_again(offer: Offer, weeks: Iterable[Again], limit: float) -> Refusal | 
             return Refusal(
                 f"this is the week ending {other.week_ending} again: {other.same:,} of {offer.parsed.rows_kept:,} rows "
                 f"({share:.0%}) of {offer.told} are the same there in key, shares and trades; bring the week ending "
-                f"{offer.key.week_ending}, {FORCE}"
+                f"{offer.key.week_ending}; {FORCE}"
             )
     return None
 
@@ -215,7 +215,7 @@ def restates_too_much(offer: Offer, changes: Mapping[str, Change], limit: float)
             return Refusal(
                 f"restates {change.total / change.held:.0%} of the {change.held:,} {kind} held, more than the "
                 f"{limit * 100:g}% allowed: "
-                f"{change.changed:,} changed, +{change.added:,}, {change.removed:,} gone; check {offer.told}, {FORCE}"
+                f"{change.changed:,} changed, +{change.added:,}, {change.removed:,} gone; check {offer.told}; {FORCE}"
             )
     return None
 

@@ -45,7 +45,7 @@ def test_a_file_of_two_that_is_missing_is_refused(ledger: Ledger) -> None:
     assert offered(source).outcome is Outcome.INGESTED
     source.publish(KEY, psv(*ATS))
     result = offered(source)
-    said = "the non-ATS file is missing beside 2025-11-14 OTC: no non-ATS rows, and version 1 has them; bring both, "
+    said = "the non-ATS file is missing beside 2025-11-14 OTC: no non-ATS rows, and version 1 has them; bring both; "
     assert (result.outcome, result.reason) == (Outcome.REFUSED, f"{said}if it is right all the same, force it")
     assert Anomaly.objects.get().category == Category.REFUSED
     assert vintages.latest([KEY]).count() == 55

@@ -120,7 +120,7 @@ def test_another_weeks_files_are_refused_as_a_restatement(folder: Path, change: 
     for reason in reasons(ran):
         assert reason.startswith(f"this is the week ending {A} again: ")
         assert re.search(r"_week_2025-11-07\.psv and \w+_week_2025-11-07\.nonats\.psv are the same there", reason)
-        assert reason.endswith("bring the week ending 2025-11-07, if it is right all the same, force it")
+        assert reason.endswith("bring the week ending 2025-11-07; if it is right all the same, force it")
     assert readiness(B) == {Use.TRADING: BLOCKED, Use.COMPLIANCE: BLOCKED, Use.RESEARCH: PROVISIONAL}
     assert set(Capture.objects.values_list("content_hash", flat=True)) == before
     assert readiness(A) == EVERY_USE_READY
@@ -247,7 +247,7 @@ def test_an_ats_file_is_missing_in_the_first_week_ever(ledger: Ledger, source_di
     (reason,) = (reason for reason in reasons(ran) if "missing" in reason)
     assert reason == (
         "otc_week_2025-11-07.psv is missing beside otc_week_2025-11-07.nonats.psv: no ATS rows, and "
-        "MARKETSPINE_EXPECTED_PARTS asks for them; bring both, if it is right all the same, force it"
+        "MARKETSPINE_EXPECTED_PARTS asks for them; bring both; if it is right all the same, force it"
     )
     assert (ran.code, readiness(B)[Use.RESEARCH]) == (1, BLOCKED)
 

@@ -98,7 +98,7 @@ def test_a_file_of_another_week_is_refused(ledger: Ledger, tmp_path: Path) -> No
     assert (anomaly.category, anomaly.severity) == (Category.REFUSED, "ERROR")
     assert anomaly.message == (
         "the dates of misnamed.psv speak of the week ending 2025-11-28: 4 of 4 rows were last updated on 2025-12-29, and "
-        "2025-11-14 was published from 2025-12-15 to 2025-12-21; check the file's name and bring that of 2025-11-14, if it "
+        "2025-11-14 was published from 2025-12-15 to 2025-12-21; check the file's name and bring that of 2025-11-14; if it "
         "is right all the same, force it"
     )
     assert call("ingest_file", path, *AS_OTC, "--force", "--reason", "looked at").code == 0

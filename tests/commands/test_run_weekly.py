@@ -206,7 +206,7 @@ def test_a_shrunk_file_is_refused_until_an_operator_forces_it(ledger: Ledger, we
     assert refused.code == 1
     assert refused.lines[2] == (
         "2025-11-14 OTC         REFUSED      restates 50% of the 4 rows held, more than the 25% allowed: "
-        "0 changed, +0, 2 gone; check otc_week_2025-11-14.psv, if it is right all the same, force it"
+        "0 changed, +0, 2 gone; check otc_week_2025-11-14.psv; if it is right all the same, force it"
     )
     forced = call("run_weekly", *ONE_WEEK, "--tiers", "OTC", "--force", "--reason", "two venues left")
 
