@@ -6,13 +6,13 @@ other captured week of the tier.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -41,7 +41,7 @@ from pipeline.sources.base import PartName, Payload
 
 NEIGHBOURS = 8
 AROUND = timedelta(weeks=13)  # a quarter: a market of years ago is no neighbour
-SURVEY_LOCK = 7_401  # any number that no other lock of the database has
+SURVEY_LOCK, TIER_LOCK = 7_401, 7_402  # any numbers that no other lock of the database has; one for each tier
 
 
 def limits() -> Limits:
@@ -143,7 +143,7 @@ def _suspects(offer: Offer, changes: Difference | None, limit: float) -> Iterato
     fresh = set(likeness.of_canonical(changes.fresh if changes else reading.lines_of_canonical(parsed.canonical)))
     others = PartitionSketch.objects.filter(partition__tier=offer.key.tier).select_related("partition")
     for stored in others.exclude(partition__week_ending=offer.key.week_ending):
-        if likeness.share_in(own, Sketch.unpacked(bytes(stored.hashes), stored.ceiling)) >= limit / 2:
+        if likeness.share_in(own, _unpacked(stored)) >= limit / 2:
             same = _same_rows(fresh, stored.partition)
             if same is not None:
                 yield Again(stored.partition.week_ending, same)
@@ -155,6 +155,36 @@ def _same_rows(fresh: set[str], partition: Partition) -> int | None:
     with suppress(ArchiveDamaged, UnreadablePayload):
         return len(fresh.intersection(likeness.of_canonical(reading.canonical_lines(newest))))
     return None
+
+
+def newest_of_other_weeks(key: PartitionKey) -> models.QuerySet[Capture, int]:
+    """The newest captures of the tier's other weeks."""
+    others = Capture.objects.filter(partition__tier=key.tier, version=F("partition__newest_version"))
+    return others.exclude(partition__week_ending=key.week_ending).values_list("pk", flat=True)
+
+
+def is_another_week_by_now(partition: Partition, seen: Collection[int]) -> bool:
+    """Whether the capture that is being made may be of a week that another process captured since the decision.
+
+    Before the commit, one process at a time for a tier: of two that capture the same rows at once the second notices.
+    """
+    _one_at_a_time(TIER_LOCK + list(Tier).index(partition.key.tier))
+    limit = settings.MARKETSPINE_MAX_SAME_SHARE
+    own = PartitionSketch.objects.get(partition=partition)
+    unseen = Capture.objects.filter(pk__in=newest_of_other_weeks(partition.key)).exclude(pk__in=seen)
+    sketches = PartitionSketch.objects.filter(partition__captures__in=unseen)
+    return any(likeness.share_in(_unpacked(own), _unpacked(other)) >= limit / 2 for other in sketches)
+
+
+def _unpacked(stored: PartitionSketch) -> Sketch:
+    return Sketch.unpacked(bytes(stored.hashes), stored.ceiling)
+
+
+def _one_at_a_time(lock: int) -> None:
+    """Until the transaction ends. SQLite lets one transaction write at a time anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
 
 
 def keep_sketch(partition: Partition, parsed: Parsed) -> None:
@@ -169,8 +199,7 @@ def _sketch_after(partition: Partition, parsed: Parsed) -> Sketch:
     stored = PartitionSketch.objects.filter(partition=partition).first() if parsed.gone is not None else None
     if stored is None or parsed.gone is None:
         return likeness.sketch(likeness.of_canonical(reading.lines_of_canonical(parsed.canonical)))
-    before = Sketch.unpacked(bytes(stored.hashes), stored.ceiling)
-    return likeness.restated(before, likeness.of_rows(parsed.gone), likeness.of_rows(parsed.rows))
+    return likeness.restated(_unpacked(stored), likeness.of_rows(parsed.gone), likeness.of_rows(parsed.rows))
 
 
 def survey(week_ending: date, run: Run | None) -> list[date]:
@@ -180,9 +209,7 @@ def survey(week_ending: date, run: Run | None) -> list[date]:
     it was not the odd one, and is not raised again once a person has resolved it: the order of capture changes nothing.
     """
     with transaction.atomic():
-        if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SURVEY_LOCK])
+        _one_at_a_time(SURVEY_LOCK)
         for tier in Tier:
             _survey_tier(tier, week_ending, run)
     return _moved_weeks(week_ending)

@@ -144,6 +144,8 @@ def make(
         if merged is not None:
             complete(partition, capture, parsed, started, terms.run)
         partition.save(update_fields=["newest_version", "latest"])
+        if decision.seen is not None and assessment.is_another_week_by_now(partition, decision.seen):
+            raise Superseded(f"{partition}: a week like it was captured meanwhile")
         _record(capture)
     return capture
 

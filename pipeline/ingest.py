@@ -189,8 +189,9 @@ def _decide(key: PartitionKey, held: Capture | None, payload: Payload, parsed: P
     decision = revisions.decide(_held(held), offered, force=terms.force)
     if decision.verdict not in (Verdict.FIRST, Verdict.RESTATEMENT):
         return decision
+    seen = frozenset(assessment.newest_of_other_weeks(key))
     refused = assessment.refusal(key, payload, parsed, held, changes)
-    return decision.refused(refused.message) if refused else decision
+    return decision.refused(refused.message) if refused else replace(decision, seen=seen)
 
 
 def _differing(changes: Difference) -> int | None:

@@ -62,11 +62,15 @@ class Counts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict, a reason that a person understands, and what lastUpdateDate says: newer, equal, older, unknown."""
+    """The verdict, a reason that a person understands, and what lastUpdateDate says: newer, equal, older, unknown.
+
+    `seen` are the captures of other weeks that the payload was compared with; None where it was compared with none.
+    """
 
     verdict: Verdict
     reason: str
     opinion: str = "unknown"
+    seen: frozenset[int] | None = None
 
     def told(self, counts: Counts) -> str:
         """The reason, completed with what the store found: `content changed (...): +200 rows, 35 changed, 2 gone`."""

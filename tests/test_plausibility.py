@@ -5,20 +5,24 @@ from __future__ import annotations
 import random
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from pipeline import archive, ingest
+from pipeline import archive, assessment, ingest
 from pipeline.calendar import PartitionKey, Tier, due_date
 from pipeline.captures import Terms
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Readiness, Run, RunStatus, Use
+from pipeline.plausibility import Refusal
 from pipeline.samples import Size, publish
 from pipeline.sources.base import PartName
 from pipeline.sources.files import file_name
+from tests.capturing import at_once
 from tests.commands.calling import Ran, call
 from tests.engines import Ledger
 from tests.finra_service import Catalogue, FinraServer, Options, Samples, Service
@@ -190,6 +194,26 @@ def test_a_week_forced_under_a_wrong_name_does_not_stand_in_the_way_of_the_right
     assert taken(B, in_memory(B, numbers(0, 100)), force=True).outcome == Outcome.INGESTED
     restated = taken(A, in_memory(A, numbers(0, 100) | {"S3": 7}))
     assert (restated.outcome, Capture.objects.filter(kind=CaptureKind.RESTATEMENT).count()) == (Outcome.RESTATED, 1)
+
+
+@pytest.mark.promise(10, 14)
+def test_of_two_weeks_with_the_same_rows_at_once_one_is_captured(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, decide = threading.Barrier(2), assessment.refusal
+    decided: list[str] = []
+
+    def together(key: PartitionKey, *others: Any) -> Refusal | None:
+        found = decide(key, *others)
+        if len(decided) < 2:
+            decided.append(str(key))
+            both.wait(30)  # neither has stored anything yet
+        return found
+
+    monkeypatch.setattr(assessment, "refusal", together)
+    results = at_once(*(lambda week=week: taken(week, in_memory(week, numbers(0, 100))) for week in (A, B)))
+    assert sorted(result.outcome for result in results) == [Outcome.INGESTED, Outcome.REFUSED]
+    assert Capture.objects.count() == 1
 
 
 # A half is missing, or cut
