@@ -197,3 +197,25 @@ def test_a_user_of_an_odd_name_runs(ledger: Ledger, source_dir: Path, archive_di
 def test_a_log_line_is_one_line_and_gives_no_orders() -> None:
     record = logging.LogRecord("pipeline", logging.ERROR, "", 0, "%s failed", ("a\nERROR b \x1b[31m",), None)
     assert LogFormatter("%(levelname)s %(message)s").format(record) == r"ERROR a\nERROR b \x1b[31m failed"
+
+
+@pytest.mark.parametrize(
+    ("on_terminal", "level", "has_traceback"),
+    [(True, logging.WARNING, False), (True, logging.DEBUG, True), (False, logging.WARNING, True)],
+)
+def test_a_person_at_a_terminal_has_no_traceback_but_with_debug(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    on_terminal: bool,
+    level: int,
+    has_traceback: bool,
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: on_terminal)
+    caplog.set_level(level, "pipeline")
+    error = ValueError("a bug")
+    record = logging.LogRecord("pipeline", logging.ERROR, "", 0, "it failed", None, (ValueError, error, None))
+
+    told = LogFormatter("%(message)s").format(record)
+
+    short = "it failed [ValueError; MARKETSPINE_LOG_LEVEL=DEBUG shows the traceback]"
+    assert told == ("it failed\nValueError: a bug" if has_traceback else short)
