@@ -31,6 +31,7 @@ from pipeline.models import (
     Capture,
     CaptureKind,
     DataKind,
+    Listing,
     Manifest,
     Partition,
     Readiness,
@@ -259,7 +260,6 @@ def content_fields(parsed: Parsed) -> dict[str, object]:
         "shares_non_ats": parsed.shares_non_ats,
         "trades": parsed.trades,
         "last_update_date": parsed.newest_update,
-        "rows_last_updated": parsed.updates[max(parsed.updates)] if parsed.updates else 0,
     }
 
 
@@ -290,9 +290,17 @@ def complete(partition: Partition, capture: Capture, parsed: Parsed, started: fl
     )
     endings.stored(capture, run)
     findings.look_at(parsed, capture, run)
+    note_listing(partition, parsed)
     if partition.latest is not None:
         restatements.note_late(partition.latest, capture, run)
     partition.latest = capture
+
+
+def note_listing(partition: Partition, parsed: Parsed) -> None:
+    """Keep how the partition stood at its source when it was last read whole: `restatements.probe` asks against that."""
+    newest, updated = parsed.listed_update or (None, 0)
+    found = {"rows": parsed.listed_rows, "update_date": newest, "updated": updated}
+    Listing.objects.update_or_create(partition=partition, defaults={**found, "with_totals": parsed.listing is not None})
 
 
 def add_manifest(

@@ -96,18 +96,23 @@ def _take(key: PartitionKey, source: Source, payload: Payload, terms: Terms, pro
 
 
 def look(key: PartitionKey, source: Source, terms: Terms, progress: Progress = lambda step: None) -> Result:
-    """Ask the source whether a captured partition moved, and bring it up to date only if it did; errors as for `ingest`."""
+    """Ask the source whether a captured partition moved, and bring it up to date only if it did; errors as for `ingest`.
+
+    A partition whose archived payload is lost is not asked about: what the source has is fetched.
+    """
     held = captures.newest(key)
+    if held is None or held.normalized_at is None or not archive.present([held.payload_sha256]):
+        return ingest(key, source, terms, progress)
     try:
-        reason = restatements.unmoved(held, key, source) if held and held.normalized_at else ""
+        found = restatements.probe(held, key, source)
     except CannotBeAsked as error:
         return Result(Outcome.UNCHANGED, f"not asked: {error}", held)
     except SourceError as error:
         return _not_delivered(key, error, terms)
-    if not held or not reason:
+    if found.moved:
         return ingest(key, source, terms, progress)
     endings.found_as_held(held, terms.run)
-    return Result(Outcome.UNCHANGED, reason, held)
+    return Result(Outcome.UNCHANGED, found.reason, held)
 
 
 def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda step: None) -> Result:
@@ -164,6 +169,7 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
         if held:
             endings.found_as_held(held, terms.run)
             findings.check_totals(held.partition, parsed, terms.run)
+            captures.note_listing(held.partition, parsed)
         return Result(Outcome.UNCHANGED, decision.reason, held)
     if decision.verdict is Verdict.REFUSED:
         archive.put(payload.content, payload.sha256)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from pipeline.calendar import CalendarError, parse_day
 from pipeline.lines import RejectedLine
 from pipeline.sources.base import PartName
 from pipeline.sources.finra_api.oddities import Oddities
-from pipeline.sources.finra_api.totals import ControlTotals
+from pipeline.sources.finra_api.totals import ControlTotals, Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Parsed:
     one has not, and in `gone` those that it has not itself; read whole, `gone` is None and `rows` are all.
 
     `controls` are the source's own totals, where it gives some; `oddities` tell what is odd about rows that are kept.
+    `listing` counts all that the API sent, its totals too.
     """
 
     rows: Rows
@@ -104,8 +107,31 @@ class Parsed:
     controls: ControlTotals | None = None
     oddities: Oddities = field(default_factory=Oddities)
     parts: tuple[PartRead, ...] = ()
+    listing: Listing | None = None
 
     @property
     def newest_update(self) -> date | None:
         """The newest lastUpdateDate."""
         return date.fromisoformat(max(self.updates)) if self.updates else None
+
+    @property
+    def listed_rows(self) -> int:
+        """How many rows there were at the source."""
+        return self.listing.rows if self.listing else self.rows_in
+
+    @property
+    def listed_update(self) -> tuple[date, int] | None:
+        """The newest lastUpdateDate at the source, and how many rows had it there; None where none had a date."""
+        updates = self.listing.updates if self.listing else self.updates
+        dates = {day: text for text in updates if (day := _day(text)) is not None}
+        if not dates:
+            return None
+        newest = max(dates)
+        return newest, updates[dates[newest]]
+
+
+def _day(text: str) -> date | None:
+    """A lastUpdateDate; None for what is none, which is a reject and counts for nothing."""
+    with suppress(CalendarError):
+        return parse_day(text)
+    return None

@@ -25,7 +25,7 @@ from pipeline.plain_text import shortened
 from pipeline.sources.base import MOST_ROWS, Part, PartName, PayloadFormat, too_many_rows, unpack
 from pipeline.sources.finra_api.oddities import Oddities
 from pipeline.sources.finra_api.pages import JsonRow, NotRows
-from pipeline.sources.finra_api.totals import Reconciliation
+from pipeline.sources.finra_api.totals import Listing, Reconciliation
 
 PARSER_VERSION = 1
 
@@ -63,6 +63,7 @@ class _Reading:
     venue_names: dict[str, str] = field(default_factory=dict)
     totals: Reconciliation = field(default_factory=Reconciliation)
     oddities: Oddities = field(default_factory=Oddities)
+    listing: Listing = field(default_factory=Listing)
     crds: list[str] = field(default_factory=list)  # of the ATS of each row; empty where the source gives none
     parts: list[PartRead] = field(default_factory=list)
     cut: int = 0  # rejects that are the broken last line of a part: no sign of another format
@@ -77,6 +78,7 @@ class _Reading:
         """Take note of the rows of a page of the API."""
         self.totals.add(rows)
         self.oddities.add(rows)
+        self.listing.add(rows)
 
     def kept_lines(self) -> Iterator[RejectedLine]:
         """The line of each row, in the order of the rows, as the duplicate that it may turn out to be."""
@@ -128,6 +130,7 @@ def parse(
         controls=reading.totals.totals() if payload_format.is_api else None,
         oddities=reading.oddities,
         parts=tuple(reading.parts),
+        listing=reading.listing if payload_format.is_api else None,
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -36,12 +36,6 @@ from pipeline.sources.deadline import Deadline
 from pipeline.sources.finra_api.access import NAME
 
 PLAN_SECONDS = 60  # a plan asks a source only what it has; a source that cannot say so in time holds up nobody
-# FINRA asks clients not to download history older than a year again and again (finra.md, "API").
-SPARED_AFTER = timedelta(days=365)
-SPARED = (
-    "and FINRA asks not to download history older than a year again: sweep_restatements looks whether it moved, --force "
-    "takes it"
-)
 PASSED_OVER = (Action.SKIP, Action.NOT_YET_DUE)
 IDLE = (Action.NONE, *PASSED_OVER)
 
@@ -259,18 +253,20 @@ def _step(request: Request, key: PartitionKey, ledger: _Ledger, offered: Collect
         return Step(key, Action.NONE, f"calculated from version {held.version}" if held else "nothing captured")
     if request.only_stage is OnlyStage.NORMALIZE:
         return Step(key, Action.NORMALIZE, _normalize_reason(held))
-    if held and request.look:
+    if held and held.normalized_at and _is_asked_about(request):
         return Step(key, Action.LOOK, f"ask whether it moved since version {held.version}")
-    if held and held.normalized_at and _is_spared(request, key):
-        return Step(key, Action.NONE, f"version {held.version} is held, {SPARED}")
     action = Action.ARCHIVE if request.only_stage is OnlyStage.INGEST else Action.INGEST
     return Step(key, action, _ingest_reason(request, key, held, offered))
 
 
-def _is_spared(request: Request, key: PartitionKey) -> bool:
-    """Whether FINRA is spared a download: of a range of weeks, what is older than a year and captured already."""
-    of_a_range = request.partitions is None and not request.force
-    return request.source == NAME and of_a_range and key.week_ending < request.run_date - SPARED_AFTER
+def _is_asked_about(request: Request) -> bool:
+    """Whether captured partitions are downloaded only if the source says that they moved.
+
+    FINRA asks not to download again and again what did not change (finra.md, "API"). What an operator forces, or names one
+    by one, is downloaded.
+    """
+    downloads = request.force or request.partitions is not None or request.only_stage is not OnlyStage.ALL
+    return request.look or (request.source == NAME and not downloads)
 
 
 def _normalize_reason(held: Capture | None) -> str:

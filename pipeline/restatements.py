@@ -1,49 +1,65 @@
 """Restatements that come long after publication: asking cheaply whether a partition moved, and saying how late it did.
 
 FINRA restates weeks that are years old (finra.md, "Revisions"), where no look-back sees them. It can be asked how many rows
-were updated after the newest lastUpdateDate held, and how many rows there are: four requests in place of fifty.
+were updated after the newest lastUpdateDate held, and how many rows there are: three requests in place of fifty.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 from django.conf import settings
 
-from pipeline import connections, differences, vintages
+from pipeline import connections, differences
 from pipeline.calendar import PartitionKey, due_date, look_back
-from pipeline.models import Anomaly, Capture, CaptureKind, Category, Run, Severity, Stage
-from pipeline.sources.base import Asking, Source, SourceError
+from pipeline.models import Anomaly, Capture, CaptureKind, Category, Listing, Run, Severity, Stage
+from pipeline.sources.base import Asking, Source, SourceError, Standing
 from pipeline.vintages import RowChange
 
 MOVERS_TOLD = 5
 
 
-def unmoved(held: Capture, key: PartitionKey, source: Source) -> str:
-    """Why a partition need not be fetched; empty when it moved.
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether a partition has moved at its source since it was captured, and how that showed."""
 
-    It did not when no row has a later lastUpdateDate than the newest held, as many as held have just that, and there are
-    as many rows. The second question is for a restatement that was undone, with its dates, and for what was restated again
-    on the day of the capture. SourceError for a source that cannot be asked.
+    moved: bool
+    reason: str
+
+
+def probe(held: Capture, key: PartitionKey, source: Source) -> Probe:
+    """Ask whether a partition has moved.
+
+    It has not when no row has a later lastUpdateDate than the newest that was read, as many as then have just that, and
+    there are as many rows. The second count is for a restatement that was undone, with its dates, and for a second one on
+    the day of the reading. Of a partition that was read from the API all its cuts are counted, for FINRA has restated a
+    total alone; of one from files the rows by symbol and firm, which are all that files have.
+
+    SourceError for a source that cannot be asked, NotPublished where it has nothing any more, CannotBeAsked where only a
+    download would tell.
     """
     if not isinstance(source, Asking):
         raise SourceError(f"the source {source.name!r} cannot be asked whether something moved: capture it instead")
-    if held.last_update_date is None:
-        return ""
+    read = Listing.objects.filter(partition=held.partition_id).first()
+    if read is None or read.update_date is None:
+        return Probe(moved=True, reason="no row held has a lastUpdateDate: whether it moved since cannot be asked")
     connections.release()
-    found = source.standing(key, held.last_update_date)
-    known = found.same if held.rows_rejected else _last_updated(held)  # rejected rows may have the date, too
-    if (found.newer, found.same, found.rows) != (0, known, held.rows_in):
-        return ""
-    return f"unchanged: {found.rows:,} rows, the last update on {held.last_update_date} of {found.same:,}, as held"
+    found = source.standing(key, read.update_date, totals_too=read.with_totals)
+    dates_known = read.with_totals or not held.rows_rejected  # a rejected line of a file may have the date, too
+    listed = Standing(newer=0, same=read.updated if dates_known else found.same, rows=read.rows)
+    if found != listed:
+        return Probe(moved=True, reason=_moved(found, listed, read.update_date, held))
+    told = f"unchanged: {found.rows:,} rows, the last update on {read.update_date} of {found.same:,}, as held"
+    return Probe(moved=False, reason=told)
 
 
-def _last_updated(held: Capture) -> int:
-    """How many of the rows held have the newest lastUpdateDate; captures made before that was kept are counted."""
-    if held.rows_last_updated is not None or held.last_update_date is None:
-        return held.rows_last_updated or 0
-    return vintages.of_capture(held).filter(last_update_date=held.last_update_date).count()
+def _moved(found: Standing, listed: Standing, updated: date, held: Capture) -> str:
+    return (
+        f"moved since version {held.version}: {found.newer:,} rows were updated after {updated}, "
+        f"{found.same:,} on it where {listed.same:,} are held, {found.rows:,} rows in all where {listed.rows:,} are"
+    )
 
 
 def note_late(before: Capture, after: Capture, run: Run | None) -> None:

@@ -14,6 +14,7 @@ from pipeline.models.anomaly import Anomaly, Category, Severity
 from pipeline.models.capture import Capture, CaptureKind, capture_id_for
 from pipeline.models.ledger_kind import DataKind, LedgerKind
 from pipeline.models.likeness import PartitionSketch
+from pipeline.models.listing import Listing
 from pipeline.models.manifest import Manifest, Reject, Stage
 from pipeline.models.operator_log import Act, OperatorLogEntry, OperatorLogSubject, Upshot
 from pipeline.models.partition import Partition
@@ -50,6 +51,7 @@ __all__ = [
     "DataKind",
     "Family",
     "LedgerKind",
+    "Listing",
     "Manifest",
     "MarketConcentration",
     "OperatorLogEntry",

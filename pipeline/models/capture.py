@@ -52,8 +52,7 @@ class Capture(models.Model):
     `captured_on` is the run's day (America/New_York), which names the capture; `captured_at` the instant it was
     made; `normalized_at` the instant since which its rows are known (null while only its payload is archived), which
     is what as-of questions ask. `shares` is the sum over all rows kept, `shares_non_ats` over those of non-ATS firms.
-    `rows_last_updated` counts the rows kept whose lastUpdateDate is `last_update_date`, the newest. Row counts added /
-    changed / removed / unchanged compare with the vintage before it.
+    Row counts added / changed / removed / unchanged compare with the vintage before it.
     """
 
     partition = models.ForeignKey(Partition, on_delete=models.PROTECT, related_name="captures")
@@ -80,7 +79,6 @@ class Capture(models.Model):
     payload_bytes = models.BigIntegerField()
     source_updated_at = models.DateTimeField(null=True)
     last_update_date = models.DateField(null=True)
-    rows_last_updated = models.PositiveIntegerField(null=True)
     source_opinion = models.CharField(max_length=10, blank=True)
 
     parser_version = models.PositiveSmallIntegerField()

@@ -148,7 +148,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a partition stands at the source: firm rows updated after a day, firm rows updated on it, firm rows in all."""
+    """How a partition stands at the source: rows updated after a day, rows updated on it, rows in all."""
 
     newer: int
     same: int
@@ -159,9 +159,10 @@ class Standing:
 class Asking(Source, Protocol):
     """A source that can be asked cheaply whether a partition moved, without fetching it."""
 
-    def standing(self, key: PartitionKey, since: date) -> Standing:
+    def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
         """How many of its rows have a later lastUpdateDate than `since`, how many just that, and how many there are.
 
+        Of its rows by symbol and firm, and with `totals_too` of its totals by symbol as well.
         Raises NotPublished when the source has nothing of it, CannotBeAsked when only a download would tell.
         """
         ...

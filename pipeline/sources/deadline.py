@@ -36,12 +36,12 @@ class Deadline:
         """What the source delivers; TransientSourceError when it does not in time."""
         return self._within(lambda: self._source.fetch(key))
 
-    def standing(self, key: PartitionKey, since: date) -> Standing:
+    def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
         """How a partition stands at the source; SourceError for one that cannot be asked."""
         source = self._source
         if not isinstance(source, Asking):
             raise SourceError(f"the source {self.name!r} cannot be asked whether something moved: capture it instead")
-        return self._within(lambda: source.standing(key, since))
+        return self._within(lambda: source.standing(key, since, totals_too=totals_too))
 
     def _within(self, ask: Callable[[], Answer]) -> Answer:
         answer: Future[Answer] = Future()

@@ -10,10 +10,11 @@ import pytest
 from pytest_django import Settings
 
 from pipeline import ingest, restatements, vintages
-from pipeline.calendar import Tier, last_fridays
+from pipeline.calendar import PartitionKey, Tier, last_fridays
 from pipeline.captures import Terms
-from pipeline.models import Anomaly, Capture, Category, Outcome, Run, RunStatus, Severity
+from pipeline.models import Anomaly, Capture, Category, Listing, Outcome, Run, RunStatus, Severity
 from pipeline.planning import Only, Request, source_of
+from pipeline.sources.finra_api.pages import SummaryType
 from tests.engines import Ledger
 from tests.finra_service import Catalogue, FinraServer, Options, Restatement, Samples, Service, With
 from tests.finra_service.restatements import (
@@ -24,6 +25,7 @@ from tests.finra_service.restatements import (
     RECORDED_ROWS,
     undo,
 )
+from tests.finra_service.rows import AT, Row
 from tests.live_source import product
 
 TIERS = (Tier.NMS_TIER_1,)
@@ -106,29 +108,48 @@ def test_what_was_restated_late_is_told_with_what_moved_and_how_late(finra: Finr
     )
 
 
-def test_a_sweep_asks_four_questions_of_what_did_not_move(finra: FinraServer) -> None:
+def test_a_sweep_asks_three_questions_of_a_partition_that_did_not_move(finra: FinraServer) -> None:
     captured(finra)
     with product.day(date(2022, 7, 5), finra):
         finra.service.log.clear()
         swept = sweep()
-    (entries,) = [finra.service.log.entries("weeklySummary")]
-    bodies = [entry.body for entry in entries if isinstance(entry.body, dict)]
-    assert [(body["limit"], len(body["compareFilters"]), "domainFilters" in body) for body in bodies] == [
-        (1, 4, False),
-        (1, 4, False),
-        (1, 3, True),
-        (1, 2, True),
+    bodies = [entry.body for entry in finra.service.log.entries("weeklySummary") if isinstance(entry.body, dict)]
+    assert [(body["limit"], [each["compareType"] for each in body["compareFilters"][2:]]) for body in bodies] == [
+        (1, []),
+        (1, ["GREATER"]),
+        (1, ["EQUAL"]),
     ]
+    assert {tuple(body["domainFilters"][0]["values"]) for body in bodies} == {tuple(SummaryType)}
     (step,) = swept.partitions.all()
-    rows = Capture.objects.get().rows_in
+    rows = Listing.objects.get().rows
     told = f"unchanged: {rows} rows, the last update on 2021-11-22 of {rows}, as held"
     assert (step.outcome, step.reason) == (Outcome.UNCHANGED, told)
 
 
-def test_captures_made_before_the_count_was_kept_are_counted(finra: FinraServer) -> None:
-    Capture.objects.filter(pk=captured(finra).pk).update(rows_last_updated=None)
-    with product.day(date(2022, 7, 5), finra):
-        assert sweep().partitions.get().outcome == Outcome.UNCHANGED
+class TotalRestated(Catalogue):
+    """The recorded restatement of AAPL stood in a row by symbol: here one is restated, and no row by firm."""
+
+    def rows(self, key: PartitionKey, today: date) -> tuple[Row, ...]:
+        rows = super().rows(key, today)
+        at = next(at for at, row in enumerate(rows) if row[AT["summaryTypeCode"]] == "OTC_W_SMBL")
+        changed = list(rows[at])
+        changed[AT["lastUpdateDate"]] = RESTATED.isoformat()
+        return (*rows[:at], tuple(changed), *rows[at + 1 :]) if today >= RESTATED else rows
+
+
+def test_a_sweep_sees_that_a_total_alone_was_restated(ledger: Ledger, settings: Settings) -> None:
+    catalogue = TotalRestated([RECORDED_KEY.week_ending], Samples(securities=1), tiers=[Tier.NMS_TIER_1])
+    with FinraServer(Service(catalogue, Options(requests_per_second=None))) as server:
+        product.point_at(server, settings)
+        captured(server)
+        with product.day(LOOKED, server):
+            server.service.log.clear()
+            assert sweep().partitions.get().outcome == Outcome.UNCHANGED  # its rows by firm are as they were
+            assert any(entry.rows > 1 for entry in server.service.log.entries("weeklySummary"))
+            server.service.log.clear()
+            assert sweep().partitions.get().reason.startswith("unchanged: ")
+            asked = [entry for entry in server.service.log.entries("weeklySummary") if entry.method == "POST"]
+            assert len(asked) == 3  # what was read once is not read again
 
 
 @pytest.mark.promise(9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Any
@@ -13,13 +14,14 @@ from django.core.management.base import CommandParser
 from django.db import connection
 
 from pipeline import restatements
-from pipeline.calendar import last_fridays, parse_run_date, parse_tiers, parse_week, weeks_between
+from pipeline.calendar import PartitionKey, last_fridays, parse_run_date, parse_tiers, parse_week, weeks_between
 from pipeline.configured import origin_of
 from pipeline.estimates import QUESTIONS
 from pipeline.management.base import BadArguments, failed_if, operator
 from pipeline.management.running import RunningCommand
 from pipeline.models import Action, Capture
 from pipeline.planning import PLAN_SECONDS, Only, Plan, Request, source_of
+from pipeline.restatements import Probe
 from pipeline.sources.base import Source, SourceError
 from pipeline.sources.finra_api.access import NAME
 
@@ -28,10 +30,9 @@ class Command(RunningCommand):
     """Ask of every captured partition whether it moved, and capture again those that did."""
 
     help = (
-        "Ask FINRA's API of every captured partition whether any row was updated, added or removed since: four small "
-        "requests each (ATS rows and non-ATS rows updated after the newest lastUpdateDate held, rows updated on it, all "
-        "rows). Only what moved is captured again. Exit code: 0 every partition was asked and is good, 1 finished with "
-        "failures, 2 could not run."
+        "Ask FINRA's API of every captured partition whether any row was updated, added or removed since: three small "
+        "requests each (rows updated after the newest lastUpdateDate held, rows updated on it, all rows). Only what moved "
+        "is captured again. Exit code: 0 every partition was asked and is good, 1 finished with failures, 2 could not run."
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
@@ -83,28 +84,45 @@ class Command(RunningCommand):
         keys = [step.key for step in plan.steps if step.action is Action.LOOK]
         held = {capture.partition.key: capture for capture in Capture.objects.newest_of(keys)}
         with ThreadPoolExecutor(settings.MARKETSPINE_FINRA_CONNECTIONS) as pool:
-            answers = dict(zip(keys, pool.map(partial(_answer, source), (held[key] for key in keys)), strict=True))
-        moved = {key: answer for key, answer in answers.items() if not answer.startswith("unchanged")}
+            answers = list(pool.map(partial(_answer, source), (held[key] for key in keys)))
+        moved = [answer for answer in answers if answer.probe is not None and answer.probe.moved]
+        unasked = [answer for answer in answers if answer.probe is None]
         took = time.monotonic() - started
         if self.as_json:
             self.document(
-                {"asked": len(keys), "moved": [{"partition": str(key), "why": why} for key, why in moved.items()]}
+                {
+                    "asked": len(keys),
+                    "moved": [{"partition": str(answer.key), "why": answer.reason} for answer in moved],
+                    "not_asked": [{"partition": str(answer.key), "why": answer.reason} for answer in unasked],
+                }
             )
-        for key, why in moved.items():
-            self.line(f"{key}: {why}")
+        for answer in (*moved, *unasked):
+            self.line(f"{answer.key}: {answer.reason}")
         self.line(
-            f"{len(keys):,} partitions asked in {took:.0f} s ({len(keys) * QUESTIONS:,} requests): {len(moved):,} moved."
+            f"{len(keys):,} partitions asked in {took:.0f} s (up to {len(keys) * QUESTIONS:,} requests): "
+            f"{len(moved):,} moved."
         )
-        return failed_if(any(why.startswith("not asked") for why in moved.values()))
+        return failed_if(bool(unasked))
 
 
-def _answer(source: Source, held: Capture) -> str:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a source says of a partition; `probe` is None where it could not be asked."""
+
+    key: PartitionKey
+    reason: str
+    probe: Probe | None = None
+
+
+def _answer(source: Source, held: Capture) -> _Answer:
+    key = held.partition.key
     try:
-        return restatements.unmoved(held, held.partition.key, source) or f"moved since version {held.version}"
+        found = restatements.probe(held, key, source)
     except SourceError as error:
-        return f"not asked: {error}"
+        return _Answer(key, f"not asked: {error}")
     finally:
         connection.close()  # this thread's
+    return _Answer(key, found.reason, found)
 
 
 def _weeks(first: str | None, last: str | None, run_date: date) -> tuple[date, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -85,19 +86,19 @@ def of_history(key: PartitionKey, code: str) -> Query:
     return Query("ALL", HISTORIC, {"compareFilters": _equal(place)}, place, fields=FIELDS)
 
 
-def updated_after(key: PartitionKey, code: str, summary_type: SummaryType, day: date) -> Question:
-    """How many rows of a cut have a later lastUpdateDate: one row is asked for, Record-Total is read."""
-    newer = {"fieldName": UPDATED, "fieldValue": day.isoformat(), "compareType": "GREATER"}
-    place = _place(key, code) | {TYPE: summary_type.value}
-    return {"compareFilters": [*_equal(place), newer], "limit": 1, "offset": 0}
+def counted(
+    key: PartitionKey, code: str, cuts: Collection[SummaryType], updated: tuple[str, date] | None = None
+) -> Question:
+    """How many rows of some cuts a partition has, or how many whose lastUpdateDate compares so with a day.
 
-
-def counted(key: PartitionKey, code: str, updated: date | None = None) -> Question:
-    """How many firm rows a partition has, or how many with this lastUpdateDate."""
-    types = [summary_type.value for summary_type in SummaryType if summary_type.has_firms]
-    within = [{"fieldName": TYPE, "values": types}]
-    place = _place(key, code) | ({UPDATED: updated.isoformat()} if updated else {})
-    return {"compareFilters": _equal(place), "domainFilters": within, "limit": 1, "offset": 0}
+    One row is asked for: the number is in Record-Total.
+    """
+    compared = _equal(_place(key, code))
+    if updated is not None:
+        comparison, day = updated
+        compared.append({"fieldName": UPDATED, "fieldValue": day.isoformat(), "compareType": comparison})
+    within = [{"fieldName": TYPE, "values": [cut.value for cut in cuts]}]
+    return {"compareFilters": compared, "domainFilters": within, "limit": 1, "offset": 0}
 
 
 def published_since(oldest: date) -> Query:

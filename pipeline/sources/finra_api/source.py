@@ -33,7 +33,6 @@ from pipeline.sources.finra_api.questions import (
     data_path,
     of_history,
     of_type,
-    updated_after,
 )
 from pipeline.sources.finra_api.totals import Reconciliation
 from pipeline.sources.finra_api.transport import NO_CONTENT, Denied, Rejected, Transport
@@ -88,15 +87,18 @@ class FinraApi:
             fetched_at=datetime.now(UTC),
         )
 
-    def standing(self, key: PartitionKey, since: date) -> Standing:
-        """Four requests for a number each: firm rows updated after a day, of each family; those updated on it; all.
+    def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
+        """Three requests for a number each: rows updated after a day, rows updated on it, all rows.
 
         NotPublished where FINRA has nothing of it any more, CannotBeAsked where only its history has it.
         """
+        cuts = [cut for cut in SummaryType if totals_too or cut.has_firms]
         for code in CODES[key.tier]:
-            found = self._standing(key, code, since)
-            if found.rows:
-                return found
+            rows = self._count(counted(key, code, cuts))
+            if rows:
+                newer = self._count(counted(key, code, cuts, updated=("GREATER", since)))
+                same = self._count(counted(key, code, cuts, updated=("EQUAL", since)))
+                return Standing(newer, same, rows)
         if any(self._has_history(key, code) for code in CODES[key.tier]):
             raise CannotBeAsked(
                 f"only {HISTORIC} has {key} by now, and its filters know no lastUpdateDate: whether it moved cannot be "
@@ -119,14 +121,6 @@ class FinraApi:
         if self._history is None:
             self._history = listed_history(self._transport)
         return key in self._history
-
-    def _standing(self, key: PartitionKey, code: str, since: date) -> Standing:
-        firms = [summary_type for summary_type in SummaryType if summary_type.has_firms]
-        return Standing(
-            newer=sum(self._count(updated_after(key, code, summary_type, since)) for summary_type in firms),
-            same=self._count(counted(key, code, updated=since)),
-            rows=self._count(counted(key, code)),
-        )
 
     def _count(self, question: Question) -> int:
         query = Query("a count", SUMMARY, question, {})

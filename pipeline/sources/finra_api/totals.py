@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any
 
-from pipeline.sources.finra_api.pages import SHARES, SYMBOL, TRADES, TYPE, JsonRow, SummaryType, distinct
+from pipeline.sources.finra_api.pages import SHARES, SYMBOL, TRADES, TYPE, UPDATED, JsonRow, SummaryType, distinct
 
 SHOWN = 10
 LEAST_DIFFERENCE = 1  # of shares: FINRA's totals are doubles, whose last places are not theirs (finra.md, "Rows")
@@ -64,6 +65,23 @@ class ControlTotals:
     trades: int
     differing: int
     largest: tuple[Unequal, ...]
+
+
+@dataclass(slots=True)
+class Listing:
+    """How a partition stood at FINRA when it was read: what it is held to when it is asked whether it moved.
+
+    Over the cuts that are read (`SummaryType`), rejected rows included, as FINRA counts them.
+    """
+
+    rows: int = 0
+    updates: Counter[str] = field(default_factory=Counter)
+
+    def add(self, rows: Iterable[JsonRow]) -> None:
+        """Add the rows of a page."""
+        listed = [row for row in rows if str(row[TYPE]) in TYPES]
+        self.rows += len(listed)
+        self.updates.update(str(row[UPDATED]) for row in listed if row[UPDATED] is not None)
 
 
 @dataclass(slots=True)

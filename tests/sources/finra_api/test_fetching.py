@@ -191,7 +191,7 @@ def test_a_tier_that_finra_calls_otherwise_is_found(monkeypatch: pytest.MonkeyPa
         published = server.service.catalogue.published_on(otc)
         api = client_of(server)
         assert parse(api.fetch(otc).content, PayloadFormat.PAGES, otc.tier, 0).rows_kept == len(rows)
-        assert api.standing(otc, published) == Standing(0, len(rows), len(rows))
+        assert api.standing(otc, published, totals_too=False) == Standing(0, len(rows), len(rows))
 
 
 def test_a_torn_reading_does_not_count_as_one_of_the_two_that_must_differ() -> None:
@@ -202,15 +202,19 @@ def test_a_torn_reading_does_not_count_as_one_of_the_two_that_must_differ() -> N
     assert (parsed.rejects, parsed.controls and parsed.controls.differing) == ([], 0)
 
 
-def test_how_a_partition_stands_is_four_numbers() -> None:
+@pytest.mark.parametrize("totals_too", [False, True], ids=["rows by firm", "totals too"])
+def test_how_a_partition_stands_is_three_numbers(totals_too: bool) -> None:
     with finra() as server:
-        rows = server.service.catalogue.firm_rows(KEY, TODAY)
+        cuts = {cut.value for cut in SummaryType if totals_too or cut.has_firms}
+        rows = len([row for row in server.service.catalogue.rows(KEY, TODAY) if row[16] in cuts])
         published = server.service.catalogue.published_on(KEY)
         api = client_of(server)
-        assert api.standing(KEY, published) == Standing(0, len(rows), len(rows))
-        assert api.standing(KEY, WEEKS[0]) == Standing(len(rows), 0, len(rows))
+        server.service.log.clear()
+        assert api.standing(KEY, published, totals_too=totals_too) == Standing(0, rows, rows)
+        assert len(server.service.log.entries()) == 3
+        assert api.standing(KEY, WEEKS[0], totals_too=totals_too) == Standing(rows, 0, rows)
         with pytest.raises(NotPublished, match="has nothing for 2024-03-01 OTC any more"):
-            api.standing(ELSEWHERE, published)
+            api.standing(ELSEWHERE, published, totals_too=totals_too)
 
 
 def test_a_week_that_only_the_history_has_cannot_be_asked_about() -> None:
@@ -218,4 +222,4 @@ def test_a_week_that_only_the_history_has_cannot_be_asked_about() -> None:
         finra(recent_weeks=52) as server,
         pytest.raises(CannotBeAsked, match="only weeklySummaryHistoric has 2024-09-06"),
     ):
-        client_of(server).standing(OLD, WEEKS[0])
+        client_of(server).standing(OLD, WEEKS[0], totals_too=True)

@@ -1,0 +1,105 @@
+"""FINRA asks not to download again and again what did not change: what a plan asks about, and what it downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from django.core.files.storage import default_storage
+from pytest_django import Settings
+
+from pipeline import archive
+from pipeline.calendar import PartitionKey, Tier, last_fridays
+from pipeline.models import Action, Capture
+from pipeline.planning import Only, OnlyStage, Request, make_plan
+from pipeline.sources.finra_api.pages import SummaryType
+from tests.engines import Engines
+from tests.finra_service import FinraServer, Options, sample_service
+from tests.live_source import product
+
+WEEK = date(2025, 10, 3)
+DAY, LONG_AFTER = date(2025, 11, 10), date(2026, 10, 12)
+KEY = PartitionKey(WEEK, Tier.OTC)
+RANGE = Request(command="backfill", run_date=DAY, weeks=(WEEK,), tiers=(Tier.OTC,), source="api")
+AGAIN = replace(RANGE, run_date=LONG_AFTER)
+
+
+@pytest.fixture
+def finra(engines: Engines, settings: Settings) -> Iterator[FinraServer]:
+    service = sample_service([WEEK], today=DAY, securities=1, options=Options(requests_per_second=None))
+    with FinraServer(service) as server, engines.using("sqlite"):
+        product.point_at(server, settings)
+        yield server
+
+
+def captured(finra: FinraServer, request: Request) -> None:
+    with product.day(DAY, finra):
+        product.run(request)
+    assert Capture.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "action"),
+    [
+        (RANGE, Action.LOOK),
+        (AGAIN, Action.LOOK),
+        (replace(AGAIN, command="run_weekly", run_date=DAY, weeks=None), Action.LOOK),
+        (replace(AGAIN, force=True), Action.INGEST),
+        (replace(AGAIN, only_stage=OnlyStage.INGEST), Action.ARCHIVE),
+        (replace(AGAIN, source="files"), Action.INGEST),
+        (replace(AGAIN, weeks=None, partitions=(KEY,)), Action.INGEST),
+        (replace(AGAIN, look=True, only=Only.CAPTURED), Action.LOOK),
+    ],
+    ids=["a range", "long after", "weekly", "forced", "only archived", "from files", "named", "swept"],
+)
+def test_what_is_captured_is_asked_about_before_it_is_downloaded(
+    finra: FinraServer, request_: Request, action: Action
+) -> None:
+    captured(finra, RANGE)
+    assert {step.key: step.action for step in make_plan(request_).steps}[KEY] == action
+
+
+def test_what_was_only_archived_is_downloaded(finra: FinraServer) -> None:
+    captured(finra, replace(RANGE, only_stage=OnlyStage.INGEST))
+    assert [step.action for step in make_plan(AGAIN).steps] == [Action.INGEST]
+
+
+def test_a_payload_that_is_lost_is_downloaded_and_not_asked_about(finra: FinraServer) -> None:
+    captured(finra, RANGE)
+    default_storage.delete(archive.path_of(Capture.objects.get().payload_sha256))
+    with product.day(DAY, finra):
+        finra.service.log.clear()
+        product.run(RANGE)
+    assert sum(entry.rows for entry in finra.service.log.entries("weeklySummary")) > 1
+
+
+def test_a_sweep_sees_that_finra_answers_and_asks_about_what_is_captured_only(finra: FinraServer) -> None:
+    captured(finra, RANGE)
+    with product.day(LONG_AFTER, finra):
+        finra.service.log.clear()
+        product.run(replace(AGAIN, command="sweep_restatements", look=True, only=Only.CAPTURED, tiers=tuple(Tier)))
+    assert [entry.path.split("/")[1] for entry in finra.service.log.entries()] == ["partitions", *["data"] * 3]
+
+
+def test_a_tuesday_asks_three_questions_of_each_partition_and_downloads_nothing(
+    engines: Engines, settings: Settings
+) -> None:
+    """The weekly run's look-back, as the re-check of the other weekdays has it."""
+    monday, weeks = date(2025, 11, 10), last_fridays(12, date(2025, 11, 10))
+    service = sample_service(weeks, today=monday, securities=1, options=Options(requests_per_second=None))
+    with FinraServer(service) as server, engines.using("sqlite"):
+        product.point_at(server, settings)
+        counted = {}
+        for day in (monday, monday + timedelta(days=1)):
+            with product.day(day, server):
+                server.service.log.clear()
+                run = product.run(Request(command="run_weekly", run_date=day, source="api"))
+                due = run.partitions.exclude(action=Action.NOT_YET_DUE).count()
+                entries = [each for each in server.service.log.entries("weeklySummary") if each.method == "POST"]
+                questions = sum(isinstance(entry.body, dict) and entry.body.get("limit") == 1 for entry in entries)
+                counted[day] = (due, questions, len(entries) - questions)
+    (due, questions, pages), tuesday = counted.values()
+    assert (questions, pages) == (0, due * len(SummaryType))
+    assert tuesday == (due, due * 3, 0)
