@@ -27,7 +27,7 @@ def finra(engines: Engines, settings: Settings) -> Iterator[FinraServer]:
     service = sample_service(last_fridays(12, DAY), today=DAY, securities=1, options=Options(requests_per_second=None))
     with FinraServer(service) as server, engines.using("sqlite"):
         product.point_at(server, settings)
-        settings.MARKETSPINE_FINRA_REQUESTS_PER_SECOND = 20
+        settings.MARKETSPINE_FINRA_REQUESTS_PER_SECOND, settings.MARKETSPINE_THREADS = 20, 2
         yield server
 
 

@@ -36,7 +36,7 @@ from tests.finra_service.rows import FirmRows
 from tests.live_source import product
 
 INSTALLED = date(2025, 10, 13)
-HISTORY_WEEKS, DAYS = (260, 365) if EVERYTHING else (9, 21)
+HISTORY_WEEKS, DAYS = (260, 365) if EVERYTHING else (13, 21)
 WORKED = (Action.INGEST, Action.LOOK)
 SEEN = (Outcome.INGESTED, Outcome.RESTATED, Outcome.UNCHANGED)
 DAY, SUNDAY = timedelta(days=1), 6
