@@ -21,7 +21,7 @@ PREPARED = export MARKETSPINE_DEMO=$$($(SAY) demo); mkdir -p var; \
 	if [ $$MARKETSPINE_DEMO = 1 ]; then $(MANAGE) simulate_source || exit; fi; $(MANAGE) migrate --verbosity 0 || exit
 
 .DEFAULT_GOAL := help
-.PHONY: help run first_words serve test test-browser test-faults lint types lock bench bench-scale bench-backfill bench-live bench-admin screenshots demo-api clean
+.PHONY: help run first_words serve test test-browser test-faults lint types lock bench bench-scale bench-backfill bench-recovery bench-live bench-admin screenshots demo-api clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
@@ -80,6 +80,9 @@ bench-live: .venv/.dev  ## a week of real size from a FINRA of our own: rows a s
 
 bench-backfill: .venv/.dev  ## a backfill of five years: memory, queues, killed and resumed; ARGS="--weeks 12" for a quick try
 	$(BIN)/python -m benchmarks.backfill $(ARGS)
+
+bench-recovery: .venv/.dev  ## from the end of an outage to the end of the run, for each kind of kill; ARGS="--small" for a quick try
+	$(BIN)/python -m benchmarks.recovery $(ARGS)
 
 screenshots: .venv/.dev  ## the pictures of the documents, docs/images/*.png, from sample data; needs what test-browser installs
 	@$(BIN)/python -m tests.browser.provision

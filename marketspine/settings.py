@@ -188,7 +188,7 @@ MARKETSPINE_PLAUSIBLE_SHARES = env.bounds("MARKETSPINE_PLAUSIBLE_SHARES", defaul
 MARKETSPINE_EXPECTED_PARTS = env.some_of("MARKETSPINE_EXPECTED_PARTS", {"ats", "non-ats"}, default=["ats"])
 
 # A worker shows a sign of life every sixth of this; what shows none for so long is taken to be dead, and is taken back.
-MARKETSPINE_STALE_AFTER_SECONDS = env.at_least_one("MARKETSPINE_STALE_AFTER_SECONDS", default=180)
+MARKETSPINE_STALE_AFTER_SECONDS = env.at_least_one("MARKETSPINE_STALE_AFTER_SECONDS", default=30)
 
 # A partition is tried so often, whether a passing error or a worker's death ended the try; the first repetition comes
 # after so many seconds, each further one after twice as many.
@@ -241,6 +241,9 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False  # attempts are counted in the ledger
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A worker outlives its broker, however long that is away and whatever it answers while it goes and comes.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_RESULT_EXPIRES = timedelta(days=1)
 CELERY_BEAT_SCHEDULER = "pipeline.beat:Scheduler"
 CELERY_BEAT_SYNC_EVERY = 1  # what beat has sent is written at once, not after three minutes: operators look at it

@@ -16,8 +16,8 @@ import redis.exceptions
 from celery import chord, current_app
 from celery.canvas import Signature
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
+from django.db import models, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -72,8 +72,7 @@ def _next_weeks(run: Run) -> dict[date, list[int]]:
     A week is in flight, with all its partitions, until it is closed: otherwise weeks to close would pile up in the queue.
     """
     unsent: dict[date, list[int]] = {}
-    pending = run.partitions.filter(status=PartitionStatus.PENDING, sent_at__isnull=True)
-    for pk, week in pending.values_list("pk", "partition__week_ending"):
+    for pk, week in unsent_now(run).values_list("pk", "partition__week_ending"):
         unsent.setdefault(week, []).append(pk)
     open_weeks = run.weeks.filter(closed_at__isnull=True).values("week_ending")
     begun = run.partitions.filter(sent_at__isnull=False, partition__week_ending__in=open_weeks)
@@ -88,6 +87,28 @@ def _next_weeks(run: Run) -> dict[date, list[int]]:
         chosen[week] = ids
         room -= len(ids)
     return chosen
+
+
+def unsent_now(run: Run) -> models.QuerySet[RunPartition]:
+    """What is to be sent, and whose next try is not to come later."""
+    pending = run.partitions.filter(status=PartitionStatus.PENDING, sent_at__isnull=True)
+    return pending.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=timezone.now()))
+
+
+def is_due_again(run: Run) -> bool:
+    """Whether the time of a partition's next try has come."""
+    return unsent_now(run).filter(retry_at__isnull=False).exists()
+
+
+def is_queue_empty() -> bool:
+    """Whether no partition of any run waits in the queue; False where the broker cannot be asked."""
+    queue = settings.CELERY_TASK_ROUTES[PROCESS_PARTITION]["queue"]
+    try:
+        with current_app.connection_or_acquire() as connection:
+            return not connection.default_channel._size(queue)
+    except UNREACHABLE as error:
+        logger.warning("the queue's length is not known: the broker cannot be reached: %s", error)
+        return False
 
 
 def _send(run: Run, weeks: dict[date, list[int]]) -> bool:

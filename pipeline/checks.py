@@ -20,7 +20,6 @@ from marketspine.environment import is_set
 from pipeline.embedded import NO_BROKER
 from pipeline.sources import REGISTRY
 from pipeline.sources.finra_api.access import unsafe
-from pipeline.transient import LONGEST
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
 FEWEST_BEATS_SECONDS = 30
@@ -92,7 +91,7 @@ def _limits() -> Iterator[CheckMessage]:
 
 
 def _redelivery() -> Iterator[CheckMessage]:
-    """Redis delivers again what a worker has had for the visibility timeout, whether it works or waits for another try.
+    """Redis delivers again what a worker has had for the visibility timeout.
 
     https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html#visibility-timeout
     """
@@ -105,14 +104,6 @@ def _redelivery() -> Iterator[CheckMessage]:
                 hint="Set MARKETSPINE_VISIBILITY_TIMEOUT_SECONDS above twice MARKETSPINE_HARD_LIMIT_SECONDS.",
                 id="marketspine.E007",
             )
-    shortest, longest_wait = min(timeouts.values()), int(LONGEST.total_seconds())
-    if 2 * hard < shortest <= longest_wait + hard:
-        yield checks.Warning(
-            f"The visibility timeout ({shortest} s) is not above the longest wait before another try ({longest_wait} s) "
-            f"and the hard limit ({hard} s) together: Redis would deliver such a try twice.",
-            hint=f"Set MARKETSPINE_VISIBILITY_TIMEOUT_SECONDS above {longest_wait + hard}.",
-            id="marketspine.W003",
-        )
 
 
 def _visibility_timeouts() -> dict[str, int]:

@@ -31,6 +31,7 @@ from pipeline.models import (
     Severity,
     Stage,
 )
+from pipeline.patience import patiently
 from pipeline.plain_text import storable
 from pipeline.planning import Request, source_of
 from pipeline.sources.base import Source, SourceError, TransientSourceError
@@ -56,18 +57,19 @@ def process(
         RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.PENDING).update(sent_at=None)
         return None
     try:
-        step = _claim(run_partition_id, worker)
+        step = patiently(partial(_claim, run_partition_id, worker))
     except IntegrityError:  # another run has the partition under way
+        patiently(partial(_postpone, run_partition_id))
         return BUSY
     if step is None:
         return None
     every = settings.MARKETSPINE_STALE_AFTER_SECONDS / BEATS_UNTIL_STALE
     with workers.beating(partial(_beat, step), every):
         done = _perform(step, source, retries)
-    if isinstance(done, timedelta):
-        _put_back(step, done)
-        return done
-    _finish(step, done)
+        if isinstance(done, timedelta):
+            patiently(partial(_put_back, step, done))
+            return done
+        patiently(partial(_finish, step, done))
     return None
 
 
@@ -80,19 +82,30 @@ def _claim(run_partition_id: int, worker: str) -> RunPartition | None:
         claimed = pending.update(
             status=PartitionStatus.RUNNING, worker=worker, started_at=now, heartbeat_at=now, attempts=F("attempts") + 1
         )
-    if not claimed:
+    if not claimed and not _is_own(run_partition_id, worker):
         return None
     step = RunPartition.objects.select_related("run", "partition").get(pk=run_partition_id)
     Run.objects.filter(pk=step.run_id).update(heartbeat_at=now)
     return step
 
 
+def _is_own(run_partition_id: int, worker: str) -> bool:
+    """Whether an earlier try of this execution has claimed it, and the database went away before it could say so."""
+    return RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.RUNNING, worker=worker).exists()
+
+
+def _postpone(run_partition_id: int) -> None:
+    """Have it sent again when the other run may be done with the partition."""
+    pending = RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.PENDING)
+    pending.update(sent_at=None, retry_at=timezone.now() + BUSY)
+
+
 def _under_way() -> models.QuerySet[Run]:
     return Run.objects.filter(status=RunStatus.RUNNING)
 
 
-def _beat(step: RunPartition) -> None:
-    """A sign of life, from a thread of its own. One that cannot be given now is given by the next beat."""
+def _beat(step: RunPartition) -> bool:
+    """A sign of life, from a thread of its own; whether it could be given."""
     now = timezone.now()
     try:
         own = RunPartition.objects.filter(pk=step.pk, status=PartitionStatus.RUNNING, attempts=step.attempts)
@@ -100,8 +113,10 @@ def _beat(step: RunPartition) -> None:
         Run.objects.filter(pk=step.run_id).update(heartbeat_at=now)
     except Error as error:
         logger.warning("%s: no sign of life could be given: %s", step, error)
+        return False
     finally:
         connection.close()
+    return True
 
 
 def _perform(step: RunPartition, source: Source | None, retries: bool) -> Result | timedelta:
@@ -113,7 +128,7 @@ def _perform(step: RunPartition, source: Source | None, retries: bool) -> Result
         if retries and is_transient(error) and step.attempts < settings.MARKETSPINE_MAX_ATTEMPTS:
             logger.warning("%s: try %s: %s", step, step.attempts, error)
             return wait_before_retry(error, step.attempts)
-        return _failed(step, error)
+        return patiently(partial(_failed, step, error))
 
 
 def _failed(step: RunPartition, error: Exception) -> Result:
@@ -195,7 +210,8 @@ def _finish(step: RunPartition, result: Result) -> None:
 
 
 def _put_back(step: RunPartition, wait: timedelta) -> None:
-    _own(step).update(status=PartitionStatus.PENDING, retry_at=timezone.now() + wait)
+    """The next try stands in the ledger, not in a message that waits in a worker's memory, and dies with it."""
+    _own(step).update(status=PartitionStatus.PENDING, sent_at=None, retry_at=timezone.now() + wait)
 
 
 def _own(step: RunPartition) -> models.QuerySet[RunPartition]:
@@ -246,8 +262,13 @@ def recall_unstarted() -> int:
 
 def _is_overdue(step: RunPartition, sent_at: datetime, now: datetime, after: timedelta) -> bool:
     """Whether it ought to have started by now; what was sent in the future was sent by a clock that has been set back."""
-    expected = max(sent_at, step.retry_at or sent_at)
-    return expected < now - after * _doublings(step) or clock.is_ahead(sent_at, now)
+    return sent_at < now - after * _doublings(step) or clock.is_ahead(sent_at, now)
+
+
+def sent_before(worker: str, before: datetime) -> models.QuerySet[RunPartition]:
+    """What was sent before an instant and has not started, of the runs of the queue or of the process `worker`."""
+    runs = _under_way().filter(worker=worker)
+    return RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=runs, sent_at__lt=before)
 
 
 def recall_queued() -> int:

@@ -6,16 +6,17 @@ Idempotent, and safe on every machine at once: each piece of work is a condition
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.utils import timezone
 
 from pipeline import canvas, clock, runs, steps, workers
 from pipeline.models import Run, RunStatus, WorkerSign
 
-# A chord's body gets a tenth of the time after which a message is taken to be lost; then the sweeper closes the week.
-PATIENCE_SHARE = 0.1
+# Every process that sweeps does so this often. What a message asks for, a partition in an empty queue or a chord's body,
+# gets so long to begin before it is taken to be lost.
+SWEEP_SECONDS = 15
+LOST_AFTER = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ def sweep(worker: str = "") -> Swept:
     known_now = tuple(map(str, clock.mend_captures()))
     interrupted = [run.pk for run in runs.take_back_dead()]
     put_back, given_up = steps.take_back_stalled()
-    recalled = steps.recall_unstarted()
-    before = timezone.now() - timedelta(seconds=PATIENCE_SHARE * settings.MARKETSPINE_RESEND_AFTER_SECONDS)
+    before = timezone.now() - LOST_AFTER
+    recalled = steps.recall_unstarted() + _recall_lost(worker, before)
     closed, ended = 0, []
     for run in Run.objects.filter(status=RunStatus.RUNNING, worker=worker):
         closed += runs.close_complete(run, before)
@@ -63,3 +64,12 @@ def sweep(worker: str = "") -> Swept:
         if run.status != RunStatus.RUNNING:
             ended.append(run.pk)
     return Swept(interrupted, put_back, given_up, recalled, closed, ended, known_now)
+
+
+def _recall_lost(worker: str, before: datetime) -> int:
+    """Have what was sent a while ago, has not begun, and waits in no queue, sent again; how many that were.
+
+    A worker or a broker has died with the message. One that a worker has just taken is sent twice then, and is claimed once.
+    """
+    sent = steps.sent_before(worker, before)
+    return sent.update(sent_at=None) if sent.exists() and canvas.is_queue_empty() else 0

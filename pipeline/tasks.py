@@ -1,73 +1,71 @@
-"""Celery's shells: load a row, call a function, done. They take ids, return nothing, and raise for bugs only."""
+"""Celery's shells: load a row, call a function, done. They take ids, return nothing, and raise for bugs only.
+
+None is retried by Celery: a message that waits for its time waits in a worker's memory, and dies with it. The next try of
+a partition stands in its row, and a database that is away is waited for.
+
+Results are kept for chords only: who sends a task that has one listens for it, on a connection that dies with the broker.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
 from datetime import date
+from functools import partial
 from typing import Any
 
-from celery import Task, shared_task
+from celery import bootsteps, current_app, shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
 from pipeline import archive_findings, canvas, checkup, runs, schedules, steps, stopping, sweeper, workers
 from pipeline.calendar import market_today
 from pipeline.models import Run
-from pipeline.transient import backoff, is_transient
+from pipeline.patience import patiently
 
-Shell = Task[Any, None]
-
-SWEEP_SECONDS = 60
-MOST_RETRIES = 10
+logger = logging.getLogger(__name__)
 
 
-@contextmanager
-def _retrying(task: Shell) -> Iterator[None]:
-    """Try again what an error that may pass has ended, a few times; then the sweeper has it."""
-    try:
-        yield
-    except Exception as error:
-        if not is_transient(error):
-            raise
-        wait = backoff(task.request.retries + 1).total_seconds()
-        raise task.retry(exc=error, countdown=wait, max_retries=MOST_RETRIES) from error
+@shared_task(name="pipeline.process_partition")
+def process_partition(run_partition_id: int) -> None:
+    """Bring one partition of a run to its outcome, or to its next try."""
+    with workers.working() as worker:
+        steps.process(run_partition_id, worker, retries=True)
 
 
-@shared_task(bind=True, name="pipeline.process_partition", max_retries=None)
-def process_partition(self: Shell, run_partition_id: int) -> None:
-    """Bring one partition of a run to its outcome."""
-    with _retrying(self), workers.working() as worker:
-        wait = steps.process(run_partition_id, worker, retries=True)
-    if wait:
-        raise self.retry(countdown=wait.total_seconds())
-
-
-@shared_task(bind=True, name="pipeline.close_week")
-def close_week(self: Shell, run_id: int, week_ending: str) -> None:
+@shared_task(name="pipeline.close_week")
+def close_week(run_id: int, week_ending: str) -> None:
     """Close one week of a run, when all of it is done, and bring the run on."""
-    with _retrying(self):
-        run = Run.objects.get(pk=run_id)
-        if runs.close_week(run, date.fromisoformat(week_ending)):
-            canvas.go_on(run)
+    patiently(partial(_close_week, run_id, date.fromisoformat(week_ending)))
 
 
-@shared_task(name="pipeline.sweep")
-def sweep() -> None:
-    """Show that a worker is there, bring stalled runs to their end, and make up for missed slots."""
+def _close_week(run_id: int, week_ending: date) -> None:
+    run = Run.objects.get(pk=run_id)
+    if runs.close_week(run, week_ending):
+        canvas.go_on(run)
+
+
+@shared_task(name="pipeline.recover", ignore_result=True)
+def recover() -> None:
+    """Show that a worker is there, and bring stalled runs to their end: each worker of `control` has itself do it."""
     sweeper.show_up()
     sweeper.sweep()
+
+
+@shared_task(name="pipeline.sweep", ignore_result=True)
+def sweep() -> None:
+    """The same from beat, each minute, which also makes up for missed slots."""
+    recover()
     schedules.mend()
     schedules.start_owed()
 
 
-@shared_task(name="pipeline.start_scheduled")
+@shared_task(name="pipeline.start_scheduled", ignore_result=True)
 def start_scheduled(**_parameters: object) -> None:
     """Start the runs that the schedules owe: what is owed comes from the schedules' rows and the ledger."""
     schedules.start_owed()
 
 
-@shared_task(name="pipeline.check_up")
+@shared_task(name="pipeline.check_up", ignore_result=True)
 def check_up(run_id: int | None = None) -> None:
     """Judge the weeks again, and have the doctor look: after each run, and daily."""
     checkup.check_up(Run.objects.get(pk=run_id) if run_id else None)
@@ -82,11 +80,36 @@ def check_archive() -> None:
 @worker_ready.connect
 def sweep_at_start(sender: Any, **_signal: object) -> None:
     """What was missed or lost while no worker was there is made up for at once. (A queue in memory starts empty.)"""
-    if sender.app.connection().transport.driver_type != "memory":
-        sweep.apply_async(expires=SWEEP_SECONDS)
+    if not _is_embedded(sender):
+        sweep.apply_async(expires=sweeper.SWEEP_SECONDS)
 
 
 @worker_shutting_down.connect
 def stop(**_signal: object) -> None:
     """A worker that was told to stop, warm or cold, begins no partition, whatever message it has in hand."""
     stopping.order()
+
+
+class Recovering(bootsteps.StartStopStep):
+    """A worker of the queue `control` has its processes sweep every 15 seconds, whether there is a beat or not."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Any) -> None:
+        """With each connection to the broker: losing one clears the timer."""
+        if not _is_embedded(parent) and current_app.conf.task_default_queue in parent.app.amqp.queues.consume_from:
+            parent.timer.call_repeatedly(sweeper.SWEEP_SECONDS, _send_recover)
+
+
+def _send_recover() -> None:
+    try:
+        recover.apply_async(expires=sweeper.SWEEP_SECONDS)
+    except canvas.UNREACHABLE as error:
+        logger.warning("no sweep is sent: the broker cannot be reached: %s", error)
+
+
+def _is_embedded(consumer: Any) -> bool:
+    return bool(consumer.app.connection().transport.driver_type == "memory")
+
+
+current_app.steps["consumer"].add(Recovering)

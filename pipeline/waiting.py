@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.db import Error, close_old_connections
 from django.utils import timezone
 
-from pipeline import sweeper
+from pipeline import canvas, sweeper
 from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
 from pipeline.runs import Progress
 from pipeline.transient import is_transient
@@ -18,38 +18,71 @@ from pipeline.transient import is_transient
 logger = logging.getLogger(__name__)
 
 SHORTEST_LOOK, LONGEST_LOOK = 0.02, 0.5
-SWEEP_SECONDS = 15
-PATIENCE = 120
+PATIENCE = timedelta(minutes=10)
 BEAT = timedelta(seconds=5)
+AWAY = "The database does not answer. What is done is kept; waiting for it."
+BACK = "The database answers again."
 
 
-def wait(run: Run, progress: Progress, worker: str = "", idle: Callable[[], None] = lambda: None) -> Run:
+class _Outage:
+    """Whether the database is away, and since when: `tell` hears of its going and its coming."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._since: float | None = None
+
+    def bear(self, error: Error) -> None:
+        """The database does not answer. Raises the error when it will not pass, or has not for too long."""
+        now = time.monotonic()
+        if not is_transient(error) or now - (self._since or now) > PATIENCE.total_seconds():
+            raise error
+        close_old_connections()
+        if self._since is None:
+            self._since = now
+            self._tell(AWAY)
+
+    def end(self) -> None:
+        """The database answers."""
+        if self._since is not None:
+            self._since = None
+            self._tell(BACK)
+
+
+def wait(
+    run: Run,
+    progress: Progress,
+    worker: str = "",
+    idle: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = logger.warning,
+) -> Run:
     """Look until the run has ended, give signs of life for it, and sweep now and then: no chord, beat or message is needed.
 
     `progress` hears of each partition once, when it is done. `idle` is called while nothing happens. A database that goes
-    away for less than two minutes is waited for.
+    away for less than ten minutes is waited for, and `tell` hears of it.
     """
     seen: set[int] = set()
-    swept = heard = time.monotonic()
-    pause = SHORTEST_LOOK
+    swept, pause, outage = time.monotonic(), SHORTEST_LOOK, _Outage(tell)
     while True:
+        ended, news = False, list[RunPartition]()
         try:
             ended = _look(run, worker)
             news = list(_news(run, seen))
-            if time.monotonic() - swept > SWEEP_SECONDS:
+            if canvas.is_due_again(run):
+                canvas.dispatch(run.pk)
+            if time.monotonic() - swept > sweeper.SWEEP_SECONDS:
                 swept = time.monotonic()
                 sweeper.sweep(worker)
-            heard = time.monotonic()
+            if not news:
+                idle()
+            outage.end()
         except Error as error:
-            _bear(error, time.monotonic() - heard)
-            ended, news = False, []
+            outage.bear(error)
+            swept = time.monotonic()  # whoever lives gives a sign of it before the next sweep
         for step in news:
             progress(step)
         if ended:
             return run
         pause = SHORTEST_LOOK if news else min(pause * 1.5, LONGEST_LOOK)
-        if not news:
-            idle()
         time.sleep(pause)
 
 
@@ -66,11 +99,3 @@ def _news(run: Run, seen: set[int]) -> Iterator[RunPartition]:
     for step in done.select_related("partition", "capture").order_by("finished_at", "pk"):
         seen.add(step.pk)
         yield step
-
-
-def _bear(error: Error, since: float) -> None:
-    """Go on looking when the database was restarted, for a while."""
-    if not is_transient(error) or since > PATIENCE:
-        raise error
-    logger.warning("the database does not answer: %s", error)
-    close_old_connections()

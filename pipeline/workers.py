@@ -15,6 +15,8 @@ from pathlib import Path
 # What tells two machines, or two containers, of one name apart: process numbers mean something within one of them.
 BOOT, PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
+AGAIN_SECONDS = 1.0
+
 _working: set[str] = set()
 
 
@@ -56,8 +58,12 @@ def is_known_dead(token: str) -> bool:
 
 
 @contextmanager
-def beating(beat: Callable[[], None], every: float) -> Iterator[None]:
-    """Call `beat` from a thread every so many seconds while the block works, however long one call in it takes."""
+def beating(beat: Callable[[], bool], every: float) -> Iterator[None]:
+    """Call `beat` from a thread every so many seconds while the block works, however long one call in it takes.
+
+    A beat that could not be given, so says its return value, is given again after a second: once the database is back
+    every live worker is seen at once.
+    """
     done = threading.Event()
     thread = threading.Thread(target=_beat_until, args=(done, beat, every), name="heartbeat", daemon=True)
     thread.start()
@@ -68,6 +74,7 @@ def beating(beat: Callable[[], None], every: float) -> Iterator[None]:
         thread.join()
 
 
-def _beat_until(done: threading.Event, beat: Callable[[], None], every: float) -> None:
-    while not done.wait(every):
-        beat()
+def _beat_until(done: threading.Event, beat: Callable[[], bool], every: float) -> None:
+    given = True
+    while not done.wait(every if given else min(every, AGAIN_SECONDS)):
+        given = beat()

@@ -104,9 +104,9 @@ class Fleet:
                 sweeper.sweep()
             time.sleep(0.2)
 
-    def wait_for(self, condition: Callable[[], bool]) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Wait until something is so, bounded."""
-        give_up = time.monotonic() + PATIENCE
+        give_up = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > give_up:
                 raise TimeoutError(f"what was waited for does not come:\n{self.told()}")

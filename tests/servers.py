@@ -58,12 +58,20 @@ class PostgreSQL:
         self._server.start()
         self.url: str = self._server.get_uri()
 
-    def restart(self, how: signal.Signals) -> None:
+    def shut_down(self, how: signal.Signals) -> None:
         """SIGINT: the fast shutdown, which ends all sessions; SIGQUIT: the immediate one, after which it recovers."""
         os.kill(self._server.get_postmaster_info().pid, how)
         while (self._server.pgdata / "postmaster.pid").exists():
             time.sleep(0.01)
+
+    def start(self) -> None:
+        """Start it again, where it was."""
         self._server.ensure_postgres_running()
+
+    def restart(self, how: signal.Signals) -> None:
+        """Shut it down, and start it again."""
+        self.shut_down(how)
+        self.start()
 
     def stop(self) -> None:
         """Stop and remove it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from celery import Celery, chord, current_app
@@ -60,8 +60,15 @@ def unreachable_broker() -> Iterator[None]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{probe.getsockname()[1]}/0"
+    with broker_at(url):
+        yield
+
+
+@contextmanager
+def broker_at(url: str) -> Iterator[None]:
+    """Let this process send to a Redis."""
     before = current_app._get_current_object()  # type: ignore[attr-defined] # a proxy
-    app = Celery("nowhere", set_as_current=False)
+    app = Celery("elsewhere", set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
     app.conf.update(broker_url=url, result_backend=results_of(url))
     app.set_current()
@@ -218,3 +225,32 @@ def test_a_week_that_is_done_and_not_closed_still_counts_so_that_closings_do_not
     assert runs.close_week(run, WEEK)
     canvas.go_on(run)
     assert outbox.weeks() == [str(OLDER_WEEK)]
+
+
+def test_a_partition_is_sent_again_when_the_time_of_its_next_try_has_come(ledger: Ledger, outbox: Outbox) -> None:
+    run = canvas.launch(plan())
+    outbox.weeks()
+    one = run.partitions.filter(partition__tier=Tier.OTC, partition__week_ending=WEEK)
+    one.update(sent_at=None, retry_at=timezone.now() + timedelta(hours=1))
+    canvas.dispatch(run.pk)
+    assert (outbox.weeks(), canvas.is_due_again(run)) == ([], False)
+
+    one.update(retry_at=timezone.now())
+    assert canvas.is_due_again(run)
+    canvas.dispatch(run.pk)
+
+    assert (outbox.weeks(), canvas.is_due_again(run)) == ([str(WEEK)], False)
+
+
+def test_a_queue_is_empty_when_no_priority_of_it_holds_a_message(ledger: Ledger, redis_url: str) -> None:
+    with broker_at(redis_url):
+        assert canvas.is_queue_empty()
+        canvas._send_quietly(canvas._task(canvas.CLOSE_WEEK, 1, str(WEEK), priority=3))
+        assert canvas.is_queue_empty(), "another queue"
+        canvas._send_quietly(canvas._task(canvas.PROCESS_PARTITION, 1, priority=6))
+        assert not canvas.is_queue_empty()
+
+
+def test_of_a_broker_that_cannot_be_asked_nothing_is_concluded(ledger: Ledger) -> None:
+    with unreachable_broker():
+        assert not canvas.is_queue_empty()

@@ -123,7 +123,6 @@ WRONG = [
     ),
     Wrong({"FINRA_CLIENT_ID": "me"}, ["E013"], "one is set: no token could be had", "or neither"),
     Wrong({"MARKETSPINE_STALE_AFTER_SECONDS": 29}, ["W001"], "silent for 29 s", "to 30 or more"),
-    Wrong(limits(hard=100, visibility=400), ["W003"], "(400 s) is not above the longest wait", "above 400."),
     Wrong(
         {"DEBUG": True, "ALLOWED_HOSTS": PUBLIC, "SECRET_KEY": SECRET, "HTTPS": True},
         ["E009"],

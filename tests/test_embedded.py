@@ -95,8 +95,8 @@ def test_a_header_task_that_raises_holds_up_no_run(
     ledger: Ledger, request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then Celery never runs the body of the chord; who waits sweeps, and closes the week."""
-    monkeypatch.setattr(waiting, "SWEEP_SECONDS", 0)
-    monkeypatch.setattr("pipeline.sweeper.PATIENCE_SHARE", 0)
+    monkeypatch.setattr("pipeline.sweeper.SWEEP_SECONDS", 0)
+    monkeypatch.setattr("pipeline.sweeper.LOST_AFTER", timedelta(0))
     finish = steps._finish
 
     def finish_and_raise(step: RunPartition, *arguments: object) -> None:

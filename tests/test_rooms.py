@@ -16,7 +16,7 @@ LAYERS = [
     {"lines", "models"},
     {"api_rows", "parsed", "data_kinds"},
     {"likeness", "plausibility", "parsing", "archive", "bulk", "identities", "stopping", "workers", "transient"},
-    {"rereading", "vintages", "connections"},
+    {"rereading", "vintages", "connections", "patience"},
     {"reading", "archive_checks", "capture_records", "weekly_totals", "differences", "movements", "reconciliation"},
     {"clock", "restatements", "endings"},
     {"assessment"},

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from pipeline import archive, ingest, runs, steps, workers
+from pipeline import archive, ingest, patience, runs, steps, stopping, workers
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import (
     Action,
@@ -85,7 +85,9 @@ def test_while_another_run_has_the_partition_one_waits_and_then_finds_it_unchang
 
     assert steps.process(first.pk, "first:1:a", Slow()) is None
     assert waits == [BUSY]
-    assert (again(second).status, again(second).attempts) == (PartitionStatus.PENDING, 0)
+    postponed = again(second)
+    assert (postponed.status, postponed.attempts, postponed.sent_at) == (PartitionStatus.PENDING, 0, None)
+    assert postponed.retry_at is not None
 
     assert steps.process(second.pk, "second:2:b", source) is None
     assert [again(first).outcome, again(second).outcome] == [Outcome.INGESTED, Outcome.UNCHANGED]
@@ -114,7 +116,7 @@ def test_an_error_that_may_pass_puts_the_partition_back_with_a_longer_wait_each_
         assert timedelta(seconds=longest / 2) <= wait <= timedelta(seconds=longest)
         now = again(step)
         assert (now.status, now.attempts, now.outcome) == (PartitionStatus.PENDING, attempt, "")
-        assert now.retry_at == NOON + wait
+        assert (now.retry_at, now.sent_at) == (NOON + wait, None)
         assert not Anomaly.objects.exists()
 
     assert steps.process(step.pk, "one:1:a", source, retries=True) is None
@@ -286,15 +288,44 @@ def test_what_was_sent_and_not_started_is_recalled_after_twice_as_long_each_time
     assert (again(step).sent_at is None) == bool(recalled)
 
 
-def test_what_waits_for_its_next_try_is_not_recalled_before(ledger: Ledger) -> None:
-    begin()
-    long_ago = timezone.now() - timedelta(minutes=10)
-    RunPartition.objects.update(sent_at=long_ago, sendings=1, retry_at=timezone.now())
-    assert steps.recall_unstarted() == 0
-
-
 def test_of_a_run_that_has_ended_nothing_is_recalled(ledger: Ledger) -> None:
     step = begin(replace(REQUEST, reason="stopped"))
     RunPartition.objects.update(sent_at=timezone.now() - timedelta(days=1), sendings=1)
     runs.move(Run.objects.get(pk=step.run_id), RunStatus.INTERRUPTED)
     assert steps.recall_unstarted() == 0
+
+
+AWAY = OperationalError("server closed the connection unexpectedly")
+
+
+@pytest.mark.promise(9)
+@pytest.mark.parametrize("written", ["_claim", "_finish"])
+def test_what_a_process_has_in_hand_waits_for_the_database_and_costs_no_attempt(
+    ledger: Ledger, source: MemorySource, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    """The database goes away after it has committed, and before it could say so; then it is away for a while."""
+    step, write, away = begin(), getattr(steps, written), iter([AWAY, AWAY])
+    monkeypatch.setattr(patience, "LOOK_SECONDS", 0)
+
+    def write_and_lose(*arguments: object) -> object:
+        answer = write(*arguments)
+        for error in away:
+            raise error
+        return answer
+
+    monkeypatch.setattr(steps, written, write_and_lose)
+
+    assert steps.process(step.pk, "one:1:a", source) is None
+
+    assert (again(step).outcome, again(step).attempts) == (Outcome.INGESTED, 1)
+
+
+def test_a_process_that_is_to_stop_claims_nothing_and_has_it_sent_again(ledger: Ledger, source: MemorySource) -> None:
+    step = begin()
+    RunPartition.objects.update(sent_at=timezone.now())
+    stopping.order()
+    try:
+        assert steps.process(step.pk, "one:1:a", source) is None
+    finally:
+        stopping.withdraw()
+    assert (again(step).status, again(step).attempts, again(step).sent_at) == (PartitionStatus.PENDING, 0, None)

@@ -65,6 +65,32 @@ def test_what_was_sent_too_long_ago_is_sent_again(ledger: Ledger, sent: list[int
 
 
 @pytest.mark.promise(9)
+@pytest.mark.parametrize(("is_empty", "ago", "recalled"), [(True, 11, 3), (False, 11, 0), (True, -60, 0)])
+def test_what_has_not_begun_and_waits_in_no_queue_is_sent_again_at_once(
+    ledger: Ledger, sent: list[int], monkeypatch: pytest.MonkeyPatch, is_empty: bool, ago: int, recalled: int
+) -> None:
+    monkeypatch.setattr(canvas, "is_queue_empty", lambda: is_empty)
+    run = begin()
+    run.partitions.update(sent_at=timezone.now() - timedelta(seconds=ago))
+
+    assert sweeper.sweep().recalled == recalled
+
+    assert run.partitions.filter(sent_at__isnull=True).count() == recalled
+    assert sent == [run.pk]
+
+
+def test_what_waits_in_the_memory_of_another_process_is_not_taken_to_be_lost(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canvas, "is_queue_empty", lambda: True)
+    with workers.working() as worker:
+        own = begin(worker)
+        own.partitions.update(sent_at=timezone.now() - timedelta(seconds=11))
+        assert sweeper.sweep().recalled == 0
+        assert sweeper.sweep(worker).recalled == 3
+
+
+@pytest.mark.promise(9)
 def test_what_a_dead_worker_had_is_put_back_and_sent(ledger: Ledger, sent: list[int]) -> None:
     run = begin()
     with workers.working() as worker:
@@ -79,7 +105,7 @@ def test_what_a_dead_worker_had_is_put_back_and_sent(ledger: Ledger, sent: list[
 
 
 @pytest.mark.promise(9)
-@pytest.mark.parametrize(("seconds", "closed"), [(1, 0), (31, 1)])
+@pytest.mark.parametrize(("seconds", "closed"), [(-60, 0), (11, 1)])
 def test_a_week_with_nothing_left_to_do_is_closed_when_its_body_had_its_time(
     ledger: Ledger, seconds: int, closed: int
 ) -> None:

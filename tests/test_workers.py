@@ -108,10 +108,11 @@ def test_beats_are_given_while_the_work_takes_and_not_after() -> None:
     beats: list[float] = []
     third = threading.Event()
 
-    def beat() -> None:
+    def beat() -> bool:
         beats.append(time.monotonic())
         if len(beats) == 3:
             third.set()
+        return True
 
     with beating(beat, 0.01):
         assert third.wait(10)
@@ -120,6 +121,24 @@ def test_beats_are_given_while_the_work_takes_and_not_after() -> None:
 
 def test_work_that_is_done_before_the_first_beat_gives_none() -> None:
     beats: list[int] = []
-    with beating(lambda: beats.append(1), 60):
+
+    def beat() -> bool:
+        beats.append(1)
+        return True
+
+    with beating(beat, 60):
         pass
     assert beats == []
+
+
+def test_a_beat_that_could_not_be_given_is_given_again_at_once() -> None:
+    waits: list[float] = []
+    given = iter([False, False, True])
+
+    class Waiting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0)
+            return len(waits) > 3
+
+    workers._beat_until(Waiting(), lambda: next(given), 60)
+    assert waits == [60, 1.0, 1.0, 60]

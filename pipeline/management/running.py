@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.db import connection
+from django.db import Error, connection
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from pipeline import canvas, data_kinds, embedded, runs, sweeper, waiting, workers
@@ -20,10 +21,11 @@ from pipeline.estimates import estimate
 from pipeline.management import terminal
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if
 from pipeline.models import ReadinessState, Run, RunPartition
+from pipeline.patience import patiently
 from pipeline.plain_text import printable
 from pipeline.planning import PLAN_SECONDS, Plan, Request, Step, plan_with, source_of
 from pipeline.sources.base import Source
-from pipeline.summary import FAILURES, Summary, exit_code, summarize
+from pipeline.summary import FAILURES, Summary, summarize
 
 HINT_SECONDS = 20
 NEXT = {
@@ -106,7 +108,7 @@ class RunningCommand(SpineCommand):
             try:
                 with embedded.engine(), self._progress(run) as progress:
                     canvas.take_up(run)
-                    waiting.wait(run, progress, worker)
+                    waiting.wait(run, progress, worker, tell=self.warn)
             except BaseException:
                 connection.close()  # Ctrl-C comes in the midst of a query, too: that connection is of no more use
                 runs.interrupt(run)
@@ -123,10 +125,13 @@ class RunningCommand(SpineCommand):
             return self._report_sent(run, unsent)
         try:
             with self._progress(run) as progress:
-                waiting.wait(run, progress, idle=_Hint(self, run))
+                waiting.wait(run, progress, idle=_Hint(self, run), tell=self.warn)
         except KeyboardInterrupt:
             stop = f"`python manage.py cancel_run {run.pk}` stops it, the same command waits for it again"
             self.refuse(f"stopped waiting; run {run.pk} goes on at the workers: {stop}", FAILURES)
+        except Error as error:
+            told = f"run {run.pk} goes on at the workers when it is back, the same command waits for it again"
+            self.refuse(f"the database has been away for too long: {str(error).strip()}; {told}")
         return self._report(run)
 
     def _taken_up(self, plan: Plan) -> Run | None:
@@ -153,15 +158,14 @@ class RunningCommand(SpineCommand):
         return run
 
     def _report(self, run: Run) -> int:
-        run.refresh_from_db()
+        summary = patiently(partial(_summary_of, run))
         self.mark()
-        summary = summarize(run)
         if self.as_json:
             self.document(summary.as_json())
         else:
             print_summary(self, summary)
-            self.line(NEXT[exit_code(run)].format(manage=data_kinds.manage_py()))
-        return exit_code(run)
+            self.line(NEXT[summary.exit_code].format(manage=data_kinds.manage_py()))
+        return summary.exit_code
 
     def _report_sent(self, run: Run, unsent: bool) -> int:
         if self.as_json:
@@ -207,6 +211,11 @@ class _Hint:
 
 def _told(step: RunPartition) -> str:
     return printable(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}")
+
+
+def _summary_of(run: Run) -> Summary:
+    run.refresh_from_db()
+    return summarize(run)
 
 
 def _advance(bar: Progress, task: TaskID) -> runs.Progress:

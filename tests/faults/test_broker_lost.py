@@ -21,6 +21,8 @@ from tests.fleet import Fleet
 from tests.ledger_state import ledger_state
 
 RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY), "--queue")
+SEVERAL_SWEEPS = 240  # seconds
+DEFAULT = {"MARKETSPINE_RESEND_AFTER_SECONDS": "300"}  # after which a run would have to end by other means
 
 
 @pytest.fixture
@@ -104,4 +106,36 @@ def test_a_command_that_waits_for_its_run_outlives_a_broker_that_is_down(
     ran = finished(waiting)
 
     assert ran.code == 0, ran
+    assert ledger_state() == work.end
+
+
+@pytest.mark.promise(9)
+def test_a_fleet_without_beat_and_command_makes_up_for_a_broker_that_died_and_no_worker_ends(
+    fleet: Fleet, work: Work, broker: servers.Redis
+) -> None:
+    run = work.launch()
+    calc = fleet.worker(pool="prefork", queues="calc,control", **DEFAULT)
+    with stopped_worker(fleet, "captures.make before 2", **DEFAULT) as ingest:
+        broker.kill()
+        broker.start()
+
+    fleet.wait_for(lambda: Run.objects.get(pk=run.pk).status != RunStatus.RUNNING, SEVERAL_SWEEPS)
+
+    run.refresh_from_db()
+    assert (run.status, ingest.poll(), calc.poll()) == (RunStatus.SUCCEEDED, None, None)
+    assert ledger_state() == work.end
+
+
+@pytest.mark.promise(9)
+def test_a_fleet_whose_queue_is_emptied_has_what_was_in_it_sent_again(
+    fleet: Fleet, work: Work, broker: servers.Redis
+) -> None:
+    run = work.launch()
+    fleet.worker(pool="prefork", queues="calc,control", **DEFAULT)
+    with stopped_worker(fleet, "captures.make before 2", **DEFAULT), redis.Redis.from_url(broker.url) as client:
+        client.flushall()
+
+    fleet.wait_for(lambda: Run.objects.get(pk=run.pk).status != RunStatus.RUNNING, SEVERAL_SWEEPS)
+
+    assert set(run.partitions.values_list("attempts", flat=True)) == {1}
     assert ledger_state() == work.end

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker, Settings
 
-from pipeline.models import RunStatus
+from pipeline import waiting
+from pipeline.models import Run, RunStatus
 from tests import servers
+from tests.commands.calling import finish
 from tests.engines import PostgreSQLLedger, as_default, migrated
+from tests.faults.begun import RUN
 from tests.faults.conftest import Work
 from tests.faults.extent import EVERYTHING
 from tests.faults.stopping import stopped_worker
@@ -61,5 +67,33 @@ def test_a_restart_in_the_midst_of_a_run_is_tried_again(
 
     fleet.heal(run)
 
+    assert run.status == RunStatus.SUCCEEDED
+    assert ledger_state() == work.end
+
+
+@pytest.mark.promise(9)
+def test_a_command_that_waits_says_that_the_database_is_away_and_ends_with_the_code_of_the_run(
+    fleet: Fleet, work: Work, database: servers.PostgreSQL
+) -> None:
+    command = subprocess.Popen(
+        [sys.executable, "manage.py", *RUN, "--queue"],
+        cwd=settings.BASE_DIR,
+        env=fleet.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stderr is not None
+    with stopped_worker(fleet, "captures.make before 2"):
+        connection.close()
+        database.shut_down(SHUTDOWNS["fast"])
+        assert waiting.AWAY in (line.rstrip() for line in command.stderr)
+        database.start()
+        assert command.stderr.readline().rstrip() == waiting.BACK
+
+    ended = finish(command)
+
+    assert (ended.code, ended.err) == (0, ""), ended
+    run = Run.objects.latest("pk")
     assert run.status == RunStatus.SUCCEEDED
     assert ledger_state() == work.end

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from ipaddress import ip_address
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from celery import current_app
@@ -27,8 +27,10 @@ from pipeline import data_kinds, embedded, serving, stopping
 from pipeline.embedded import NO_BROKER
 from pipeline.management.base import BadArguments, SpineCommand
 from pipeline.schedules import START_SCHEDULED
+from pipeline.sweeper import SWEEP_SECONDS
 
 HIGHEST_PORT = 65535
+RECOVER = "pipeline.recover"
 DEMO = "demo"
 DEMO_ADDRESS = "demo@localhost"  # marks the account that --demo made
 
@@ -72,7 +74,7 @@ class Command(SpineCommand):
             url = f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/"
             self._tell(url, with_beat, _demo_password() if options["demo"] else "")
             connection.close()
-            asked.get()
+            _recover_until(asked)
             self.line("Stopping: what is under way is finished first. Ctrl-C ends at once.")
         self.line("Stopped. What is not done yet goes on with the next start.")
         return 0
@@ -91,6 +93,17 @@ class Command(SpineCommand):
             self.line(f"Sign in as {DEMO} with the password {demo_password} (a new one with each start).")
         elif not users:
             self.line("Nobody can sign in yet. Create the first user: python manage.py createsuperuser")
+
+
+def _recover_until(asked: SimpleQueue[int]) -> None:
+    """Wait to be told to stop; meanwhile have the worker sweep, as each worker of a fleet does."""
+    while True:
+        try:
+            asked.get(timeout=SWEEP_SECONDS)
+        except Empty:
+            current_app.send_task(RECOVER)
+        else:
+            return
 
 
 def _refuse_broker() -> None:

@@ -1,0 +1,41 @@
+"""A database that goes away is waited for: who has a piece of work in hand keeps it, and goes on when the database is back.
+
+So an outage costs no attempt, no message and no time beyond its own: nothing has to be found out and sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import Error, close_old_connections, connection
+
+from pipeline import stopping
+from pipeline.transient import is_transient
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 1.0
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """What `act` returns, tried again each second while the database is away; `act` may be begun several times.
+
+    Celery's time limits end the waiting of a worker's process, an order to stop that of every process.
+    """
+    told = False
+    while True:
+        try:
+            return act()
+        except Error as error:
+            if not is_transient(error) or connection.in_atomic_block or stopping.is_ordered():
+                raise
+            if not told:
+                logger.warning("the database does not answer, and is waited for: %s", error)
+            told = True
+            close_old_connections()
+        time.sleep(LOOK_SECONDS)
