@@ -13,7 +13,7 @@ from typing import TypeVar
 from django.db import Error, close_old_connections, connection
 
 from pipeline import stopping
-from pipeline.transient import is_transient
+from pipeline.transient import is_away
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def patiently(act: Callable[[], T]) -> T:
         try:
             return act()
         except Error as error:
-            if not is_transient(error) or connection.in_atomic_block or stopping.is_ordered():
+            if not is_away(error) or connection.in_atomic_block or stopping.is_ordered():
                 raise
             if not told:
                 logger.warning("the database does not answer, and is waited for: %s", error)

@@ -37,7 +37,9 @@ LOST_STATES = frozenset(
 )
 # What libpq, psycopg and SQLite say where there is no state: a connection that went away, a lock that is held, a full disk.
 LOST_WORDS = ("connection", "could not receive data from server", "the database system is")
-PASSING_WORDS = (*LOST_WORDS, "database is locked", "database table is locked", "disk is full", "disk i/o error")
+FULL_WORDS = ("disk is full", "disk i/o error")
+PASSING_WORDS = (*LOST_WORDS, *FULL_WORDS, "database is locked", "database table is locked")
+FULL_STATES = frozenset({"53100", "53200"})
 LONGEST = timedelta(minutes=5)
 
 
@@ -48,6 +50,11 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in PASSING:
         return True  # somebody frees space, or a folder's server comes back
     return isinstance(error, TransientSourceError | ConnectionError | TimeoutError)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database will answer again without anybody's doing: unlike a full disk, on which nothing is waited for."""
+    return is_transient(error) and not _says(error, FULL_STATES, FULL_WORDS)
 
 
 def is_lost_connection(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 SHORTEST_LOOK, LONGEST_LOOK = 0.02, 0.5
 PATIENCE = timedelta(minutes=10)
 BEAT = timedelta(seconds=5)
-AWAY = "The database does not answer. What is done is kept; waiting for it."
+AWAY = "The database cannot be used now, and is waited for; what is done is kept"
 BACK = "The database answers again."
 
 
@@ -39,7 +39,7 @@ class _Outage:
         close_old_connections()
         if self._since is None:
             self._since = now
-            self._tell(AWAY)
+            self._tell(f"{AWAY}: {str(error).strip().splitlines()[0]}")
 
     def end(self) -> None:
         """The database answers."""
