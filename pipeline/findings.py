@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from pipeline import endings
 from pipeline.models import Anomaly, Capture, Category, Partition, Run, Severity, Stage
 from pipeline.parsed import Parsed
+from pipeline.sources.base import PartName
+from pipeline.sources.file_names import file_name
 
 
 def look_at(parsed: Parsed, capture: Capture, run: Run | None) -> None:
@@ -15,11 +19,25 @@ def look_at(parsed: Parsed, capture: Capture, run: Run | None) -> None:
         message = (
             f"{len(parsed.rejects):,} of {parsed.rows_in:,} rows rejected; first: line {first.line}, {first.reason}"
         )
-        _record(Category.REJECTED_ROWS, Severity.WARN, message, partition, run)
+        if parsed.misplaced > (parsed.misplaced + parsed.rows_non_ats) * settings.MARKETSPINE_MAX_REJECT_SHARE:
+            _record(
+                Category.REJECTED_ROWS, Severity.ERROR, f"{_misplaced(parsed, partition)}; {message}", partition, run
+            )
+        else:
+            _record(Category.REJECTED_ROWS, Severity.WARN, message, partition, run)
     if odd := str(parsed.oddities):
         _record(Category.ODD_ROWS, Severity.WARN, odd, partition, run)
     _tell_unknown_fields(parsed.oddities.fields, run)
     check_totals(partition, parsed, run)
+
+
+def _misplaced(parsed: Parsed, partition: Partition) -> str:
+    of = parsed.misplaced + parsed.rows_non_ats
+    right = file_name(partition.key, PartName.NON_ATS)
+    return (
+        f"{parsed.misplaced:,} of {of:,} rows of the non-ATS file name an MPID, as ATS rows do: is it the ATS file once "
+        f"more? The ATS rows are stored; put FINRA's non-ATS file under {right}, or into ingest_file --nonats"
+    )
 
 
 def check_totals(partition: Partition, parsed: Parsed, run: Run | None) -> None:

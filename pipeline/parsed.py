@@ -89,6 +89,7 @@ class Parsed:
 
     `controls` are the source's own totals, where it gives some; `oddities` tell what is odd about rows that are kept.
     `listing` counts all that the API sent, its totals too.
+    `misplaced` counts the rejects of the non-ATS file that name an MPID, as ATS rows do.
     """
 
     rows: Rows
@@ -108,6 +109,7 @@ class Parsed:
     oddities: Oddities = field(default_factory=Oddities)
     parts: tuple[PartRead, ...] = ()
     listing: Listing | None = None
+    misplaced: int = 0
 
     @property
     def newest_update(self) -> date | None:

@@ -41,6 +41,7 @@ COLUMNS = (
 )
 BLOCK_CHARACTERS = 32 * 1024  # what a block's columns take stays in the processor's cache: twice as fast as 512 KiB
 SHOWN_OF_A_NAME = 200
+MOST_MISPLACED = 200_000  # more rows than the largest ATS file has
 
 
 class UnreadablePayload(Exception):
@@ -60,6 +61,8 @@ class _Reading:
     lines: list[Lines] = field(default_factory=list)
     rejects: list[RejectedLine] = field(default_factory=list)
     rows_in: int = 0
+    misplaced: int = 0  # rows of the non-ATS file that name an MPID, as ATS rows do
+    has_both_parts: bool = False
     venue_names: dict[str, str] = field(default_factory=dict)
     totals: Reconciliation = field(default_factory=Reconciliation)
     oddities: Oddities = field(default_factory=Oddities)
@@ -131,6 +134,7 @@ def parse(
         oddities=reading.oddities,
         parts=tuple(reading.parts),
         listing=reading.listing if payload_format.is_api else None,
+        misplaced=reading.misplaced,
     )
 
 
@@ -179,6 +183,7 @@ def _read_parts(reading: _Reading, parts: Sequence[Part], tier: Tier) -> None:
     if lines > reading.most:
         raise UnreadablePayload(f"the payload has {too_many_rows(reading.most)}")
     reading.most = lines
+    reading.has_both_parts = len(parts) > 1
     for part in parts:
         _read_part(reading, part, tier)
 
@@ -207,6 +212,7 @@ def _read_part(reading: _Reading, part: Part, tier: Tier) -> None:
             reading.rejects.extend(rejects)
             cut = any(reject.line == unended for reject in rejects[-1:])
             reading.cut += cut
+            reading.misplaced += sum(reject.reason is RejectReason.UNEXPECTED_MPID for reject in rejects)
         reading.add(columns)
         lines = block.count("\n") + 1
         reading.rows_in += lines
@@ -326,9 +332,14 @@ def _reject_duplicates(reading: _Reading) -> Rows:
 
 
 def _refuse_too_many_rejects(reading: _Reading, most: int) -> None:
-    """UnreadablePayload when more was rejected than is allowed of `most` rows, those read so far or all."""
-    rejected, read, share = len(reading.rejects) - reading.cut, reading.rows_in, f"{reading.max_reject_share * 100:g}%"
-    if rejected <= most * reading.max_reject_share:
+    """UnreadablePayload when more was rejected than is allowed of `most` rows, those read so far or all.
+
+    Rows of a non-ATS file that name an MPID do not count beside ATS rows: the good half is kept, and the other one told.
+    """
+    misplaced = reading.misplaced if reading.has_both_parts else 0
+    rejected, read = len(reading.rejects) - reading.cut - misplaced, reading.rows_in
+    share = f"{reading.max_reject_share * 100:g}%"
+    if rejected <= (most - misplaced) * reading.max_reject_share and misplaced <= MOST_MISPLACED:
         return
     of = f"of {read:,} rows were rejected, more than {share} allows"
     if read < most:

@@ -23,7 +23,7 @@ from pipeline.calendar import (
 )
 from pipeline.parsed import Parsed
 from pipeline.sources.base import PartName
-from pipeline.sources.files import file_name
+from pipeline.sources.file_names import file_name, is_named_for
 
 ALWAYS_ALLOWED = 1  # rows: the smallest restatement there is, whatever share of a tiny partition it is
 KEY_FIELDS = 6  # of a canonical row: symbol, issue name, MPID, CRD number, firm name, product type
@@ -103,8 +103,7 @@ class Offer:
     @property
     def is_of_a_folder(self) -> bool:
         """Whether its files have the names that a source folder asks for."""
-        agreed = tuple(file_name(self.key, part) for part in PartName)
-        return bool(self.files) and all(name.startswith(agreed) for name in self.files)
+        return bool(self.files) and all(is_named_for(name, self.key) for name in self.files)
 
     @property
     def told(self) -> str:

@@ -17,7 +17,7 @@ import pytest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import ALL_TIERS, Family, MarketConcentration, SymbolConcentration, VenueKind, VenueVolume
 from pipeline.sources.base import PartName
-from pipeline.sources.files import file_name
+from pipeline.sources.file_names import file_name
 
 POOL = "De Minimis Firms"
 CLOSE = 1e-12

@@ -16,7 +16,8 @@ from pipeline.ingest import Result
 from pipeline.models import Anomaly, Capture, Manifest, Outcome, Stage
 from pipeline.samples import Size, publish
 from pipeline.sources.base import PartName
-from pipeline.sources.files import FilesSource, file_name
+from pipeline.sources.file_names import file_name
+from pipeline.sources.files import FilesSource
 from tests.engines import Engines
 from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service
 from tests.finra_service.restatements import redraw

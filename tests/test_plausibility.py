@@ -21,7 +21,7 @@ from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Re
 from pipeline.plausibility import Refusal
 from pipeline.samples import Size, publish
 from pipeline.sources.base import PartName
-from pipeline.sources.files import file_name
+from pipeline.sources.file_names import file_name
 from tests.capturing import at_once
 from tests.commands.calling import Ran, call
 from tests.engines import Ledger

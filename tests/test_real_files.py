@@ -16,7 +16,8 @@ from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Capture, Family, MarketConcentration, Outcome, RowVersion
 from pipeline.planning import Request, make_plan
 from pipeline.samples import Size, publish
-from pipeline.sources.files import FilesSource, file_name
+from pipeline.sources.file_names import file_name
+from pipeline.sources.files import FilesSource
 from tests.engines import Engines
 from tests.off_exchange import SCOPES, check_market, check_symbols, check_venues, market
 

@@ -16,7 +16,8 @@ from pipeline.calendar import Tier
 from pipeline.parsing import UnreadablePayload, parse
 from pipeline.sources.base import PayloadFormat, UnsafeSource, tar_of
 from pipeline.sources.compression import Compression, decompress
-from pipeline.sources.files import FilesSource, SingleFile, file_name
+from pipeline.sources.file_names import file_name
+from pipeline.sources.files import FilesSource, SingleFile
 from pipeline.sources.finra_api.source import FinraApi
 from tests.capturing import KEY
 from tests.sources.finra_api.asking import KEY as API_KEY

@@ -23,7 +23,7 @@ from pipeline.samples.universe import (
     venues,
 )
 from pipeline.sources.base import SAMPLE_MARK, PartName
-from pipeline.sources.files import file_name
+from pipeline.sources.file_names import file_name
 
 FRACTIONAL_SINCE = date(2026, 2, 1)  # about 13 % of FINRA's rows have fractional shares since then
 FRACTIONAL_SHARE = 0.13

@@ -1,14 +1,14 @@
-"""Sources made of files: a folder of publications under agreed names, or one file that an operator names.
+"""Sources made of files: a folder of publications under agreed names, or files that an operator names.
 
-A partition is `{tier}_week_{week_ending}.psv` in lower case (ATS venues), `{tier}_week_{week_ending}.nonats.psv` (non-ATS
-firms), or both; each plain, `.gz` or `.zst`. Payloads are what the files hold once decompressed, so that compressing a
-file in another way is a replay and not a restatement.
+A partition is `{tier}_week_{week_ending}.psv` (ATS venues), `{tier}_week_{week_ending}.nonats.psv` (non-ATS firms), or
+both; each plain, `.gz` or `.zst` (`pipeline.sources.file_names`). Payloads are what the files hold once decompressed, so
+that compressing a file in another way is a replay and not a restatement.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,18 +27,8 @@ from pipeline.sources.base import (
     pack,
 )
 from pipeline.sources.compression import Compression, decompress
+from pipeline.sources.file_names import file_name, index, near_misses
 from pipeline.sources.regular_files import Reading, read_anywhere, read_beneath
-
-SUFFIXES = {PartName.ATS: ".psv", PartName.NON_ATS: ".nonats.psv"}
-
-
-def file_name(key: PartitionKey, part: PartName = PartName.ATS) -> str:
-    """The name of a partition's uncompressed file: `nms_tier_1_week_2025-11-14.psv`."""
-    return f"{key.tier.lower()}_week_{key.week_ending}{SUFFIXES[part]}"
-
-
-def _variants(name: str) -> list[str]:
-    return [f"{name}{compression}" for compression in Compression]
 
 
 @dataclass(frozen=True)
@@ -56,8 +46,8 @@ class FilesSource:
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
         """Which of `keys` have a file under one of their names, by one listing of the folder."""
-        listed = self._listing()
-        return {key for key in keys if any(_found(key, part, listed) for part in PartName)}
+        there = {key for key, _ in index(self._listing())}
+        return {key for key in keys if key in there}
 
     def fetch(self, key: PartitionKey) -> Payload:
         """The partition's files as one payload; `updated_at` is the newest modification time among them.
@@ -67,7 +57,7 @@ class FilesSource:
         """
         names = self._names(key)
         readings = {part: self._read(name) for part, name in names.items()}
-        self._check_total(key, readings)
+        _check_total(key, readings, self.max_bytes)
         content, payload_format = pack(tuple(Part(part, reading.content) for part, reading in readings.items()))
         return Payload(
             content=content,
@@ -94,9 +84,12 @@ class FilesSource:
     def _names(self, key: PartitionKey) -> dict[PartName, str]:
         """The partition's files that are there, ATS first."""
         listed = self._listing()
-        names = {part: _only(found) for part in PartName if (found := _found(key, part, listed))}
+        there = index(listed)
+        names = {part: _only(found) for part in PartName if (found := there.get((key, part)))}
         if not names:
-            raise NotPublished(f"the source folder has no {file_name(key)} (nor .gz, .zst, .nonats.psv)")
+            near = near_misses(key, listed)
+            missing = f"the source folder has no {file_name(key)} (nor .gz, .zst, .nonats.psv)"
+            raise NotPublished(f"{missing}; {near}" if near else missing)
         return names
 
     def _read(self, name: str) -> Reading:
@@ -104,14 +97,6 @@ class FilesSource:
         reading = _decompressed(stored, Compression.by_suffix(name), name, self.max_bytes, self.max_rows)
         _check_kind(name, reading.content, samples=self.reads_samples)
         return reading
-
-    def _check_total(self, key: PartitionKey, readings: dict[PartName, Reading]) -> None:
-        total = sum(len(reading.content) for reading in readings.values())
-        if total > self.max_bytes:
-            raise UnsafeSource(
-                f"the files of {key} have {total} bytes together, more than the "
-                f"{self.max_bytes} allowed: if that is right, raise MARKETSPINE_MAX_FILE_BYTES"
-            )
 
 
 class SamplesSource(FilesSource):
@@ -123,17 +108,18 @@ class SamplesSource(FilesSource):
 
 @dataclass(frozen=True)
 class SingleFile:
-    """One file that an operator names, whatever its name: the ATS file of the one partition `key`.
+    """What an operator names, whatever it is called: the ATS file of the one partition `key`, its non-ATS file, or both.
 
-    The operator answers for the path, so links are followed; the file is compressed when its first bytes or, failing
+    The operator answers for the paths, so links are followed; a file is compressed when its first bytes or, failing
     them, its name say so. It is one of FINRA's, or with `reads_samples` a sample.
     """
 
-    path: Path
+    path: Path | None
     key: PartitionKey
     max_bytes: int
     max_rows: int = MOST_ROWS
     reads_samples: bool = False
+    non_ats: Path | None = None
     name = "upload"
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
@@ -141,30 +127,43 @@ class SingleFile:
         return {key for key in keys if key == self.key}
 
     def fetch(self, key: PartitionKey) -> Payload:
-        """The file as the payload of its own key; NotPublished for another, refusals as in `FilesSource`."""
+        """The files as the payload of their own key; NotPublished for another, refusals as in `FilesSource`."""
         if key != self.key:
             raise NotPublished(f"the file is for {self.key} only")
-        reading = self._read()
-        content, payload_format = pack((Part(PartName.ATS, reading.content),))
+        paths = {PartName.ATS: self.path, PartName.NON_ATS: self.non_ats}
+        named = {part: path for part, path in paths.items() if path is not None}
+        readings = {part: self._read(path) for part, path in named.items()}
+        _check_total(key, readings, self.max_bytes)
+        content, payload_format = pack(tuple(Part(part, reading.content) for part, reading in readings.items()))
         return Payload(
             content=content,
             format=payload_format,
-            uri=f"upload:{self._shown}",
+            uri=f"upload:{'+'.join(map(_shown, named.values()))}",
             fetched_at=datetime.now(UTC),
-            updated_at=reading.modified_at,
+            updated_at=max(reading.modified_at for reading in readings.values()),
         )
 
-    def _read(self) -> Reading:
-        stored = read_anywhere(self.path, self._shown, self.max_bytes)
-        compression = Compression.by_magic(stored.content) or Compression.by_suffix(self.path.name)
-        reading = _decompressed(stored, compression, self._shown, self.max_bytes, self.max_rows)
-        _check_kind(self._shown, reading.content, samples=self.reads_samples)
+    def _read(self, path: Path) -> Reading:
+        name = _shown(path)
+        stored = read_anywhere(path, name, self.max_bytes)
+        compression = Compression.by_magic(stored.content) or Compression.by_suffix(path.name)
+        reading = _decompressed(stored, compression, name, self.max_bytes, self.max_rows)
+        _check_kind(name, reading.content, samples=self.reads_samples)
         return reading
 
-    @property
-    def _shown(self) -> str:
-        """The file's name as the ledger can store it: a name on disk is bytes, and not always UTF-8."""
-        return os.fsencode(self.path.name or self.path).decode(errors="replace")
+
+def _shown(path: Path) -> str:
+    """A file's name as the ledger can store it: a name on disk is bytes, and not always UTF-8."""
+    return os.fsencode(path.name or path).decode(errors="replace")
+
+
+def _check_total(key: PartitionKey, readings: Mapping[PartName, Reading], max_bytes: int) -> None:
+    total = sum(len(reading.content) for reading in readings.values())
+    if total > max_bytes:
+        raise UnsafeSource(
+            f"the files of {key} have {total} bytes together, more than the "
+            f"{max_bytes} allowed: if that is right, raise MARKETSPINE_MAX_FILE_BYTES"
+        )
 
 
 def _check_kind(name: str, content: bytes, *, samples: bool) -> None:
@@ -172,10 +171,6 @@ def _check_kind(name: str, content: bytes, *, samples: bool) -> None:
         raise MixedData(f"{name} holds invented samples, and only FINRA's data is taken here: remove it")
     if samples and not is_sample(content):
         raise MixedData(f"{name} holds no samples, and only samples are taken here: keep your own data apart from them")
-
-
-def _found(key: PartitionKey, part: PartName, listed: frozenset[str]) -> list[str]:
-    return [name for name in _variants(file_name(key, part)) if name in listed]
 
 
 def _only(found: list[str]) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from pipeline.calendar import PartitionKey, Tier, due_date
-from pipeline.sources.files import file_name
+from pipeline.sources.file_names import file_name
 from tests.sources_in_memory import psv, row
 
 # On this Monday all tiers of WEEK are due, and of NEWER_WEEK only the first.

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from pipeline.calendar import Tier
 from pipeline.models import Anomaly, Category, Severity
 from pipeline.sources.base import PartName
-from pipeline.sources.files import file_name
+from pipeline.sources.file_names import file_name
 from tests.commands.calling import Ran, call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, content, publish, publish_week
 from tests.engines import Ledger, cases

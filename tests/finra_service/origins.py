@@ -14,7 +14,7 @@ from zlib import crc32
 from pipeline.calendar import PartitionKey, Tier, due_date
 from pipeline.samples import Size, mark, render
 from pipeline.sources.base import PartName
-from pipeline.sources.files import file_name
+from pipeline.sources.file_names import file_name
 from tests.finra_service.rows import FirmRow, FirmRows
 
 POOL = "De Minimis Firms"  # CRD 0: every non-ATS firm under 200 trades a day in the security

@@ -14,7 +14,8 @@ import zstandard
 
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.sources.base import NotPublished, PartName, PayloadFormat, SourceError, UnsafeSource, unpack
-from pipeline.sources.files import FilesSource, SingleFile, file_name
+from pipeline.sources.file_names import file_name
+from pipeline.sources.files import FilesSource, SingleFile
 
 KEY = PartitionKey(date(2025, 11, 14), Tier.OTC)
 TIER_1 = PartitionKey(date(2025, 11, 14), Tier.NMS_TIER_1)

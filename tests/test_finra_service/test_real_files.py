@@ -12,7 +12,7 @@ from pipeline.parsed import Parsed
 from pipeline.parsing import parse
 from pipeline.reading import in_common_columns, lines_of_canonical
 from pipeline.sources.base import PayloadFormat
-from pipeline.sources.files import file_name
+from pipeline.sources.file_names import file_name
 from tests.finra_service import Catalogue, Files, FinraServer, Options, Samples, Service
 from tests.sources.finra_api.asking import client_of
 

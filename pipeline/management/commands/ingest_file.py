@@ -8,25 +8,29 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline import data_kinds
+from pipeline import captures, data_kinds
 from pipeline.calendar import PartitionKey, Tier, parse_run_date, parse_week
-from pipeline.management.base import RUN_DATE_HELP, operator
+from pipeline.management.base import RUN_DATE_HELP, BadArguments, operator
 from pipeline.management.running import RunningCommand
 from pipeline.planning import Request, make_plan
 from pipeline.sources.files import SingleFile
 
 
 class Command(RunningCommand):
-    """Ingest one file as one partition."""
+    """Ingest a partition's files by hand: the ATS half, the non-ATS half, or both."""
 
     help = (
-        "Ingest a file downloaded by hand as one partition, whatever its name. Exit code: 0 captured or unchanged, "
-        "1 refused or failed, 2 could not run."
+        "Ingest files downloaded by hand as one partition, whatever their names: the ATS file, the non-ATS file "
+        "(--nonats), or both, which is one capture. One half alone is refused where both are held. Exit code: 0 captured "
+        "or unchanged, 1 refused or failed, 2 could not run."
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The file, and the partition that it is."""
-        parser.add_argument("path", type=Path, help="the file, plain or .gz or .zst")
+        parser.add_argument("path", type=Path, nargs="?", help="the ATS file, plain or .gz or .zst")
+        parser.add_argument(
+            "--nonats", type=Path, metavar="FILE", help="the non-ATS file of the same week, the other half"
+        )
         parser.add_argument("--tier", required=True, help=f"one of {', '.join(Tier)}")
         parser.add_argument("--week", required=True, help="the week ending (a Friday), YYYY-MM-DD")
         parser.add_argument("--run-date", help=RUN_DATE_HELP)
@@ -38,12 +42,15 @@ class Command(RunningCommand):
         run_date = parse_run_date(options["run_date"])
         key = PartitionKey(parse_week(options["week"], run_date), Tier.parse(options["tier"]))
         data_kinds.refuse_mixture(SingleFile.name)
+        if options["path"] is None and options["nonats"] is None:
+            raise BadArguments("name the ATS file, the non-ATS file by --nonats, or both")
         source = SingleFile(
             options["path"],
             key,
             settings.MARKETSPINE_MAX_FILE_BYTES,
             settings.MARKETSPINE_MAX_ROWS,
             reads_samples=data_kinds.works_on_samples(),
+            non_ats=options["nonats"],
         )
         request = Request(
             command="ingest_file",
@@ -57,4 +64,23 @@ class Command(RunningCommand):
             reason=options["reason"],
             requested_by=operator(),
         )
-        return self.run_here(make_plan(request, {key}), source)
+        plan = make_plan(request, {key})
+        if not options["force"]:
+            self._say_what_is_missing(key, source)
+        return self.run_here(plan, source)
+
+    def _say_what_is_missing(self, key: PartitionKey, source: SingleFile) -> None:
+        """One half alone is refused where both are held: nothing tells that the other is still as it was."""
+        held = captures.newest(key)
+        if held is None:
+            return
+        halves = (
+            ("non-ATS", held.rows_non_ats, source.non_ats, "--nonats FILE"),
+            ("ATS", held.rows_kept - held.rows_non_ats, source.path, "the ATS file before the options"),
+        )
+        for name, rows, given, how in halves:
+            if rows and given is None:
+                self.warn(
+                    f"{held} holds {rows:,} {name} rows, and no {name} file is given: one half alone would be refused. "
+                    f"Give both in one command ({how}), or take the half with --force."
+                )
