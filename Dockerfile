@@ -26,5 +26,6 @@ RUN mkdir -p "$MARKETSPINE_ARCHIVE_DIR" "$MARKETSPINE_SOURCE_DIR" \
 USER 1001:0
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=10s --start-period=20s CMD ["python", "manage.py", "health", "web"]
-CMD ["gunicorn", "marketspine.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--access-logfile", "-", \
+CMD ["gunicorn", "marketspine.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "8", \
+     "--worker-class", "marketspine.web_worker.WebWorker", "--access-logfile", "-", \
      "--forwarded-allow-ips", "*", "--no-control-socket"]

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 from celery import current_app
@@ -13,6 +14,7 @@ from celery.beat import Service
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.db import connection
 
+from marketspine.connections import TimedSocket
 from pipeline import canvas, schedules, steps, sweeper
 from pipeline.beat import Scheduler
 from pipeline.models import Run, RunStatus
@@ -26,13 +28,29 @@ RESTART_SECONDS = 5
 
 def listen(host: str, port: int, application: WSGIApplication) -> ThreadedWSGIServer:
     """A web server that has its port, and serves nothing yet; OSError when the port is not to be had. 0 is any port."""
-    server = ThreadedWSGIServer((host, port), _Handler, ipv6=":" in host)
+    server = _Server((host, port), _Handler, ipv6=":" in host)
     server.set_app(application)
     return server
 
 
+class _Server(ThreadedWSGIServer):
+    """Django's, whose threads wait for a slow client no longer than a request may take."""
+
+    def get_request(self) -> tuple[TimedSocket, Any]:
+        """The next connection."""
+        accepted, address = super().get_request()
+        return TimedSocket.of(accepted), address
+
+
 class _Handler(WSGIRequestHandler):
     """Logs what failed, and no more."""
+
+    connection: TimedSocket
+
+    def handle_one_request(self) -> None:
+        """Each request of a connection has its own time to arrive."""
+        self.connection.begin()
+        super().handle_one_request()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """As the base has it, but for answers that are as they should be."""

@@ -18,7 +18,7 @@ from django.contrib.admin.options import IS_FACETS_VAR, IS_POPUP_VAR, TO_FIELD_V
 from django.contrib.admin.views.main import ALL_VAR, ORDER_VAR, SEARCH_VAR
 from django.core.exceptions import BadRequest
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import ResolverMatch
 from django.utils.text import smart_split
 
@@ -116,7 +116,11 @@ class OfferedOnly:
         name = match.url_name or ""
         if "admin" not in match.app_names and name not in PAGES:
             return
-        for field in (*request.GET.getlist(TO_FIELD_VAR), *request.POST.getlist(TO_FIELD_VAR)):
+        try:
+            posted = request.POST.getlist(TO_FIELD_VAR)
+        except UnreadablePostError as error:
+            raise BadRequest("the body did not arrive") from error
+        for field in (*request.GET.getlist(TO_FIELD_VAR), *posted):
             if not field.isidentifier():
                 raise BadRequest(f"{TO_FIELD_VAR} is the name of a field")
         if not name.endswith("_changelist"):

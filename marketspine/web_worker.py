@@ -1,0 +1,65 @@
+"""gunicorn's threaded worker, whose threads take up a request when it is there: whoever sends slowly waits alone.
+
+As it comes, a thread of it waits without an end for the rest of a request, and as many slow connections as there are
+threads keep everybody else out.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from marketspine.connections import TimedSocket, is_whole
+
+
+class WebWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+    """Where nothing has come, a connection is one of gunicorn's pending ones; where a part has, it is looked at again."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.arriving: list[Any] = []
+
+    def enqueue_req(self, conn: Any) -> None:
+        """A connection that was accepted, or on which something has come."""
+        if not isinstance(conn.sock, TimedSocket):
+            conn.sock = TimedSocket.of(conn.sock)
+        conn.sock.begin()
+        self._place(conn)
+
+    def murder_pending(self) -> None:
+        """Called once a second or more often: as gunicorn has it, then the look at what was arriving."""
+        super().murder_pending()
+        arriving, self.arriving = self.arriving, []
+        for conn in arriving:
+            self._place(conn)
+
+    def _place(self, conn: Any) -> None:
+        """Where the connection belongs, by what has arrived on it."""
+        try:
+            arrived = conn.sock.waiting()
+        except OSError:
+            arrived = b""
+        if _has_read_ahead(conn) or (arrived is not None and is_whole(arrived)):
+            conn.data_ready = True
+            super().enqueue_req(conn)
+        elif conn.sock.is_late:
+            self.nr_conns -= 1
+            conn.close()
+        elif arrived is None:
+            self._wait_for_data(conn)
+        else:
+            self.arriving.append(conn)
+
+    def _wait_for_data(self, conn: Any) -> None:
+        conn.timeout = time.monotonic() + self.cfg.keepalive
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+
+def _has_read_ahead(conn: Any) -> bool:
+    """Whether the next request, or its beginning, was read with the last."""
+    return conn.parser is not None and bool(conn.parser.unreader.buf.getvalue())
