@@ -45,11 +45,10 @@ class _Server(ThreadedWSGIServer):
 class _Handler(WSGIRequestHandler):
     """Logs what failed, and no more."""
 
-    connection: TimedSocket
-
     def handle_one_request(self) -> None:
         """Each request of a connection has its own time to arrive."""
-        self.connection.begin()
+        connection: Any = self.connection
+        connection.begin()
         super().handle_one_request()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
