@@ -1,4 +1,8 @@
-"""The reference model of weeklySummary's requests, after what is known of FINRA: a body and plain rows in, a reply out."""
+"""The reference model of requests, after what is known of FINRA (finra.md, "API"): a body and plain rows in, a reply out.
+
+weeklySummary takes any filter, and a sort of up to three fields where both partition keys are EQUAL-filtered. Its history
+takes one date by EQUAL and the tier, no other filter, no sort, and no date outside its window.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ Plain = dict[str, Any]
 COMPARE = {"EQUAL": op.eq, "NOT_EQUAL": op.ne, "GREATER": op.gt, "GTE": op.ge, "LESSER": op.lt, "LTE": op.le}
 KEYS = {"weekStartDate", "tierIdentifier"}
 NUMERIC = {"totalWeeklyShareQuantity", "totalNotionalSum", "totalWeeklyTradeCount", "firmCRDNumber"}
+MOST_SORT_FIELDS = 3
 DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET = 1000, 5000, 500_000
 
 
@@ -62,9 +67,23 @@ def _sorted(body: Plain, rows: list[Plain]) -> list[Plain]:
     """Allowed only where both partition keys are EQUAL-filtered; nulls first, ties in FINRA's own order."""
     sort = body.get("sortFields", [])
     pinned = {each["fieldName"] for each in body.get("compareFilters", []) if each["compareType"] == "EQUAL"}
-    if sort and not pinned >= KEYS:
+    if sort and (not pinned >= KEYS or len(sort) > MOST_SORT_FIELDS):
         raise ValueError(sort)
     for sign, name in ((each[0], each[1:]) for each in reversed(sort)):
         if rows:
             rows.sort(key=lambda row, name=name: (row[name] is not None, row[name]), reverse=sign == "-")  # type: ignore[misc]
     return rows
+
+
+def answer_of_history(body: Plain, rows: Sequence[Plain], window: tuple[date, date]) -> tuple[int, list[Plain]]:
+    """Status and rows of the history, whose window is given; of its dates only weekStartDate is asked for here."""
+    given = {each["fieldName"]: each for each in body.get("compareFilters", [])}
+    only_equal = all(each["compareType"] == "EQUAL" for each in given.values())
+    others = any(body.get(name) for name in ("sortFields", "dateRangeFilters", "domainFilters"))
+    if set(given) != KEYS or not only_equal or others or len(body["compareFilters"]) != len(KEYS):
+        return 400, []
+    week, tier = (given[name]["fieldValue"] for name in ("weekStartDate", "tierIdentifier"))
+    if date.fromisoformat(week).weekday() != 0 or not window[0] <= date.fromisoformat(week) <= window[1]:
+        return 400, []
+    found = [row for row in rows if (row["weekStartDate"], row["tierIdentifier"]) == (week, tier)]
+    return (200 if found else 204), found

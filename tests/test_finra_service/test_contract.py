@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,13 +11,16 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from tests.finra_service import FinraServer
+from tests.finra_service import FinraServer, Options
 from tests.finra_service.catalogue import Catalogue
 from tests.finra_service.rows import DATES, FIELDS
 from tests.test_finra_service import model
-from tests.test_finra_service.asking import TODAY, ask, small_service
+from tests.test_finra_service.asking import HISTORIC, TODAY, ask, small_service
 
 SERVICE = small_service()
+LATER = date(2027, 1, 15)  # both weeks are in the history
+HISTORY = small_service(Options(requests_per_second=None, recent_weeks=52, historic_fields=None), today=LATER)
+WINDOW = (LATER - timedelta(weeks=261), LATER - timedelta(weeks=52))
 
 
 def plain_rows(catalogue: Catalogue, today: date) -> list[model.Plain]:
@@ -99,4 +102,40 @@ def test_service_and_model_agree_on_status_rows_and_headers(server: FinraServer,
     answer = ask(server, body)
     assert answer.status == status, answer.body
     assert {name: answer.headers[name] for name in headers} == headers
+    assert (answer.json if status == 200 else []) == rows
+
+
+@pytest.fixture(scope="module")
+def history() -> Iterator[FinraServer]:
+    with FinraServer(HISTORY) as server:
+        yield server
+
+
+@st.composite
+def historic_requests(draw: st.DrawFn) -> model.Plain:
+    """Lawful for the most part; else with a filter, a comparison, a sort or a day too many."""
+    weeks = ["2025-10-27", "2025-11-03", "2025-10-28", "2020-10-26", "2026-10-26"]
+    tier = {"fieldName": "tierIdentifier", "fieldValue": draw(st.sampled_from(["T1", "T2", "OTCE", "NA", "T9"]))}
+    week = {"fieldName": "weekStartDate", "fieldValue": draw(st.sampled_from([*weeks[:2], *weeks]))}
+    kinds = [draw(st.sampled_from(["EQUAL", "EQUAL", "EQUAL", "GTE"])) for _ in (week, tier)]
+    filters = [{**each, "compareType": kind} for each, kind in zip((week, tier), kinds, strict=True)]
+    more = draw(st.sampled_from([[], [], [], [{"fieldName": "MPID", "fieldValue": "UBSA", "compareType": "EQUAL"}]]))
+    kept = draw(st.sampled_from([filters, filters, filters[:1], filters[1:]]))
+    body = {"compareFilters": [*kept, *more], "limit": 5000}
+    unlawful = {
+        "sortFields": ["+MPID"],
+        "domainFilters": [{"fieldName": "tierIdentifier", "values": ["T1"]}],
+        "dateRangeFilters": [{"fieldName": "weekStartDate", "startDate": weeks[0], "endDate": weeks[1]}],
+    }
+    name = draw(st.sampled_from([None, None, None, *unlawful]))
+    return {**body, name: unlawful[name]} if name else body
+
+
+@settings(max_examples=100)
+@given(body=historic_requests())
+def test_the_history_and_its_model_agree_on_status_and_rows(history: FinraServer, body: model.Plain) -> None:
+    status, rows = model.answer_of_history(body, plain_rows(HISTORY.catalogue, LATER), WINDOW)
+    event(f"status {status}")
+    answer = ask(history, body, HISTORIC)
+    assert answer.status == status, answer.body
     assert (answer.json if status == 200 else []) == rows
