@@ -349,16 +349,18 @@ def test_resolving_a_critical_anomaly_judges_its_week_again_and_reopening_blocks
     ]
 
 
-def test_of_several_anomalies_all_are_resolved_or_none(captured: list[Partition]) -> None:
+def test_of_several_anomalies_those_that_are_open_are_resolved(captured: list[Partition]) -> None:
     other = Anomaly.objects.record(Category.LATE, Severity.WARN, "late", partition=of(TIER_1))
     anomaly = blocking()
     operations.resolve([other], ORDER)
 
-    with pytest.raises(Refused, match=f"anomaly {other.pk} is not open; nothing was resolved"):
-        operations.resolve([anomaly, other], ORDER)
+    entry = operations.resolve([anomaly, other], Order(operator="olive", reason="seen"))
 
+    assert entry.told.startswith(f"1 anomaly resolved. 1 had ended before: {other.pk}. 2025-11-14 is ")
     anomaly.refresh_from_db()
-    assert anomaly.resolved_at is None
+    assert anomaly.resolved_by == "olive"
+    with pytest.raises(Refused, match=f"anomaly {anomaly.pk}, {other.pk} is not open; nothing was resolved"):
+        operations.resolve([anomaly, other], Order(operator="olive", reason="again"))
 
 
 def test_an_anomaly_is_not_reopened_beside_the_same_seen_anew(captured: list[Partition]) -> None:

@@ -16,18 +16,31 @@ T = TypeVar("T")
 
 
 def resolve(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
-    """Resolve open anomalies with the order's reason as the note, and judge their weeks again; all of them or none."""
+    """Resolve those that are open, with the order's reason as the note, and judge their weeks again.
+
+    One that has ended meanwhile is named, and stops no other; Refused when all have.
+    """
 
     def work() -> Came:
         order.with_reason()
-        try:
-            for anomaly in _some(anomalies, "anomaly"):
-                anomaly.resolve(by=order.operator, note=order.reason)
-        except NotOpen as error:
-            raise Refused(f"{error}; nothing was resolved") from error
-        return Came(f"{_counted(len(anomalies), 'anomaly', 'anomalies')} resolved. {_judged(_weeks_of(anomalies))}")
+        ended = [anomaly for anomaly in _some(anomalies, "anomaly") if not _resolved(anomaly, order)]
+        done = [anomaly for anomaly in anomalies if anomaly not in ended]
+        named = ", ".join(str(anomaly.pk) for anomaly in ended)
+        if not done:
+            raise Refused(f"anomaly {named} is not open; nothing was resolved")
+        over = f" {_counted(len(ended), 'had', 'had')} ended before: {named}." if ended else ""
+        return Came(f"{_counted(len(done), 'anomaly', 'anomalies')} resolved.{over} {_judged(_weeks_of(done))}")
 
     return carry_out(Act.RESOLVE, order, anomalies, work)
+
+
+def _resolved(anomaly: Anomaly, order: Order) -> bool:
+    """Resolve an anomaly; False when it has ended already."""
+    try:
+        anomaly.resolve(by=order.operator, note=order.reason)
+    except NotOpen:
+        return False
+    return True
 
 
 def reopen(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
