@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline import analytics, archive_checks, archive_findings, archive_repairs, clock, data_kinds, grid
+from pipeline import (
+    analytics,
+    anomaly_repairs,
+    archive_checks,
+    archive_findings,
+    archive_repairs,
+    clock,
+    data_kinds,
+    grid,
+    readiness,
+)
 from pipeline.calendar import PartitionKey, Tier, look_back, market_today
-from pipeline.grid import Cell, CellState
-from pipeline.models import Anomaly, Readiness, Severity
+from pipeline.grid import BACKFILLED, Cell, CellState
+from pipeline.models import Anomaly, Readiness, ReadinessState
 
 SETTLED = (CellState.GOOD, CellState.NOT_YET_DUE, CellState.DAMAGED)  # what is damaged is a finding of the archive
-BACKFILLED = (CellState.MISSING, CellState.LATE, CellState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +31,9 @@ class Finding:
 
     what: str
     command: str
+
+
+Told = tuple[Collection[date], Finding]  # the weeks that a finding is about, and the finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +69,11 @@ def diagnose(weeks: int, today: date) -> Diagnosis:
     """Look at a look-back of `weeks`, and at no other week. Reads only."""
     keys = {PartitionKey(week, tier) for week in look_back(weeks, today) for tier in Tier}
     cells = grid.cells(keys, today, archive_findings.unaccepted(archive_checks.holdings().lost))
-    findings = [
-        _seen_from(today, finding)
-        for finding in (
-            *_archive_findings(),
-            *_partition_findings(cells),
-            *_week_findings(cells),
-            *_anomaly_findings(cells),
-        )
-    ]
+    verdicts = list(Readiness.objects.filter(week_ending__in={cell.week_ending for cell in cells}))
+    told = [*_archive_findings(), *_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells)]
+    told += _verdict_findings(cells, verdicts, {week for of, _ in told for week in of}, today)
+    findings = [_seen_from(today, finding) for _, finding in told]
     findings.extend(_clock_findings())
-    verdicts = Readiness.objects.filter(week_ending__in={cell.week_ending for cell in cells})
     return Diagnosis(cells, findings, [Verdict(v.week_ending, v.use, v.state, v.reasons) for v in verdicts])
 
 
@@ -78,41 +84,48 @@ def _seen_from(today: date, finding: Finding) -> Finding:
     return Finding(finding.what, f"{finding.command} --run-date {today}")
 
 
-def _archive_findings() -> Iterator[Finding]:
+def _archive_findings() -> Iterator[Told]:
     """What the archive has lost of all captures, however old."""
-    return (Finding(repair.what, manage(*repair.words)) for repair in archive_repairs.repairs())
+    weeks = {week for anomaly in archive_findings.standing() for week in anomaly.weeks_concerned}
+    return ((weeks, Finding(repair.what, manage(*repair.words))) for repair in archive_repairs.repairs())
 
 
-def _partition_findings(cells: Iterable[Cell]) -> Iterator[Finding]:
+def _partition_findings(cells: Iterable[Cell]) -> Iterator[Told]:
     """A finding per partition, but one per tier for all that the same backfill mends."""
     to_backfill: dict[str, list[Cell]] = {}
     for cell in cells:
-        if cell.state in BACKFILLED:
+        if cell.state is CellState.ARCHIVED:
+            command = manage("run_weekly", *_of(cell), "--only-stage", "normalize")
+            yield {cell.week_ending}, Finding(_told(cell), command)
+        elif cell.state not in SETTLED and _is_backfilled(cell):
             to_backfill.setdefault(cell.tier, []).append(cell)
-        elif cell.state not in SETTLED:
-            yield Finding(_told(cell), _repair(cell))
     for tier, missing in to_backfill.items():
         weeks = ",".join(cell.week_ending.isoformat() for cell in missing)
-        yield Finding("\n".join(map(_told, missing)), manage("backfill", "--weeks", weeks, "--tiers", tier))
+        command = manage("backfill", "--weeks", weeks, "--tiers", tier)
+        yield {cell.week_ending for cell in missing}, Finding("\n".join(map(_told, missing)), command)
+
+
+def _is_backfilled(cell: Cell) -> bool:
+    """Whether fetching it is all that it needs: nothing stands against it, or what a fetch proves to be over."""
+    if cell.anomaly is None:
+        return True
+    return cell.state in BACKFILLED and anomaly_repairs.is_backfilled(cell.anomaly, cell)
+
+
+def _of(cell: Cell) -> tuple[str, ...]:
+    return ("--weeks", cell.week_ending.isoformat(), "--tiers", cell.tier)
 
 
 def _told(cell: Cell) -> str:
     return f"{cell.week_ending} {cell.tier} {cell.state}: {cell.detail}"
 
 
-def _repair(cell: Cell) -> str:
-    one = ["--weeks", cell.week_ending.isoformat(), "--tiers", cell.tier]
-    if cell.state is CellState.ARCHIVED:
-        return manage("run_weekly", *one, "--only-stage", "normalize")
-    return manage("backfill", *one, "--force", "--reason", "why the smaller file is right")
-
-
-def _week_findings(cells: list[Cell]) -> Iterator[Finding]:
-    for week in sorted({cell.week_ending for cell in cells}, reverse=True):
+def _week_findings(cells: list[Cell]) -> Iterator[Told]:
+    for week in _weeks(cells):
         captured = analytics.inputs_of(week)
         if captured and not analytics.is_current(analytics.newest_snapshot(week), week):
-            command = manage("run_weekly", "--weeks", week.isoformat(), "--only-stage", "calc")
-            yield Finding(f"{week}: the analytics are not computed from the newest captures", command)
+            finding = Finding(f"{week}: the analytics are not computed from the newest captures", _recalculate(week))
+            yield {week}, finding
 
 
 def _clock_findings() -> Iterator[Finding]:
@@ -124,14 +137,55 @@ def _clock_findings() -> Iterator[Finding]:
         )
 
 
-def _anomaly_findings(cells: list[Cell]) -> Iterator[Finding]:
-    """Open anomalies that block a week. Resolving one is a person's word: the note is theirs to write."""
-    for week in sorted({cell.week_ending for cell in cells}, reverse=True):
-        grave = Anomaly.objects.open().of_week(week).filter(severity__in=Severity.at_least(Severity.ERROR))
-        for anomaly in grave.exclude(archive_findings.ABOUT_ARCHIVE):
-            where = anomaly.partition or week
-            what = f"{where}: open {anomaly.severity} anomaly {anomaly.pk}, {anomaly.category}: {anomaly.message}"
-            yield Finding(what, manage("resolve_anomaly", str(anomaly.pk), "--note", "what you found and did"))
+def _anomaly_findings(cells: list[Cell]) -> Iterator[Told]:
+    """Open anomalies that stand against a week and are not told with their cell, and what ends each."""
+    of_key = {PartitionKey(cell.week_ending, Tier(cell.tier)): cell for cell in cells}
+    seen: set[int] = set()
+    for week in _weeks(cells):
+        open_ = Anomaly.objects.open().of_week(week).exclude(archive_findings.ABOUT_ARCHIVE)
+        for anomaly in open_.select_related("partition", "last_run").order_by("pk"):
+            cell = of_key.get(anomaly.partition.key) if anomaly.partition else None
+            is_news = anomaly.pk not in seen and anomaly_repairs.is_finding(anomaly, cell)
+            seen.add(anomaly.pk)
+            if is_news:
+                what = _told_of(anomaly, cell)
+                yield {week}, Finding(what, manage(*anomaly_repairs.words(anomaly, cell, week)))
+
+
+def _told_of(anomaly: Anomaly, cell: Cell | None) -> str:
+    """By the state that it gives its cell; with its number, where only a person can end it."""
+    if cell is not None and cell.anomaly == anomaly and cell.state is not CellState.BLOCKED:
+        return _told(cell)
+    return f"{anomaly.place}: open {anomaly.severity} anomaly {anomaly.pk}, {anomaly.category}: {anomaly.message}"
+
+
+def _verdict_findings(
+    cells: list[Cell], verdicts: list[Readiness], told: Collection[date], today: date
+) -> Iterator[Told]:
+    """Weeks with a verdict that the ledger bears out no more, and weeks that are BLOCKED for a reason not told yet."""
+    held = {cell.week_ending for cell in cells if cell.newest}
+    for week in _weeks(cells):
+        stored = {verdict.use: verdict.state for verdict in verdicts if verdict.week_ending == week}
+        if week in told or not (stored or week in held):
+            continue
+        now = readiness.assess(week, today)
+        if stored != {use: verdict.state for use, verdict in now.items()}:
+            yield (
+                {week},
+                Finding(f"{week}: its readiness is not judged by what the ledger says now", _recalculate(week)),
+            )
+        elif ReadinessState.BLOCKED in stored.values():
+            reasons = {reason: None for verdict in now.values() for reason in verdict.reasons}
+            yield {week}, Finding(f"{week} is BLOCKED: {'; '.join(reasons)}", _recalculate(week))
+
+
+def _recalculate(week: date) -> str:
+    return manage("run_weekly", "--weeks", week.isoformat(), "--only-stage", "calc")
+
+
+def _weeks(cells: Iterable[Cell]) -> list[date]:
+    """Newest first."""
+    return sorted({cell.week_ending for cell in cells}, reverse=True)
 
 
 def manage(*words: str) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from pipeline.archive_checks import Lost
 from pipeline.calendar import PartitionKey, due_date, is_due
-from pipeline.models import AnalyticsSnapshot, Capture, Outcome, Partition, RunPartition
+from pipeline.models import AnalyticsSnapshot, Anomaly, Capture, Category, Partition, RunPartition, Severity
 from pipeline.planning import last_tries
 
 
@@ -25,18 +25,31 @@ class CellState(StrEnum):
     REFUSED = "REFUSED"
     MISSING = "MISSING"
     DAMAGED = "DAMAGED"
+    BLOCKED = "BLOCKED"
     NOT_YET_DUE = "NOT_YET_DUE"
 
 
-BAD_WHEN_CAPTURED = {Outcome.FAILED: CellState.FAILED, Outcome.REFUSED: CellState.REFUSED}
-BAD_WHEN_NOT = {**BAD_WHEN_CAPTURED, Outcome.LATE: CellState.LATE}
+# What an open anomaly makes of its partition, whatever its severity; any other one blocks from ERROR on.
+STANDING = {
+    Category.REFUSED: CellState.REFUSED,
+    Category.FETCH_FAILED: CellState.FAILED,
+    Category.UNREADABLE: CellState.FAILED,
+    Category.STALLED: CellState.FAILED,
+    Category.INTERNAL: CellState.FAILED,
+    Category.LATE: CellState.LATE,
+    Category.ARCHIVE_DAMAGED: CellState.DAMAGED,
+}
+
+
+BACKFILLED = (CellState.LATE, CellState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One partition of the grid. `stage` is how far its newest capture has come.
 
-    `newest` is that capture, `last_try` what became of it last; `partition_id` is None while nothing is known of it.
+    `newest` is that capture, `last_try` what became of it last, `anomaly` the gravest open one that stands against it;
+    `partition_id` is None while nothing is known of it.
     """
 
     week_ending: date
@@ -47,6 +60,7 @@ class Cell:
     detail: str
     newest: Capture | None = None
     last_try: RunPartition | None = None
+    anomaly: Anomaly | None = None
     partition_id: int | None = None
 
     @property
@@ -75,7 +89,7 @@ class Cell:
 def cells(keys: Collection[PartitionKey], today: date, lost: Iterable[Lost]) -> list[Cell]:
     """The cells of `keys`, newest week first. A partition whose newest payload is `lost` is DAMAGED."""
     damaged = {one.capture.pk: one.told for one in lost}
-    weeks = {key.week_ending for key in keys}
+    against = _standing_against(weeks := {key.week_ending for key in keys})
     tries = last_tries(weeks)
     partitions = {partition.key: partition.pk for partition in Partition.objects.filter(week_ending__in=weeks)}
     newest = {capture.partition.key: capture for capture in _newest_captures(weeks)}
@@ -84,7 +98,7 @@ def cells(keys: Collection[PartitionKey], today: date, lost: Iterable[Lost]) -> 
     found = []
     for key in ordered:
         held, tried = newest.get(key), tries.get(key)
-        state, detail = _state(key, today, held, tried, damaged)
+        state, detail = _state(key, today, held, tried, damaged, against.get(key))
         found.append(
             Cell(
                 week_ending=key.week_ending,
@@ -95,10 +109,20 @@ def cells(keys: Collection[PartitionKey], today: date, lost: Iterable[Lost]) -> 
                 detail=detail,
                 newest=held,
                 last_try=tried,
+                anomaly=against.get(key),
                 partition_id=partitions.get(key),
             )
         )
     return found
+
+
+def _standing_against(weeks: Collection[date]) -> dict[PartitionKey, Anomaly]:
+    """The gravest open anomaly that stands against each partition, the newest of several."""
+    grave = Q(pk__in=Anomaly.objects.open().grave().values("pk"))
+    open_ = Anomaly.objects.open().filter(grave | Q(category__in=STANDING), partition__week_ending__in=weeks)
+    found = open_.select_related("partition", "last_run").order_by("last_seen_at", "pk")
+    ordered = sorted(found, key=lambda anomaly: Severity.values.index(anomaly.severity))
+    return {anomaly.partition.key: anomaly for anomaly in ordered if anomaly.partition}
 
 
 def _newest_captures(weeks: Collection[date]) -> Iterable[Capture]:
@@ -131,22 +155,24 @@ def _newest_inputs(of_week: Mapping[int, set[int]], current: set[int]) -> set[in
 
 
 def _state(
-    key: PartitionKey, today: date, newest: Capture | None, last_try: RunPartition | None, damaged: Mapping[int, str]
+    key: PartitionKey,
+    today: date,
+    newest: Capture | None,
+    last_try: RunPartition | None,
+    damaged: Mapping[int, str],
+    anomaly: Anomaly | None,
 ) -> tuple[CellState, str]:
-    outcome = Outcome(last_try.outcome) if last_try else None
-    reason = last_try.reason if last_try else "never tried"
+    bad = (STANDING.get(Category(anomaly.category), CellState.BLOCKED), anomaly.message) if anomaly else None
     if newest is None:
-        if not is_due(key, today):
-            return CellState.NOT_YET_DUE, ""
-        state = BAD_WHEN_NOT.get(outcome, CellState.MISSING) if outcome else CellState.MISSING
-        return state, reason
+        missing = (CellState.MISSING, last_try.reason if last_try else "never tried")
+        return bad or (missing if is_due(key, today) else (CellState.NOT_YET_DUE, ""))
     if newest.pk in damaged:
         return CellState.DAMAGED, damaged[newest.pk]
     if newest.normalized_at is None:
         return CellState.ARCHIVED, f"{newest.capture_id} is archived, its rows are not stored"
-    if outcome in BAD_WHEN_CAPTURED:
-        return BAD_WHEN_CAPTURED[outcome], reason
-    return CellState.GOOD, newest.reason
+    if newest.rows_kept == 0:
+        return CellState.BLOCKED, f"version {newest.version} has no rows"
+    return bad or (CellState.GOOD, newest.reason)
 
 
 def _stage(newest: Capture | None, calculated: Collection[int]) -> str:

@@ -184,7 +184,14 @@ def _decide_and_store(key: PartitionKey, source: str, payload: Payload, terms: T
     progress("stored")
     if held and held.content_hash != made.content_hash:
         reading.forget(held)
-    return Result(Outcome.RESTATED if held else Outcome.INGESTED, made.reason, made)
+    return Result(_outcome(held, made), made.reason, made)
+
+
+def _outcome(held: Capture | None, made: Capture) -> Outcome:
+    """What a new capture is to the one before it: the same content is never a restatement."""
+    if held is None:
+        return Outcome.INGESTED
+    return Outcome.RESTATED if held.content_hash != made.content_hash else Outcome.FORCED
 
 
 def _decide(key: PartitionKey, held: Capture | None, payload: Payload, parsed: Parsed, terms: Terms) -> Decision:

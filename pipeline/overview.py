@@ -20,6 +20,7 @@ from pipeline.calendar import PartitionKey, Tier, is_due, look_back, market_toda
 from pipeline.grid import Cell, CellState
 from pipeline.models import (
     Anomaly,
+    Capture,
     CaptureKind,
     Outcome,
     PartitionStatus,
@@ -47,6 +48,7 @@ class Look(StrEnum):
 
     READY = "READY"
     RESTATED = "RESTATED"
+    FORCED = "FORCED"
     UNCHANGED = "UNCHANGED"
     NOT_OFFERED = "NOT_OFFERED"
     ARCHIVED = "ARCHIVED"
@@ -56,6 +58,7 @@ class Look(StrEnum):
     FAILED = "FAILED"
     REFUSED = "REFUSED"
     DAMAGED = "DAMAGED"
+    BLOCKED = "BLOCKED"
 
 
 LAST_TRIED = {Outcome.UNCHANGED.value: Look.UNCHANGED, Outcome.NOT_OFFERED.value: Look.NOT_OFFERED}
@@ -114,9 +117,16 @@ def look(cell: Cell, now: datetime) -> Look:
     """How a cell stands: a good one tells whether its content is news."""
     if cell.state is not CellState.GOOD:
         return Look(cell.state)
-    if cell.newest and cell.newest.kind != CaptureKind.FIRST and now - cell.newest.captured_at < LATELY:
-        return Look.RESTATED
+    if cell.newest and now - cell.newest.captured_at < LATELY and (news := _news(cell.newest)):
+        return news
     return LAST_TRIED.get(cell.last_try.outcome, Look.READY) if cell.last_try else Look.READY
+
+
+def _news(newest: Capture) -> Look | None:
+    """What is new about a vintage: rows that FINRA restated, or that it was taken by force though nothing had changed."""
+    if newest.rows_touched and newest.version > 1:
+        return Look.RESTATED
+    return Look.FORCED if newest.kind == CaptureKind.FORCED else None
 
 
 def figures(rows: Iterable[Week], today: date | None = None) -> Figures:

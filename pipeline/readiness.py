@@ -79,6 +79,12 @@ def decide_week(week_ending: date, today: date) -> dict[Use, Verdict]:
     return verdicts
 
 
+def assess(week_ending: date, today: date) -> dict[Use, Verdict]:
+    """What the verdicts would be by the ledger as it is. Reads only."""
+    facts = gather(week_ending, today, analytics.newest_snapshot(week_ending))
+    return {use: judge(facts, policy) for use, policy in POLICIES.items()}
+
+
 def gather(week_ending: date, today: date, snapshot: AnalyticsSnapshot | None) -> Facts:
     """The facts on which a week is judged."""
     partitions = {

@@ -68,7 +68,8 @@ def note_late(before: Capture, after: Capture, run: Run | None) -> None:
     In the transaction that stores the vintage, so that neither is there without the other.
     """
     partition = after.partition
-    if after.kind != CaptureKind.RESTATEMENT or not _is_late(partition.key, after.captured_on):
+    is_restated = after.kind != CaptureKind.REPARSED and after.content_hash != before.content_hash
+    if not is_restated or not _is_late(partition.key, after.captured_on):
         return
     published = due_date(partition.key.tier, partition.week_ending)
     when = _restated_on(before, after)

@@ -33,7 +33,8 @@ from pipeline.models import (
     Severity,
     Stage,
 )
-from pipeline.planning import OnlyStage, Plan, Request, Step, partitions_for
+from pipeline.models.anomaly import AnomalyQuerySet
+from pipeline.planning import PASSED_OVER, OnlyStage, Plan, Request, Step, partitions_for
 from pipeline.sources.base import Source
 from pipeline.transient import is_transient
 
@@ -202,7 +203,7 @@ def settle(run: Run) -> bool:
     archive_findings.look(run.run_date, run=run)
     bad = run.partitions.filter(outcome__in=BAD_OUTCOMES).exists() or failed.exists()
     bad = bad or archive_findings.standing().exists()
-    bad = _is_source_empty(run) or bad
+    bad = _is_source_empty(run) or bad or _standing_against(run).exists()
     return move(run, RunStatus.FAILED if bad else RunStatus.SUCCEEDED)
 
 
@@ -221,6 +222,13 @@ def _is_source_empty(run: Run) -> bool:
     elif outcomes - {Outcome.LATE, Outcome.FAILED}:
         endings.offered(run)
     return empty
+
+
+def _standing_against(run: Run) -> AnomalyQuerySet:
+    """The open anomalies that block what a run was asked for, from whatever run: the doctor's findings, too."""
+    worked_on = run.partitions.exclude(action__in=PASSED_OVER).values("partition")
+    weeks = run.weeks.values("week_ending")
+    return Anomaly.objects.open().grave().filter(Q(partition__in=worked_on) | Q(week_ending__in=weeks))
 
 
 def cancel(run: Run, *, by: str, reason: str = "") -> int:

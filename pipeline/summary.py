@@ -28,6 +28,7 @@ from pipeline.models import (
 COUNTED = (
     Outcome.INGESTED,
     Outcome.RESTATED,
+    Outcome.FORCED,
     Outcome.UNCHANGED,
     Outcome.NOT_OFFERED,
     Outcome.REFUSED,

@@ -17,7 +17,7 @@ from django.core.management import get_commands, load_command_class
 ROOT = Path(settings.BASE_DIR)
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 
-PROMISES = frozenset({*range(1, 13), 14})
+PROMISES = frozenset({*range(1, 13), 14, 15})  # the 13th is of vintage files, which are to come
 
 FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```", re.M | re.S)
 SPAN = re.compile(r"`([^`\n]+)`")

@@ -140,7 +140,8 @@ def test_a_form_that_was_used_stands_for_no_other_act_and_no_other_object(captur
         with pytest.raises(Refused, match="this page has been used already, for something else: load it again"):
             act(chosen, order)
 
-    assert OperatorLogEntry.objects.count() == Run.objects.filter(trigger=Trigger.ADMIN).count() == 1
+    entries = OperatorLogEntry.objects.filter(operator="olive")
+    assert entries.count() == Run.objects.filter(trigger=Trigger.ADMIN).count() == 1
 
 
 def test_what_is_left_out_is_named(captured: list[Partition]) -> None:
@@ -403,10 +404,11 @@ def test_a_capture_is_pinned_with_a_note_and_unpinned(captured: list[Partition])
 @pytest.mark.parametrize("model", [OperatorLogEntry, OperatorLogSubject])
 def test_the_log_is_only_ever_added_to(captured: list[Partition], model: type[OperatorLogEntry]) -> None:
     operations.pin(Capture.objects.get(partition=of(OTC)), ORDER)
-    for change in ("UPDATE {} SET id = 99", "DELETE FROM {}"):
+    before = model.objects.count()
+    for change in ("UPDATE {} SET id = id + 99", "DELETE FROM {}"):
         with pytest.raises(DatabaseError, match="only ever added to"), transaction.atomic():
             connection.cursor().execute(change.format(model._meta.db_table))
-    assert model.objects.count() == 1
+    assert model.objects.count() == before
 
 
 def test_an_act_that_breaks_leaves_neither_a_run_nor_an_entry(

@@ -8,6 +8,7 @@ from pipeline.admin.base import badge, link
 from pipeline.admin.partition_page import acts_on
 from pipeline.admin.weeks import of_week
 from pipeline.models import Anomaly, Category, Readiness
+from pipeline.models.anomaly import MARKETSPINE
 
 NEXT_STEPS = {
     Category.LATE: (
@@ -95,6 +96,7 @@ def contents(anomaly: Anomaly) -> dict[str, Any]:
         "last_run": link(anomaly.last_run, f"run {anomaly.last_run_id}"),
         "verdicts": [_verdict(one) for one in Readiness.objects.filter(week_ending=week)] if week else [],
         "acts": acts_on([("anomaly", [anomaly.pk])]),
+        "ended_by_itself": anomaly.resolved_by == MARKETSPINE,
     }
 
 

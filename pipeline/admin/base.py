@@ -42,6 +42,7 @@ LOOKS = {
     "DONE": ("good", "check_circle"),
     "STARTED": ("busy", "play_circle"),
     "RESTATED": ("news", "published_with_changes"),
+    "FORCED": ("soft", "front_hand"),
     "UNCHANGED": ("same", "drag_handle"),
     "NOT_OFFERED": ("soft", "cloud_off"),
     "SKIPPED": ("calm", "redo"),

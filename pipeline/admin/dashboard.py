@@ -16,6 +16,7 @@ from pipeline import overview, trends
 from pipeline.admin import charts, figures
 from pipeline.admin.acting import may
 from pipeline.admin.base import LOOKS, UNKNOWN, page_url
+from pipeline.admin.what_is_wrong import what_is_wrong
 from pipeline.calendar import Tier
 from pipeline.grid import Cell
 from pipeline.models import Act, Readiness, Run, Use
@@ -25,6 +26,7 @@ from pipeline.planning import Only
 SAID = {
     Look.READY: "captured",
     Look.RESTATED: "restated in the last 7 days",
+    Look.FORCED: "captured again by force, the same content",
     Look.UNCHANGED: "unchanged at the last look",
     Look.NOT_OFFERED: "captured, and not in the source any more",
     Look.ARCHIVED: "archived, rows not stored",
@@ -33,6 +35,7 @@ SAID = {
     Look.LATE: "late: due, and not published",
     Look.FAILED: "last try failed",
     Look.REFUSED: "last try refused",
+    Look.BLOCKED: "captured, and something stands against it",
     Look.DAMAGED: "its payload is lost",
 }
 
@@ -81,6 +84,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         charts=_charts(),
         may_backfill=may(request, Act.BACKFILL),
         is_empty=four.last_run is None,
+        **({} if four.last_run is None else what_is_wrong(request, weeks)),
     )
     return context
 

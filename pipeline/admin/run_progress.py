@@ -22,6 +22,7 @@ OUTCOMES = (
     *BAD_OUTCOMES,
     Outcome.INGESTED,
     Outcome.RESTATED,
+    Outcome.FORCED,
     Outcome.UNCHANGED,
     Outcome.NOT_OFFERED,
     Outcome.NOT_YET_DUE,

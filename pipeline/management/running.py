@@ -14,12 +14,12 @@ from django.core.management.base import CommandParser
 from django.db import Error, connection
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from pipeline import canvas, data_kinds, embedded, runs, sweeper, waiting, workers
+from pipeline import canvas, data_kinds, embedded, operations, runs, sweeper, waiting, workers
 from pipeline.calendar import Tier
 from pipeline.embedded import NO_BROKER
 from pipeline.estimates import estimate
 from pipeline.management import terminal
-from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if
+from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
 from pipeline.models import ReadinessState, Run, RunPartition
 from pipeline.patience import patiently
 from pipeline.plain_text import printable
@@ -49,6 +49,7 @@ class RunningCommand(SpineCommand):
         )
         parser.add_argument("--force", action="store_true", help="capture whatever the source holds, changed or not")
         parser.add_argument("--reason", default="", help="why, for the record; kept with every capture made")
+        parser.add_argument("--by", default=operator(), help="who asks for it, for the record (default: %(default)s)")
         parser.add_argument("--run-date", help=RUN_DATE_HELP)
         parser.add_argument("--queue", action="store_true", help="send it to the workers, and wait for them")
         parser.add_argument("--no-wait", action="store_true", help="with --queue: print the run's number and end")
@@ -95,7 +96,7 @@ class RunningCommand(SpineCommand):
         """Work on the plan without an engine, from a source that no run can name: a file by hand."""
         with workers.working() as worker:
             self._take_back(worker)
-            run = self._resumed(plan, worker) or runs.start(plan, worker)
+            run = self._resumed(plan, worker) or operations.start_run(plan, partial(runs.start, plan, worker))
             with self._progress(run) as progress:
                 runs.execute(run, source, progress)
         return self._report(run)
@@ -104,7 +105,7 @@ class RunningCommand(SpineCommand):
         """In this process. Told to stop, it finishes what is under way, and leaves the rest to the same command again."""
         with workers.working() as worker:
             self._take_back(worker)
-            run = self._resumed(plan, worker) or runs.start(plan, worker)
+            run = self._resumed(plan, worker) or operations.start_run(plan, partial(runs.start, plan, worker))
             try:
                 with embedded.engine(), self._progress(run) as progress:
                     canvas.take_up(run)
@@ -117,7 +118,7 @@ class RunningCommand(SpineCommand):
 
     def _run_on_queue(self, plan: Plan, *, wait: bool) -> int:
         self._take_back()
-        run = self._taken_up(plan) or self._joined(plan) or canvas.launch(plan)
+        run = self._taken_up(plan) or self._joined(plan) or operations.start_run(plan, partial(canvas.launch, plan))
         unsent = not run.partitions.filter(sent_at__isnull=False).exists()
         if unsent:
             self.warn(f"The broker cannot be reached. Run {run.pk} is in the ledger, and is sent when it can be.")
@@ -154,6 +155,7 @@ class RunningCommand(SpineCommand):
         run = runs.resumable(plan, worker)
         if run is not None:
             done = run.partitions.exclude(outcome="").count()
+            operations.go_on(plan, run)
             self.line(f"Going on with run {run.pk}: {done} of {run.partitions.count()} partitions are done.")
         return run
 
@@ -243,11 +245,20 @@ def print_summary(command: SpineCommand, summary: Summary) -> None:
         *((("Archive", _archive(summary.archive)),) if summary.archive else ()),
         (
             "Exit code",
-            f"{summary.exit_code} ({'every due partition is good' if not summary.exit_code else 'see above'})",
+            f"{summary.exit_code} ({_meaning(summary)})",
         ),
     ]
     command.line()
     command.table(f"Run {summary.run}, {summary.run_date}, {summary.status}", ("", "result"), rows)
+
+
+def _meaning(summary: Summary) -> str:
+    """What the exit code says, and what it does not: a tier that the run was not asked for may block its week."""
+    if summary.exit_code:
+        return "see above"
+    if any(states[ReadinessState.BLOCKED] for states in summary.readiness.values()):
+        return "every due partition of this run is good; what blocks a week was not part of it, see doctor"
+    return "every due partition is good"
 
 
 def _span(summary: Summary) -> str:

@@ -17,6 +17,7 @@ LONGEST_CELL = 400  # a reject may be a line without an end
 STYLES = {
     "INGESTED": "green",
     "RESTATED": "cyan",
+    "FORCED": "yellow",
     "UNCHANGED": "dim",
     "NOT_OFFERED": "yellow",
     "READY": "green",

@@ -72,6 +72,10 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         """Those nobody has resolved."""
         return self.filter(resolved_at__isnull=True)
 
+    def grave(self) -> AnomalyQuerySet:
+        """Those that stand against their week: of ERROR or above."""
+        return self.filter(severity__in=Severity.at_least(Severity.ERROR))
+
     def of_week(self, week_ending: date) -> AnomalyQuerySet:
         """Those of the week itself, of one of its partitions, or of all weeks."""
         everywhere = Q(week_ending__isnull=True, partition__isnull=True)

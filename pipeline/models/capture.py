@@ -121,6 +121,11 @@ class Capture(models.Model):
     def __str__(self) -> str:
         return self.capture_id
 
+    @property
+    def rows_touched(self) -> int:
+        """How many rows it added, changed or removed; 0 while its rows are not stored."""
+        return (self.rows_added or 0) + (self.rows_changed or 0) + (self.rows_removed or 0)
+
 
 def capture_id_for(key: PartitionKey, day: date, nth: int) -> str:
     """`finra.otc_transparency:{tier}:{week_ending}:{YYYYMMDD}` of the nth capture of a partition on `day`.

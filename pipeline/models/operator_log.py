@@ -1,4 +1,4 @@
-"""The operator log: what a person did in the admin, on what, why, and what came of it. Rows are only ever added."""
+"""The operator log: what a person did in the admin or by a command, on what, why, and what came of it. It only grows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ class Act(models.TextChoices):
     REEVALUATE = "REEVALUATE", "re-evaluate readiness"
     RETRY_FAILED = "RETRY_FAILED", "retry failed partitions"
     CANCEL_RUN = "CANCEL_RUN", "cancel run"
+    RUN = "RUN", "run the weekly job"
     BACKFILL = "BACKFILL", "backfill"
+    INGEST_FILE = "INGEST_FILE", "ingest a file by hand"
+    SWEEP = "SWEEP", "sweep for restatements"
+    SWEEP_RUNS = "SWEEP_RUNS", "bring stalled runs to their end"
+    CHECK_ARCHIVE = "CHECK_ARCHIVE", "check the archive"
     RUN_NOW = "RUN_NOW", "run a schedule now"
     RESOLVE = "RESOLVE", "resolve anomaly"
     REOPEN = "REOPEN", "reopen anomaly"

@@ -56,6 +56,7 @@ class Outcome(models.TextChoices):
 
     INGESTED = "INGESTED", "first capture"
     RESTATED = "RESTATED", "new vintage"
+    FORCED = "FORCED", "captured again because an operator said so, the same content"
     UNCHANGED = "UNCHANGED", "the same content as captured"
     NOT_OFFERED = "NOT_OFFERED", "held, and not in the source any more"
     REFUSED = "REFUSED", "cannot be what FINRA published for the week"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.operations.commanding import go_on, start_run
 from pipeline.operations.judging import pin, reevaluate, reopen, resolve, unpin
 from pipeline.operations.orders import Order, Refused, given_before, new_token, write_down
 from pipeline.operations.running import (
@@ -22,6 +23,7 @@ __all__ = [
     "cancel",
     "force_reingest",
     "given_before",
+    "go_on",
     "new_token",
     "pin",
     "recompute",
@@ -32,6 +34,7 @@ __all__ = [
     "resolve",
     "retry_failed",
     "run_now",
+    "start_run",
     "unpin",
     "write_down",
 ]

@@ -15,10 +15,11 @@ from pipeline.operations.orders import Came, Order, Refused, carry_out
 T = TypeVar("T")
 
 
-def resolve(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
+def resolve(anomalies: Collection[Anomaly], order: Order, today: date | None = None) -> OperatorLogEntry:
     """Resolve those that are open, with the order's reason as the note, and judge their weeks again.
 
-    One that has ended meanwhile is named, and stops no other; Refused when all have.
+    One that has ended meanwhile is named, and stops no other; Refused when all have. `today` decides what is due; by
+    default it is today's date in New York.
     """
 
     def work() -> Came:
@@ -29,7 +30,8 @@ def resolve(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
         if not done:
             raise Refused(f"anomaly {named} is not open; nothing was resolved")
         over = f" {_counted(len(ended), 'had', 'had')} ended before: {named}." if ended else ""
-        return Came(f"{_counted(len(done), 'anomaly', 'anomalies')} resolved.{over} {_judged(_weeks_of(done))}")
+        judged = _judged(_weeks_of(done), today)
+        return Came(f"{_counted(len(done), 'anomaly', 'anomalies')} resolved.{over} {judged}")
 
     return carry_out(Act.RESOLVE, order, anomalies, work)
 
@@ -114,11 +116,11 @@ def _weeks_of(anomalies: Iterable[Anomaly]) -> set[date]:
     return {week for anomaly in anomalies for week in anomaly.weeks_concerned}
 
 
-def _judged(weeks: Iterable[date]) -> str:
+def _judged(weeks: Iterable[date], today: date | None = None) -> str:
     """Judge the weeks, and say what they are now: "2025-11-14 is READY for trading, ..."."""
     told = []
     for week in sorted(weeks, reverse=True):
-        verdicts = readiness.decide_week(week, market_today())
+        verdicts = readiness.decide_week(week, today or market_today())
         told.append(f"{week} is " + ", ".join(f"{v.state} for {use}" for use, v in verdicts.items()))
     return "; ".join(told) + "." if told else "No week is concerned."
 

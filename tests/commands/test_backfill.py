@@ -144,7 +144,7 @@ def test_a_refused_file_stays_failed_whatever_is_read_or_calculated_again(
     publish(weeks, OTC, content(OTC, ROWS[:1]))
     call("backfill", *RANGE)
 
-    assert call("run_weekly", "--weeks", WEEK, "--run-date", DAY, "--only-stage", stage).code == 0
+    assert call("run_weekly", "--weeks", WEEK, "--run-date", DAY, "--only-stage", stage).code == 1
 
     plan = call("backfill", *RANGE, "--only", "failed", "--dry-run", "--json").document["plan"]
     assert [(step["week_ending"], step["tier"]) for step in plan] == [("2025-11-14", "OTC")]

@@ -226,7 +226,7 @@ def _leave_uncalculated(folder: Path) -> None:
             _refuse,
             "2025-11-14 OTC REFUSED: restates 75% of the 4 rows held, more than the 25% allowed: 0 changed, +0, 3 gone; "
             "check otc_week_2025-11-14.psv; if it is right all the same, force it",
-            "backfill --weeks 2025-11-14 --tiers OTC --force --reason 'why the smaller file is right'",
+            "backfill --weeks 2025-11-14 --tiers OTC --force --reason 'why what was refused is right'",
         ),
         (
             _lose_the_payload,

@@ -60,7 +60,7 @@ def test_a_first_run_prints_every_partition_then_the_summary_in_the_promised_ord
         "                         result",
         "  Weeks                  1: 2025-11-14 to 2025-11-14",
         "  Partitions             3 total, 3 due, 0 not yet due",
-        "  Ingestion              3 ingested, 0 restated, 0 unchanged, 0 not offered, 0 refused, 0 late, 0 failed",
+        "  Ingestion              3 ingested, 0 restated, 0 forced, 0 unchanged, 0 not offered, 0 refused, 0 late, 0 failed",
         "  Normalization          3 normalized, 0 failed",
         "  Analytics              1 computed, 0 unchanged, 0 skipped, 0 failed",
         "  Readiness, trading     1 READY",
@@ -86,7 +86,7 @@ def test_a_second_run_finds_all_unchanged_and_adds_nothing(ledger: Ledger, week:
         "2025-11-14 OTC         UNCHANGED    unchanged: the same bytes as captured",
     ]
     assert (
-        "  Ingestion              0 ingested, 0 restated, 3 unchanged, 0 not offered, 0 refused, 0 late, 0 failed"
+        "  Ingestion              0 ingested, 0 restated, 0 forced, 3 unchanged, 0 not offered, 0 refused, 0 late, 0 failed"
         in ran.lines
     )
     assert "  Analytics              0 computed, 1 unchanged, 0 skipped, 0 failed" in ran.lines
@@ -120,6 +120,7 @@ def test_the_summary_as_one_document(ledger: Ledger, week: Path) -> None:
     assert summary["ingestion"] == {
         "ingested": 2,
         "restated": 0,
+        "forced": 0,
         "unchanged": 0,
         "not_offered": 0,
         "refused": 0,

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from pipeline.calendar import parse_run_date, parse_tiers, parse_week, parse_weeks, weeks_between
 from pipeline.configured import origin_of
-from pipeline.management.base import BadArguments, operator
+from pipeline.management.base import BadArguments
 from pipeline.management.running import RunningCommand
 from pipeline.planning import Only, Request
 
@@ -19,7 +19,7 @@ class Command(RunningCommand):
 
     help = (
         "Capture a range of weeks, or a list. Prints what it will do first. Killed and started again, it goes on where it "
-        "was. Exit code: 0 every due partition is good, 1 finished with failures, 2 could not run."
+        "was. Exit code: 0 every due partition is good, 1 finished and something is not good, 2 could not run."
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
@@ -49,7 +49,7 @@ class Command(RunningCommand):
             origin=origin_of(options["source"], options["source_dir"]),
             force=options["force"],
             reason=options["reason"],
-            requested_by=operator(),
+            requested_by=options["by"],
         )
         plan = self.plan(request)
         if options["dry_run"]:

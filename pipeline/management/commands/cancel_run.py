@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline import runs
+from pipeline import operations
 from pipeline.management.base import BadArguments, SpineCommand, operator
-from pipeline.models import Run
-from pipeline.runs import HasEnded
+from pipeline.models import Outcome, Run, RunStatus
+from pipeline.operations import Order, Refused
 
 
 class Command(SpineCommand):
@@ -31,11 +31,19 @@ class Command(SpineCommand):
         run = Run.objects.filter(pk=options["run"]).first()
         if run is None:
             raise BadArguments(f"there is no run {options['run']}")
+        if run.status not in (RunStatus.RUNNING, RunStatus.INTERRUPTED):
+            raise BadArguments(f"run {run.pk} has ended already: {run.status}")
+        before = _cancelled(run)
         try:
-            cancelled = runs.cancel(run, by=options["by"], reason=options["reason"])
-        except HasEnded as error:
+            operations.cancel(run, Order(operator=options["by"], reason=options["reason"]))
+        except Refused as error:
             raise BadArguments(str(error)) from error
+        cancelled = _cancelled(run) - before
         if self.as_json:
             self.document({"run": run.pk, "status": run.status, "cancelled": cancelled})
         self.line(f"Run {run.pk}: {cancelled} of {run.partitions.count()} partitions cancelled. It is {run.status}.")
         return 0
+
+
+def _cancelled(run: Run) -> int:
+    return run.partitions.filter(outcome=Outcome.CANCELLED).count()

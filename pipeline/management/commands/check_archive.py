@@ -7,10 +7,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline import archive_findings
+from pipeline import archive_findings, operations
 from pipeline.archive_checks import Holdings, Lost
 from pipeline.calendar import parse_run_date
-from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if
+from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if, operator
+from pipeline.models import Act
+from pipeline.operations import Order
 
 
 class Command(SpineCommand):
@@ -40,6 +42,8 @@ class Command(SpineCommand):
         today = parse_run_date(options["run_date"])
         held = archive_findings.look(today, read=2**31 if options["all"] else max(options["read"], 0))
         unaccepted = archive_findings.unaccepted(held.lost)
+        told = f"{held.payloads:,} payloads captured, {len(held.present):,} in the archive, {len(unaccepted):,} lost."
+        operations.write_down(Act.CHECK_ARCHIVE, Order(operator=operator()), (), told)
         if self.as_json:
             self.document(_as_document(held, unaccepted))
         self._print_lost(held, unaccepted)

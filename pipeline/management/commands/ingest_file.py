@@ -36,6 +36,7 @@ class Command(RunningCommand):
         parser.add_argument("--run-date", help=RUN_DATE_HELP)
         parser.add_argument("--force", action="store_true", help="capture it whatever it holds")
         parser.add_argument("--reason", default="", help="why, for the record; kept with the capture")
+        parser.add_argument("--by", default=operator(), help="who brings it, for the record (default: %(default)s)")
 
     def work(self, **options: Any) -> int:
         """Plan for the one partition, run it."""
@@ -62,7 +63,7 @@ class Command(RunningCommand):
             even_before_due=True,
             force=options["force"],
             reason=options["reason"],
-            requested_by=operator(),
+            requested_by=options["by"],
         )
         plan = make_plan(request, {key})
         if not options["force"]:

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline import readiness
+from pipeline import operations
 from pipeline.calendar import parse_run_date
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, operator
-from pipeline.models import Anomaly
-from pipeline.models.anomaly import NotOpen
+from pipeline.models import Anomaly, Readiness, Use
+from pipeline.operations import Order, Refused
 
 
 class Command(SpineCommand):
@@ -31,16 +31,29 @@ class Command(SpineCommand):
         anomaly = Anomaly.objects.select_related("partition").filter(pk=options["anomaly"]).first()
         if anomaly is None:
             raise BadArguments(f"there is no anomaly {options['anomaly']}")
+        self._check(anomaly, options)
+        order = Order(operator=options["by"].strip(), reason=options["note"])
         try:
-            anomaly.resolve(by=options["by"], note=options["note"])
-        except (NotOpen, ValueError) as error:
+            operations.resolve([anomaly], order, today)
+        except Refused as error:
             raise BadArguments(str(error)) from error
         week = anomaly.concerns_week
-        verdicts = readiness.decide_week(week, today) if week else {}
+        verdicts = list(Readiness.objects.filter(week_ending=week)) if week else []
         if self.as_json:
-            states = {use: verdict.state for use, verdict in verdicts.items()}
+            states = {verdict.use: verdict.state for verdict in sorted(verdicts, key=_in_order)}
             self.document({"anomaly": anomaly.pk, "week_ending": week, "readiness": states})
         self.line(f"Anomaly {anomaly.pk} resolved.")
-        for use, verdict in verdicts.items():
-            self.line(f"{week} {use}: {verdict.state}{''.join(f'; {reason}' for reason in verdict.reasons)}")
+        for verdict in sorted(verdicts, key=_in_order):
+            self.line(f"{week} {verdict.use}: {verdict.state}{''.join(f'; {reason}' for reason in verdict.reasons)}")
         return 0
+
+    def _check(self, anomaly: Anomaly, options: dict[str, Any]) -> None:
+        """BadArguments for what cannot be; nothing is written down then."""
+        if not options["by"].strip() or not options["note"].strip():
+            raise BadArguments("an anomaly is resolved by someone, with a note")
+        if anomaly.resolved_at is not None:
+            raise BadArguments(f"anomaly {anomaly.pk} is not open")
+
+
+def _in_order(verdict: Readiness) -> int:
+    return Use.values.index(verdict.use)

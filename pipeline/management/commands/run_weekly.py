@@ -9,7 +9,6 @@ from django.core.management.base import CommandParser
 
 from pipeline.calendar import CalendarError, parse_run_date, parse_tiers, parse_weeks
 from pipeline.configured import origin_of
-from pipeline.management.base import operator
 from pipeline.management.running import RunningCommand
 from pipeline.planning import OnlyStage, Request
 
@@ -19,7 +18,7 @@ class Command(RunningCommand):
 
     help = (
         "Capture the last N weeks, skip what has not changed, compute the week's analytics and judge "
-        "readiness. Exit code: 0 every due partition is good, 1 finished with failures, 2 could not run."
+        "readiness. Exit code: 0 every due partition is good, 1 finished and something is not good, 2 could not run."
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
@@ -56,7 +55,7 @@ class Command(RunningCommand):
             origin=origin_of(options["source"], options["source_dir"]),
             force=options["force"],
             reason=options["reason"],
-            requested_by=operator(),
+            requested_by=options["by"],
         )
         plan = self.plan(request)
         if options["mode"] == "dry-run":

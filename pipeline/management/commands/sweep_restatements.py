@@ -17,7 +17,7 @@ from pipeline import restatements
 from pipeline.calendar import PartitionKey, last_fridays, parse_run_date, parse_tiers, parse_week, weeks_between
 from pipeline.configured import origin_of
 from pipeline.estimates import QUESTIONS
-from pipeline.management.base import BadArguments, failed_if, operator
+from pipeline.management.base import BadArguments, failed_if
 from pipeline.management.running import RunningCommand
 from pipeline.models import Action, Capture
 from pipeline.planning import PLAN_SECONDS, Only, Plan, Request, source_of
@@ -61,7 +61,7 @@ class Command(RunningCommand):
             origin=origin_of(options["source"], options["source_dir"]),
             look=True,
             reason=options["reason"],
-            requested_by=operator(),
+            requested_by=options["by"],
         )
         plan = self.plan(request)
         if not plan.steps:

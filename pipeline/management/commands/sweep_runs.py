@@ -7,10 +7,11 @@ from typing import Any
 
 from django.conf import settings
 
-from pipeline import canvas, embedded, schedules, steps, sweeper, waiting
+from pipeline import canvas, embedded, operations, schedules, steps, sweeper, waiting
 from pipeline.embedded import NO_BROKER
-from pipeline.management.base import SpineCommand
-from pipeline.models import Run, RunPartition, RunStatus
+from pipeline.management.base import SpineCommand, operator
+from pipeline.models import Act, Run, RunPartition, RunStatus
+from pipeline.operations import Order
 from pipeline.sweeper import Swept
 
 
@@ -27,11 +28,14 @@ class Command(SpineCommand):
         """Sweep, say what was found; without a broker, work off what the sweep has sent."""
         mended = schedules.mend()
         swept = self._swept_and_worked_off() if settings.CELERY_BROKER_URL == NO_BROKER else sweeper.sweep()
+        told = _told(swept, mended)
+        if mended or not swept.found_nothing:
+            operations.write_down(Act.SWEEP_RUNS, Order(operator=operator()), (), " ".join(told))
         if self.as_json:
             found = asdict(swept)
             mended_clock = [*mended, *found.pop("known_now")]
             self.document({**found, "clock_was_ahead": mended_clock} if mended_clock else found)
-        for line in _told(swept, mended):
+        for line in told:
             self.line(line)
         return 0
 

@@ -1,0 +1,56 @@
+"""What a person does by a command, in the operator log like an act in the admin: who, when, what, why, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.models import Act, OperatorLogEntry, Partition, Run
+from pipeline.operations.orders import Came, Order, carry_out
+from pipeline.planning import PASSED_OVER, Plan, partitions_for
+
+ACTS = {
+    "run_weekly": Act.RUN,
+    "backfill": Act.BACKFILL,
+    "ingest_file": Act.INGEST_FILE,
+    "sweep_restatements": Act.SWEEP,
+}
+
+
+def start_run(plan: Plan, start: Callable[[], Run]) -> Run:
+    """Start the run that a command asks for, and write it down; both or neither."""
+
+    def work() -> Came:
+        run = start()
+        return Came(f"Run {run.pk} was started by the command {plan.request.command}: {_counted(plan)}.", run)
+
+    return _run_of(_write(plan, work))
+
+
+def go_on(plan: Plan, run: Run) -> None:
+    """Write down that a command goes on with a run that had stopped."""
+    told = f"The command {plan.request.command} goes on with run {run.pk}, which had stopped."
+    _write(plan, lambda: Came(told, run))
+
+
+def _write(plan: Plan, work: Callable[[], Came]) -> OperatorLogEntry:
+    """An entry on the partitions that are forced or brought by hand; what a range concerns is in its run."""
+    request = plan.request
+    act = Act.FORCE_REINGEST if request.force else ACTS[request.command]
+    subjects = _partitions(plan) if act in (Act.FORCE_REINGEST, Act.INGEST_FILE) else []
+    return carry_out(act, Order(operator=request.requested_by, reason=request.reason), subjects, work)
+
+
+def _partitions(plan: Plan) -> list[Partition]:
+    keys = [step.key for step in plan.steps if step.action not in PASSED_OVER]
+    return list(partitions_for(keys).values())
+
+
+def _counted(plan: Plan) -> str:
+    working = sum(step.action not in PASSED_OVER for step in plan.steps)
+    return f"{working} partition{'' if working == 1 else 's'}"
+
+
+def _run_of(entry: OperatorLogEntry) -> Run:
+    if entry.run is None:
+        raise LookupError(f"the entry {entry.pk} of the operator log names no run")
+    return entry.run
