@@ -34,7 +34,9 @@ run: first_words .venv/.runtime  ## the weekly job on SQLite under var/, or its 
 		$(SAY) last; exit $$code
 
 serve: first_words .venv/.runtime  ## admin, worker and beat on SQLite under var/, or their demo where nothing is configured; DEMO=1 makes a user; ARGS="..." goes to serve
-	@$(PREPARED); $(SAY) last; exec $(MANAGE) serve $(if $(filter 1,$(DEMO)),--demo) $(ARGS)
+	@$(PREPARED); $(SAY) last; \
+		user=$(if $(filter 1,$(DEMO)),--demo); [ $$MARKETSPINE_DEMO = 0 ] || user=--demo; \
+		exec $(MANAGE) serve $$user $(ARGS)
 
 first_words:
 	@! command -v $(PYTHON) >/dev/null || $(SAY) first
@@ -104,11 +106,13 @@ $(BIN)/python:
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.runtime: requirements.txt | $(BIN)/python
-	$(INSTALL) -r requirements.txt
+	@echo "Installing what requirements.txt names into .venv ..." >&2
+	@$(INSTALL) -r requirements.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt | $(BIN)/python
-	$(INSTALL) -r requirements-dev.txt
+	@echo "Installing what requirements-dev.txt names into .venv ..." >&2
+	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
 .venv/lock/.uv-$(UV_VERSION): | $(BIN)/python

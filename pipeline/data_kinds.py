@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from django.conf import settings
 
 from pipeline.models import DataKind, LedgerKind
@@ -43,6 +45,14 @@ def shows_samples() -> bool:
     """Whether what the ledger shows is invented; before the first capture the settings say what it will be."""
     found = LedgerKind.objects.found()
     return works_on_samples() if found is None else found is DataKind.SAMPLES
+
+
+def as_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[Sequence[object]]:
+    """The lines of a table for a program; where they are invented, a last column says so in each."""
+    marked = shows_samples()
+    yield (*header, "samples") if marked else header
+    for row in rows:
+        yield (*row, "invented") if marked else row
 
 
 def manage_py() -> str:

@@ -248,6 +248,15 @@ def test_every_command_marks_samples(invented: Path) -> None:
         assert call(*words, "--json").document["samples"] is True, words
 
 
+def test_a_difference_for_a_program_is_marked_and_can_be_read(invented: Path) -> None:
+    publish(invented, OTC, mark(content(OTC, (("AAPL", "UBSA", "7", 7), *ROWS[1:]))))
+    call("run_weekly", *RUN)
+    one = f"finra.otc_transparency:OTC:{WEEK}:{DAY:%Y%m%d}"
+    head, line = call("diff_captures", one, f"{one}.2", "--format", "csv").lines
+    assert (head.startswith("change,symbol,"), head.endswith(",samples"), line.endswith(",invented")) == (True,) * 3
+    assert call("diff_captures", one, f"{one}.2", "--format", "json").document["samples"] is True
+
+
 def test_no_command_marks_finras_data(real: None) -> None:
     for words in SHOWING:
         assert SAMPLES not in call(*words).out, words

@@ -74,6 +74,12 @@ def test_the_documents_are_there() -> None:
 
 
 @each_document
+def test_no_table_is_cut_by_a_blank_line(document: Path) -> None:
+    text = FENCE.sub("", document.read_text(encoding="utf-8"))
+    assert re.findall(r"^\|.*\n\s*\n(\|(?!.*\n\|[ :-]*-).*)", text, re.M) == []
+
+
+@each_document
 def test_every_make_target_shown_exists(document: Path) -> None:
     targets = set(TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8")))
     shown = {target for code in _code(document) for target in MAKE.findall(code)}

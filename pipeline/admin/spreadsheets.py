@@ -33,17 +33,17 @@ def as_download(name: str, header: Sequence[str], rows: Iterable[Sequence[object
     Where they are invented, its name begins with `samples_`, and a last column says so in each row.
     """
     if data_kinds.shows_samples():
-        name, header, rows = f"samples_{name}", (*header, "samples"), ((*row, "invented") for row in rows)
-    response = StreamingHttpResponse(_chunks(header, rows), content_type="text/csv; charset=utf-8")
+        name = f"samples_{name}"
+    response = StreamingHttpResponse(_chunks(data_kinds.as_table(header, rows)), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def _chunks(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+def _chunks(rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """The file in pieces of some hundred lines."""
     writer = csv.writer(_Line(), lineterminator="\r\n")
-    lines = [writer.writerow(header)]
+    lines: list[str] = []
     for row in rows:
         lines.append(writer.writerow([harmless(cell) for cell in row]))
         if len(lines) >= ROWS_AT_ONCE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,12 +15,13 @@ from django.db import Error, connection
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from pipeline import canvas, data_kinds, embedded, operations, runs, sweeper, waiting, workers
-from pipeline.calendar import Tier
+from pipeline.calendar import Tier, due_date
 from pipeline.embedded import NO_BROKER
 from pipeline.estimates import estimate
 from pipeline.management import terminal
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
-from pipeline.models import ReadinessState, Run, RunPartition
+from pipeline.management.progress import InOrder
+from pipeline.models import Action, Capture, Outcome, ReadinessState, Run, RunPartition
 from pipeline.patience import patiently
 from pipeline.plain_text import printable
 from pipeline.planning import PLAN_SECONDS, Plan, Request, Step, plan_with, source_of
@@ -29,8 +30,8 @@ from pipeline.summary import FAILURES, Summary, summarize
 
 HINT_SECONDS = 20
 NEXT = {
-    0: "Next: `{manage} doctor` shows every week, `{manage} show_capture CAPTURE_ID` one vintage.",
-    1: "Next: `{manage} doctor` names what is missing or failed, and the command that repairs it.",
+    0: ("doctor", "every week: what is captured, and what may be used"),
+    1: ("doctor", "what is missing or failed, and the command that repairs it"),
 }
 
 
@@ -166,8 +167,17 @@ class RunningCommand(SpineCommand):
             self.document(summary.as_json())
         else:
             print_summary(self, summary)
-            self.line(NEXT[summary.exit_code].format(manage=data_kinds.manage_py()))
+            self._say_next(run, summary)
         return summary.exit_code
+
+    def _say_next(self, run: Run, summary: Summary) -> None:
+        """What to look at now."""
+        vintage = _vintage_to_see(run)
+        serve = "serve --demo" if settings.MARKETSPINE_DEMO else "serve"
+        self.line("Next:")
+        for command, shows in (NEXT[summary.exit_code], *vintage, (serve, "the dashboard, on http://127.0.0.1:8000")):
+            self.line(f"  {data_kinds.manage_py()} {command}")
+            self.line(f"      {shows}")
 
     def _report_sent(self, run: Run, unsent: bool) -> int:
         if self.as_json:
@@ -179,7 +189,8 @@ class RunningCommand(SpineCommand):
     def _progress(self, run: Run) -> Iterator[runs.Progress]:
         """Tells of each partition that is done: a line, and on a terminal a bar."""
         if not self.on_terminal:
-            yield self._print_step
+            with _in_order(run, lambda step: self.line(_told(step))) as progress:
+                yield progress
             return
         columns = (
             TextColumn("{task.description}", markup=False),
@@ -188,10 +199,9 @@ class RunningCommand(SpineCommand):
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=terminal.console(sys.stderr), transient=True) as bar:
-            yield _advance(bar, bar.add_task("Partitions", total=run.partitions.count()))
-
-    def _print_step(self, step: RunPartition) -> None:
-        self.line(_told(step))
+            task = bar.add_task("Partitions", total=run.partitions.count())
+            with _in_order(run, lambda step: bar.console.print(_told(step))) as progress:
+                yield _advancing(bar, task, progress)
 
 
 class _Hint:
@@ -220,12 +230,32 @@ def _summary_of(run: Run) -> Summary:
     return summarize(run)
 
 
-def _advance(bar: Progress, task: TaskID) -> runs.Progress:
+def _vintage_to_see(run: Run) -> list[tuple[str, str]]:
+    """The command that shows what this run captured: a restatement, or else any capture; none where it has none."""
+    captured = run.partitions.filter(capture__isnull=False).select_related("capture").order_by("pk")
+    restated = captured.filter(outcome=Outcome.RESTATED).first()
+    if restated and restated.capture:
+        before = Capture.objects.get(partition=restated.partition_id, version=restated.capture.version - 1)
+        return [(f"diff_captures {before} {restated.capture}", "the rows that were restated")]
+    shown = captured.first()
+    return [(f"show_capture {shown.capture}", "one vintage: its figures, and where it came from")] if shown else []
+
+
+def _advancing(bar: Progress, task: TaskID, progress: runs.Progress) -> runs.Progress:
     def advance(step: RunPartition) -> None:
         bar.update(task, advance=1, description=f"{step.partition} {step.outcome}")
-        bar.console.print(_told(step))
+        progress(step)
 
     return advance
+
+
+@contextmanager
+def _in_order(run: Run, tell: Callable[[RunPartition], None]) -> Iterator[runs.Progress]:
+    progress = InOrder(run, tell)
+    try:
+        yield progress
+    finally:
+        progress.finish()
 
 
 def _as_document(step: Step) -> dict[str, object]:
@@ -236,7 +266,8 @@ def print_summary(command: SpineCommand, summary: Summary) -> None:
     """Weeks, partitions, ingestion, normalization, analytics, readiness, anomalies: always in this order."""
     rows = [
         ("Weeks", f"{len(summary.weeks)}: {_span(summary)}"),
-        ("Partitions", _counts(summary.partitions)),
+        ("Partitions", f"{summary.partitions['total']} total, {summary.partitions['due']} due"),
+        *((("Not yet due", _first_due(summary)),) if summary.partitions["not_yet_due"] else ()),
         ("Ingestion", _counts(summary.ingestion)),
         ("Normalization", _counts(summary.normalization)),
         ("Analytics", _counts(summary.analytics)),
@@ -263,6 +294,15 @@ def _meaning(summary: Summary) -> str:
 
 def _span(summary: Summary) -> str:
     return f"{min(summary.weeks)} to {max(summary.weeks)}" if summary.weeks else "none"
+
+
+def _first_due(summary: Summary) -> str:
+    """What is published next."""
+    waiting = [step for step in summary.steps if step.action == Action.NOT_YET_DUE]
+    due, tier, week = min(
+        (due_date(Tier(step.tier), step.week_ending), step.tier, step.week_ending) for step in waiting
+    )
+    return f"{len(waiting)}; the next is {tier} of {week}, on {due}"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.calendar import Tier
+from pipeline import runs
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.management.progress import InOrder
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
@@ -19,6 +21,7 @@ from pipeline.models import (
     Run,
     RunStatus,
 )
+from pipeline.planning import Request, make_plan
 from tests.commands.calling import call, manage
 from tests.commands.publications import (
     DAY,
@@ -59,7 +62,7 @@ def test_a_first_run_prints_every_partition_then_the_summary_in_the_promised_ord
         "Run 1, 2025-12-15, SUCCEEDED:",
         "                         result",
         "  Weeks                  1: 2025-11-14 to 2025-11-14",
-        "  Partitions             3 total, 3 due, 0 not yet due",
+        "  Partitions             3 total, 3 due",
         "  Ingestion              3 ingested, 0 restated, 0 forced, 0 unchanged, 0 not offered, 0 refused, 0 late, 0 failed",
         "  Normalization          3 normalized, 0 failed",
         "  Analytics              1 computed, 0 unchanged, 0 skipped, 0 failed",
@@ -68,8 +71,39 @@ def test_a_first_run_prints_every_partition_then_the_summary_in_the_promised_ord
         "  Readiness, research    1 READY",
         "  Open anomalies         0 INFO, 0 WARN, 0 ERROR, 0 CRITICAL",
         "  Exit code              0 (every due partition is good)",
-        "Next: `python manage.py doctor` shows every week, `python manage.py show_capture CAPTURE_ID` one vintage.",
+        "Next:",
+        "  python manage.py doctor",
+        "      every week: what is captured, and what may be used",
+        "  python manage.py show_capture finra.otc_transparency:NMS_TIER_1:2025-11-14:20251215",
+        "      one vintage: its figures, and where it came from",
+        "  python manage.py serve",
+        "      the dashboard, on http://127.0.0.1:8000",
     ]
+
+
+def test_what_is_not_yet_due_is_one_line_of_the_summary(ledger: Ledger, week: Path) -> None:
+    ran = call("run_weekly", "--weeks", WEEK, "--run-date", "2025-12-14")
+    assert [line for line in ran.lines if line.startswith("2025-11-14")] == [
+        "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows"
+    ]
+    assert "  Partitions             3 total, 1 due" in ran.lines
+    assert "  Not yet due            2; the next is NMS_TIER_2 of 2025-11-14, on 2025-12-15" in ran.lines
+
+
+def test_partitions_are_told_of_in_the_plans_order_whichever_is_done_first(ledger: Ledger) -> None:
+    keys = [PartitionKey(WEEK, tier) for tier in Tier]
+    run = runs.start(make_plan(Request(command="run_weekly", run_date=DAY, weeks=(WEEK,)), set(keys)))
+    told: list[str] = []
+    progress = InOrder(run, lambda step: told.append(step.partition.tier))
+    first, second, third = run.partitions.select_related("partition").order_by("pk")
+    progress(third)
+    assert told == []
+    progress(first)
+    assert told == ["NMS_TIER_1"]
+    progress.finish()
+    assert told == ["NMS_TIER_1", "OTC"]
+    progress(second)
+    assert told == ["NMS_TIER_1", "OTC", "NMS_TIER_2"]
 
 
 @pytest.mark.promise(2, 8)
@@ -150,9 +184,12 @@ def test_a_partition_that_is_due_and_not_there_is_late_and_the_run_fails(ledger:
     assert ran.lines[2].startswith(
         "2025-11-14 OTC         LATE         the source folder has no otc_week_2025-11-14.psv"
     )
-    assert ran.lines[-2:] == [
+    at = ran.lines.index("Next:")
+    assert ran.lines[at - 1 : at + 3] == [
         "  Exit code              1 (see above)",
-        "Next: `python manage.py doctor` names what is missing or failed, and the command that repairs it.",
+        "Next:",
+        "  python manage.py doctor",
+        "      what is missing or failed, and the command that repairs it",
     ]
     assert [a.category for a in Anomaly.objects.open()] == [Category.LATE]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from pipeline.data_kinds import as_table
 from pipeline.inspection import find_capture
 from pipeline.management.base import BadArguments, SpineCommand
 from pipeline.plain_text import printable
@@ -41,9 +42,19 @@ class Command(SpineCommand):
         parser.add_argument("after", help="a capture_id of the same partition")
         parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """As the base has it; a table for a program begins with its header, and has its mark in a column."""
+        options["json"] = options["json"] or options["format"] == "json"
+        self._is_csv = options["format"] == "csv" and not options["json"]
+        return super().execute(*args, **options)
+
+    def mark(self) -> None:
+        """Say that the rows are invented, but in a table for a program."""
+        if not self._is_csv:
+            super().mark()
+
     def work(self, **options: Any) -> int:
         """Find both, compare, print."""
-        self.as_json = self.as_json or options["format"] == "json"
         before, after = find_capture(options["before"]), find_capture(options["after"])
         try:
             changes = difference(before, after)
@@ -55,7 +66,7 @@ class Command(SpineCommand):
             self.document({"before": before.capture_id, "after": after.capture_id, "changes": documents})
         elif options["format"] == "csv":
             shown = [[printable(str(value)) for value in row] for row in rows] if self.on_terminal else rows
-            csv.writer(self.stdout, lineterminator="\n").writerows([COLUMNS, *shown])
+            csv.writer(self.stdout, lineterminator="\n").writerows(as_table(COLUMNS, shown))
         else:
             self.table(f"{before} -> {after}: {len(rows):,} rows differ", COLUMNS, rows)
         return 0
