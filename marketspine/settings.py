@@ -5,6 +5,7 @@ A secret NAME may also come from the file that NAME_FILE points at. docs/setting
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from kombu import Queue
@@ -132,6 +133,9 @@ MARKETSPINE_DEMO = env.bool("MARKETSPINE_DEMO", default=False)
 HOME_DIR = DEMO_DIR if MARKETSPINE_DEMO else VAR_DIR
 LOCATIONS = ("DATABASE_URL", "MARKETSPINE_ARCHIVE_DIR", "MARKETSPINE_SOURCE_DIR")
 MARKETSPINE_TAKES_SAMPLES = MARKETSPINE_DEMO or all(map(is_set, LOCATIONS))
+if not is_set("DATABASE_URL"):
+    with suppress(OSError):  # SQLite makes its file, but not the folder; where that cannot be made, it will say so
+        HOME_DIR.mkdir(parents=True, exist_ok=True)
 
 DATABASES = {"default": database(env.secret("DATABASE_URL", default=sqlite_at(HOME_DIR / "marketspine.sqlite3")))}
 

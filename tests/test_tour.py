@@ -97,6 +97,15 @@ def test_an_emptied_inbox_invents_nothing(new_user: Clone) -> None:
     assert list((new_user.root / "var" / "source").iterdir()) == []
 
 
+def test_a_clone_without_a_folder_is_migrated_and_points_to_its_demo(tmp_path: Path) -> None:
+    fresh = clone(tmp_path)
+    migrated = fresh.shell(f"{ACTIVATE}python manage.py migrate --verbosity 0", MARKETSPINE_DEMO="1")
+    assert (migrated.returncode, migrated.stderr) == (0, "")
+    refused = fresh.shell(f"{ACTIVATE}python manage.py doctor")
+    assert refused.returncode == 2
+    assert "run `python manage.py migrate` first, or see the demo with MARKETSPINE_DEMO=1" in refused.stderr
+
+
 @pytest.mark.parametrize("variable", ["MARKETSPINE_SOURCE_DIR", "DATABASE_URL"])
 def test_a_clone_that_is_configured_invents_nothing(tmp_path: Path, variable: str) -> None:
     (tmp_path / "clone").mkdir()

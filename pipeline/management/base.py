@@ -15,6 +15,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 from django.db import Error as DatabaseFailure
 from django.db import connection
@@ -193,7 +194,16 @@ def _require_database() -> None:
     """BadArguments where the database has not been migrated; DatabaseError where there is none."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise BadArguments("the database is not migrated: run `python manage.py migrate` first")
+        raise BadArguments(
+            f"the database is not migrated: run `{data_kinds.manage_py()} migrate` first{_or_the_demo()}"
+        )
+
+
+def _or_the_demo() -> str:
+    """What else somebody may have meant, who has looked at the demo and has no ledger of their own yet."""
+    own = connection.settings_dict["NAME"] == f"{settings.VAR_DIR / 'marketspine.sqlite3'}"
+    has_demo = own and (settings.DEMO_DIR / "marketspine.sqlite3").exists()
+    return ", or see the demo with MARKETSPINE_DEMO=1" if has_demo else ""
 
 
 def _let_v_stand_alone(parser: CommandParser) -> None:
