@@ -37,7 +37,8 @@ from pipeline.parsed import Parsed
 from pipeline.parsing import UnreadablePayload
 from pipeline.plausibility import Again, Bounds, Limits, Offer, Refusal, Size, Sizes
 from pipeline.reading import Difference
-from pipeline.sources.base import PartName, Payload
+from pipeline.sources.base import PartName, Payload, unpack
+from pipeline.sources.file_names import file_name
 
 NEIGHBOURS = 8
 AROUND = timedelta(weeks=13)  # a quarter: a market of years ago is no neighbour
@@ -81,6 +82,13 @@ def refusal_of_reading(held: Capture, parsed: Parsed) -> Refusal | None:
     offer, allowed = Offer(held.partition.key, parsed, ()), limits()
     changes = reading.difference(held, parsed, is_api=not parsed.parts)
     return plausibility.no_rows(offer) or _restates_too_much(offer, held, changes, allowed)
+
+
+def file_of(key: PartitionKey, payload: Payload, part: PartName) -> str:
+    """The file of a part of a payload, as the operator has it."""
+    parts = [each.name for each in unpack(payload.content, payload.format)]
+    files = files_of(payload.uri)
+    return files[parts.index(part)] if part in parts and len(parts) == len(files) else file_name(key, part)
 
 
 def files_of(uri: str) -> tuple[str, ...]:

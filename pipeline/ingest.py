@@ -92,7 +92,8 @@ def _take(key: PartitionKey, source: Source, payload: Payload, terms: Terms, pro
         return _decide_and_store(key, source.name, payload, terms, progress)
     except UnreadablePayload as error:
         archive.put(payload.content, payload.sha256)
-        return _failed(key, Category.UNREADABLE, Severity.ERROR, error, terms, payload.sha256)
+        named = UnreadablePayload(error.of_file(assessment.file_of(key, payload, error.part))) if error.part else error
+        return _failed(key, Category.UNREADABLE, Severity.ERROR, named, terms, payload.sha256)
 
 
 def look(key: PartitionKey, source: Source, terms: Terms, progress: Progress = lambda step: None) -> Result:

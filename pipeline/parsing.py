@@ -45,7 +45,15 @@ MOST_MISPLACED = 200_000  # more rows than the largest ATS file has
 
 
 class UnreadablePayload(Exception):
-    """The payload as a whole is not FINRA's format; the message says what it is and what was expected."""
+    """The payload as a whole is not FINRA's format. `problem` says what it is and what was expected, `part` where."""
+
+    def __init__(self, problem: str, part: PartName | None = None) -> None:
+        self.problem, self.part = problem, part
+        super().__init__(f"the {part.kind} file: {problem}" if part else problem)
+
+    def of_file(self, name: str) -> str:
+        """The message, under the name that the operator has the part under."""
+        return f"{name}: {self.problem}" if self.part else self.problem
 
 
 Lines = Callable[[], Iterator[tuple[str, int, str]]]  # part, number and text of each line, once more
@@ -264,19 +272,19 @@ def decode(part: Part) -> str:
     """The part's text, without BOM and with LF line ends."""
     content = part.content.removeprefix(BOM_UTF8)
     if kind := signatures.told(content):
-        raise UnreadablePayload(f"{part.name}: this is {kind}")
+        raise UnreadablePayload(f"this is {kind}", part.name)
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         line, byte = content.count(b"\n", 0, error.start) + 1, len(part.content) - len(content) + error.start
-        raise UnreadablePayload(f"{part.name}: not UTF-8 text (line {line}, byte {byte:,})") from error
+        raise UnreadablePayload(f"not UTF-8 text (line {line}, byte {byte:,})", part.name) from error
     if not text or text.isspace():
-        raise UnreadablePayload(f"{part.name}: the body is empty")
+        raise UnreadablePayload("the body is empty", part.name)
     start = text[:64].lstrip()
     if start.startswith("<"):
-        raise UnreadablePayload(f"{part.name}: this is an HTML or XML page, not a pipe-separated file: {start[:40]!r}")
+        raise UnreadablePayload(f"this is an HTML or XML page, not a pipe-separated file: {start[:40]!r}", part.name)
     if start.startswith(("{", "[")):
-        raise UnreadablePayload(f"{part.name}: this is JSON, not a pipe-separated file: {start[:40]!r}")
+        raise UnreadablePayload(f"this is JSON, not a pipe-separated file: {start[:40]!r}", part.name)
     return text.replace("\r\n", "\n") if "\r" in text else text
 
 
@@ -294,7 +302,7 @@ def column_order(part: str, header: str) -> tuple[int, ...]:
         if which
     ]
     if found:
-        raise UnreadablePayload(f"{part}: the header's columns are not FINRA's ({'; '.join(found)})")
+        raise UnreadablePayload(f"the header's columns are not FINRA's ({'; '.join(found)})", PartName(part))
     return tuple(names.index(name) for name in COLUMNS)
 
 

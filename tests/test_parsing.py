@@ -193,7 +193,7 @@ SPOILT = [row(f"S{n}", "UBSA", 1) for n in range(8)] + ["x", "", row("Z", "", 1)
 def test_a_payload_that_is_not_finras_format_fails_whole(content: bytes, message: str) -> None:
     with pytest.raises(UnreadablePayload) as failure:
         read(content)
-    assert str(failure.value) == f"ats.psv: {message}"
+    assert str(failure.value) == f"the ATS file: {message}"
 
 
 def test_a_comma_separated_file_fails_and_says_what_its_header_is() -> None:
@@ -202,7 +202,8 @@ def test_a_comma_separated_file_fails_and_says_what_its_header_is() -> None:
     missing = ", ".join(repr(name) for name in COLUMNS)
     unknown = repr(",".join(COLUMNS))
     assert (
-        str(failure.value) == f"ats.psv: the header's columns are not FINRA's (missing: {missing}; unknown: {unknown})"
+        str(failure.value)
+        == f"the ATS file: the header's columns are not FINRA's (missing: {missing}; unknown: {unknown})"
     )
 
 

@@ -18,7 +18,6 @@ from pytest_django import Settings
 
 from pipeline.calendar import Tier
 from pipeline.models import Anomaly, Category, Severity
-from pipeline.sources.base import PartName
 from pipeline.sources.file_names import file_name
 from tests.commands.calling import Ran, call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, content, publish, publish_week
@@ -93,44 +92,53 @@ def zipped(name: str) -> bytes:
 
 
 BAD = {
-    "empty": of("ats.psv: the body is empty", b""),
-    "blank": of("ats.psv: the body is empty", b"\n \r\n"),
-    "an HTML page": of("ats.psv: this is an HTML or XML page", b"<!DOCTYPE html><title>503</title>"),
-    "an XML error": of("ats.psv: this is an HTML or XML page", b"\n<?xml version='1.0'?><Error>AccessDenied</Error>"),
-    "a JSON object": of("ats.psv: this is JSON", b'{"message": "Too many requests"}'),
-    "a JSON list": of("ats.psv: this is JSON", b"[]"),
-    "latin-1": of(
-        "ats.psv: not UTF-8 text (line 2, byte ", GOOD.replace(b"AAPL Inc", "Soci\u00e9t\u00e9".encode("latin-1"))
+    "empty": of("otc_week_2025-11-14.psv: the body is empty", b""),
+    "blank": of("otc_week_2025-11-14.psv: the body is empty", b"\n \r\n"),
+    "an HTML page": of("otc_week_2025-11-14.psv: this is an HTML or XML page", b"<!DOCTYPE html><title>503</title>"),
+    "an XML error": of(
+        "otc_week_2025-11-14.psv: this is an HTML or XML page", b"\n<?xml version='1.0'?><Error>AccessDenied</Error>"
     ),
-    "UTF-16": of("ats.psv: this is UTF-16 text: save it as UTF-8", GOOD.decode().encode("utf-16")),
-    "UTF-16 without its mark": of("ats.psv: this is UTF-16 text: save it", GOOD.decode().encode("utf-16-be")),
-    "UTF-32": of("ats.psv: this is UTF-32 text: save it as UTF-8", GOOD.decode().encode("utf-32")),
-    "a ZIP archive": of("ats.psv: this is a ZIP archive: unpack it, and take the file that is in it", zipped(NAME)),
-    "an Excel workbook": of("ats.psv: this is an Excel workbook: save the sheet as", zipped("xl/workbook.xml")),
+    "a JSON object": of("otc_week_2025-11-14.psv: this is JSON", b'{"message": "Too many requests"}'),
+    "a JSON list": of("otc_week_2025-11-14.psv: this is JSON", b"[]"),
+    "latin-1": of(
+        "otc_week_2025-11-14.psv: not UTF-8 text (line 2, byte ",
+        GOOD.replace(b"AAPL Inc", "Soci\u00e9t\u00e9".encode("latin-1")),
+    ),
+    "UTF-16": of("otc_week_2025-11-14.psv: this is UTF-16 text: save it as UTF-8", GOOD.decode().encode("utf-16")),
+    "UTF-16 without its mark": of(
+        "otc_week_2025-11-14.psv: this is UTF-16 text: save it", GOOD.decode().encode("utf-16-be")
+    ),
+    "UTF-32": of("otc_week_2025-11-14.psv: this is UTF-32 text: save it as UTF-8", GOOD.decode().encode("utf-32")),
+    "a ZIP archive": of(
+        "otc_week_2025-11-14.psv: this is a ZIP archive: unpack it, and take the file that is in it", zipped(NAME)
+    ),
+    "an Excel workbook": of(
+        "otc_week_2025-11-14.psv: this is an Excel workbook: save the sheet as", zipped("xl/workbook.xml")
+    ),
     "compressed twice": Bad(
-        "ats.psv: this is data compressed with gzip: it was compressed twice",
+        "otc_week_2025-11-14.psv.gz: this is data compressed with gzip: it was compressed twice",
         gzipped(gzip.compress(gzip.compress(GOOD))),
     ),
     "compressed under a plain name": of("its name does not say how it is compressed", gzip.compress(GOOD)),
     "zstd within gzip": Bad(
         "this is data compressed with zstd: it was", gzipped(gzip.compress(zstandard.compress(GOOD)))
     ),
-    "bzip2": of("ats.psv: this is data compressed with bzip2: decompress it", bz2.compress(GOOD)),
-    "xz": of("ats.psv: this is data compressed with xz: decompress it", lzma.compress(GOOD)),
-    "a PDF": of("ats.psv: this is a PDF document", b"%PDF-1.7\n" + GOOD),
+    "bzip2": of("otc_week_2025-11-14.psv: this is data compressed with bzip2: decompress it", bz2.compress(GOOD)),
+    "xz": of("otc_week_2025-11-14.psv: this is data compressed with xz: decompress it", lzma.compress(GOOD)),
+    "a PDF": of("otc_week_2025-11-14.psv: this is a PDF document", b"%PDF-1.7\n" + GOOD),
     "a comma for a pipe": of(
         "the header's columns are not FINRA's (missing: 'tierDescription'", GOOD.replace(b"|", b",")
     ),
     "a column is missing": of(
-        "ats.psv: the header's columns are not FINRA's (missing: 'MPID')",
+        "otc_week_2025-11-14.psv: the header's columns are not FINRA's (missing: 'MPID')",
         psv(*LINES[1:]).replace(b"|MPID|", b"|"),
     ),
     "a column is unknown": of(
-        "ats.psv: the header's columns are not FINRA's (unknown: 'notional')",
+        "otc_week_2025-11-14.psv: the header's columns are not FINRA's (unknown: 'notional')",
         with_column("notional"),
     ),
     "a column is there twice": of(
-        "ats.psv: the header's columns are not FINRA's (more than once: 'MPID')",
+        "otc_week_2025-11-14.psv: the header's columns are not FINRA's (more than once: 'MPID')",
         with_column("MPID"),
     ),
     "a column is spelled otherwise": of("missing: 'MPID'; unknown: 'mpid'", GOOD.replace(b"MPID", b"mpid")),
@@ -143,10 +151,6 @@ BAD = {
         "4 of 4 rows were rejected, more than 2% allows: line 2 WRONG_TIER", content(OTC._replace(tier=Tier.NMS_TIER_2))
     ),
     "cut within a line": shrunk("truncated: otc_week_2025-11-14.psv ends in the midst of line 5; fetch it", GOOD[:-20]),
-    "an ATS file under the non-ATS name": Bad(
-        "4 of 8 rows were rejected, more than 2% allows: line 2 UNEXPECTED_MPID",
-        lambda folder: (folder / file_name(OTC, PartName.NON_ATS)).write_bytes(GOOD),
-    ),
     "header only": shrunk(
         "the payload has no rows: that means nothing published, never an empty week", HEADER.encode()
     ),

@@ -219,7 +219,7 @@ def _leave_uncalculated(folder: Path) -> None:
     [
         (
             _fail,
-            "2025-11-14 OTC FAILED: ats.psv: this is JSON, not a pipe-separated file: '{}'",
+            "2025-11-14 OTC FAILED: otc_week_2025-11-14.psv: this is JSON, not a pipe-separated file: '{}'",
             "backfill --weeks 2025-11-14 --tiers OTC",
         ),
         (
