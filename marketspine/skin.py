@@ -32,11 +32,12 @@ def _may(request: HttpRequest, permission: str) -> bool:
 SKIN: dict[str, Any] = {
     "SITE_TITLE": "Market Spine",
     "SITE_HEADER": "Market Spine",
-    "SITE_SUBHEADER": "Off-exchange volume, every vintage",
+    "SITE_SUBHEADER": "Every vintage is kept",
     "SITE_SYMBOL": "stacked_bar_chart",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _style("icon.svg")}],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
     "LOGIN": {"form": "marketspine.signing_in.SignInForm"},
     "DASHBOARD_CALLBACK": "pipeline.admin.dashboard.dashboard",
     "STYLES": [_style("spine.css")],

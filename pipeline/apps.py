@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+
+NAMED = {
+    "auth.Group": ("role", "roles"),
+    "django_celery_beat.PeriodicTask": ("schedule", "schedules"),
+    "django_celery_beat.CrontabSchedule": ("crontab", "crontabs"),
+    "django_celery_beat.IntervalSchedule": ("interval", "intervals"),
+    "django_celery_beat.ClockedSchedule": ("single time", "single times"),
+    "django_celery_beat.SolarSchedule": ("time by the sun", "times by the sun"),
+}
 
 
 class PipelineConfig(AppConfig):
@@ -14,5 +23,8 @@ class PipelineConfig(AppConfig):
     verbose_name = "Market Spine"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks; what the pages name as the navigation does, they name so everywhere."""
         import_module("pipeline.checks")
+        for model, (one, many) in NAMED.items():
+            options = apps.get_model(model)._meta
+            options.verbose_name, options.verbose_name_plural = one, many

@@ -17,9 +17,10 @@ from pipeline.admin import figures
 from pipeline.admin.acting import ActingAdmin, Doing
 from pipeline.admin.anomaly_page import contents
 from pipeline.admin.base import badge, link
+from pipeline.admin.searching import of_choices, of_partition, words
 from pipeline.admin.weeks import of_week
 from pipeline.calendar import read_day
-from pipeline.models import Act, Anomaly, Readiness, Severity
+from pipeline.models import Act, Anomaly, Category, Readiness, Severity
 
 WEEKS_OFFERED = 104
 SHOWN_OF_A_MESSAGE = 160
@@ -101,13 +102,23 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
         WeekFilter,
     )
     search_fields = ("message", "note", "resolved_by", "payload_sha256__startswith")
-    search_help_text = "Words of the message or of the note; who resolved it; the start of the payload's hash"
+    search_help_text = (
+        "A category, a tier, a week, open or resolved; words of the message or the note; who resolved it; a hash"
+    )
     ordering = (F("resolved_at").desc(nulls_first=True), gravity().desc(), "-last_seen_at", "-pk")
     doings = DOINGS
     linked = ("partition__exact",)
 
     class Media:
         css = {"all": ("pipeline/review.css",)}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str
+    ) -> tuple[QuerySet[Anomaly], bool]:
+        """By everything that the list shows: each word has to be somewhere."""
+        for word in words(search_term):
+            queryset = queryset.filter(_says(word))
+        return queryset, False
 
     @admin.display(description="what happened", ordering="category")
     def what(self, anomaly: Anomaly) -> SafeString:
@@ -130,11 +141,11 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
 
     @admin.display(description="first seen", ordering="first_seen_at")
     def seen_first(self, anomaly: Anomaly) -> str:
-        return f"{anomaly.first_seen_at:%Y-%m-%d %H:%M}"
+        return f"{anomaly.first_seen_at:%Y-%m-%d %H:%M} UTC"
 
     @admin.display(description="last seen", ordering="last_seen_at")
     def seen_last(self, anomaly: Anomaly) -> str:
-        return f"{anomaly.last_seen_at:%Y-%m-%d %H:%M}"
+        return f"{anomaly.last_seen_at:%Y-%m-%d %H:%M} UTC"
 
     @admin.display(description="seen", ordering="occurrences")
     def times(self, anomaly: Anomaly) -> str:
@@ -147,6 +158,18 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
     def page(self, request: HttpRequest, found: Anomaly) -> dict[str, Any]:
         """Where and when it was seen, what to do next, and how it was resolved and reopened."""
         return {**self.frame_of(request, found), "standing": standing(found), **contents(found)}
+
+
+def _says(word: str) -> Q:
+    text = Q(message__icontains=word) | Q(note__icontains=word) | Q(resolved_by__icontains=word)
+    named = of_choices("category", Category.choices, word) | of_choices("severity", Severity.choices, word)
+    where = of_partition("partition__", word) | Q(payload_sha256__startswith=word.lower())
+    if week := read_day(word):
+        where |= Q(week_ending=week)
+    state = {"open": Q(resolved_at__isnull=True), "resolved": Q(resolved_at__isnull=False)}.get(
+        word.lower(), Q(pk__in=())
+    )
+    return text | named | where | state
 
 
 def standing(anomaly: Anomaly) -> SafeString:

@@ -129,6 +129,7 @@ class Framed(Offering, SkinnedAdmin[M]):
         return {
             **self.admin_site.each_context(request),
             "opts": self.opts,
+            "preserved_filters": self.get_preserved_filters(request),
             "title": title,
         }
 

@@ -120,7 +120,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
 
     @admin.display(description="captured", ordering="captured_at")
     def captured(self, capture: Capture) -> str:
-        return f"{capture.captured_at:%Y-%m-%d %H:%M}"
+        return f"{capture.captured_at:%Y-%m-%d %H:%M} UTC"
 
     @admin.display(description="rows", ordering="rows_kept")
     def rows(self, capture: Capture) -> str:

@@ -80,7 +80,7 @@ class ManifestAdmin(EvidenceAdmin[Manifest]):
 
     @admin.display(description="completed", ordering="completed_at")
     def when(self, manifest: Manifest) -> str:
-        return f"{manifest.completed_at:%Y-%m-%d %H:%M}"
+        return f"{manifest.completed_at:%Y-%m-%d %H:%M} UTC"
 
     @admin.display(description="run")
     def by(self, manifest: Manifest) -> SafeString | str:

@@ -49,7 +49,7 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
 
     @admin.display(description="when", ordering="pk")
     def at_(self, entry: OperatorLogEntry) -> str:
-        return f"{entry.at:%Y-%m-%d %H:%M:%S}"
+        return f"{entry.at:%Y-%m-%d %H:%M:%S} UTC"
 
     @admin.display(description="who", ordering="operator")
     def who(self, entry: OperatorLogEntry) -> SafeString | str:

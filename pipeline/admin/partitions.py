@@ -19,6 +19,7 @@ from pipeline.admin import figures
 from pipeline.admin.acting import ActingAdmin, Doing
 from pipeline.admin.base import badge, link
 from pipeline.admin.partition_page import contents
+from pipeline.admin.searching import of_choices, of_partition, words
 from pipeline.calendar import due_date, is_due, market_today
 from pipeline.models import (
     BAD_OUTCOMES,
@@ -144,6 +145,8 @@ class PartitionAdmin(ActingAdmin[Partition]):
     list_display = ("week", "tier", "state", "version", "captured", "restated", "anomalies", "due")
     list_select_related = ("latest",)
     list_filter = ("tier", ("week_ending", RangeDateFilter), StateFilter, CapturedFilter, OpenAnomaliesFilter)
+    search_fields = ("week_ending", "tier")  # shows the field; `get_search_results` searches
+    search_help_text = "A week, a tier, what became of the last try: 2025-11-14 OTC, refused, never tried"
     doings = DOINGS
 
     class Media:
@@ -152,6 +155,14 @@ class PartitionAdmin(ActingAdmin[Partition]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Partition]:
         """With the states and the open anomalies, by which the list is filtered."""
         return _with_open_anomalies(with_states(super().get_queryset(request)))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Partition], search_term: str
+    ) -> tuple[QuerySet[Partition], bool]:
+        """By the week, the tier and the state that the list shows: each word has to be one of them."""
+        for word in words(search_term):
+            queryset = queryset.filter(of_partition("", word) | of_choices("state", STATES.items(), word))
+        return queryset, False
 
     @admin.display(description="week ending", ordering="week_ending")
     def week(self, partition: Partition) -> str:
@@ -168,7 +179,7 @@ class PartitionAdmin(ActingAdmin[Partition]):
     @admin.display(description="newest capture", ordering="latest__captured_at")
     def captured(self, partition: Partition) -> SafeString | str:
         latest = partition.latest
-        return link(latest, f"{latest.captured_at:%Y-%m-%d %H:%M}") if latest else figures.NONE
+        return link(latest, f"{latest.captured_at:%Y-%m-%d %H:%M} UTC") if latest else figures.NONE
 
     @admin.display(description="+ / changed / -")
     def restated(self, partition: Partition) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,6 +17,8 @@ from pipeline.admin.acting import ActingAdmin, Doing
 from pipeline.admin.base import badge, page_url
 from pipeline.admin.offered import OfferedList
 from pipeline.admin.readiness_page import contents
+from pipeline.admin.searching import of_choices, words
+from pipeline.calendar import read_day
 from pipeline.models import Act, OperatorLogEntry, Readiness, ReadinessState, Use
 from pipeline.operations import Order
 
@@ -85,6 +87,8 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
     when_empty = "No week has been judged yet: a run judges each week that it closes."
     list_display = ("week", "trading", "compliance", "research", "why", "decided")
     list_filter = ("use", StateFilter, ("week_ending", RangeDateFilter))
+    search_fields = ("week_ending", "state")  # shows the field; `get_search_results` searches
+    search_help_text = "A week, a verdict for any use: 2025-11-14, blocked, ready"
     doings = DOINGS
 
     class Media:
@@ -93,6 +97,15 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OfferedList]:
         """A line for each week."""
         return WeekList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Readiness], search_term: str
+    ) -> tuple[QuerySet[Readiness], bool]:
+        """By the week, and by the verdict for any use, as the list shows all of them."""
+        for word in words(search_term):
+            verdicts = Readiness.objects.filter(_says(word)).values("week_ending")
+            queryset = queryset.filter(week_ending__in=verdicts)
+        return queryset, False
 
     @admin.display(description="week ending", ordering="week_ending")
     def week(self, verdict: Readiness) -> str:
@@ -125,6 +138,12 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
     def page(self, request: HttpRequest, found: Readiness) -> dict[str, Any]:
         """The reasons with the way to what they speak of, and the week's partitions and open anomalies."""
         return {**self.frame_of(request, found), "state": badge(found.state), **contents(found)}
+
+
+def _says(word: str) -> Q:
+    week = read_day(word)
+    states = [(state.value, state.value) for state in ReadinessState]
+    return (Q(week_ending=week) if week else Q(pk__in=())) | of_choices("state", states, word)
 
 
 def _state(line: Any, use: Use) -> SafeString | str:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -19,6 +20,7 @@ from pipeline.admin.days import DayField, InstantField
 from pipeline.browsing import Page, Place, Question, Row
 from pipeline.calendar import Tier, read_day
 from pipeline.models import Capture, Partition
+from pipeline.models.capture import DOMAIN
 from pipeline.vintages import NoSuchVintage
 
 PERMISSION = "pipeline.view_rowversion"
@@ -56,7 +58,8 @@ class RowsForm(forms.Form):
         wanted = self.cleaned_data["capture"].strip()
         if not wanted:
             return None
-        found = Capture.objects.select_related("partition").filter(capture_id=wanted).first()
+        named = Q(capture_id=wanted) | Q(capture_id=f"{DOMAIN}:{wanted}")  # as lists show it
+        found = Capture.objects.select_related("partition").filter(named).first()
         if found is None:
             raise forms.ValidationError(f"there is no capture {wanted}")
         return found
@@ -78,11 +81,26 @@ def rows(request: HttpRequest) -> HttpResponse:
         "title": "Rows",
         "form": form,
         "page": page,
+        "partitions": len({row.capture.partition_id for row in page.rows}),
+        "note": _note(form, page) if form.is_valid() else "",
         "lines": [_line(row) for row in page.rows],
         "trouble": trouble,
         "next_url": _going_on(request, page),
     }
     return TemplateResponse(request, "pipeline/rows.html", context)
+
+
+def _note(form: RowsForm, page: Page) -> str:
+    """What a person would not guess: that other symbols were found, and that one vintage alone was searched."""
+    asked = form.cleaned_data
+    symbol, found = asked["symbol"].strip(), sorted({row.row.security.symbol for row in page.rows})
+    notes = [page.note] if page.note else []
+    if symbol and found and not {symbol, symbol.upper()} & set(found):
+        notes.append(f"there is no symbol {symbol}: these are of {', '.join(found)}")
+    if asked["venue"].strip() and not symbol and not asked["capture"] and page.captures:
+        one = page.captures[0]
+        notes.append(f"without a symbol a venue is looked for in one partition: {one.partition}; choose week and tier")
+    return "; ".join(notes)
 
 
 def _question(form: RowsForm, request: HttpRequest) -> Question:

@@ -99,6 +99,6 @@ def summary(run: Run) -> list[tuple[str, str]]:
     return [
         ("Command", run.command),
         ("Started by", run.get_trigger_display() + (f", {run.requested_by}" if run.requested_by else "")),
-        ("Started", f"{run.created_at:%Y-%m-%d %H:%M:%S}"),
-        ("Ended", f"{run.finished_at:%Y-%m-%d %H:%M:%S}" if run.finished_at else figures.NONE),
+        ("Started", f"{run.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Ended", f"{run.finished_at:%Y-%m-%d %H:%M:%S} UTC" if run.finished_at else figures.NONE),
     ]

@@ -28,7 +28,7 @@ DOINGS: tuple[Doing[Run], ...] = (
         Act.RETRY_FAILED,
         one(operations.retry_failed),
         "refresh",
-        fits=lambda run: run.status == RunStatus.FAILED,
+        fits=lambda run: run.status == RunStatus.FAILED and operations.still_failed(run).exists(),
         in_list=False,
         tone="primary",
     ),
@@ -126,7 +126,7 @@ class RunAdmin(ActingAdmin[Run]):
     @admin.display(description="started by", ordering="requested_by")
     def by(self, run: Run) -> SafeString:
         """Through what, and who; for a schedule its name and slot."""
-        who = f"{run.schedule} of {run.slot:%Y-%m-%d %H:%M}" if run.slot else run.requested_by
+        who = f"{run.schedule} of {run.slot:%Y-%m-%d %H:%M} UTC" if run.slot else run.requested_by
         return format_html('{} <span class="ms-quiet">{}</span>', run.get_trigger_display(), who)
 
     @admin.display(description="why")
@@ -137,7 +137,7 @@ class RunAdmin(ActingAdmin[Run]):
 
     @admin.display(description="started", ordering="created_at")
     def started(self, run: Run) -> str:
-        return f"{run.created_at:%Y-%m-%d %H:%M}"
+        return f"{run.created_at:%Y-%m-%d %H:%M} UTC"
 
     @admin.display(description="took")
     def took(self, run: Run) -> str:

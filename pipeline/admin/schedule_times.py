@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import month_name
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+TIMES_NAMED = 6
 ALMOST = timedelta(milliseconds=500)  # beat's own clock goes on while it counts
 UNREADABLE = (ValueError, AttributeError, ParseException, ImproperlyConfigured)
 
@@ -22,18 +24,37 @@ def in_words(row: PeriodicTask) -> str:
 
 
 def crontab_in_words(crontab: CrontabSchedule) -> str:
-    """The days and the time, where it comes once a day on days of the week; else what beat says of it."""
+    """The days and the times: "Monday at 10:30, America/New_York"; what beat says of it where it cannot be read."""
     try:
         fires: Any = crontab.schedule
-        by_week = len(fires.day_of_month) == 31 and len(fires.month_of_year) == 12
-        (minute,), (hour,) = fires.minute, fires.hour
+        days, times = _which_days(fires), _times(sorted(fires.hour), sorted(fires.minute))
     except UNREADABLE:
         return str(crontab.human_readable)
-    return (
-        f"{_days(fires.day_of_week)} at {hour:02}:{minute:02}, {crontab.timezone}"
-        if by_week
-        else str(crontab.human_readable)
-    )
+    return f"{days} {times}, {crontab.timezone}"
+
+
+def _which_days(fires: Any) -> str:
+    """Days of the week, of the month and months, as far as they are chosen."""
+    days, months = sorted(fires.day_of_month), sorted(fires.month_of_year)
+    of_month = "" if len(days) == 31 else f"on day {_numbers(days)} of the month"
+    of_year = "" if len(months) == 12 else f"in {', '.join(month_name[one] for one in months)}"
+    of_week = "" if of_month and len(fires.day_of_week) == 7 else _days(fires.day_of_week)
+    return " ".join(part for part in (of_week, of_month, of_year) if part)
+
+
+def _times(hours: list[int], minutes: list[int]) -> str:
+    """Each time where they are few; else the minutes of the hours."""
+    if len(hours) * len(minutes) <= TIMES_NAMED:
+        return f"at {', '.join(f'{hour:02}:{minute:02}' for hour in hours for minute in minutes)}"
+    of_hours = "of each hour" if len(hours) == 24 else f"of the hours {_numbers(hours)}"
+    return f"each minute {of_hours}" if len(minutes) == 60 else f"at minute {_numbers(minutes)} {of_hours}"
+
+
+def _numbers(ordered: list[int]) -> str:
+    """Such as "7 to 18", "5", "0, 30"."""
+    if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return f"{ordered[0]} to {ordered[-1]}"
+    return ", ".join(map(str, ordered))
 
 
 def _days(numbers: set[int]) -> str:

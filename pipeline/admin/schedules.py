@@ -27,6 +27,7 @@ from pipeline.admin.schedule_times import crontab_in_words, in_words, next_at
 from pipeline.admin.traced import Traced
 from pipeline.models import Act, OperatorLogEntry, Run
 from pipeline.operations import Order, Refused
+from pipeline.schedules import START_SCHEDULED
 
 # Their admins are imported so that what they register can be registered anew. Of Celery's results nothing is shown: what
 # became of work stands in the ledger.
@@ -105,6 +106,8 @@ class ScheduleAdmin(Traced, Acting[PeriodicTask]):
         """The newest run that it started; of what starts none, when beat sent it last."""
         if row.last_run:
             return format_html("{} {}", link(Run(pk=row.last_run), f"run {row.last_run}"), badge(row.last_status))
+        if row.task == START_SCHEDULED or not row.total_run_count:
+            return "never ran"
         return _moment(row.last_run_at)
 
     def changeform_view(
@@ -127,7 +130,8 @@ class ScheduleAdmin(Traced, Acting[PeriodicTask]):
             "on": self.on(row),
             "when": in_words(row),
             "next": _moment(next_at(row, timezone.now())),
-            "last": _moment(row.last_run_at),
+            "last_is": "Last run" if row.task == START_SCHEDULED else "Sent by beat last",
+            "last": self.came_last(row),
             "runs": [(run, link(run, f"run {run.pk}"), badge(run.status)) for run in runs],
             "acts": acts_on([("periodictask", [row.pk])]),
         }
@@ -163,7 +167,7 @@ class TimeAdmin(Traced, Framed[Any]):
 class CrontabAdmin(TimeAdmin):
     """By the clock of a time zone."""
 
-    list_display = ("told", "minute", "hour", "day_of_week", "timezone")
+    list_display = ("told",)
     fields = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone")
 
     @admin.display(description="when")

@@ -29,7 +29,7 @@ DOINGS: tuple[Doing[AnalyticsSnapshot], ...] = (Doing(Act.RECOMPUTE, recompute, 
 
 @admin.register(AnalyticsSnapshot)
 class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
-    """The results of each week, the newest first; those that others have followed stay."""
+    """The results of each week, the newest first; those of before stay."""
 
     page_template = "pipeline/snapshot.html"
     when_empty = "No week has been computed yet: a run computes each week of which it holds a capture."
@@ -57,7 +57,7 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
 
     @admin.display(description="state")
     def standing(self, snapshot: Any) -> SafeString:
-        return badge("UNCHANGED", "followed") if snapshot.followed else badge("GOOD", "newest")
+        return badge("UNCHANGED", "computed again since") if snapshot.followed else badge("GOOD", "newest")
 
     @admin.display(description="computed from")
     def came_from(self, snapshot: AnalyticsSnapshot) -> SafeString:
@@ -73,7 +73,7 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
 
     @admin.display(description="computed", ordering="computed_at")
     def computed(self, snapshot: AnalyticsSnapshot) -> str:
-        return f"{snapshot.computed_at:%Y-%m-%d %H:%M}"
+        return f"{snapshot.computed_at:%Y-%m-%d %H:%M} UTC"
 
     def page(self, request: HttpRequest, found: Any) -> dict[str, Any]:
         """Its inputs, the market's concentration, and a page of the venues of a scope."""

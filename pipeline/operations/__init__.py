@@ -14,6 +14,7 @@ from pipeline.operations.running import (
     renormalize,
     retry_failed,
     run_now,
+    still_failed,
 )
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "retry_failed",
     "run_now",
     "start_run",
+    "still_failed",
     "unpin",
     "write_down",
 ]

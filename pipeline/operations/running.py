@@ -11,6 +11,7 @@ from functools import partial
 from celery import current_app
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django_celery_beat.models import PeriodicTask
 
 from pipeline import canvas, data_kinds, runs, schedules
@@ -22,9 +23,11 @@ from pipeline.models import (
     Action,
     Capture,
     OperatorLogEntry,
+    Outcome,
     Partition,
     PartitionStatus,
     Run,
+    RunPartition,
     RunStatus,
     Trigger,
 )
@@ -34,6 +37,7 @@ from pipeline.sources import REGISTRY
 from pipeline.sources.base import MixedData
 
 NAMED_AT_MOST = 10
+GOOD_OUTCOMES = (Outcome.INGESTED, Outcome.RESTATED, Outcome.UNCHANGED)
 
 
 def reingest(partitions: Collection[Partition], order: Order) -> OperatorLogEntry:
@@ -86,6 +90,14 @@ def recompute(weeks: Collection[date], order: Order, subjects: Iterable[models.M
     return carry_out(Act.RECOMPUTE, order, subjects, lambda: _start(request(), left_out))
 
 
+def still_failed(run: Run) -> QuerySet[RunPartition]:
+    """What went wrong in a run, and has not succeeded in a later one."""
+    later = RunPartition.objects.filter(
+        partition=OuterRef("partition"), pk__gt=OuterRef("pk"), outcome__in=GOOD_OUTCOMES
+    )
+    return run.partitions.filter(~Exists(later), outcome__in=BAD_OUTCOMES)
+
+
 def retry_failed(run: Run, order: Order) -> OperatorLogEntry:
     """Do again, of what a run was to do, what went wrong; refused while it is under way, and when nothing did.
 
@@ -96,10 +108,11 @@ def retry_failed(run: Run, order: Order) -> OperatorLogEntry:
         run.refresh_from_db()
         if run.status == RunStatus.RUNNING:
             raise Refused(f"run {run.pk} is under way: wait for its end, or cancel it")
-        failed = run.partitions.filter(outcome__in=BAD_OUTCOMES).select_related("partition")
-        keys = [step.partition.key for step in failed]
-        if not keys:
+        if not run.partitions.filter(outcome__in=BAD_OUTCOMES).exists():
             raise Refused(f"no partition of run {run.pk} failed")
+        keys = [step.partition.key for step in still_failed(run).select_related("partition")]
+        if not keys:
+            raise Refused(f"what failed in run {run.pk} has succeeded since")
         return _again(Request.from_parameters(run.parameters), keys, order)
 
     return carry_out(Act.RETRY_FAILED, order, [run], lambda: _start(request()))

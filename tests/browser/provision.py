@@ -63,7 +63,16 @@ def install_axe() -> None:
     AXE_FOLDER.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, AXE_FOLDER)
-    words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(AXE_FOLDER)]
+    words = [
+        "npm",
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--silent",
+        "--prefix",
+        str(AXE_FOLDER.resolve()),
+    ]
     run(words, "axe-core could not be fetched from the npm registry: is there a network?")
 
 
