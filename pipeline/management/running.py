@@ -310,7 +310,7 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _archive(told: list[str]) -> str:
-    return told[0] if len(told) == 1 else f"{len(told)} payloads are lost, `doctor` names them; {told[0]}"
+    return told[0] if len(told) == 1 else f"{told[0]}; and {len(told) - 1} more, which `doctor` names"
 
 
 def _states(states: dict[str, int]) -> str:
