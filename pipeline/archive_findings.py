@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import date
 
 from django.db import Error
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from pipeline import archive_checks, capture_records, readiness, restoring
 from pipeline.archive_checks import Holdings, Lost
@@ -58,8 +58,9 @@ def _looked(read: int, run: Run | None) -> tuple[Holdings, set[date]]:
 
 
 def standing() -> QuerySet[Anomaly]:
-    """The open anomalies about the archive: while there is one, no run is good."""
-    return Anomaly.objects.open().filter(ABOUT_ARCHIVE).select_related("partition").order_by("pk")
+    """The open anomalies about the archive, those of all weeks first: while there is one, no run is good."""
+    found = Anomaly.objects.open().filter(ABOUT_ARCHIVE).select_related("partition")
+    return found.order_by(F("partition").asc(nulls_first=True), "pk")
 
 
 def unaccepted(lost: Iterable[Lost]) -> list[Lost]:

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 
-from django.db.models import F
-
 from pipeline import archive_findings
 from pipeline.models import (
     BAD_OUTCOMES,
@@ -99,10 +97,7 @@ def summarize(run: Run) -> Summary:
         analytics=_analytics(run),
         readiness=_readiness(weeks),
         anomalies=_anomalies(weeks),
-        archive=[
-            anomaly.message
-            for anomaly in archive_findings.standing().order_by(F("partition").asc(nulls_first=True), "pk")
-        ],
+        archive=[anomaly.message for anomaly in archive_findings.standing()],
         steps=[_step(step) for step in steps],
     )
 
