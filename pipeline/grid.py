@@ -29,6 +29,8 @@ class CellState(StrEnum):
     NOT_YET_DUE = "NOT_YET_DUE"
 
 
+STAGE_WORDS = {"RAW": "archived", "NORMALIZED": "stored", "CALC": "calculated"}
+
 # What an open anomaly makes of its partition, whatever its severity; any other one blocks from ERROR on.
 STANDING = {
     Category.REFUSED: CellState.REFUSED,
@@ -76,14 +78,15 @@ class Cell:
     def as_document(self) -> dict[str, object]:
         """The cell, for JSON."""
         names = ("week_ending", "tier", "state", "stage", "version", "due", "detail")
-        return {name: getattr(self, name) for name in names}
+        capture_id = self.newest.capture_id if self.newest else None
+        return {**{name: getattr(self, name) for name in names}, "capture_id": capture_id}
 
     @property
     def text(self) -> str:
         """The cell, for a person."""
         if self.state is CellState.NOT_YET_DUE:
             return f"due {self.due}"
-        return f"v{self.version} {self.stage}" if self.state is CellState.GOOD else self.state
+        return f"v{self.version} {STAGE_WORDS[self.stage]}" if self.state is CellState.GOOD else self.state
 
 
 def cells(keys: Collection[PartitionKey], today: date, lost: Iterable[Lost]) -> list[Cell]:

@@ -25,7 +25,7 @@ LAYERS = [
     {"ingest", "readiness", "trends"},
     {"configured", "restoring"},
     {"planning", "inspection", "archive_findings"},
-    {"steps", "grid", "samples", "estimates", "archive_repairs"},
+    {"steps", "selectors", "grid", "samples", "estimates", "archive_repairs"},
     {"runs", "anomaly_repairs"},
     {"canvas", "summary", "doctor"},
     {"sweeper", "schedules", "embedded", "checkup"},

@@ -29,6 +29,7 @@ from pipeline.sources.base import Source
 from pipeline.summary import FAILURES, Summary, summarize
 
 HINT_SECONDS = 20
+MADE = (Outcome.INGESTED, Outcome.RESTATED)
 NEXT = {
     0: ("doctor", "every week: what is captured, and what may be used"),
     1: ("doctor", "what is missing or failed, and the command that repairs it"),
@@ -222,7 +223,8 @@ class _Hint:
 
 
 def _told(step: RunPartition) -> str:
-    return printable(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}")
+    made = f"; {step.capture}" if step.capture and step.outcome in MADE else ""
+    return printable(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}{made}")
 
 
 def _summary_of(run: Run) -> Summary:

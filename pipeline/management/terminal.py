@@ -88,8 +88,11 @@ def _table(columns: Sequence[str], widths: Sequence[int], cells: Iterable[Sequen
 
 
 def _print_rows(columns: Sequence[str], cells: Iterable[Sequence[str]], out: Console) -> None:
-    """Each row under its first cell; cells that are empty are left out."""
+    """Each row under its first cell, or beside it where there are two; cells that are empty are left out."""
     for first, *others in cells:
+        if len(others) == 1:
+            _print_line(Text.assemble(f"{first}: ", _styled(others[0])), out)
+            continue
         _print_line(_styled(first or "-"), out)
         for name, text in zip(columns[1:], others, strict=True):
             if text:

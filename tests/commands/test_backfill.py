@@ -76,9 +76,9 @@ def test_a_range_is_planned_aloud_then_captured_newest_week_first(ledger: Ledger
         "  2025-11-14   OTC         INGEST  first capture",
         "  2025-11-07   NMS_TIER_1  INGEST  first capture",
         "  2025-11-07   OTC         INGEST  first capture",
-        "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows",
-        "2025-11-14 OTC         INGESTED     first capture: 4 rows",
-        "2025-11-07 NMS_TIER_1  INGESTED     first capture: 4 rows",
+        "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows; finra.otc_transparency:NMS_TIER_1:2025-11-14:20251215",
+        "2025-11-14 OTC         INGESTED     first capture: 4 rows; finra.otc_transparency:OTC:2025-11-14:20251215",
+        "2025-11-07 NMS_TIER_1  INGESTED     first capture: 4 rows; finra.otc_transparency:NMS_TIER_1:2025-11-07:20251215",
     ]
     assert "  Weeks                  2: 2025-11-07 to 2025-11-14" in ran.lines
 

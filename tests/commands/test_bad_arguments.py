@@ -112,7 +112,7 @@ BAD = {
         "run_weekly --lookback-weeks 1500", "weeks back from 2025-12-15 is too far"
     ),
     "a doctor's look-back to before FINRA published": Bad(
-        "doctor --weeks 1500", "weeks back from 2025-12-15 is too far"
+        "doctor --lookback-weeks 1500", "weeks back from 2025-12-15 is too far"
     ),
     "an unknown stage": Bad("run_weekly --only-stage parse", "invalid choice: 'parse'"),
     "an unknown mode": Bad("run_weekly --mode rehearse", "invalid choice: 'rehearse'"),
@@ -163,7 +163,7 @@ BAD = {
         "resolve_anomaly {anomaly} --note seen --by=", "an anomaly is resolved by someone, with a note"
     ),
     "an anomaly resolved before": Bad("resolve_anomaly {resolved} --note seen", "is not open"),
-    "no weeks to look at": Bad("doctor --weeks 0", "the number of weeks must be at least 1, not 0"),
+    "no weeks to look at": Bad("doctor --lookback-weeks 0", "the number of weeks must be at least 1, not 0"),
     "a file that is not there": upload("missing.psv", "missing.psv is not there (any more)"),
     "a folder for a file": upload("folder.psv", "folder.psv is a folder, not a file: put or name the", Path.mkdir),
     "a fifo for a file": upload("fifo.psv", "fifo.psv is a device, a pipe or a socket", os.mkfifo),

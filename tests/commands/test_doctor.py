@@ -40,7 +40,7 @@ def weekly(*arguments: str) -> Ran:
 
 def doctor(*arguments: str) -> Ran:
     """Look at the same weeks."""
-    return call("doctor", "--weeks", 1, *RUN_DATE, *arguments)
+    return call("doctor", "--lookback-weeks", 1, *RUN_DATE, *arguments)
 
 
 def findings() -> list[dict[str, str]]:
@@ -85,11 +85,11 @@ def test_a_healthy_ledger_is_shown_and_said_to_be_healthy(captured: Path) -> Non
         "AWAITING_PUBLICATION",
         "  2025-12-05   due 2025-12-22  due 2026-01-05  due 2026-01-05  AWAITING_PUBLICATION  AWAITING_PUBLICATION  "
         "AWAITING_PUBLICATION",
-        "  2025-11-28   v1 CALC         due 2025-12-29  due 2025-12-29  AWAITING_PUBLICATION  AWAITING_PUBLICATION  "
+        "  2025-11-28   v1 calculated   due 2025-12-29  due 2025-12-29  AWAITING_PUBLICATION  AWAITING_PUBLICATION  "
         "PROVISIONAL",
-        "  2025-11-21   v1 CALC         due 2025-12-22  due 2025-12-22  AWAITING_PUBLICATION  AWAITING_PUBLICATION  "
+        "  2025-11-21   v1 calculated   due 2025-12-22  due 2025-12-22  AWAITING_PUBLICATION  AWAITING_PUBLICATION  "
         "PROVISIONAL",
-        "  2025-11-14   v1 CALC         v1 CALC         v1 CALC         READY                 READY                 "
+        "  2025-11-14   v1 calculated   v1 calculated   v1 calculated   READY                 READY                 "
         "READY",
         "Healthy: everything due is captured, and calculated from its newest captures.",
     ]
@@ -153,7 +153,7 @@ def test_an_empty_ledger_is_repaired_by_the_backfills_printed(ledger: Ledger, so
 
 
 def test_the_weeks_that_one_backfill_mends_are_one_command(ledger: Ledger, source_dir: Path) -> None:
-    ran = call("doctor", "--weeks", 3, *RUN_DATE)
+    ran = call("doctor", "--lookback-weeks", 3, *RUN_DATE)
 
     assert [line for line in ran.lines if "manage.py" in line] == [
         f"  python manage.py backfill --weeks {weeks} --tiers {tier} --run-date 2025-12-15"
@@ -172,7 +172,7 @@ def test_a_late_partition_is_repaired_once_it_is_there(captured: Path) -> None:
 
     (found,) = (
         finding
-        for finding in call("doctor", "--weeks", 1, *on_its_day, "--json").document["findings"]
+        for finding in call("doctor", "--lookback-weeks", 1, *on_its_day, "--json").document["findings"]
         if "OTC" in finding["what"]
     )
     assert found["what"] == (
@@ -181,8 +181,11 @@ def test_a_late_partition_is_repaired_once_it_is_there(captured: Path) -> None:
     publish(captured, newer)
     ran = run_printed(found["command"])
 
-    assert ran.lines[3] == "2025-11-28 OTC         INGESTED     first capture: 4 rows"
-    again = call("doctor", "--weeks", 1, *on_its_day, "--json").document["findings"]
+    assert (
+        ran.lines[3]
+        == "2025-11-28 OTC         INGESTED     first capture: 4 rows; finra.otc_transparency:OTC:2025-11-28:20251215"
+    )
+    again = call("doctor", "--lookback-weeks", 1, *on_its_day, "--json").document["findings"]
     assert not [finding for finding in again if "OTC LATE" in finding["what"]]
 
 
@@ -271,8 +274,8 @@ def test_an_open_anomaly_that_blocks_is_a_finding_until_it_is_resolved(captured:
 
 
 def test_the_commands_of_today_carry_no_run_date(ledger: Ledger, source_dir: Path) -> None:
-    found = call("doctor", "--weeks", 1, "--json").document["findings"]
-    today = call("doctor", "--weeks", 1, "--run-date", market_today(), "--json").document["findings"]
+    found = call("doctor", "--lookback-weeks", 1, "--json").document["findings"]
+    today = call("doctor", "--lookback-weeks", 1, "--run-date", market_today(), "--json").document["findings"]
 
     assert len(found) == 3
     assert not [finding for finding in (*found, *today) if "--run-date" in finding["command"]]
@@ -281,7 +284,7 @@ def test_the_commands_of_today_carry_no_run_date(ledger: Ledger, source_dir: Pat
 def test_how_many_weeks_are_looked_at(captured: Path) -> None:
     publish_week(captured)
 
-    document = call("doctor", "--weeks", 2, *RUN_DATE, "--json").document
+    document = call("doctor", "--lookback-weeks", 2, *RUN_DATE, "--json").document
 
     looked_at = {(cell["week_ending"], cell["tier"]) for cell in document["cells"] if cell["state"] != "NOT_YET_DUE"}
     assert looked_at == {

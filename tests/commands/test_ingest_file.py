@@ -29,7 +29,10 @@ def test_a_file_of_any_name_is_captured(ledger: Ledger, downloaded: Path) -> Non
     ran = call("ingest_file", downloaded, *AS_OTC)
 
     assert ran.code == 0
-    assert ran.lines[0] == "2025-11-14 OTC         INGESTED     first capture: 4 rows"
+    assert (
+        ran.lines[0]
+        == "2025-11-14 OTC         INGESTED     first capture: 4 rows; finra.otc_transparency:OTC:2025-11-14:20251215"
+    )
     capture = Capture.objects.get()
     assert (capture.capture_id, capture.source, capture.payload_uri) == (
         capture_id(OTC),

@@ -70,9 +70,9 @@ def test_waiting_prints_each_partition_and_the_summary(fleet: Fleet) -> None:
     ran = call("run_weekly", *QUEUED)
     assert ran.code == 0, ran
     assert sorted(ran.lines[:3]) == [
-        "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows",
-        "2025-11-14 NMS_TIER_2  INGESTED     first capture: 4 rows",
-        "2025-11-14 OTC         INGESTED     first capture: 4 rows",
+        "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows; finra.otc_transparency:NMS_TIER_1:2025-11-14:20251215",
+        "2025-11-14 NMS_TIER_2  INGESTED     first capture: 4 rows; finra.otc_transparency:NMS_TIER_2:2025-11-14:20251215",
+        "2025-11-14 OTC         INGESTED     first capture: 4 rows; finra.otc_transparency:OTC:2025-11-14:20251215",
     ]
     assert "  Exit code              0 (every due partition is good)" in ran.lines
 

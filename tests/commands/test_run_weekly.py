@@ -56,9 +56,9 @@ def test_a_first_run_prints_every_partition_then_the_summary_in_the_promised_ord
     assert ran.code == 0
     assert ran.err == ""
     assert ran.lines == [
-        "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows",
-        "2025-11-14 NMS_TIER_2  INGESTED     first capture: 4 rows",
-        "2025-11-14 OTC         INGESTED     first capture: 4 rows",
+        "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows; finra.otc_transparency:NMS_TIER_1:2025-11-14:20251215",
+        "2025-11-14 NMS_TIER_2  INGESTED     first capture: 4 rows; finra.otc_transparency:NMS_TIER_2:2025-11-14:20251215",
+        "2025-11-14 OTC         INGESTED     first capture: 4 rows; finra.otc_transparency:OTC:2025-11-14:20251215",
         "Run 1, 2025-12-15, SUCCEEDED:",
         "                         result",
         "  Weeks                  1: 2025-11-14 to 2025-11-14",
@@ -284,7 +284,10 @@ def test_the_ledger_keeps_who_asked_and_why(ledger: Ledger, week: Path) -> None:
 
 def test_a_process_of_its_own_prints_the_same_and_exits_with_the_code(ledger: Ledger, week: Path) -> None:
     first = manage(ledger, "run_weekly", *ONE_WEEK)
-    assert (first.code, first.lines[0]) == (0, "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows")
+    assert (first.code, first.lines[0]) == (
+        0,
+        "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows; finra.otc_transparency:NMS_TIER_1:2025-11-14:20251215",
+    )
 
     publish(week, OTC, b"<html>503 Service Unavailable</html>")
     second = manage(ledger, "run_weekly", *ONE_WEEK, "--json", "-v")

@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from pipeline.data_kinds import as_table
-from pipeline.inspection import find_capture
 from pipeline.management.base import BadArguments, SpineCommand
 from pipeline.plain_text import printable
+from pipeline.selectors import HELP, LATEST, PREVIOUS, select
 from pipeline.vintages import NoSuchVintage, RowChange, RowValues, difference
 
 COLUMNS = (
@@ -38,8 +38,12 @@ class Command(SpineCommand):
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Which two captures, and in what form."""
-        parser.add_argument("before", help="a capture_id")
-        parser.add_argument("after", help="a capture_id of the same partition")
+        parser.add_argument(
+            "captures",
+            nargs="+",
+            metavar="CAPTURE",
+            help=f"the earlier and the later one; of TIER WEEK alone the two newest: {HELP}",
+        )
         parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
 
     def execute(self, *args: Any, **options: Any) -> str | None:
@@ -55,7 +59,7 @@ class Command(SpineCommand):
 
     def work(self, **options: Any) -> int:
         """Find both, compare, print."""
-        before, after = find_capture(options["before"]), find_capture(options["after"])
+        before, after = select(options["captures"], (PREVIOUS, LATEST))
         try:
             changes = difference(before, after)
         except (NoSuchVintage, ValueError) as error:

@@ -13,6 +13,11 @@ from pipeline.doctor import diagnose
 from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if
 from pipeline.models import Use
 
+LEGEND = (
+    "v2 calculated: version 2 is the newest capture, and the week's analytics are computed from it; stored: they are not "
+    "yet. `show_capture OTC 2026-10-16` shows the newest of a partition."
+)
+
 
 class Command(SpineCommand):
     """Print the week x tier grid and, for everything wrong, the command that repairs it."""
@@ -25,7 +30,7 @@ class Command(SpineCommand):
     def add_own_arguments(self, parser: CommandParser) -> None:
         """How many weeks, seen from what day."""
         parser.add_argument(
-            "--weeks",
+            "--lookback-weeks",
             type=int,
             default=settings.MARKETSPINE_LOOKBACK_WEEKS,
             help="the last N weeks of which every tier is due, and the newer ones (default: %(default)s)",
@@ -34,7 +39,7 @@ class Command(SpineCommand):
 
     def work(self, **options: Any) -> int:
         """Diagnose, print."""
-        diagnosis = diagnose(options["weeks"], parse_run_date(options["run_date"]))
+        diagnosis = diagnose(options["lookback_weeks"], parse_run_date(options["run_date"]))
         if self.as_json:
             self.document(
                 {
@@ -55,6 +60,8 @@ class Command(SpineCommand):
             for week in diagnosis.weeks
         ]
         self.table("Weeks", ("week ending", *Tier, *Use.values), rows)
+        if any(cell.version for cell in diagnosis.cells):
+            self.line(LEGEND)
         for finding in diagnosis.findings:
             for text in ("", *finding.what.splitlines(), f"  {finding.command}"):
                 self.line(text)

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline.inspection import Checked, describe, find_capture, verify
+from pipeline.inspection import Checked, describe, verify
 from pipeline.management.base import SpineCommand, failed_if
+from pipeline.selectors import HELP, LATEST, select
 
 
 class Command(SpineCommand):
@@ -20,14 +21,12 @@ class Command(SpineCommand):
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Which capture."""
-        parser.add_argument(
-            "capture_id", help="as run_weekly prints it: finra.otc_transparency:OTC:2025-11-14:20251215"
-        )
+        parser.add_argument("capture", nargs="+", metavar="CAPTURE", help=HELP)
         parser.add_argument("--verify", action="store_true", help="read the archived payload back and compare")
 
     def work(self, **options: Any) -> int:
         """Find it, print it, verify it."""
-        capture = find_capture(options["capture_id"])
+        (capture,) = select(options["capture"], (LATEST,))
         described = describe(capture)
         checks = verify(capture) if options["verify"] else []
         if self.as_json:
