@@ -59,7 +59,8 @@ def _key(tier: str, week_ending: str) -> PartitionKey:
 def _named(word: str, key: PartitionKey | None) -> Capture:
     version = VERSION.fullmatch(word)
     if word not in (LATEST, PREVIOUS) and version is None:
-        return find_capture(word if word.startswith(f"{DOMAIN}:") else f"{DOMAIN}:{word}")
+        is_short = ":" in word and not word.startswith(f"{DOMAIN}:")
+        return find_capture(f"{DOMAIN}:{word}" if is_short else word)
     of_partition = _captures_of(key)
     if version is not None:
         found = of_partition.filter(version=int(version[1])).first()

@@ -146,7 +146,7 @@ BAD = {
         "show_capture finra.otc_transparency:OTC:2025-11-14:19990101",
         f"there is no capture 'finra.otc_transparency:OTC:2025-11-14:19990101'; of that partition there are: {FIRST}",
     ),
-    "no capture id at all": Bad("show_capture", "the following arguments are required: capture_id"),
+    "no capture id at all": Bad("show_capture", "the following arguments are required: CAPTURE"),
     "a capture id that is nonsense": Bad("show_capture nonsense", "there is no capture 'nonsense'"),
     "an unknown capture to compare with": Bad(f"diff_captures {FIRST} other", "there is no capture 'other'"),
     "captures of two partitions": Bad(

@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage
 
 from pipeline import archive
 from pipeline.calendar import PartitionKey, Tier, is_due, look_back, market_today
+from pipeline.management.commands.doctor import LEGEND
 from pipeline.models import Anomaly, Capture, Category, Partition, Severity
 from tests.commands.calling import Ran, call
 from tests.commands.publications import (
@@ -91,6 +92,7 @@ def test_a_healthy_ledger_is_shown_and_said_to_be_healthy(captured: Path) -> Non
         "PROVISIONAL",
         "  2025-11-14   v1 calculated   v1 calculated   v1 calculated   READY                 READY                 "
         "READY",
+        LEGEND,
         "Healthy: everything due is captured, and calculated from its newest captures.",
     ]
 
@@ -114,6 +116,7 @@ def test_the_document_has_the_grid_the_findings_and_the_readiness(captured: Path
         "version": 1,
         "due": "2025-12-15",
         "detail": "first capture: 4 rows",
+        "capture_id": "finra.otc_transparency:NMS_TIER_1:2025-11-28:20251215",
     }
     verdicts = [v for v in document["readiness"] if (v["week_ending"], v["use"]) == ("2025-11-28", "research")]
     assert verdicts == [
@@ -181,10 +184,7 @@ def test_a_late_partition_is_repaired_once_it_is_there(captured: Path) -> None:
     publish(captured, newer)
     ran = run_printed(found["command"])
 
-    assert (
-        ran.lines[3]
-        == "2025-11-28 OTC         INGESTED     first capture: 4 rows; finra.otc_transparency:OTC:2025-11-28:20251215"
-    )
+    assert ran.lines[3].startswith("2025-11-28 OTC         INGESTED     first capture: 4 rows; finra.")
     again = call("doctor", "--lookback-weeks", 1, *on_its_day, "--json").document["findings"]
     assert not [finding for finding in again if "OTC LATE" in finding["what"]]
 

@@ -41,7 +41,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, width: int, colour: str) -> Callable[
 
     def show(name: str, *arguments: object) -> str:
         out, codes = Terminal(), list[object]()
-        with redirect_stdout(out), redirect_stderr(Terminal()):
+        with redirect_stdout(out), redirect_stderr(out):
             try:
                 load_command_class("pipeline", name).run_from_argv(["manage.py", name, *map(str, arguments)])
             except SystemExit as ended:
@@ -145,11 +145,11 @@ def test_two_captures_are_compared_without_their_ids(held: Path, words: str) -> 
         ("NMS_TIER_1 2025-11-14 previous", "2025-11-14 NMS_TIER_1 has no previous capture; there are: finra."),
         ("OTC 2025-11-07", "2025-11-07 OTC has no latest capture"),
         ("OTC 2025-11-14 v9", "2025-11-14 OTC has no v9 capture; there are: "),
-        ("OTC 2025-11-13", "2025-11-13 is not a Friday"),
+        ("OTC 2025-11-13", "2025-11-13 is a Thursday"),
         ("OTC 20251114", "'20251114' is not a date"),
         ("OTC:2025-11-14:20251216", "there is no capture 'finra.otc_transparency:OTC:2025-11-14:20251216'; of that"),
         ("latest previous", "1 to be named, not 2"),
-        ("newest", "there is no capture 'finra.otc_transparency:newest'"),
+        ("newest", "there is no capture 'newest'"),
     ],
 )
 def test_a_capture_that_is_not_there_is_told(held: Path, words: str, said: str) -> None:
