@@ -83,7 +83,7 @@ def test_nothing_is_cut_on_a_narrow_terminal(held: Path, shown: Callable[..., st
     )
     plan = shown("run_weekly", "--mode", "dry-run", "--run-date", DAY, "--lookback-weeks", 3)
     whole(plan, *words, "NOT_YET_DUE", "INGEST", "2025-11-28")
-    whole(shown("run_weekly", "--weeks", WEEK, "--run-date", DAY), *words, "UNCHANGED", "READY,")
+    whole(shown("run_weekly", "--weeks", WEEK, "--run-date", DAY), *words, "UNCHANGED", "READY")
     captured = Capture.objects.get(capture_id=SECOND)
     whole(shown("show_capture", SECOND), SECOND, captured.payload_sha256, captured.content_hash, "NORMALIZED")
     difference = shown("diff_captures", "OTC", WEEK)
