@@ -208,7 +208,7 @@ def test_a_comma_separated_file_fails_and_says_what_its_header_is() -> None:
 
 
 def test_the_part_that_cannot_be_read_is_named() -> None:
-    with pytest.raises(UnreadablePayload, match=r"^nonats\.psv: the body is empty$"):
+    with pytest.raises(UnreadablePayload, match=r"^the non-ATS file: the body is empty$"):
         read_parts(psv(GOOD), b"")
 
 
