@@ -60,7 +60,7 @@ def gives_up(said: str, *faults: Fault, **access: Any) -> Case:
 
 
 def stays(said: str, *faults: Fault) -> Case:
-    return Case(faults, Outcome.UNCHANGED, said=said)
+    return Case(faults, Outcome.NOT_OFFERED, said=said)
 
 
 def status(number: int, times: int | None = 2, **more: Any) -> Fault:

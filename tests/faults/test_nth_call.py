@@ -35,6 +35,8 @@ from tests.ledger_state import (
 )
 from tests.sources_in_memory import MemorySource
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 HELD = PartitionKey(NEWER_WEEK, Tier.NMS_TIER_1)
 FIRST = PartitionKey(date(2025, 11, 21), Tier.NMS_TIER_1)
 RESTATED = (
