@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery.worker import state
@@ -15,8 +16,8 @@ from django.db import connection
 
 from pipeline import steps, waiting
 from pipeline.calendar import PartitionKey, Tier
+from pipeline.ingest import Result
 from pipeline.models import Capture, Outcome, Run, RunPartition, RunStatus
-from pipeline.steps import process
 from tests.commands.calling import call
 from tests.commands.publications import (
     DAY,
@@ -48,16 +49,16 @@ def weeks(source_dir: Path) -> Path:
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
     """Let the operator press Ctrl-C when the nth partition is under way: it is finished."""
-    started = itertools.count(1)
+    started, perform = itertools.count(1), steps._perform
 
-    def process_and_stop(run_partition_id: int, worker: str, *, retries: bool) -> timedelta | None:
+    def stop_and_perform(*arguments: Any) -> Result | timedelta:
         if next(started) == nth:
             _thread.interrupt_main()
             while state.should_stop is None:
                 time.sleep(0.001)
-        return process(run_partition_id, worker, retries=retries)
+        return perform(*arguments)
 
-    monkeypatch.setattr(steps, "process", process_and_stop)
+    monkeypatch.setattr(steps, "_perform", stop_and_perform)
 
 
 def outcomes(document: dict[str, list[dict[str, str]]]) -> list[tuple[str, str, str]]:
