@@ -16,6 +16,8 @@ from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Re
 from tests.finra_service.restatements import redraw
 from tests.live_source import product
 
+pytestmark = pytest.mark.usefixtures("few_rows")
+
 WEEK, BEFORE = date(2025, 10, 3), date(2025, 9, 26)
 DAY, LATER = date(2025, 11, 10), date(2026, 1, 5)
 MOVED = PartitionKey(BEFORE, Tier.OTC)
