@@ -15,7 +15,7 @@ from django.core.management import load_command_class
 from pipeline.models import Capture, Readiness
 from pipeline.selectors import select
 from tests.commands.calling import Ran, call
-from tests.commands.publications import DAY, OTC, ROWS, WEEK, capture_id, publish_week, restate
+from tests.commands.publications import DAY, OTC, WEEK, capture_id, publish_week, restate
 from tests.engines import Ledger
 
 FIRST, SECOND = capture_id(OTC), capture_id(OTC, 2)
@@ -87,7 +87,8 @@ def test_nothing_is_cut_on_a_narrow_terminal(held: Path, shown: Callable[..., st
     captured = Capture.objects.get(capture_id=SECOND)
     whole(shown("show_capture", SECOND), SECOND, captured.payload_sha256, captured.content_hash, "NORMALIZED")
     difference = shown("diff_captures", "OTC", WEEK)
-    whole(difference, "changed", ROWS[0][0], ROWS[0][1], "100.500000", "101.000000", FIRST)
+    (change,) = call("diff_captures", "OTC", WEEK, "--json").document["changes"]
+    whole(difference, *(word for value in change.values() for word in value.split()), FIRST, SECOND)
     whole(shown("backfill", "--weeks", WEEK, "--mode", "dry-run", "--run-date", DAY), *words, "INGEST")
 
 
