@@ -89,7 +89,7 @@ def test_nothing_is_cut_on_a_narrow_terminal(held: Path, shown: Callable[..., st
     difference = shown("diff_captures", "OTC", WEEK)
     (change,) = call("diff_captures", "OTC", WEEK, "--json").document["changes"]
     whole(difference, *(word for value in change.values() for word in value.split()), FIRST, SECOND)
-    whole(shown("backfill", "--weeks", WEEK, "--mode", "dry-run", "--run-date", DAY), *words, "INGEST")
+    whole(shown("backfill", "--weeks", WEEK, "--dry-run", "--run-date", DAY), *words, "INGEST")
 
 
 def test_a_run_names_the_captures_that_it_makes(held: Path) -> None:
