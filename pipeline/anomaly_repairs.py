@@ -16,10 +16,6 @@ FETCHED_AGAIN = (
     Category.STALLED,
     Category.INTERNAL,
 )
-FORCED = {
-    Category.REFUSED: "why what was refused is right",
-    Category.ARCHIVE_DAMAGED: "the archived payload cannot be read",
-}
 
 
 def is_finding(anomaly: Anomaly, cell: Cell | None) -> bool:
@@ -51,8 +47,10 @@ def words(anomaly: Anomaly, cell: Cell | None, week: date) -> tuple[str, ...]:
         return ("backfill", *of_one)
     if anomaly.category in FETCHED_AGAIN:
         return ("run_weekly", *of_one, "--only-stage", "normalize")
-    if anomaly.category in FORCED:
-        return ("backfill", *of_one, "--force", "--reason", FORCED[Category(anomaly.category)])
+    if anomaly.category == Category.REFUSED:  # never by force: whether what was refused is right, a person has to say
+        return ("backfill", *of_one)
+    if anomaly.category == Category.ARCHIVE_DAMAGED:
+        return ("backfill", *of_one, "--force", "--reason", "the archived payload cannot be read")
     return _resolved(anomaly)
 
 

@@ -1,7 +1,7 @@
 """Taking captures back into a ledger that is older than its archive: with their ids, versions and instants of old.
 
 A record says what a capture was, its payload what its rows are. They are known since they were known then: as-of answers
-are what they were before the ledger was lost (docs/adr/0027).
+are what they were before the ledger was lost (docs/adr/0032).
 """
 
 from __future__ import annotations

@@ -153,3 +153,11 @@ def _promises_named(path: Path) -> Iterator[int]:
 def test_every_promise_of_the_design_has_a_test_that_names_it() -> None:
     named = {number for path in ROOT.glob("tests/**/test_*.py") for number in _promises_named(path)}
     assert sorted(PROMISES - named) == []
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    pages = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    titles = [page.read_text(encoding="utf-8").partition("\n")[0] for page in pages]
+    numbers = [int(page.name[:4]) for page in pages]
+    assert numbers == sorted(set(numbers))
+    assert [title.partition(".")[0] for title in titles] == [f"# {number}" for number in numbers]

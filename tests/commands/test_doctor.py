@@ -226,12 +226,6 @@ def _leave_uncalculated(folder: Path) -> None:
             "backfill --weeks 2025-11-14 --tiers OTC",
         ),
         (
-            _refuse,
-            "2025-11-14 OTC REFUSED: restates 75% of the 4 rows held, more than the 25% allowed: 0 changed, +0, 3 gone; "
-            "check otc_week_2025-11-14.psv; if it is right all the same, force it",
-            "backfill --weeks 2025-11-14 --tiers OTC --force --reason 'why what was refused is right'",
-        ),
-        (
             _lose_the_payload,
             f"the payload of finra.otc_transparency:OTC:2025-11-14:20251215 is not in the archive ({PATH})",
             "backfill --weeks 2025-11-14 --tiers OTC",
@@ -247,7 +241,7 @@ def _leave_uncalculated(folder: Path) -> None:
             "run_weekly --weeks 2025-11-14 --only-stage calc",
         ),
     ],
-    ids=["failed", "refused", "damaged", "archived only", "not calculated"],
+    ids=["failed", "damaged", "archived only", "not calculated"],
 )
 def test_every_damage_is_named_and_repaired_by_the_commands_printed(
     captured: Path, damage: Callable[[Path], None], what: str, command: str
@@ -260,6 +254,22 @@ def test_every_damage_is_named_and_repaired_by_the_commands_printed(
     repair()
     assert findings() == []
     assert doctor().code == 0
+
+
+def test_a_refused_file_is_never_forced_by_a_command_that_is_printed(captured: Path) -> None:
+    _refuse(captured)
+
+    (found,) = findings()
+
+    assert found == {
+        "what": "2025-11-14 OTC REFUSED: restates 75% of the 4 rows held, more than the 25% allowed: 0 changed, +0, 3 gone; "
+        "check otc_week_2025-11-14.psv; if it is right all the same, force it",
+        "command": "python manage.py backfill --weeks 2025-11-14 --tiers OTC --run-date 2025-12-15",
+    }
+    assert run_printed(found["command"]).code == 1  # the file is what it was
+    publish(captured, OTC)
+    assert run_printed(found["command"]).code == 0
+    assert findings() == []
 
 
 def test_an_open_anomaly_that_blocks_is_a_finding_until_it_is_resolved(captured: Path) -> None:

@@ -114,12 +114,6 @@ def refused_and_put_right(folder: Path) -> Mend:
     return lambda: publish(folder, OTC)
 
 
-def refused_and_right(folder: Path) -> Mend:
-    publish(folder, OTC, content(OTC, ROWS[:1]))
-    weekly()
-    return nothing
-
-
 def failed_fetch(folder: Path) -> Mend:
     path = publish(folder, OTC)
     path.unlink()
@@ -241,7 +235,6 @@ def refused_by_hand(folder: Path) -> Mend:
 DAMAGES = [
     error_page,
     refused_and_put_right,
-    refused_and_right,
     failed_fetch,
     gave_up,
     stalled,

@@ -9,6 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from pipeline.calendar import PartitionKey, Tier
+from pipeline.estimates import Estimate
 from pipeline.models import Capture, Run
 from tests.commands.calling import call
 from tests.engines import Engines
@@ -44,11 +45,9 @@ def captured(finra: FinraServer) -> FinraServer:
 
 
 @pytest.mark.promise(7)
-def test_a_backfill_says_what_it_will_ask_of_finra_before_it_starts(finra: FinraServer) -> None:
+def test_a_backfill_says_what_it_will_ask_of_finra_before_it_starts(finra: FinraServer, settings: Settings) -> None:
     dry = call(*BACKFILL, "--run-date", DAY, "--dry-run")
-    told = (
-        "6 partitions: about 128 requests to FINRA, 1 seconds at 100000 a second (reading and storing may take longer)"
-    )
+    told = str(Estimate(6, 128, timedelta(seconds=128 * 1.4 / settings.MARKETSPINE_THREADS), 1.4, measured=False))
     assert (dry.code, dry.lines[-1]) == (0, told)
     assert not Run.objects.exists()
     ran = call(*BACKFILL, "--run-date", DAY)
@@ -64,8 +63,9 @@ def test_a_sweep_captures_what_moved_and_asks_about_the_rest(captured: FinraServ
     (restated,) = [line for line in swept.lines if "RESTATED" in line]
     assert restated.startswith("2025-09-26 OTC         RESTATED     content changed (")
     assert [capture.partition.key for capture in Capture.objects.filter(version=2)] == [MOVED]
-    counted = [entry for entry in captured.service.log.entries("weeklySummary") if entry.rows <= 1]
-    assert len(counted) >= 6 * 4
+    asked = [entry for entry in captured.service.log.entries("weeklySummary") if entry.method == "POST"]
+    questions = [entry for entry in asked if isinstance(entry.body, dict) and entry.body["limit"] == 1]
+    assert len(questions) == 6 * 3
     assert "5 unchanged" in swept.out
     assert swept.lines[-1].startswith("6 partitions asked in ")
 
@@ -82,11 +82,13 @@ def test_a_dry_run_asks_says_what_moved_and_writes_nothing(captured: FinraServer
     runs = Run.objects.count()
     dry = call(*SWEEP, "--dry-run")
     assert dry.code == 0
-    assert dry.lines[1] == "2025-09-26 OTC: moved since version 1"
-    assert dry.lines[2].endswith("(24 requests): 1 moved.")
+    assert dry.lines[1].startswith("2025-09-26 OTC: moved since version 1: ")
+    assert dry.lines[2].endswith("(up to 18 requests): 1 moved.")
     assert (Run.objects.count(), Capture.objects.count()) == (runs, 6)
     document = call(*SWEEP, "--dry-run", "--json").document
-    assert document == {"asked": 6, "moved": [{"partition": "2025-09-26 OTC", "why": "moved since version 1"}]}
+    ((moved,), not_asked) = document["moved"], document["not_asked"]
+    assert (document["asked"], moved["partition"], not_asked) == (6, "2025-09-26 OTC", [])
+    assert moved["why"].startswith("moved since version 1: ")
 
 
 def test_a_question_that_fails_is_told_and_ends_with_1(captured: FinraServer) -> None:
@@ -94,18 +96,22 @@ def test_a_question_that_fails_is_told_and_ends_with_1(captured: FinraServer) ->
     captured.service.faults.add(refused)
     dry = call(*SWEEP, "--dry-run", "--from", WEEK, "--to", WEEK)
     assert dry.code == 1
-    assert "2025-10-03 NMS_TIER_1: not asked: FINRA answered 400 to POST" in dry.out
+    assert "2025-10-03 NMS_TIER_1: not asked: Cloudflare, which stands before FINRA, answered 400 to" in dry.out
 
 
-def test_what_is_older_than_a_year_and_captured_is_not_downloaded_again_by_a_range(captured: FinraServer) -> None:
+def test_what_is_captured_is_asked_about_by_a_range_however_old(captured: FinraServer) -> None:
     long_after = WEEK + timedelta(weeks=53)
     captured.service.today = long_after
     ran = call(*BACKFILL, "--run-date", long_after)
     assert ran.code == 0
-    assert "version 1 is held, and FINRA asks not to download history older than a year again" in ran.out
-    assert captured.service.log.entries("weeklySummary", status=200) == [
-        entry for entry in captured.service.log.entries() if entry.path.startswith("/partitions")
-    ]
+    assert "5 unchanged" in ran.out
+    asked = [entry for entry in captured.service.log.entries("weeklySummary") if entry.method == "POST"]
+    downloaded = {
+        entry.body["compareFilters"][1]["fieldValue"]
+        for entry in asked
+        if isinstance(entry.body, dict) and entry.rows > 1
+    }
+    assert downloaded == {"OTCE"}  # the one that moved
     forced = call(*BACKFILL, "--run-date", long_after, "--force", "--reason", "a check")
     assert (forced.code, Capture.objects.filter(kind="FORCED").count()) == (0, 6)
 
