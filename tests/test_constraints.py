@@ -180,7 +180,7 @@ REFUSED = [
     Refused("run_week_calculation_when_closed", changed(RunWeek, calculation=""), changed(RunWeek, closed_at=None)),
     Refused("run_slot_once", run_for_one_slot_twice),
     Refused("run_slot_of_a_schedule", changed(Run, schedule="weekly"), changed(Run, slot=NOW)),
-    Refused("log_act_known", copied(OperatorLogEntry, act="DELETE", token="a")),
+    Refused("log_act_known", copied(OperatorLogEntry, act="DANCE", token="a")),
     Refused("log_upshot_known", copied(OperatorLogEntry, upshot="MAYBE", token="b")),
     Refused("log_started_names_the_run", copied(OperatorLogEntry, upshot="STARTED", token="c")),
     Refused("run_partition_one_at_a_time", under_way_in_two_runs),

@@ -19,6 +19,7 @@ from pipeline.vintages import NoSuchVintage, RowChange, RowValues
 
 PER_PAGE = 50
 ICONS = {Kind.ADDED: "add", Kind.CHANGED: "edit", Kind.REMOVED: "remove"}
+MOST_DIGITS = 9  # of a version: a column of the database holds no more
 COLUMNS = (
     "change",
     "symbol",
@@ -108,7 +109,8 @@ def other_capture(capture: Capture, asked: Mapping[str, str]) -> Capture | None:
     if "with" not in asked:
         return reconciliation.vintage_before(capture) or others.order_by("-version").first()
     version = asked["with"]
-    found = others.filter(version=int(version)).first() if version.isdecimal() and version.isascii() else None
+    is_one = version.isdecimal() and version.isascii() and len(version) <= MOST_DIGITS
+    found = others.filter(version=int(version)).first() if is_one else None
     if found is None:
         raise Http404(f"{capture.partition} has no other version {version}")
     return found

@@ -57,10 +57,9 @@ def test_times_are_said_in_words(row: PeriodicTask, told: str) -> None:
     assert in_words(row) == told
 
 
-def test_a_crontab_that_is_not_of_the_week_is_said_as_beat_says_it() -> None:
+def test_a_crontab_of_the_month_is_said_in_words() -> None:
     assert (
-        in_words(crontab(minute="0", hour="9", day_of_month="1"))
-        == "At 09:00 AM, on day 1 of the month America/New_York"
+        in_words(crontab(minute="0", hour="9", day_of_month="1")) == "on day 1 of the month at 09:00, America/New_York"
     )
 
 
