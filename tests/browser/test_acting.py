@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 from django.urls import reverse
@@ -13,7 +14,7 @@ from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, market_today
 from pipeline.models import Act, Capture, CaptureKind, OperatorLogEntry, Partition, PartitionStatus, Run, RunStatus
 from tests.browser.conftest import Visits
 from tests.commands.calling import call
-from tests.commands.publications import publish, publish_week, restate
+from tests.commands.publications import publish, publish_week, restate, rows_of
 
 REASON = "FINRA confirmed the correction"
 LONG = 40  # weeks of a backfill that is under way for long enough to be cancelled
@@ -30,7 +31,8 @@ def test_a_forced_vintage_has_its_reason_and_is_compared_with_the_one_before(vis
         visitor.page.get_by_role("link", name="What changed since version 1").click()
         expect(visitor.page.get_by_role("row")).to_have_count(2)  # the head, and what was restated
         changed = visitor.page.get_by_role("row").last.get_by_role("cell").all_inner_texts()
-        assert changed[1:8] == ["AAPL AAPL Inc", "UBSA", "100.5", "101", "+0.5", "3", "3"]
+        before = Decimal(rows_of(partition.week_ending)[0][2])
+        assert changed[1:8] == ["AAPL AAPL Inc", "UBSA", str(before), "101", f"+{101 - before}", "3", "3"]
     forced = Capture.objects.get(version=2)
     assert (forced.kind, forced.requested_by, forced.request_reason) == (CaptureKind.FORCED, "operator", REASON)
 

@@ -1,4 +1,4 @@
-"""A Monday morning: what is wrong is found in the grid, understood, mended, captured again, resolved, and may be used."""
+"""A Monday morning: what is wrong is found in the grid, understood, captured again or resolved, and may be used."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from playwright.sync_api import Locator, Page, expect
 
 from pipeline.admin.base import page_url
 from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, market_today
-from pipeline.models import Anomaly, Partition, Readiness, ReadinessState, RunStatus
+from pipeline.models import Anomaly, Capture, Category, Partition, Readiness, ReadinessState, RunStatus
+from pipeline.models.anomaly import MARKETSPINE
 from tests.browser.conftest import Visits
 from tests.browser.eventful import ERROR_PAGE
 from tests.commands.calling import call
-from tests.commands.publications import publish, publish_week
+from tests.commands.publications import content, publish, publish_week
 
 BLOCKED, PROVISIONAL, READY = (re.compile(f"{word}$") for word in ("blocked", "provisional", "ready"))  # after an icon
-NOTE = "FINRA's site was down; its file is there now"
+NOTE = "one line of FINRA's file is not a row"
 
 
 def test_a_failed_partition_is_mended_and_its_week_turns_ready(visits: Visits, source_dir: Path) -> None:
@@ -35,7 +36,18 @@ def test_a_failed_partition_is_mended_and_its_week_turns_ready(visits: Visits, s
 
         visitor.open(reverse("admin:index"))
         expect(cell(page, partition)).to_contain_text("ready")
-        expect(verdicts(page, key)).to_have_text([BLOCKED, BLOCKED, PROVISIONAL])  # by what nobody has looked into
+        expect(verdicts(page, key)).to_have_text([READY, READY, READY])
+    assert set(Readiness.objects.values_list("state", flat=True)) == {ReadinessState.READY}
+    ended = Anomaly.objects.get()
+    assert (ended.category, ended.resolved_by) == (Category.UNREADABLE, MARKETSPINE)
+    assert ended.note == f"run 2: captured as {Capture.objects.get(partition=partition).capture_id}"
+
+
+def test_a_rejected_line_is_resolved_and_its_week_turns_ready(visits: Visits, source_dir: Path) -> None:
+    key = a_week_with_a_rejected_line(source_dir)
+    with visits("operator") as visitor:
+        page = visitor.page
+        expect(verdicts(page, key)).to_have_text([PROVISIONAL, PROVISIONAL, PROVISIONAL])
         verdicts(page, key).first.click()
         resolve(page)
 
@@ -43,7 +55,7 @@ def test_a_failed_partition_is_mended_and_its_week_turns_ready(visits: Visits, s
         expect(verdicts(page, key)).to_have_text([READY, READY, READY])
     assert set(Readiness.objects.values_list("state", flat=True)) == {ReadinessState.READY}
     resolved = Anomaly.objects.get()
-    assert (resolved.resolved_by, resolved.note) == ("operator", NOTE)
+    assert (resolved.category, resolved.resolved_by, resolved.note) == (Category.REJECTED_ROWS, "operator", NOTE)
 
 
 def a_week_with_an_error_page(folder: Path) -> PartitionKey:
@@ -55,9 +67,19 @@ def a_week_with_an_error_page(folder: Path) -> PartitionKey:
     return key
 
 
+def a_week_with_a_rejected_line(folder: Path) -> PartitionKey:
+    """A week that is captured, but for one line of its third tier; the third."""
+    key = PartitionKey(fully_due_weeks(1, market_today())[0], Tier.OTC)
+    publish_week(folder, key.week_ending)
+    good = tuple((f"SYM{number:02}", "UBSA", str(100 + number), 1) for number in range(20))
+    publish(folder, key, content(key, (*good, ("BAD", "UBSA", "many", 1))))
+    call("run_weekly", "--weeks", key.week_ending)
+    return key
+
+
 def cell(page: Page, partition: Partition) -> Locator:
     """The partition's cell in the grid of weeks and tiers."""
-    return page.locator(f"table a[href='{page_url(partition)}']")
+    return page.locator(f"a.ms-cell[href='{page_url(partition)}']")
 
 
 def verdicts(page: Page, key: PartitionKey) -> Locator:
@@ -82,7 +104,7 @@ def ingest_again(page: Page) -> None:
 
 def resolve(page: Page) -> None:
     """From the verdict to what blocks it; resolve that, with a note."""
-    page.locator("#content").get_by_role("link", name=re.compile("UNREADABLE")).first.click()
+    page.locator("#content").get_by_role("link", name=re.compile("REJECTED_ROWS")).first.click()
     page.get_by_role("link", name="Resolve anomaly").click()
     page.get_by_label("Reason").fill(NOTE)
     page.get_by_role("button", name="Resolve anomaly").click()
