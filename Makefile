@@ -41,9 +41,9 @@ serve: first_words .venv/.runtime  ## admin, worker and beat on SQLite under var
 first_words:
 	@! command -v $(PYTHON) >/dev/null || $(SAY) first
 
-test: lint types  ## lint, type check and every test, on a real PostgreSQL and Redis; ARGS="..." goes to pytest
+test: lint types  ## lint, type check and every test but those in a browser, on a real PostgreSQL and Redis; ARGS="..." goes to pytest
 	DATABASE_URL=sqlite://:memory: $(MANAGE) makemigrations --check --dry-run
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(BIN)/pytest --ignore tests/browser -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-browser: .venv/.dev  ## the tests in a browser; installs Chromium and axe where they are absent; ARGS="..." goes to pytest
 	@$(BIN)/python -m tests.browser.provision
