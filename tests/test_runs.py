@@ -303,4 +303,4 @@ def test_a_run_that_names_no_known_source_fails_with_the_names_there_are(ledger:
     run = runs.execute(start(replace(REQUEST, tiers=(Tier.OTC,), source="carrier pigeon")), None)
 
     assert (run.status, outcomes(run)) == (RunStatus.FAILED, [Outcome.FAILED])
-    assert run.partitions.get().reason == "unknown source 'carrier pigeon': known are api, files"
+    assert run.partitions.get().reason == "unknown source 'carrier pigeon': known are api, files, samples"

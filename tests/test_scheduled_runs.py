@@ -166,7 +166,7 @@ def test_an_unknown_source_in_the_settings_makes_a_run_that_fails_visibly(settin
     runs.execute(run, None)
 
     assert run.status == RunStatus.FAILED
-    assert Anomaly.objects.filter(message="unknown source 'ftp': known are api, files").count() == 5
+    assert Anomaly.objects.filter(message="unknown source 'ftp': known are api, files, samples").count() == 5
 
 
 @pytest.mark.parametrize("task", [tasks.start_scheduled, tasks.sweep])

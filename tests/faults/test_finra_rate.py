@@ -34,7 +34,7 @@ def launched(fleet: Fleet) -> Run:
 
 
 def test_four_workers_share_one_rate(fleet: Fleet, redis_url: str, settings: Settings) -> None:
-    service = sample_service(WEEKS, today=TODAY, securities=1, options=Options(requests_per_second=None))
+    service = sample_service(WEEKS, today=TODAY, securities=None, options=Options(requests_per_second=None))
     with FinraServer(service) as server:
         named = {
             "MARKETSPINE_FINRA_API_URL": server.url,
