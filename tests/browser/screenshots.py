@@ -23,7 +23,7 @@ from tests.browser.pictures import paletted
 ROOT = Path(__file__).resolve().parent.parent.parent
 IMAGES = ROOT / "docs" / "images"
 PASSWORD = "only for these pictures"
-WIDTH, HEIGHT, DASHBOARD_HEIGHT = 1440, 1000, 1820  # the dashboard with its charts
+WIDTH, HEIGHT, DASHBOARD_HEIGHT = 1440, 1000, 2020  # the dashboard with its charts
 PATIENCE = 60
 DRAWN = 1500  # milliseconds after which a chart has stopped growing
 FIRST, SECOND, FRIDAY, THIRD = (f"2026-11-{day:02}T15:31:00Z" for day in (9, 16, 20, 23))  # 10:31 in New York
@@ -105,16 +105,22 @@ class Desk:
         """What happens on the Mondays, up to the run that the third one's schedule owes."""
         self.manage(FIRST, "migrate", "--verbosity", "0")
         self.manage(FIRST, "createsuperuser", "--noinput", "--username", "operator", "--email", "")
-        self.manage(FIRST, "simulate_source", str(self.source), "--weeks", "17", "--until", "2026-11-20")
+        self.publish(FIRST)
         self.manage(FIRST, "backfill", "--from", "2026-07-31", "--to", "2026-10-23")
+        self.publish(SECOND)
         self.manage(SECOND, "simulate_source", str(self.source), "--restate", "0.3", "--seed", "1")
         self.manage(SECOND, "run_weekly")
         with self.served(FRIDAY, scheduled=2):  # the weekly run and the re-check are owed, and nothing afterwards
             pass
+        self.publish(THIRD)
         self.manage(THIRD, "simulate_source", str(self.source), "--restate", "0.3", "--seed", "5")
         (self.source / f"otc_week_{self.ask(TO_FAIL)}.psv").write_text(ERROR_PAGE, encoding="utf-8")
         for late in self.source.glob("nms_tier_2_week_2026-10-23*"):
             late.unlink()
+
+    def publish(self, moment: str) -> None:
+        """Let the source have what is due by a moment, and was not before."""
+        self.manage(moment, "simulate_source", str(self.source), "--weeks", "17")
 
     def manage(self, moment: str, *words: str) -> None:
         """Run a command at a moment; some end with 1, since not all is well with the samples."""
