@@ -84,7 +84,7 @@ def test_a_first_run_prints_every_partition_then_the_summary_in_the_promised_ord
 def test_what_is_not_yet_due_is_one_line_of_the_summary(ledger: Ledger, week: Path) -> None:
     ran = call("run_weekly", "--weeks", WEEK, "--run-date", "2025-12-14")
     assert [line for line in ran.lines if line.startswith("2025-11-14")] == [
-        "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows"
+        "2025-11-14 NMS_TIER_1  INGESTED     first capture: 4 rows; finra.otc_transparency:NMS_TIER_1:2025-11-14:20251214"
     ]
     assert "  Partitions             3 total, 1 due" in ran.lines
     assert "  Not yet due            2; the next is NMS_TIER_2 of 2025-11-14, on 2025-12-15" in ran.lines
