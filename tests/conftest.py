@@ -19,7 +19,7 @@ import redis
 from django.conf import settings as configured
 from pytest_django import DjangoDbBlocker, Settings
 
-from pipeline import waiting
+from pipeline import connections, patience, waiting
 from tests import checked_once, network, servers
 from tests.engines import ENGINES, Engines, Ledger
 
@@ -132,6 +132,8 @@ def _one_thread(settings: Settings) -> None:
 def _prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command called in this process soon sees that its run has ended: a test's run takes less than one long look."""
     monkeypatch.setattr(waiting, "LONGEST_LOOK", 0.05)
+    monkeypatch.setattr(patience, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(connections, "LONGEST_WAIT", 0.01)
 
 
 @pytest.fixture

@@ -59,3 +59,9 @@ def test_who_is_told_to_stop_waits_no_longer(ledger: Ledger) -> None:
 
     with pytest.raises(OperationalError):
         patiently(act)
+
+
+def test_a_database_that_is_gone_is_not_waited_for_for_ever(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "LONGEST_SECONDS", 0.0)
+    with pytest.raises(OperationalError):
+        patiently(failing(AWAY))

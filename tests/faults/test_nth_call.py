@@ -15,7 +15,7 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
-from pipeline import archive, readiness, runs, workers
+from pipeline import archive, patience, readiness, runs, workers
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Anomaly, Capture, Category, Outcome, Run
 from pipeline.planning import Request, make_plan, target_keys
@@ -191,5 +191,8 @@ def test_every_database_call_may_fail(undisturbed: Undisturbed, first: int) -> N
 
 
 @pytest.mark.promise(9)
-def test_the_database_may_go_away_for_good_at_any_call(undisturbed: Undisturbed) -> None:
+def test_the_database_may_go_away_for_good_at_any_call(
+    undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LONGEST_SECONDS", 0.0)  # for good: who waited for it has given up
     assert fail_each_call(with_database, undisturbed, lasting=True, step=11) > 60
