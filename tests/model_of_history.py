@@ -128,7 +128,9 @@ class History:
         if not force and held and held.rows and touched(held, offer) > max(len(held.rows) / 4, 1):
             return Outcome.REFUSED
         self.vintages.append(Vintage(offer, store))
-        return Outcome.RESTATED if held else Outcome.INGESTED
+        if held is None:
+            return Outcome.INGESTED
+        return Outcome.FORCED if held.rows == offer.rows else Outcome.RESTATED
 
     def normalize(self) -> Outcome:
         """What becomes of it in a run that reads the archive."""
