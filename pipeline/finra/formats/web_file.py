@@ -1,0 +1,238 @@
+"""FINRA's web file: eight pipe-separated columns without quoting (finra.md, "Web file"). ATS venues and firms have one each.
+
+Lines are split by their newlines and pipes alone, for a quote is a character like any other: a CSV reader would swallow the
+rows behind an unescaped one. Case is never folded.
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline import signatures
+from pipeline.calendar import CalendarError, PartitionKey, Tier, read_day
+from pipeline.finra.content import Content, PartRead, UnreadablePayload, content_of
+from pipeline.finra.formats.rules import (
+    IS_ROW,
+    MAX_MPID,
+    MAX_NAME,
+    MAX_SHARES_DIGITS,
+    MAX_SHARES_PLACES,
+    MAX_SYMBOL,
+    MAX_TRADES_DIGITS,
+    REASON,
+    Rule,
+    first_reason,
+    longer_than,
+    reason_or_repeated,
+    refuse_too_many,
+    rejects_of,
+)
+from pipeline.finra.rejects import RejectReason
+from pipeline.finra.rows import ATS, NON_ATS, NOTIONAL, SCHEMA, SHARES
+from pipeline.plain_text import shortened
+from pipeline.sources.base import MOST_ROWS, Part, PartName, PayloadFormat, too_many_rows, unpack
+
+FIELDS = {
+    "tierDescription": "named_tier",
+    "issueSymbolIdentifier": "symbol",
+    "issueName": "issue_name",
+    "marketParticipantName": "venue_name",
+    "MPID": "mpid",
+    "totalWeeklyShareQuantity": "shares",
+    "totalWeeklyTradeCount": "trades",
+    "lastUpdateDate": "last_update_date",
+}
+COLUMNS = tuple(FIELDS)
+REST = "rest"  # of a line with more fields than there are columns
+SHOWN_OF_A_NAME = 200
+MOST_MISPLACED = 200_000  # more rows than the largest ATS file has
+
+QUANTITY = rf"^[0-9]+(\.[0-9]{{1,{MAX_SHARES_PLACES}}}0*)?$"
+INTEGER = r"^[0-9]+$"
+TOO_MANY_SHARES = rf"^0*[1-9][0-9]{{{MAX_SHARES_DIGITS}}}"
+TOO_MANY_TRADES = rf"^0*[1-9][0-9]{{{MAX_TRADES_DIGITS}}}"
+NEGATIVE = r"^-[0-9]+(\.[0-9]+)?$"
+LIMITS = {"symbol": MAX_SYMBOL, "mpid": MAX_MPID, "issue_name": MAX_NAME, "venue_name": MAX_NAME}
+
+
+@dataclass(frozen=True, slots=True)
+class _PartLines:
+    """A part's lines, each with its fields as text and its reason; `is_cut` when the last one breaks off and is no row."""
+
+    read: PartRead
+    lines: pl.DataFrame
+    is_cut: bool
+
+
+def read(
+    content: bytes,
+    payload_format: PayloadFormat,
+    key: PartitionKey,
+    max_reject_share: float,
+    max_rows: int = MOST_ROWS,
+) -> Content:
+    """Read a payload of one file or two.
+
+    Raises UnreadablePayload for what is not FINRA's format, has more than `max_rows` lines below its headers (no line is
+    looked at then), or has more than `max_reject_share` (0-1) of them rejected. A header without rows is read, and a body
+    that breaks off in a line; what they mean is decided in `pipeline.plausibility`.
+    """
+    parts = unpack(content, payload_format)
+    if sum(map(_lines_below_header, parts)) > max_rows:
+        raise UnreadablePayload(f"the payload has {too_many_rows(max_rows)}")
+    read_parts = [_read_part(part, key.tier) for part in parts]
+    lines = pl.concat([part.lines for part in read_parts])
+    misplaced = lines.filter(pl.col(REASON) == RejectReason.UNEXPECTED_MPID.value).height
+    _refuse(lines, read_parts, misplaced, max_reject_share)
+    return content_of(
+        _rows(lines.filter(IS_ROW), key),
+        rejects_of(lines),
+        parts=tuple(part.read for part in read_parts),
+        misplaced=misplaced,
+    )
+
+
+def _refuse(lines: pl.DataFrame, parts: list[_PartLines], misplaced: int, max_reject_share: float) -> None:
+    """Refuse what has too many rejects.
+
+    Rows of a non-ATS file that name an MPID do not count beside ATS rows: the good half is kept, and the other one told.
+    """
+    elsewhere = misplaced if len(parts) > 1 and misplaced <= MOST_MISPLACED else 0
+    refuse_too_many(lines, max_reject_share, uncounted=sum(part.is_cut for part in parts), elsewhere=elsewhere)
+
+
+def _lines_below_header(part: Part) -> int:
+    """How many, without a look at any; the last one may lack its newline."""
+    return max(part.content.count(b"\n") - part.content.endswith(b"\n"), 0)
+
+
+def _read_part(part: Part, tier: Tier) -> _PartLines:
+    header, _, body = _text_of(part).partition("\n")
+    order = _column_order(part.name, header)
+    fields = _fields(body, order).with_columns(
+        pl.lit(part.name.value).alias("part"),
+        pl.lit(ATS if part.name is PartName.ATS else NON_ATS).alias("venue_kind"),
+        pl.lit("").alias("crd"),
+        pl.lit("").alias("product_type"),
+    )
+    spellings, days = _spellings(fields["named_tier"], tier), _days(fields["last_update_date"])
+    lines = fields.with_columns(first_reason(_rules(part.name, order[-1], spellings, days)))
+    ends_in_a_row = lines.is_empty() or lines[REASON][-1] is None
+    breaks_off = bool(body) and not body.endswith("\n")
+    return _PartLines(
+        PartRead(part.name, lines.height, breaks_off and not (ends_in_a_row and order[-1] == "last_update_date")),
+        lines.with_columns(reason_or_repeated()),
+        is_cut=breaks_off and not ends_in_a_row,
+    )
+
+
+def _text_of(part: Part) -> str:
+    """The part's text, without BOM and with LF line ends."""
+    content = part.content.removeprefix(BOM_UTF8)
+    if kind := signatures.told(content):
+        raise UnreadablePayload(f"this is {kind}", part.name)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line, byte = content.count(b"\n", 0, error.start) + 1, len(part.content) - len(content) + error.start
+        raise UnreadablePayload(f"not UTF-8 text (line {line}, byte {byte:,})", part.name) from error
+    if not text or text.isspace():
+        raise UnreadablePayload("the body is empty", part.name)
+    start = text[:64].lstrip()
+    if start.startswith("<"):
+        raise UnreadablePayload(f"this is an HTML or XML page, not a pipe-separated file: {start[:40]!r}", part.name)
+    if start.startswith(("{", "[")):
+        raise UnreadablePayload(f"this is JSON, not a pipe-separated file: {start[:40]!r}", part.name)
+    return text.replace("\r\n", "\n") if "\r" in text else text
+
+
+def _column_order(part: PartName, header: str) -> list[str]:
+    """The columns of FIELDS in the order in which the header has them."""
+    names = header.rstrip("\r").split("|")
+    problems = {
+        "missing": [name for name in COLUMNS if name not in names],
+        "unknown": [name for name in names if name not in COLUMNS],
+        "more than once": [name for name in COLUMNS if names.count(name) > 1],
+    }
+    found = [
+        f"{what}: {', '.join(repr(shortened(name, SHOWN_OF_A_NAME)) for name in which[:8])}"
+        for what, which in problems.items()
+        if which
+    ]
+    if found:
+        raise UnreadablePayload(f"the header's columns are not FINRA's ({'; '.join(found)})", part)
+    return [FIELDS[name] for name in names]
+
+
+def _fields(body: str, order: list[str]) -> pl.DataFrame:
+    """The lines below the header with their numbers (the header is line 1) and fields, null where a line has too few.
+
+    A blank line is a line too. The last newline begins none.
+    """
+    text = pl.Series("text", [body.removesuffix("\n")] if body else [], dtype=pl.String)
+    fields = pl.col("text").str.split_exact("|", len(COLUMNS)).struct.rename_fields([*order, REST]).struct.unnest()
+    lines = text.to_frame().select(pl.col("text").str.split("\n").explode())
+    return lines.with_columns(fields).with_row_index("line", offset=2)
+
+
+def _spellings(named: pl.Series, tier: Tier) -> list[str]:
+    """Those of the names that name `tier`, in any of FINRA's spellings."""
+    return [name for name in named.unique() if name is not None and _is_tier(name, tier)]
+
+
+def _is_tier(name: str, tier: Tier) -> bool:
+    try:
+        return Tier.parse(name) is tier
+    except CalendarError:
+        return False
+
+
+def _days(texts: pl.Series) -> list[str]:
+    """Those of the texts that are dates as YYYY-MM-DD."""
+    return [text for text in texts.unique() if text is not None and read_day(text) is not None]
+
+
+def _rules(part: PartName, last: str, spellings: list[str], days: list[str]) -> list[Rule]:
+    """In the order in which they are asked. `last` is the last column of the file."""
+    shares, trades = pl.col("shares").str, pl.col("trades").str
+    return [
+        (RejectReason.BAD_CHARACTER, pl.col("text").str.contains("\0", literal=True)),
+        (RejectReason.FIELD_COUNT, pl.col(last).is_null() | pl.col(REST).is_not_null()),
+        (RejectReason.WRONG_TIER, ~pl.col("named_tier").is_in(spellings)),
+        *_venue_rules(part),
+        (RejectReason.TOO_LONG, longer_than(LIMITS)),
+        (RejectReason.NEGATIVE_SHARES, shares.contains(NEGATIVE)),
+        (RejectReason.BAD_SHARES, ~shares.contains(QUANTITY)),
+        (RejectReason.TOO_LARGE, shares.contains(TOO_MANY_SHARES)),
+        (RejectReason.NEGATIVE_TRADES, trades.contains(NEGATIVE)),
+        (RejectReason.BAD_TRADES, ~trades.contains(INTEGER)),
+        (RejectReason.TOO_LARGE, trades.contains(TOO_MANY_TRADES)),
+        (RejectReason.BAD_DATE, ~pl.col("last_update_date").is_in(days)),
+    ]
+
+
+def _venue_rules(part: PartName) -> list[Rule]:
+    """An ATS is named by its MPID; a firm by its name, and it has no MPID."""
+    if part is PartName.ATS:
+        return [(RejectReason.EMPTY_MPID, pl.col("mpid") == "")]
+    return [(RejectReason.UNEXPECTED_MPID, pl.col("mpid") != ""), (RejectReason.EMPTY_FIRM, pl.col("venue_name") == "")]
+
+
+def _rows(lines: pl.DataFrame, key: PartitionKey) -> pl.DataFrame:
+    """The rows that lines without a reason are: the columns of SCHEMA. FINRA's web file has no notional."""
+    return lines.with_columns(
+        pl.lit(key.week_ending).alias("week_ending"),
+        pl.lit(key.tier.value).alias("tier"),
+        _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES).cast(SHARES),
+        _number("trades", MAX_TRADES_DIGITS).cast(pl.Int64),
+        pl.lit(None, NOTIONAL).alias("notional"),
+        pl.col("last_update_date").str.to_date("%Y-%m-%d"),
+    ).select(SCHEMA.names())
+
+
+def _number(column: str, most: int) -> pl.Expr:
+    """A number without the zeros that it may begin and end with, in at most `most` characters and a zero before them."""
+    return pl.concat_str(pl.lit("0"), pl.col(column).str.strip_chars_start("0").str.slice(0, most)).alias(column)
