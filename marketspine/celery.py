@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from celery import Celery
-from celery.signals import beat_init, celeryd_init, setup_logging
+from celery.concurrency import get_implementation
+from celery.concurrency.prefork import TaskPool as ForkingPool
+from celery.signals import beat_init, celeryd_init, setup_logging, worker_init
+from celery.worker import WorkController
+from django.conf import settings
 
-from marketspine.startup import require_readable_settings, require_sound_settings
+from marketspine import cores
+from marketspine.startup import COULD_NOT_RUN, require_readable_settings, require_sound_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
 
@@ -27,6 +33,17 @@ def end_where_settings_cannot_be_read(**_signal: object) -> None:
 def end_where_settings_cannot_work(**_signal: object) -> None:
     """A worker and beat do not begin on settings that end a command."""
     require_sound_settings()
+
+
+@worker_init.connect
+def share_the_cores(sender: WorkController, **_signal: object) -> None:
+    """The processes of a worker divide the cores; a parent that has used polars starts none."""
+    if not issubclass(get_implementation(sender.pool_cls), ForkingPool):
+        return
+    if cores.polars_was_used():
+        print(cores.REFUSED, file=sys.stderr, flush=True)
+        sys.exit(COULD_NOT_RUN)
+    cores.share(settings.MARKETSPINE_CORES, sender.concurrency)
 
 
 @setup_logging.connect

@@ -11,6 +11,7 @@ from datetime import timedelta
 from kombu import Queue
 
 from marketspine.addresses import IN_PROCESS, broker, database, origins, results_of, sqlite_at, web
+from marketspine.cores import available
 from marketspine.environment import BASE_DIR, Environment, is_set
 from marketspine.skin import SKIN
 
@@ -210,6 +211,9 @@ MARKETSPINE_MAX_IN_FLIGHT = env.at_least_one("MARKETSPINE_MAX_IN_FLIGHT", defaul
 
 # No more partitions are forced at once from the admin.
 MARKETSPINE_MAX_FORCED = env.at_least_one("MARKETSPINE_MAX_FORCED", default=18)
+
+# The cores that polars may use: the processes of a worker, or of the web, divide them, the threads of a process share them.
+MARKETSPINE_CORES = env.at_least_one("MARKETSPINE_CORES", default=available(), most=1024)
 
 # The embedded engine: a worker of so many threads in the process of the command, over a queue in memory.
 MARKETSPINE_THREADS = env.at_least_one("MARKETSPINE_THREADS", default=2, most=64)

@@ -11,17 +11,29 @@ import time
 from functools import partial
 from typing import Any
 
+from django.conf import settings
+from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from marketspine import cores
 from marketspine.connections import TimedSocket, is_whole
+from marketspine.startup import GUNICORN_GIVES_UP
 
 
 class WebWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """Where nothing has come, a connection is one of gunicorn's pending ones; where a part has, it is looked at again."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Called in the parent, before it forks this worker."""
         super().__init__(*args, **kwargs)
+        if cores.polars_was_used():
+            raise HaltServer(cores.REFUSED, GUNICORN_GIVES_UP)
         self.arriving: list[Any] = []
+
+    def load_wsgi(self) -> None:
+        """Load the product, whose settings are readable then; its processes share the cores."""
+        super().load_wsgi()
+        cores.share(settings.MARKETSPINE_CORES, self.cfg.workers)
 
     def enqueue_req(self, conn: Any) -> None:
         """A connection that was accepted, or on which something has come."""

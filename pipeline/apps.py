@@ -5,6 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 
 from django.apps import AppConfig, apps
+from django.conf import settings
+
+from marketspine import cores
 
 NAMED = {
     "auth.Group": ("role", "roles"),
@@ -23,8 +26,12 @@ class PipelineConfig(AppConfig):
     verbose_name = "Market Spine"
 
     def ready(self) -> None:
-        """Register the system checks; what the pages name as the navigation does, they name so everywhere."""
+        """Register the system checks; what the pages name as the navigation does, they name so everywhere.
+
+        polars has all cores of a process that stands alone; where several share them, they say so later.
+        """
         import_module("pipeline.checks")
+        cores.share(settings.MARKETSPINE_CORES, processes=1)
         for model, (one, many) in NAMED.items():
             options = apps.get_model(model)._meta
             options.verbose_name, options.verbose_name_plural = one, many

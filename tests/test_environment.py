@@ -76,6 +76,7 @@ REFUSED = [
     ("MARKETSPINE_FETCH_SECONDS", "inf", NUMBER),
     ("MARKETSPINE_FETCH_SECONDS", "", EMPTY),
     ("MARKETSPINE_FETCH_SECONDS", "600 ", "remove the blanks around it"),
+    ("MARKETSPINE_CORES", "0", f"{NUMBER}1024"),
     ("MARKETSPINE_THREADS", "1000000", f"{NUMBER}64"),
     ("MARKETSPINE_THREADS", '"2"', NUMBER),
     # Shares

@@ -61,6 +61,8 @@ LIBRARIES = (
     "holidays.financial",
     "kombu.transport.memory",
     "kombu.transport.redis",
+    "msgspec",
+    "polars",  # imported, never used: a fork would hang
     "psycopg",
     "redis",
     "rich.console",

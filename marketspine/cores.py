@@ -1,0 +1,46 @@
+"""The cores, and polars' threads on them: how many a process starts, and that none forks once it has started them.
+
+polars starts its threads when it is first used, not when it is imported. A child that is forked after that has no thread of
+them, and waits for them for ever (docs/adr/0035).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from celery.utils.sysinfo import cpu_budget
+
+OWN_TASKS = Path("/proc/self/task")
+STARTED_WITH_USE = ("polars-", "tokio-rt-worker", "async-executor-")
+STARTED_WITH_IMPORT = "polars-ooc-"
+REFUSED = (
+    "polars was used in this process before it starts its child processes. They would hang: they have none of its threads. "
+    "Use it in tasks and requests only, never while the product is imported."
+)
+
+
+def available() -> int:
+    """The cores that this machine, or this container, gives the process: affinity and the quota of its group count."""
+    return cpu_budget().count
+
+
+def share(cores: int, processes: int) -> None:
+    """Have polars, once it is used here or in a child, start its part of the cores in threads: one at least."""
+    os.environ["POLARS_MAX_THREADS"] = f"{max(1, cores // processes)}"
+
+
+def polars_was_used() -> bool:
+    """Whether this process has threads of polars that a child would lack. False where no /proc tells: not on Linux."""
+    if not OWN_TASKS.exists():
+        return False
+    names = map(_name_of, OWN_TASKS.iterdir())
+    return any(name.startswith(STARTED_WITH_USE) and not name.startswith(STARTED_WITH_IMPORT) for name in names)
+
+
+def _name_of(thread: Path) -> str:
+    """The name of a thread; none where it has just ended."""
+    try:
+        return (thread / "comm").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
