@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 from celery import Celery
 from celery.concurrency import get_implementation
 from celery.concurrency.prefork import TaskPool as ForkingPool
 from celery.signals import beat_init, celeryd_init, setup_logging, worker_init
-from celery.worker import WorkController
 from django.conf import settings
 
 from marketspine import cores
@@ -36,7 +36,7 @@ def end_where_settings_cannot_work(**_signal: object) -> None:
 
 
 @worker_init.connect
-def share_the_cores(sender: WorkController, **_signal: object) -> None:
+def share_the_cores(sender: Any, **_signal: object) -> None:
     """The processes of a worker divide the cores; a parent that has used polars starts none."""
     if not issubclass(get_implementation(sender.pool_cls), ForkingPool):
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from celery.utils.sysinfo import cpu_budget
+from celery.utils.sysinfo import cpu_budget  # type: ignore[attr-defined] # the stubs are of an earlier release
 
 OWN_TASKS = Path("/proc/self/task")
 STARTED_WITH_USE = ("polars-", "tokio-rt-worker", "async-executor-")
@@ -22,7 +22,7 @@ REFUSED = (
 
 def available() -> int:
     """The cores that this machine, or this container, gives the process: affinity and the quota of its group count."""
-    return cpu_budget().count
+    return int(cpu_budget().count)
 
 
 def share(cores: int, processes: int) -> None:

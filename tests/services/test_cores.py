@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,4 +125,4 @@ def test_a_process_has_one_thread_at_least(
 ) -> None:
     monkeypatch.setenv("POLARS_MAX_THREADS", "64")
     cores.share(*given)
-    assert cores.os.environ["POLARS_MAX_THREADS"] == threads
+    assert os.environ["POLARS_MAX_THREADS"] == threads
