@@ -31,10 +31,10 @@ from django.test.utils import CaptureQueriesContext
 
 from benchmarks.ingest import DURABLE
 from benchmarks.large_ledger import build
-from pipeline.analytics import CALCULATION_VERSION
 from pipeline.calendar import fully_due_weeks, market_today
 from pipeline.models import AnalyticsSnapshot, Anomaly, Capture, Manifest, OperatorLogEntry, Partition, Readiness, Run
 from pipeline.planning import Request
+from pipeline.weeks.analytics import CALCULATION_VERSION
 from tests.engines import PostgreSQLLedger, as_default
 from tests.servers import postgresql
 

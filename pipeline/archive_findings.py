@@ -13,12 +13,13 @@ from datetime import date
 from django.db import Error
 from django.db.models import F, Q, QuerySet
 
-from pipeline import archive_checks, capture_records, readiness, restoring
+from pipeline import archive_checks, capture_records, restoring
 from pipeline.archive_checks import Holdings, Lost
 from pipeline.data_kinds import manage_py
 from pipeline.models import Anomaly, Category, Readiness, Run, Severity, Stage
 from pipeline.models.anomaly import MARKETSPINE, NotOpen
 from pipeline.restoring import Orphan
+from pipeline.weeks import readiness
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import logging
 
 from django.conf import settings
 
-from pipeline import readiness
 from pipeline.calendar import look_back, market_today
 from pipeline.doctor import Diagnosis, diagnose
 from pipeline.models import Readiness, Run
+from pipeline.weeks import readiness
 
 logger = logging.getLogger(__name__)
 

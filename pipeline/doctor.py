@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline import (
-    analytics,
     anomaly_repairs,
     archive_checks,
     archive_findings,
@@ -16,11 +15,11 @@ from pipeline import (
     clock,
     data_kinds,
     grid,
-    readiness,
 )
 from pipeline.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.grid import BACKFILLED, Cell, CellState
 from pipeline.models import Anomaly, Readiness, ReadinessState
+from pipeline.weeks import analytics, readiness
 
 SETTLED = (CellState.GOOD, CellState.NOT_YET_DUE, CellState.DAMAGED)  # what is damaged is a finding of the archive
 

@@ -16,13 +16,11 @@ from django.db import transaction
 from django.db.models import F
 
 from pipeline import (
-    analytics,
     archive,
     assessment,
     capture_records,
     captures,
     data_kinds,
-    readiness,
     reading,
     vintages,
 )
@@ -32,6 +30,7 @@ from pipeline.capture_records import Record
 from pipeline.models import Capture, Partition, Readiness, Stage
 from pipeline.parsed import Parsed
 from pipeline.parsing import UnreadablePayload
+from pipeline.weeks import analytics, readiness
 
 
 class Fate(StrEnum):

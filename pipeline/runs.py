@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from pipeline import analytics, archive_findings, assessment, clock, endings, readiness, steps, workers
+from pipeline import archive_findings, assessment, clock, endings, steps, workers
 from pipeline.models import (
     BAD_OUTCOMES,
     FETCHING,
@@ -37,6 +37,7 @@ from pipeline.models.anomaly import AnomalyQuerySet
 from pipeline.planning import PASSED_OVER, OnlyStage, Plan, Request, Step, partitions_for
 from pipeline.sources.base import Source
 from pipeline.transient import is_transient
+from pipeline.weeks import analytics, readiness
 
 logger = logging.getLogger(__name__)
 

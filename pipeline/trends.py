@@ -9,7 +9,6 @@ from datetime import date
 
 from django.db.models import F, Max, Sum
 
-from pipeline.analytics import CALCULATION_VERSION
 from pipeline.calendar import Tier, last_fridays, market_today
 from pipeline.models import (
     ALL_TIERS,
@@ -22,6 +21,7 @@ from pipeline.models import (
     VenueKind,
     VenueVolume,
 )
+from pipeline.weeks.analytics import CALCULATION_VERSION
 
 WEEKS = 13
 TOP_VENUES = 10

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline import analytics, ingest
+from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.models import (
@@ -21,6 +21,7 @@ from pipeline.models import (
     SymbolConcentration,
     VenueVolume,
 )
+from pipeline.weeks import analytics
 from tests.capturing import at_once, captured
 from tests.engines import Engines, Ledger
 from tests.sources_in_memory import MemorySource, psv, row

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import analytics, ingest
+from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family, SymbolConcentration
 from pipeline.samples import Size, publish
 from pipeline.sources.files import FilesSource
+from pipeline.weeks import analytics
 from tests.engines import Engines
 from tests.off_exchange import SCOPES, check_market, check_symbols, check_venues, market
 

@@ -11,10 +11,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from pipeline import analytics
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Anomaly, Capture, Category, Partition, Readiness, Run, Severity, Stage
 from pipeline.planning import Request
+from pipeline.weeks import analytics
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, content, publish, publish_week, restate
 from tests.engines import Ledger

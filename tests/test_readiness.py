@@ -9,11 +9,12 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import analytics, ingest, readiness
+from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.models import Anomaly, Category, Partition, Readiness, ReadinessState, Severity, Use
-from pipeline.readiness import POLICIES, Facts, Verdict, judge
+from pipeline.weeks import analytics, readiness
+from pipeline.weeks.readiness import POLICIES, Facts, Verdict, judge
 from tests.engines import Ledger, wipe
 from tests.sources_in_memory import MemorySource, row
 

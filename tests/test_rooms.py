@@ -13,6 +13,7 @@ PIPELINE = Path(settings.BASE_DIR) / "pipeline"
 LAYERS = [
     {"calendar", "plain_text", "signatures"},
     {"sources", "revisions", "failures"},
+    {"finra"},
     {"lines", "models"},
     {"api_rows", "parsed", "data_kinds"},
     {"likeness", "plausibility", "parsing", "archive", "bulk", "identities", "stopping", "workers", "transient"},
@@ -21,8 +22,8 @@ LAYERS = [
     {"clock", "restatements", "endings"},
     {"assessment"},
     {"findings"},
-    {"captures", "analytics", "browsing"},
-    {"ingest", "readiness", "trends"},
+    {"captures", "weeks", "browsing"},
+    {"ingest", "trends"},
     {"configured", "restoring"},
     {"planning", "inspection", "archive_findings"},
     {"steps", "selectors", "grid", "samples", "estimates", "archive_repairs"},
@@ -48,6 +49,7 @@ WITHOUT_DATABASE = (
     "plausibility",
     "rereading",
     "samples",
+    "finra",
 )
 CELERY = ("celery", "kombu", "django_celery_beat", "django_celery_results")
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}

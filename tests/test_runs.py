@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from pipeline import analytics, ingest, runs, steps, workers
+from pipeline import ingest, runs, steps, workers
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import (
     AnalyticsSnapshot,
@@ -28,6 +28,7 @@ from pipeline.models import (
 from pipeline.planning import Request, make_plan
 from pipeline.runs import MOVES
 from pipeline.sources.base import Payload
+from pipeline.weeks import analytics
 from tests.commands.publications import DAY, NEWER_WEEK, OLDER_WEEK, OTC, TIER_1, TIER_2, WEEK, content, publish_week
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource

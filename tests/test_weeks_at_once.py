@@ -11,8 +11,6 @@ from typing import TypeVar
 import pytest
 from django.db import connections, transaction
 
-from pipeline import analytics, readiness
-from pipeline.analytics import Calculated
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import (
     AnalyticsSnapshot,
@@ -24,6 +22,8 @@ from pipeline.models import (
     Severity,
     Use,
 )
+from pipeline.weeks import analytics, readiness
+from pipeline.weeks.analytics import Calculated
 from tests.capturing import DAY, KEY, PATIENCE, WEEK, captured
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, row

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable
 from datetime import date
 from typing import TypeVar
 
-from pipeline import readiness
 from pipeline.calendar import market_today
 from pipeline.models import Act, Anomaly, Capture, OperatorLogEntry, Readiness
 from pipeline.models.anomaly import NotOpen, NotResolved
 from pipeline.operations.orders import Came, Order, Refused, carry_out
+from pipeline.weeks import readiness
 
 T = TypeVar("T")
 

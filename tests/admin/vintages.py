@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from pipeline import analytics, ingest
+from pipeline import ingest
 from pipeline.calendar import PartitionKey
 from pipeline.captures import Terms
 from pipeline.models import Capture
+from pipeline.weeks import analytics
 from tests.commands.publications import DAY, OTC, ROWS, content
 from tests.sources_in_memory import MemorySource
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import analytics
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Anomaly, Capture, CaptureKind, Category
+from pipeline.weeks import analytics
 from tests.commands.calling import call
 from tests.commands.publications import DAY, NEWER_WEEK, OTC, ROWS, WEEK, capture_id, content, publish
 from tests.engines import Ledger

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import readiness
 from pipeline.models import Anomaly, Category, Run, RunStatus
+from pipeline.weeks import readiness
 from tests.commands.publications import DAY
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker

@@ -34,7 +34,7 @@ POINTS = [
     "steps._finish before 6",
     "analytics.calculate_week before 1",
     "analytics.calculate_week after 2",
-    "readiness.decide_week after 1",
+    "weeks.readiness.decide_week after 1",
     "runs.settle before 1",
 ]
 

@@ -32,7 +32,7 @@ REPRESENTATIVE = [
     "vintages._close after 1",  # of the restated partition
     "captures.make after 4",
     "celery.worker.request.Request.acknowledge before 3",  # done, and the broker does not know
-    "analytics._store_scope after 2",
+    "weeks.analytics._store_scope after 2",
     "celery.canvas.Signature.apply_async before 3",  # half of the second week is sent
     "runs.move before 1",
 ]
@@ -70,9 +70,9 @@ WEEK = [
     "analytics.calculate_week before 1",
     "weekly_totals.store_symbol_concentrations after 1",
     "analytics.calculate_week after 2",
-    "readiness.decide_week before 2",
-    "readiness._store after 2",
-    "readiness.decide_week after 1",
+    "weeks.readiness.decide_week before 2",
+    "weeks.readiness._store after 2",
+    "weeks.readiness.decide_week after 1",
     "runs.close_week after 1",
     "canvas.go_on before 2",
     "canvas.week_canvas before 1",  # marked as sent, and not sent

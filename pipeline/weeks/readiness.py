@@ -12,7 +12,6 @@ from datetime import date
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import analytics
 from pipeline.calendar import PartitionKey, Tier, due_date, is_due
 from pipeline.models import (
     AnalyticsSnapshot,
@@ -24,6 +23,7 @@ from pipeline.models import (
     Severity,
     Use,
 )
+from pipeline.weeks import analytics
 
 
 @dataclass(frozen=True, slots=True)
