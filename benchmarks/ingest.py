@@ -31,7 +31,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from pipeline import bulk, ingest, vintages
+from pipeline import bulk, ingest
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier, last_fridays
 from pipeline.captures import Terms
 from pipeline.models import Capture, Outcome, RowVersion

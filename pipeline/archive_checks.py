@@ -12,9 +12,9 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from pipeline import archive
-from pipeline.archive import ArchiveDamaged
 from pipeline.models import Capture, PayloadCheck, PayloadState
+from pipeline.vintages import archive
+from pipeline.vintages.archive import ArchiveDamaged
 
 MANY = 20  # from so many partitions on, and where most is lost, one finding for all: it is the archive that is gone
 

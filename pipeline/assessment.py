@@ -17,7 +17,6 @@ from django.db.models import F
 from django.utils import timezone
 
 from pipeline import endings, likeness, plausibility, reading
-from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.likeness import Sketch
 from pipeline.models import (
@@ -39,6 +38,7 @@ from pipeline.plausibility import Again, Bounds, Limits, Offer, Refusal, Size, S
 from pipeline.reading import Difference
 from pipeline.sources.base import PartName, Payload, unpack
 from pipeline.sources.file_names import file_name
+from pipeline.vintages.archive import ArchiveDamaged
 
 NEIGHBOURS = 8
 AROUND = timedelta(weeks=13)  # a quarter: a market of years ago is no neighbour

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from django.db.models import Q, QuerySet
 
-from pipeline import vintages
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey
 from pipeline.models import Capture, Partition, RowVersion, Security, Venue
 

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from pipeline import archive
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.data_kinds import manage_py
 from pipeline.models import Capture, DataKind, LedgerKind, Partition, capture_id_for
+from pipeline.vintages import archive
 
 FOLDER = "captures"
 CONFIRMED, CLAIMED = ".json", ".claim"

@@ -14,18 +14,8 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import (
-    archive,
-    assessment,
-    capture_records,
-    data_kinds,
-    endings,
-    findings,
-    reading,
-    restatements,
-    vintages,
-)
-from pipeline.archive import ArchiveDamaged
+from pipeline import assessment, capture_records, data_kinds, endings, findings, reading, restatements
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey
 from pipeline.models import (
     Capture,
@@ -43,9 +33,11 @@ from pipeline.models.capture import CaptureQuerySet
 from pipeline.parsed import Parsed
 from pipeline.parsing import PARSER_VERSION
 from pipeline.revisions import Decision
+from pipeline.row_versions import Merged
 from pipeline.sources.base import Payload
 from pipeline.sources.finra_api.totals import ControlTotals
-from pipeline.vintages import Merged
+from pipeline.vintages import archive
+from pipeline.vintages.archive import ArchiveDamaged
 
 
 class Superseded(Exception):

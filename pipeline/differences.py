@@ -14,10 +14,10 @@ from typing import Any
 
 from django.db import connection
 
-from pipeline import vintages
+from pipeline import row_versions as vintages
 from pipeline.models import Capture
 from pipeline.models.fields import from_micros
-from pipeline.vintages import RowChange, RowKey, RowValues
+from pipeline.row_versions import RowChange, RowKey, RowValues
 
 FETCHED_AT_ONCE = 2000
 HELD = "(first_version <= %s AND (last_version IS NULL OR last_version >= %s))"

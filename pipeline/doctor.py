@@ -7,15 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline import (
-    anomaly_repairs,
-    archive_checks,
-    archive_findings,
-    archive_repairs,
-    clock,
-    data_kinds,
-    grid,
-)
+from pipeline import anomaly_repairs, archive_checks, archive_findings, archive_repairs, clock, data_kinds, grid
 from pipeline.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.grid import BACKFILLED, Cell, CellState
 from pipeline.models import Anomaly, Readiness, ReadinessState

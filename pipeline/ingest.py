@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from pipeline import (
-    archive,
     archive_checks,
     assessment,
     captures,
@@ -23,7 +22,6 @@ from pipeline import (
     restatements,
     revisions,
 )
-from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import PartitionKey
 from pipeline.capture_records import LedgerBehind
 from pipeline.captures import Provenance, Superseded, Terms
@@ -41,6 +39,8 @@ from pipeline.sources.base import (
     TransientSourceError,
     UnusableReply,
 )
+from pipeline.vintages import archive
+from pipeline.vintages.archive import ArchiveDamaged
 
 Progress = Callable[[str], None]
 KINDS = {

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipeline import archive, reading, vintages
+from pipeline import reading
+from pipeline import row_versions as vintages
 from pipeline.models import Capture
 from pipeline.parsing import PARSER_VERSION, UnreadablePayload
 from pipeline.sources.base import SourceError
+from pipeline.vintages import archive
 
 
 class NoSuchCapture(SourceError):

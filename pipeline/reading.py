@@ -13,14 +13,15 @@ from decimal import Decimal
 
 from django.conf import settings
 
-from pipeline import archive, vintages
-from pipeline.archive import ArchiveDamaged, Shelf
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey
 from pipeline.models import Capture
 from pipeline.parsed import Parsed
 from pipeline.parsing import PARSER_VERSION, parse
 from pipeline.rereading import Earlier, reread
 from pipeline.sources.base import Payload, PayloadFormat
+from pipeline.vintages import archive
+from pipeline.vintages.archive import ArchiveDamaged, Shelf
 
 
 def read(content: bytes, payload_format: str, key: PartitionKey) -> Parsed:

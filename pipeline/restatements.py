@@ -15,8 +15,8 @@ from django.conf import settings
 from pipeline import connections, differences
 from pipeline.calendar import PartitionKey, due_date, look_back
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Listing, Run, Severity, Stage
+from pipeline.row_versions import RowChange
 from pipeline.sources.base import Asking, Source, SourceError, Standing
-from pipeline.vintages import RowChange
 
 MOVERS_TOLD = 5
 

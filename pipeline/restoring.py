@@ -15,21 +15,15 @@ from enum import StrEnum
 from django.db import transaction
 from django.db.models import F
 
-from pipeline import (
-    archive,
-    assessment,
-    capture_records,
-    captures,
-    data_kinds,
-    reading,
-    vintages,
-)
-from pipeline.archive import ArchiveDamaged
+from pipeline import assessment, capture_records, captures, data_kinds, reading
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey
 from pipeline.capture_records import Record
 from pipeline.models import Capture, Partition, Readiness, Stage
 from pipeline.parsed import Parsed
 from pipeline.parsing import UnreadablePayload
+from pipeline.vintages import archive
+from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.weeks import analytics, readiness
 
 

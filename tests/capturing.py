@@ -10,7 +10,8 @@ from typing import TypeVar
 import time_machine
 from django.db import connections
 
-from pipeline import ingest, vintages
+from pipeline import ingest
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.ingest import Result

@@ -17,7 +17,7 @@ from typing import Any
 from django.apps import apps
 from django.core.files.storage import default_storage
 
-from pipeline import archive, vintages
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey
 from pipeline.models import (
     Anomaly,
@@ -30,6 +30,7 @@ from pipeline.models import (
     RunStatus,
     VenueVolume,
 )
+from pipeline.vintages import archive
 from pipeline.weeks import analytics
 
 CAPTURE_FIELDS = (

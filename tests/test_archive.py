@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from pipeline import archive
-from pipeline.archive import ArchiveDamaged, Shelf
+from pipeline.vintages import archive
+from pipeline.vintages.archive import ArchiveDamaged, Shelf
 
 CONTENT = b"tierDescription|issueSymbolIdentifier\n" + bytes(random.Random(7).randbytes(50_000))  # does not compress
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -16,7 +16,7 @@ from django.utils import timezone
 from pipeline import browsing
 from pipeline.browsing import Page, Question
 from pipeline.models import Capture, Partition, RowVersion
-from pipeline.vintages import NoSuchVintage
+from pipeline.row_versions import NoSuchVintage
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OLDER_WEEK, OTC, WEEK, publish_week, restate
 from tests.engines import Ledger

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
-from pipeline import captures, ingest, reading, vintages
+from pipeline import captures, ingest, reading
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Superseded, Terms
 from pipeline.models import (

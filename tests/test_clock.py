@@ -10,7 +10,8 @@ import time_machine
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from pipeline import canvas, clock, overview, runs, steps, sweeper, vintages, workers
+from pipeline import canvas, clock, overview, runs, steps, sweeper, workers
+from pipeline import row_versions as vintages
 from pipeline.doctor import diagnose
 from pipeline.models import Capture, PartitionStatus, RunPartition, WorkerSign
 from pipeline.planning import Request, make_plan

@@ -6,10 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from pipeline import differences, vintages
+from pipeline import differences
+from pipeline import row_versions as vintages
 from pipeline.differences import Kind
 from pipeline.models import Capture
-from pipeline.vintages import NoSuchVintage, RowChange
+from pipeline.row_versions import NoSuchVintage, RowChange
 from tests.admin.vintages import captured, two_vintages
 from tests.commands.publications import OTC, ROWS, TIER_1, content
 from tests.engines import Ledger

@@ -16,7 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from pipeline import runs, vintages
+from pipeline import row_versions as vintages
+from pipeline import runs
 from pipeline.calendar import PartitionKey, Tier, due_date
 from pipeline.models import (
     ALL_TIERS,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import archive, ingest
+from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.ingest import Result
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, RowVersion, Severity
 from pipeline.sources.base import Payload, SourceError, TransientSourceError, UnsafeSource
+from pipeline.vintages import archive
 from tests.capturing import DAY, KEY, WEEK, captured, latest, offered, open_anomalies, rows_at, version
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, psv, row

@@ -14,10 +14,12 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from pipeline import archive, captures, ingest, vintages
+from pipeline import captures, ingest
+from pipeline import row_versions as vintages
 from pipeline.captures import Terms
 from pipeline.ingest import Result
 from pipeline.models import Capture, Manifest, Outcome, Partition, RowVersion, Venue
+from pipeline.vintages import archive
 from tests.capturing import DAY, KEY, PATIENCE, at_once, captured, latest, rows_at, text_of, version
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, row

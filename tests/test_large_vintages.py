@@ -9,10 +9,11 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import reading, vintages
+from pipeline import reading
+from pipeline import row_versions as vintages
 from pipeline.models import Capture, Partition, RowVersion, capture_id_for
+from pipeline.row_versions import RowChange
 from pipeline.sources.base import PayloadFormat
-from pipeline.vintages import RowChange
 from tests.capturing import DAY, KEY, captured, counts, latest, rows_at, version
 from tests.engines import Ledger
 from tests.faults.extent import EVERYTHING

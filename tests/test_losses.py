@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 from django.core.files.storage import default_storage
 
-from pipeline import archive, ingest, runs, vintages
+from pipeline import ingest, runs
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier, due_date, last_fridays
 from pipeline.captures import Terms
 from pipeline.models import (
@@ -23,6 +24,7 @@ from pipeline.models import (
     Severity,
 )
 from pipeline.planning import Request, make_plan
+from pipeline.vintages import archive
 from pipeline.weeks import analytics, readiness
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, psv, row

@@ -11,12 +11,13 @@ from decimal import Decimal
 import pytest
 import time_machine
 
-from pipeline import archive, ingest
+from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.ingest import Result
 from pipeline.models import Anomaly, Capture, Category, Outcome, Reject, Severity, Stage
 from pipeline.sources.finra_api.pages import unpack_pages
+from pipeline.vintages import archive
 from tests.engines import Ledger
 from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service
 from tests.finra_service.rows import FirmRow, FirmRows

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from pipeline import archive, assessment, ingest
+from pipeline import assessment, ingest
 from pipeline.calendar import PartitionKey, Tier, due_date
 from pipeline.captures import Terms
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Readiness, Run, RunStatus, Use
@@ -22,6 +22,7 @@ from pipeline.plausibility import Refusal
 from pipeline.samples import Size, publish
 from pipeline.sources.base import PartName
 from pipeline.sources.file_names import file_name
+from pipeline.vintages import archive
 from tests.capturing import at_once
 from tests.commands.calling import Ran, call
 from tests.engines import Ledger

@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline import runs, vintages
+from pipeline import row_versions as vintages
+from pipeline import runs
 from pipeline.calendar import PartitionKey, Tier, due_date
 from pipeline.models import Readiness, Use
 from pipeline.planning import Request, make_plan

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 import pytest
 from pytest_django import Settings
 
-from pipeline import archive, captures, ingest, lines, parsing, reading
-from pipeline.archive import Shelf
+from pipeline import captures, ingest, lines, parsing, reading
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, RowVersion, Severity
+from pipeline.vintages import archive
+from pipeline.vintages.archive import Shelf
 from tests.capturing import DAY, KEY, WEEK, captured, counts, latest, offered, open_anomalies, rows_at, version
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, row

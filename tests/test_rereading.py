@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import archive, ingest
+from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.models import Capture, Outcome
@@ -16,6 +16,7 @@ from pipeline.parsed import Parsed
 from pipeline.parsing import UnreadablePayload, parse
 from pipeline.rereading import Declined, Earlier, differing, reread
 from pipeline.sources.base import Part, PartName, PayloadFormat, pack
+from pipeline.vintages import archive
 from tests.engines import Ledger, wipe
 from tests.sources_in_memory import MemorySource, psv, row
 

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from pipeline import archive, ingest, patience, runs, steps, stopping, workers
+from pipeline import ingest, patience, runs, steps, stopping, workers
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import (
     Action,
@@ -30,6 +30,7 @@ from pipeline.models import (
 from pipeline.planning import Request, make_plan
 from pipeline.sources.base import Payload, SourceError, TransientSourceError, UnsafeSource
 from pipeline.steps import BUSY
+from pipeline.vintages import archive
 from tests.commands.publications import DAY, OTC, WEEK, content
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource

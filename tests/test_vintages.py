@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from pipeline import captures, ingest, vintages
+from pipeline import captures, ingest
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
 from pipeline.models import Capture, Partition, RowVersion, Security
-from pipeline.vintages import CorruptVintage, NoSuchVintage, RowChange, RowKey, RowValues
+from pipeline.row_versions import CorruptVintage, NoSuchVintage, RowChange, RowKey, RowValues
 from tests.capturing import DAY, KEY, NOON, WEEK, captured, counts, hours_later, latest, rows_at, text_of, version
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, psv, row

@@ -19,11 +19,11 @@ from pipeline.admin import capture_page, differences, figures, payloads
 from pipeline.admin.acting import ActingAdmin, Doing, one
 from pipeline.admin.base import badge, link
 from pipeline.admin.partition_page import kind_badge
-from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import read_day
 from pipeline.models import Act, Capture
 from pipeline.models.capture import DOMAIN
-from pipeline.vintages import NoSuchVintage
+from pipeline.row_versions import NoSuchVintage
+from pipeline.vintages.archive import ArchiveDamaged
 
 SHORTEST_HASH = 6
 CANNOT_BE_SERVED = 409  # neither absent nor our mistake: the archive does not hold what the ledger says

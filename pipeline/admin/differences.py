@@ -15,7 +15,7 @@ from pipeline import differences, reconciliation
 from pipeline.admin import figures, spreadsheets
 from pipeline.differences import Difference, Kind
 from pipeline.models import Capture
-from pipeline.vintages import NoSuchVintage, RowChange, RowValues
+from pipeline.row_versions import NoSuchVintage, RowChange, RowValues
 
 PER_PAGE = 50
 ICONS = {Kind.ADDED: "add", Kind.CHANGED: "edit", Kind.REMOVED: "remove"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.http import HttpResponse
 from django.utils.http import content_disposition_header
 
-from pipeline import archive
 from pipeline.models import Capture
 from pipeline.sources.base import PayloadFormat
+from pipeline.vintages import archive
 
 SUFFIXES = {PayloadFormat.PSV: ".psv", PayloadFormat.PARTS: ".tar", PayloadFormat.PAGES: ".tar"}
 

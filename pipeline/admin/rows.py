@@ -21,7 +21,7 @@ from pipeline.browsing import Page, Place, Question, Row
 from pipeline.calendar import Tier, read_day
 from pipeline.models import Capture, Partition
 from pipeline.models.capture import DOMAIN
-from pipeline.vintages import NoSuchVintage
+from pipeline.row_versions import NoSuchVintage
 
 PERMISSION = "pipeline.view_rowversion"
 PLACE = re.compile(r"(\d{1,9})\|(\d{1,9})\|(\d{1,9})\|([^|\x00]{0,40})\|(\d{1,9})")

@@ -18,7 +18,8 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
-from pipeline import vintages, weekly_totals
+from pipeline import row_versions as vintages
+from pipeline import weekly_totals
 from pipeline.calendar import Tier
 from pipeline.models import (
     ALL_TIERS,

@@ -11,9 +11,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from pipeline import archive, operations
+from pipeline import operations
 from pipeline.models import Capture, Reject, RowVersion
 from pipeline.operations import Order
+from pipeline.vintages import archive
 from tests.admin.vintages import SCRIPT, captured, signed_in, two_vintages
 from tests.commands.publications import OTC, TIER_1, WEEK, content
 from tests.engines import Ledger

@@ -14,11 +14,12 @@ from django.core.files.storage import FileSystemStorage
 from django.utils import timezone
 from pytest_django import Settings
 
-from pipeline import archive, archive_checks, archive_findings
+from pipeline import archive_checks, archive_findings
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Anomaly, Capture, PayloadCheck, Readiness, Run
 from pipeline.overview import weeks as dashboard
 from pipeline.tasks import check_archive
+from pipeline.vintages import archive
 from pipeline.weeks import readiness
 from tests.commands.calling import Ran, call
 from tests.commands.publications import DAY, OTC, TIER_1, TIER_2, WEEK, content, publish, publish_week, restate

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from django.core.files.storage import default_storage
 
-from pipeline import archive
 from pipeline.calendar import PartitionKey, Tier, is_due, look_back, market_today
 from pipeline.management.commands.doctor import LEGEND
 from pipeline.models import Anomaly, Capture, Category, Partition, Severity
+from pipeline.vintages import archive
 from tests.commands.calling import Ran, call
 from tests.commands.publications import (
     DAY,

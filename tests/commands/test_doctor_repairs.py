@@ -16,7 +16,7 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from pytest_django import Settings
 
-from pipeline import archive, configured, ingest, overview, runs
+from pipeline import configured, ingest, overview, runs
 from pipeline.calendar import PartitionKey, Tier, is_due, look_back
 from pipeline.captures import Terms
 from pipeline.models import (
@@ -30,6 +30,7 @@ from pipeline.models import (
     Stage,
 )
 from pipeline.planning import Request, make_plan
+from pipeline.vintages import archive
 from pipeline.weeks import analytics
 from tests.commands.calling import Ran, call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, content, publish, restate

@@ -14,8 +14,9 @@ import time_machine
 from django.utils import timezone
 from time_machine import Traveller
 
-from pipeline import archive, vintages
+from pipeline import row_versions as vintages
 from pipeline.models import Anomaly, Capture, Readiness
+from pipeline.vintages import archive
 from tests.commands.calling import Ran, call
 from tests.commands.publications import DAY, OTC, WEEK, capture_id, publish_week, restate
 from tests.engines import Ledger

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import archive
 from pipeline.models import Capture, RowVersion
+from pipeline.vintages import archive
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, capture_id, content, publish
 from tests.engines import Ledger

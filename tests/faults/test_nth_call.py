@@ -15,11 +15,12 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
-from pipeline import archive, patience, runs, workers
+from pipeline import patience, runs, workers
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Anomaly, Capture, Category, Outcome, Run
 from pipeline.planning import Request, make_plan, target_keys
 from pipeline.sources.base import Source, SourceError
+from pipeline.vintages import archive
 from pipeline.weeks import readiness
 from tests.commands.publications import DAY, NEWER_WEEK, content
 from tests.engines import Ledger

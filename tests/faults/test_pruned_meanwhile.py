@@ -12,11 +12,12 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from pipeline import archive, vintages
-from pipeline.archive import Shelf
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Capture, Partition, Run, RunStatus
-from pipeline.vintages import NoSuchVintage
+from pipeline.row_versions import NoSuchVintage
+from pipeline.vintages import archive
+from pipeline.vintages.archive import Shelf
 from tests.commands.publications import OLDER_WEEK, restate
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker

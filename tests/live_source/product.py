@@ -13,7 +13,8 @@ from django_celery_beat.models import PeriodicTask
 from kombu.transport.memory import Channel
 from pytest_django import Settings
 
-from pipeline import canvas, planning, runs, schedules, vintages
+from pipeline import canvas, planning, runs, schedules
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey
 from pipeline.models import Partition, Run
 from pipeline.planning import Request

@@ -10,11 +10,11 @@ import pytest
 from django.core.files.storage import default_storage
 from pytest_django import Settings
 
-from pipeline import archive
 from pipeline.calendar import PartitionKey, Tier, last_fridays
 from pipeline.models import Action, Capture
 from pipeline.planning import Only, OnlyStage, Request, make_plan
 from pipeline.sources.finra_api.pages import SummaryType
+from pipeline.vintages import archive
 from tests.engines import Engines
 from tests.finra_service import FinraServer, Options, sample_service
 from tests.live_source import product

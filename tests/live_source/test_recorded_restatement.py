@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
-from pipeline import ingest, restatements, vintages
+from pipeline import ingest, restatements
+from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier, last_fridays
 from pipeline.captures import Terms
 from pipeline.models import Anomaly, Capture, Category, Listing, Outcome, Run, RunStatus, Severity

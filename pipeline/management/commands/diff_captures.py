@@ -10,8 +10,8 @@ from django.core.management.base import CommandParser
 from pipeline.data_kinds import as_table
 from pipeline.management.base import BadArguments, SpineCommand
 from pipeline.plain_text import printable
+from pipeline.row_versions import NoSuchVintage, RowChange, RowValues, difference
 from pipeline.selectors import HELP, LATEST, PREVIOUS, select
-from pipeline.vintages import NoSuchVintage, RowChange, RowValues, difference
 
 COLUMNS = (
     "change",

@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from pipeline import archive_findings, restoring
-from pipeline.archive import ArchiveDamaged
 from pipeline.calendar import parse_run_date
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if
 from pipeline.restoring import Fate, Orphan
+from pipeline.vintages.archive import ArchiveDamaged
 
 
 class Command(SpineCommand):
