@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.data_kinds import manage_py
 from pipeline.models import Capture, DataKind, LedgerKind, Partition, capture_id_for
-from pipeline.vintages import archive
+from pipeline.vintages import archive, files
 
 FOLDER = "captures"
 CONFIRMED, CLAIMED = ".json", ".claim"
@@ -88,7 +88,7 @@ def confirmed_ids() -> set[str]:
 
 def read(capture_id: str, kind: str = CONFIRMED) -> Record | None:
     """The record under an id; None where there is none, or where it cannot be read."""
-    content = archive.read(_path(capture_id, kind))
+    content = files.read(_path(capture_id, kind))
     try:
         return Record.read(content) if content is not None else None
     except (ValueError, KeyError, TypeError):
@@ -140,13 +140,13 @@ def unknown(capture_ids: Iterable[str]) -> list[Record]:
 
 def claim(capture: Capture) -> None:
     """Write the record of a capture that is about to be committed."""
-    archive.save(_path(capture.capture_id, CLAIMED), Record.of_capture(capture).text())
+    files.save(_path(capture.capture_id, CLAIMED), Record.of_capture(capture).text())
 
 
 def confirm(capture: Capture) -> None:
     """Write the record of a capture that is committed, in the place of its claim."""
-    archive.save(_path(capture.capture_id, CONFIRMED), Record.of_capture(capture).text())
-    archive.remove(_path(capture.capture_id, CLAIMED))
+    files.save(_path(capture.capture_id, CONFIRMED), Record.of_capture(capture).text())
+    files.remove(_path(capture.capture_id, CLAIMED))
 
 
 def confirm_all() -> None:

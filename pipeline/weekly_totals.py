@@ -15,8 +15,8 @@ from typing import Any
 
 from django.db import connection
 
+from pipeline.finra.rows import DE_MINIMIS
 from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Capture, Family, VenueKind
-from pipeline.models.rows import DE_MINIMIS
 
 HELD = "(partition_id = %s AND first_version <= %s AND (last_version IS NULL OR last_version >= %s))"
 KIND_COLUMNS = ("venues", "whole", "micros", "trades", "volume", "squares")

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from pipeline.vintages import archive
+from pipeline.vintages import archive, files
 from pipeline.vintages.archive import ArchiveDamaged, Shelf
 
 CONTENT = b"tierDescription|issueSymbolIdentifier\n" + bytes(random.Random(7).randbytes(50_000))  # does not compress
@@ -30,14 +30,14 @@ def file_of(archive_dir: Path, sha256: str = SHA256, shelf: Shelf = Shelf.PAYLOA
     return archive_dir / archive.path_of(sha256, shelf)
 
 
-def files(archive_dir: Path) -> list[Path]:
+def found(archive_dir: Path) -> list[Path]:
     return [path for path in archive_dir.rglob("*") if path.is_file()]
 
 
 def test_a_payload_is_kept_as_zstd_under_its_sha256(archive_dir: Path) -> None:
     archive.put(CONTENT, SHA256)
     assert archive.get(SHA256) == CONTENT
-    assert files(archive_dir) == [archive_dir / "payloads" / SHA256[:2] / f"{SHA256}.zst"]
+    assert found(archive_dir) == [archive_dir / "payloads" / SHA256[:2] / f"{SHA256}.zst"]
     assert zstandard.ZstdDecompressor().decompress(file_of(archive_dir).read_bytes()) == CONTENT
 
 
@@ -55,18 +55,18 @@ def test_a_payload_put_twice_is_one_file_and_not_written_again(archive_dir: Path
     archive.put(CONTENT, SHA256)
     again = file_of(archive_dir).stat()
     assert (again.st_ino, again.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
-    assert len(files(archive_dir)) == 1
+    assert len(found(archive_dir)) == 1
 
 
 def test_a_full_disk_is_told_with_the_file(archive_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_path: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")  # as fsync and write have it: without the file
 
-    monkeypatch.setattr(archive, "_flush", full)
+    monkeypatch.setattr(files, "_flush", full)
     with pytest.raises(OSError, match="No space left on device") as refused:
         archive.put(CONTENT, SHA256)
     assert (refused.value.errno, refused.value.filename) == (errno.ENOSPC, str(file_of(archive_dir)))
-    assert files(archive_dir) == []
+    assert found(archive_dir) == []
 
 
 def test_payloads_and_readings_stand_apart(archive_dir: Path) -> None:
@@ -74,7 +74,7 @@ def test_payloads_and_readings_stand_apart(archive_dir: Path) -> None:
     archive.put(CONTENT, SHA256, Shelf.READINGS)
     archive.discard(SHA256, Shelf.READINGS)
     archive.discard(SHA256, Shelf.READINGS)
-    assert files(archive_dir) == [file_of(archive_dir)]
+    assert found(archive_dir) == [file_of(archive_dir)]
     with pytest.raises(ArchiveDamaged, match="is missing"):
         archive.get(SHA256, Shelf.READINGS)
 
@@ -104,7 +104,7 @@ def test_a_truncated_payload_is_found_out_and_put_whole_again(archive_dir: Path,
         archive.get(SHA256)
     archive.put(CONTENT, SHA256)
     assert archive.get(SHA256) == CONTENT
-    assert files(archive_dir) == [file_of(archive_dir)]
+    assert found(archive_dir) == [file_of(archive_dir)]
 
 
 @given(st.integers(0, 200) | st.integers(0, 50_000), st.integers(1, 255))
@@ -137,7 +137,7 @@ def test_two_that_archive_the_same_payload_at_once_leave_one_whole_file(archive_
         content = CONTENT + bytes([attempt])
         sha256 = hashlib.sha256(content).hexdigest()
         assert at_once(partial(put_and_get, content, sha256)) == [content] * 2
-        assert files(file_of(archive_dir, sha256).parent) == [file_of(archive_dir, sha256)]
+        assert found(file_of(archive_dir, sha256).parent) == [file_of(archive_dir, sha256)]
 
 
 def put_and_get(content: bytes, sha256: str) -> bytes:

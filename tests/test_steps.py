@@ -30,7 +30,7 @@ from pipeline.models import (
 from pipeline.planning import Request, make_plan
 from pipeline.sources.base import Payload, SourceError, TransientSourceError, UnsafeSource
 from pipeline.steps import BUSY
-from pipeline.vintages import archive
+from pipeline.vintages import files
 from tests.commands.publications import DAY, OTC, WEEK, content
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource
@@ -161,7 +161,7 @@ def test_a_full_disk_is_tried_again_and_told_without_a_traceback(
     settings.MARKETSPINE_MAX_ATTEMPTS = 2
     step = begin()
     with monkeypatch.context() as patched:
-        patched.setattr(archive, "_flush", full)
+        patched.setattr(files, "_flush", full)
         assert steps.process(step.pk, "one:1:a", source, retries=True) is not None
         assert steps.process(step.pk, "one:1:a", source, retries=True) is None
 

@@ -105,6 +105,11 @@ def shares_of(frame: pl.DataFrame) -> Decimal:
     return Decimal(frame["shares"].sum() or 0)
 
 
+def without_zeros(value: Decimal) -> Decimal:
+    """A frame's decimal as a person writes it: 1.500000 is 1.5, and 20.000000 is 20."""
+    return Decimal(f"{value:f}".rstrip("0").rstrip(".")) if value.as_tuple().exponent else value
+
+
 def empty() -> pl.DataFrame:
     """No rows."""
     return pl.DataFrame(schema=SCHEMA)

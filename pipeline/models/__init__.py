@@ -1,4 +1,4 @@
-"""The ledger and the rows."""
+"""The ledger."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pipeline.models.analytics import (
     Family,
     MarketConcentration,
     SymbolConcentration,
+    VenueKind,
     VenueVolume,
 )
 from pipeline.models.anomaly import Anomaly, Category, Severity
-from pipeline.models.capture import Capture, CaptureKind, capture_id_for
+from pipeline.models.capture import Capture, CaptureKind, Cause, capture_id_for
+from pipeline.models.check import Check, Seen
+from pipeline.models.feed import FeedCounter
 from pipeline.models.ledger_kind import DataKind, LedgerKind
 from pipeline.models.likeness import PartitionSketch
 from pipeline.models.listing import Listing
@@ -20,7 +23,7 @@ from pipeline.models.operator_log import Act, OperatorLogEntry, OperatorLogSubje
 from pipeline.models.partition import Partition
 from pipeline.models.payload_check import PayloadCheck, PayloadState
 from pipeline.models.readiness import Readiness, ReadinessState, Use
-from pipeline.models.rows import RowVersion, Security, Venue, VenueKind
+from pipeline.models.rows import RowVersion, Security, Venue
 from pipeline.models.run import (
     BAD_OUTCOMES,
     FETCHING,
@@ -48,8 +51,11 @@ __all__ = [
     "Capture",
     "CaptureKind",
     "Category",
+    "Cause",
+    "Check",
     "DataKind",
     "Family",
+    "FeedCounter",
     "LedgerKind",
     "Listing",
     "Manifest",
@@ -71,6 +77,7 @@ __all__ = [
     "RunStatus",
     "RunWeek",
     "Security",
+    "Seen",
     "Severity",
     "Stage",
     "SymbolConcentration",

@@ -8,11 +8,17 @@ from django.db.models import F, Q
 from pipeline.calendar import Tier
 from pipeline.models.capture import Capture
 from pipeline.models.fields import ExactDecimalField
-from pipeline.models.rows import Security, Venue
 
 ALL_TIERS = "ALL"
 SCOPE_CHOICES = [*((tier.value, tier.value) for tier in Tier), (ALL_TIERS, "all tiers")]
 SCOPES = [scope for scope, _ in SCOPE_CHOICES]
+
+
+class VenueKind(models.TextChoices):
+    """Alternative trading systems, and firms that trade off-exchange without one."""
+
+    ATS = "ATS", "ATS"
+    NON_ATS = "NON_ATS", "non-ATS"
 
 
 class Family(models.TextChoices):
@@ -30,7 +36,10 @@ IN_BOUNDS = Q(scope__in=SCOPES, family__in=Family.values, trades__gte=0)
 
 
 class AnalyticsSnapshot(models.Model):
-    """One week's result set. The same inputs and calculation version never make a second one; older ones stay."""
+    """One week's result set. The same inputs and calculation version never make a second one; older ones stay.
+
+    `symbols_path`, `symbols_bytes` and `symbols_sha256` name the Parquet file with the concentration of each symbol.
+    """
 
     week_ending = models.DateField()
     sequence = models.PositiveIntegerField()
@@ -38,6 +47,9 @@ class AnalyticsSnapshot(models.Model):
     inputs_hash = models.CharField(max_length=64)
     inputs = models.ManyToManyField(Capture, related_name="snapshots")
     computed_at = models.DateTimeField()
+    symbols_path = models.CharField(max_length=200)
+    symbols_bytes = models.PositiveBigIntegerField()
+    symbols_sha256 = models.CharField(max_length=64)
 
     class Meta:
         ordering = ("-week_ending", "-sequence")
@@ -55,13 +67,18 @@ class AnalyticsSnapshot(models.Model):
 class VenueVolume(models.Model):
     """A venue's week, within a tier or over all tiers.
 
+    An ATS has an MPID; a non-ATS firm has none, and its name tells it from others. `crd` and the name are as the rows have
+    them: the web file gives no CRD number.
     `share` (0-1) and `rank` are within the venue's own kind; `share_of_all` and `rank_of_all` within ATS + non-ATS
     off-exchange volume, null where only one kind is captured. Shares are of *off-exchange* volume, not of the market.
     """
 
     snapshot = models.ForeignKey(AnalyticsSnapshot, models.CASCADE, db_index=False, related_name="venue_volumes")
     scope = models.CharField(max_length=10, choices=SCOPE_CHOICES)
-    venue = models.ForeignKey(Venue, on_delete=models.PROTECT, db_index=False, related_name="volumes")
+    venue_kind = models.CharField(max_length=7, choices=VenueKind.choices)
+    mpid = models.CharField(max_length=10, blank=True)
+    crd = models.CharField(max_length=12, blank=True)
+    venue_name = models.CharField(max_length=400, blank=True)
     shares = ExactDecimalField()
     trades = models.BigIntegerField()
     symbols = models.PositiveIntegerField()
@@ -75,12 +92,23 @@ class VenueVolume(models.Model):
     class Meta:
         ordering = ("snapshot", "scope", "rank")
         constraints = (
-            models.UniqueConstraint("snapshot", "scope", "venue", name="venue_volume_once"),
+            models.UniqueConstraint(
+                "snapshot", "scope", "venue_kind", "mpid", "crd", "venue_name", name="venue_volume_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(venue_kind=VenueKind.ATS) & ~Q(mpid="") | Q(venue_kind=VenueKind.NON_ATS, mpid=""),
+                name="venue_volume_kind_and_mpid_agree",
+            ),
             models.CheckConstraint(condition=Q(scope__in=SCOPES, trades__gte=0), name="venue_volume_in_bounds"),
         )
 
     def __str__(self) -> str:
         return f"{self.venue} {self.scope}"
+
+    @property
+    def venue(self) -> str:
+        """The MPID of an ATS, the name of a firm."""
+        return self.mpid or self.venue_name
 
 
 class Concentration(models.Model):
@@ -117,7 +145,11 @@ class SymbolConcentration(Concentration):
     """The concentration of one security's volume over venues."""
 
     security = models.ForeignKey(
-        Security, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="concentrations"
+        "pipeline.Security",
+        on_delete=models.PROTECT,
+        db_index=False,
+        db_constraint=False,
+        related_name="concentrations",
     )
 
     class Meta:

@@ -28,6 +28,15 @@ class CaptureKind(models.TextChoices):
     REPARSED = "REPARSED", "the archived payload, read by a newer parser"
 
 
+class Cause(models.TextChoices):
+    """What made the rows what they are: who reads the feed of captures tells FINRA's restatements from our own doing."""
+
+    SOURCE = "SOURCE", "the source published it"
+    PARSER = "PARSER", "a newer parser read the same payload"
+    FORCED = "FORCED", "an operator forced it"
+    ANNULLED = "ANNULLED", "an operator took a capture back"
+
+
 class CaptureQuerySet(models.QuerySet["Capture"]):
     """Captures by their stage."""
 
@@ -53,18 +62,24 @@ class Capture(models.Model):
     made; `normalized_at` the instant since which its rows are known (null while only its payload is archived), which
     is what as-of questions ask. `shares` is the sum over all rows kept, `shares_non_ats` over those of non-ATS firms.
     Row counts added / changed / removed / unchanged compare with the vintage before it.
+
+    `vintage_path`, `vintage_bytes` and `vintage_sha256` name the file that holds its rows, `rows_kept` of them; they are
+    empty while only its payload is archived, and stay when retention has removed the file. `position` is its place in the
+    feed of captures (`FeedCounter`), given when its rows become known.
     """
 
     partition = models.ForeignKey(Partition, on_delete=models.PROTECT, related_name="captures")
     version = models.PositiveIntegerField()
     capture_id = models.CharField(max_length=80, unique=True)
     kind = models.CharField(max_length=11, choices=CaptureKind.choices)
+    cause = models.CharField(max_length=8, choices=Cause.choices)
     reason = models.TextField()
     requested_by = models.CharField(max_length=150, blank=True)
     request_reason = models.TextField(blank=True)
     captured_on = models.DateField()
     captured_at = models.DateTimeField()
     normalized_at = models.DateTimeField(null=True)
+    position = models.PositiveBigIntegerField(null=True, unique=True)
     pruned_at = models.DateTimeField(null=True)
     pinned = models.BooleanField(default=False)
     pin_note = models.TextField(blank=True)
@@ -94,6 +109,9 @@ class Capture(models.Model):
     rows_changed = models.PositiveIntegerField(null=True)
     rows_removed = models.PositiveIntegerField(null=True)
     rows_unchanged = models.PositiveIntegerField(null=True)
+    vintage_path = models.CharField(max_length=200, blank=True)
+    vintage_bytes = models.PositiveBigIntegerField(null=True)
+    vintage_sha256 = models.CharField(max_length=64, blank=True)
 
     objects = CaptureQuerySet.as_manager()
 
@@ -104,6 +122,7 @@ class Capture(models.Model):
             models.UniqueConstraint("partition", "version", name="capture_version_unique"),
             models.CheckConstraint(condition=Q(version__gte=1), name="capture_version_from_1"),
             models.CheckConstraint(condition=Q(kind__in=CaptureKind.values), name="capture_kind_known"),
+            models.CheckConstraint(condition=Q(cause__in=Cause.values), name="capture_cause_known"),
             models.CheckConstraint(
                 condition=Q(rows_in=F("rows_kept") + F("rows_rejected")), name="capture_rows_accounted_for"
             ),
@@ -115,6 +134,14 @@ class Capture(models.Model):
                 & Q(rows_removed__isnull=False, rows_unchanged__isnull=False)
                 & Q(rows_kept=F("rows_added") + F("rows_changed") + F("rows_unchanged")),
                 name="capture_counts_when_normalized",
+            ),
+            models.CheckConstraint(
+                condition=Q(normalized_at__isnull=True, position__isnull=True, vintage_bytes__isnull=True)
+                & Q(vintage_path="", vintage_sha256="")
+                | Q(normalized_at__isnull=False, position__isnull=False, vintage_bytes__isnull=False)
+                & ~Q(vintage_path="")
+                & ~Q(vintage_sha256=""),
+                name="capture_vintage_file_when_normalized",
             ),
         )
 

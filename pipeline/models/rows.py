@@ -5,10 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
+from pipeline.models.analytics import VenueKind
 from pipeline.models.fields import MicrosField
 from pipeline.models.partition import Partition
-
-DE_MINIMIS = "De Minimis Firms"
 
 
 class Security(models.Model):
@@ -27,13 +26,6 @@ class Security(models.Model):
 
     def __str__(self) -> str:
         return self.symbol or self.issue_name or "(no symbol)"
-
-
-class VenueKind(models.TextChoices):
-    """Alternative trading systems, and firms that trade off-exchange without one."""
-
-    ATS = "ATS", "ATS"
-    NON_ATS = "NON_ATS", "non-ATS"
 
 
 class Venue(models.Model):

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import StrEnum
 
 import zstandard
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+
+from pipeline.vintages import files
 
 LEVEL = 3
 SUFFIX = ".zst"
@@ -98,52 +98,8 @@ def names(folder: str) -> list[str]:
         raise ArchiveDamaged(f"the archive cannot be listed: {said or f'{type(error).__name__}: {error}'}") from error
 
 
-def read(path: str) -> bytes | None:
-    """A file of the archive as it is; None where it is not there or cannot be read."""
-    try:
-        with default_storage.open(path) as stored:
-            return bytes(stored.read())
-    except OSError:
-        return None
-
-
-def save(path: str, content: bytes) -> None:
-    """Write a file of the archive as it is, in the place of one that is there; the same care as for payloads."""
-    _store(path, ContentFile(content))
-
-
-def remove(path: str) -> None:
-    """Remove a file of the archive that is no payload, where it is there."""
-    default_storage.delete(path)
-
-
 def _write(content: bytes, path: str) -> None:
-    _store(path, ContentFile(zstandard.ZstdCompressor(level=LEVEL).compress(content)))
-
-
-def _store(path: str, compressed: ContentFile[bytes]) -> None:
-    folder = _folder_of(path)
-    with _named(path):
-        if folder is None:
-            _save(path, compressed)
-        else:
-            _save_and_rename(path, compressed, folder)
-
-
-@contextmanager
-def _named(path: str) -> Iterator[None]:
-    """An error of the operating system names the file: that of a write does not say where the disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename or error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, _shown(path)) from error
-
-
-def _shown(path: str) -> str:
-    folder = _folder_of(path)
-    return path if folder is None else os.path.join(folder, os.path.basename(path))
+    files.save(path, zstandard.ZstdCompressor(level=LEVEL).compress(content))
 
 
 def is_whole(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bool:
@@ -153,34 +109,6 @@ def is_whole(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bool:
     except ArchiveDamaged:
         return False
     return True
-
-
-def _folder_of(path: str) -> str | None:
-    """The folder that a file is kept in; None when the storage is not of this machine."""
-    try:
-        return os.path.dirname(default_storage.path(path))
-    except NotImplementedError:
-        return None
-
-
-def _save(path: str, compressed: ContentFile[bytes]) -> None:
-    default_storage.delete(path)
-    saved = default_storage.save(path, compressed)
-    if saved != path:  # another process archived the same payload at once: one copy is enough
-        default_storage.delete(saved)
-
-
-def _save_and_rename(path: str, compressed: ContentFile[bytes], folder: str) -> None:
-    part = f"{path}.{secrets.token_hex(4)}.part"
-    try:
-        default_storage.save(part, compressed)
-        _flush(default_storage.path(part))
-        os.replace(default_storage.path(part), default_storage.path(path))
-    except OSError:
-        with suppress(OSError):
-            default_storage.delete(part)
-        raise
-    _flush(folder)
 
 
 @contextmanager
@@ -196,15 +124,6 @@ def beside(work: Callable[[], None]) -> Iterator[Callable[[], None]]:
 def discard(sha256: str, shelf: Shelf) -> None:
     """Remove what is not needed any more."""
     default_storage.delete(path_of(sha256, shelf))
-
-
-def _flush(path: str) -> None:
-    """Have the operating system write a file or a folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def get(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bytes:

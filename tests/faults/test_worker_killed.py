@@ -28,7 +28,7 @@ ONE_WEEK_AT_A_TIME = 3
 # Every test run tries these, `make test-faults` those that follow, too.
 REPRESENTATIVE = [
     "steps._claim after 2",
-    "archive._flush before 1",  # half of the payload has its name, or none
+    "files._flush before 1",  # half of the payload has its name, or none
     "vintages._close after 1",  # of the restated partition
     "captures.make after 4",
     "celery.worker.request.Request.acknowledge before 3",  # done, and the broker does not know
@@ -47,7 +47,7 @@ PARTITION = [
     "reading.reread after 1",  # of the restated partition
     "revisions.decide after 4",
     "archive.put before 1",
-    "archive._flush before 2",
+    "files._flush before 2",
     "archive.put after 7",
     "captures.make before 4",
     "vintages.resolve before 3",

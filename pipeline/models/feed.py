@@ -1,0 +1,38 @@
+"""The feed counter: the last position given in the feed of captures, which grows by one with each that becomes known."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+
+ONLY = 1
+
+
+class FeedCounterManager(models.Manager["FeedCounter"]):
+    """The one row."""
+
+    def take(self) -> int:
+        """The next position, in the caller's transaction: the last thing that it does before it commits.
+
+        The row stays locked until the transaction ends, so positions grow in the order of the commits: a reader of the feed
+        who has seen a position never misses a smaller one. One that is rolled back is given again.
+        """
+        self.get_or_create(pk=ONLY)
+        self.filter(pk=ONLY).update(last=F("last") + 1)
+        return self.values_list("last", flat=True).get(pk=ONLY)
+
+
+class FeedCounter(models.Model):
+    """How many positions have been given: one row, made with the first."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
+    last = models.PositiveBigIntegerField(default=0)
+
+    objects = FeedCounterManager()
+
+    class Meta:
+        default_permissions = ()
+        constraints = (models.CheckConstraint(condition=Q(id=ONLY), name="feed_counter_is_one_row"),)
+
+    def __str__(self) -> str:
+        return f"position {self.last}"

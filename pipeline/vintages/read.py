@@ -1,0 +1,177 @@
+"""Reading vintages: the ledger says which files, and their rows are one lazy frame. Nothing looks for files in the folder.
+
+A frame has the columns of `rows.SCHEMA`, the rows of each partition in canonical order. Nothing is read before it is
+collected: do that within `naming_damage`, which tells which capture's file is lost.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+
+import polars as pl
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.utils import timezone
+from polars.exceptions import PolarsError
+
+from pipeline.calendar import MARKET_ZONE, CalendarError, PartitionKey, parse_instant, read_day
+from pipeline.finra import rows
+from pipeline.models import Capture, Partition
+from pipeline.vintages import files, store
+
+LONGEST_STORE = timedelta(hours=1)  # storing 168,000 rows takes a second
+INSTANT_BEFORE = timedelta(microseconds=1)
+
+
+class NoSuchVintage(Exception):
+    """The vintage asked for does not exist (yet), or retention has removed its rows: never answered by another one."""
+
+
+def latest(keys: Iterable[PartitionKey]) -> pl.LazyFrame:
+    """The rows of the newest normalized capture of each partition."""
+    partitions = Partition.objects.for_keys(keys).filter(latest__isnull=False)
+    return of_captures(list(Capture.objects.filter(pk__in=partitions.values("latest")).order_by("partition")))
+
+
+def of_capture(capture: Capture) -> pl.LazyFrame:
+    """The rows of one vintage. NoSuchVintage when they are not stored yet or not any more.
+
+    VintageDamaged when its file is lost, StorageAway when the storage is not mounted.
+    """
+    return of_captures([capture])
+
+
+def of_captures(captures: Collection[Capture]) -> pl.LazyFrame:
+    """The rows of some vintages, as one scan over their files. Errors as `of_capture`."""
+    for capture in captures:
+        check_stored(capture)
+    if not captures:
+        return rows.empty().lazy()
+    return _scanned([_source(capture) for capture in captures])
+
+
+def check_stored(capture: Capture) -> None:
+    """NoSuchVintage when the rows of a capture are not stored yet, or not any more."""
+    if capture.pruned_at is not None:
+        raise NoSuchVintage(
+            f"{capture}: its rows were given up at {capture.pruned_at:%Y-%m-%d}, by retention or by force"
+        )
+    if capture.normalized_at is None:
+        raise NoSuchVintage(f"{capture}: archived, and its rows are not stored yet; run with --only-stage normalize")
+
+
+def as_of(instant: datetime | date | str, keys: Collection[PartitionKey]) -> pl.LazyFrame:
+    """The rows that were the newest at `instant`, of each partition that was captured by then.
+
+    A day, or its text "2026-01-05", is that day's end in New York; a text with a time of day, "2026-01-05 14:30", is in UTC
+    where it names no offset. NoSuchVintage for an instant to come, and where retention has removed what was newest then;
+    CalendarError for a text that is neither, and for a datetime without a time zone.
+    """
+    return of_captures(captures_as_of(instant, keys))
+
+
+def captures_as_of(instant: datetime | date | str, keys: Collection[PartitionKey]) -> list[Capture]:
+    """The capture of each partition that was the newest normalized one at `instant`; the words and errors of `as_of`."""
+    moment = instant_of(instant)
+    now = timezone.now()
+    if moment > now:
+        raise NoSuchVintage(f"{moment.isoformat()} is yet to come: what will be known then is not known")
+    if moment > now - LONGEST_STORE:
+        _wait_for_stores(keys)
+    known = Capture.objects.filter(
+        partition__in=Partition.objects.for_keys(keys), normalized_at__lte=moment
+    ).select_related("partition")
+    newest: dict[int, Capture] = {}
+    for capture in known.order_by("version"):
+        newest[capture.partition_id] = capture
+    return sorted(newest.values(), key=lambda capture: capture.partition.key)
+
+
+def instant_of(instant: datetime | date | str) -> datetime:
+    """The instant that a person means: of a day its end in New York. CalendarError for what is none."""
+    if isinstance(instant, str):
+        day = read_day(instant.strip())
+        return _end_of(day) if day else parse_instant(instant.strip())
+    if not isinstance(instant, datetime):
+        return _end_of(instant)
+    if instant.utcoffset() is None:
+        raise CalendarError("a datetime without a time zone is no instant")
+    return instant
+
+
+def _end_of(day: date) -> datetime:
+    """The last instant of a day in New York."""
+    try:
+        return datetime.combine(day + timedelta(days=1), time(), MARKET_ZONE) - INSTANT_BEFORE
+    except OverflowError:
+        raise CalendarError(f"{day} has no end in the calendar") from None
+
+
+def _wait_for_stores(keys: Iterable[PartitionKey]) -> None:
+    """Wait until no capture of these partitions is being stored.
+
+    Its rows may be known since before the instant asked for, and be committed after the answer: which would then not be the
+    same for ever.
+    """
+    with transaction.atomic():
+        list(Partition.objects.for_keys(keys).order_by("pk").select_for_update(of=("self",), no_key=True))
+
+
+@contextmanager
+def naming_damage(captures: Iterable[Capture]) -> Iterator[None]:
+    """Collect frames over the files of `captures` within: an error of polars or of the system then says what it comes from.
+
+    VintageDamaged when one of the files is lost or not what was written, NoSuchVintage when retention removed it meanwhile;
+    StorageAway when the storage is not mounted.
+    """
+    try:
+        yield
+    except (PolarsError, OSError):
+        for capture in captures:
+            _source(capture)
+            store.verify(capture)
+        raise
+
+
+def scan(path: str) -> pl.LazyFrame:
+    """A file that `store.write_parquet` wrote. VintageDamaged when it is not there, StorageAway."""
+    try:
+        return _scanned([_of_size(path, None)])
+    except FileNotFoundError:
+        store.check_mounted()
+        raise store.VintageDamaged(f"the file {path} is missing", path) from None
+
+
+def _scanned(sources: Sequence[str | io.BytesIO]) -> pl.LazyFrame:
+    return pl.scan_parquet(sources, glob=False, hive_partitioning=False)  # type: ignore[arg-type]
+
+
+def _source(capture: Capture) -> str | io.BytesIO:
+    """Where polars reads a capture's rows: its file's path, or its bytes where the storage is not of this machine."""
+    try:
+        return _of_size(capture.vintage_path, capture.vintage_bytes)
+    except FileNotFoundError:
+        capture.refresh_from_db(fields=["pruned_at"])
+        check_stored(capture)
+        store.check_mounted()
+        raise store.missing(capture) from None
+    except ValueError:
+        raise store.cut(capture) from None
+
+
+def _of_size(path: str, size: int | None) -> str | io.BytesIO:
+    """FileNotFoundError when a file is not there, ValueError when it is not of this size."""
+    source: str | io.BytesIO
+    if files.is_of_this_machine(path):
+        source = default_storage.path(path)
+        found = os.stat(source).st_size
+    else:
+        source = io.BytesIO(files.content_of(path))
+        found = len(source.getvalue())
+    if size not in (None, found):
+        raise ValueError(path)
+    return source

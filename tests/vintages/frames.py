@@ -1,0 +1,98 @@
+"""Small frames of rows, and captures that have them: made without a payload, for the tests of vintage files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime
+from decimal import Decimal
+
+import polars as pl
+from django.db import transaction
+
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra import rows
+from pipeline.models import Capture, CaptureKind, Cause, FeedCounter, Partition, capture_id_for
+from pipeline.vintages import store
+from pipeline.vintages.store import Label, VintageFile
+
+WEEK = date(2025, 11, 14)
+KEY = PartitionKey(WEEK, Tier.OTC)
+T1 = PartitionKey(WEEK, Tier.NMS_TIER_1)
+DAY = date(2025, 12, 26)
+UPDATED = date(2025, 12, 15)
+PAYLOAD = "c" * 64
+
+Line = tuple[str, str, str, int]  # symbol, MPID or firm, shares, trades
+
+
+def frame_of(lines: Collection[Line], key: PartitionKey = KEY) -> pl.DataFrame:
+    """Rows as the parser leaves them; a venue of four capital letters is an ATS."""
+    return rows.in_order(pl.DataFrame([_row(*line, key) for line in lines], schema=rows.SCHEMA, orient="row"))[0]
+
+
+def _row(symbol: str, venue: str, shares: str, trades: int, key: PartitionKey) -> tuple[object, ...]:
+    is_ats = len(venue) == 4 and venue.isupper()
+    kind, mpid, name = ("ATS", venue, f"{venue} ATS") if is_ats else ("NON_ATS", "", venue)
+    exact = Decimal(shares)
+    return (*key, kind, symbol, f"{symbol} Inc", mpid, "", name, "", exact, trades, None, UPDATED)
+
+
+def label_of(frame: pl.DataFrame, version: int = 1, payload_sha256: str = PAYLOAD) -> Label:
+    return Label(capture_id_for(KEY, DAY, version), version, rows.content_hash(frame), payload_sha256, 1)
+
+
+def stored(lines: Collection[Line], known: datetime, *, key: PartitionKey = KEY) -> Capture:
+    """The next capture of the partition, with a vintage file of these rows, known since then."""
+    frame = frame_of(lines, key)
+    held = Partition.objects.get_or_create(week_ending=key.week_ending, tier=key.tier)[0]
+    label = label_of(frame, held.newest_version + 1)
+    file = store.write(key, frame, label)
+    with transaction.atomic():
+        partition = Partition.objects.locked(key)
+        capture = _capture(partition, frame, label, file, known)
+        partition.newest_version, partition.latest = label.version, capture
+        partition.save()
+    return capture
+
+
+def _capture(partition: Partition, frame: pl.DataFrame, label: Label, file: VintageFile, known: datetime) -> Capture:
+    return Capture.objects.create(
+        partition=partition,
+        version=label.version,
+        capture_id=capture_id_for(partition.key, DAY, label.version),
+        kind=CaptureKind.FIRST if label.version == 1 else CaptureKind.RESTATEMENT,
+        cause=Cause.SOURCE,
+        captured_on=DAY,
+        captured_at=known,
+        normalized_at=known,
+        position=FeedCounter.objects.take(),
+        source="files",
+        payload_format="zip",
+        payload_sha256=label.payload_sha256,
+        payload_bytes=1,
+        parser_version=label.parser_version,
+        content_hash=label.content_hash,
+        rows_in=frame.height,
+        rows_kept=frame.height,
+        rows_rejected=0,
+        rows_non_ats=frame.filter(~rows.IS_ATS).height,
+        shares=rows.shares_of(frame),
+        shares_non_ats=rows.shares_of(frame.filter(~rows.IS_ATS)),
+        trades=frame["trades"].sum(),
+        rows_added=frame.height,
+        rows_changed=0,
+        rows_removed=0,
+        rows_unchanged=0,
+        vintage_path=file.path,
+        vintage_bytes=file.size,
+        vintage_sha256=file.sha256,
+    )
+
+
+def text_of(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
+    """Rows as "symbol venue shares trades", in order."""
+    venue = pl.when(rows.IS_ATS).then("mpid").otherwise("venue_name").alias("venue")
+    found = frame.lazy().select("symbol", venue, "shares", "trades").collect()
+    return sorted(
+        f"{symbol} {name} {rows.without_zeros(shares)} {trades}" for symbol, name, shares, trades in found.rows()
+    )
