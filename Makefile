@@ -21,7 +21,7 @@ PREPARED = export MARKETSPINE_DEMO=$$($(SAY) demo); mkdir -p var; \
 	if [ $$MARKETSPINE_DEMO = 1 ]; then $(MANAGE) simulate_source || exit; fi; $(MANAGE) migrate --verbosity 0 || exit
 
 .DEFAULT_GOAL := help
-.PHONY: help run first_words serve test test-browser test-faults lint types lock bench bench-scale bench-backfill bench-recovery bench-live bench-admin screenshots demo-api clean
+.PHONY: help run first_words serve test test-browser test-faults lint types lock bench bench-engines bench-scale bench-backfill bench-recovery bench-live bench-admin screenshots demo-api clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
@@ -73,6 +73,9 @@ demo-api: .venv/.dev  ## a FINRA of your own on loopback, to point the product a
 
 bench: .venv/.dev  ## the README's figures: loading on PostgreSQL and SQLite; ARGS="..." goes to the benchmark
 	$(BIN)/python -m benchmarks.ingest $(ARGS)
+
+bench-engines: .venv/.dev  ## polars, DuckDB and pyarrow at the work of this product, same answers; ARGS="--small" for a quick try
+	$(BIN)/python -m benchmarks.engines $(ARGS)
 
 bench-scale: .venv/.dev  ## one worker process against two, and what the engine costs a partition; ARGS="--small" for a quick try
 	$(BIN)/python -m benchmarks.scale $(ARGS)
