@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from pipeline.calendar import PartitionKey, Tier, due_date
-from pipeline.parsing import COLUMNS
+from pipeline.finra.formats.web_file import COLUMNS
 from pipeline.samples.universe import (
     ATS_BREADTH,
     FIRM_BREADTH,

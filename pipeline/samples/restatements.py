@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from pipeline.calendar import next_business_day
-from pipeline.parsing import COLUMNS
+from pipeline.finra.formats.web_file import COLUMNS
 from pipeline.samples.publications import write
 
 TOUCHED = 0.0004  # of a file's rows; 3 of 167,600 had moved in the week that was probed (finra.md, "Revisions")

@@ -175,7 +175,8 @@ def _fields(body: str, order: list[str]) -> pl.DataFrame:
     text = pl.Series("text", [body.removesuffix("\n")] if body else [], dtype=pl.String)
     fields = pl.col("text").str.split_exact("|", len(COLUMNS)).struct.rename_fields([*order, REST]).struct.unnest()
     lines = text.to_frame().select(pl.col("text").str.split("\n").explode())
-    return lines.with_columns(fields).with_row_index("line", offset=2)
+    numbered = lines.with_columns(fields).with_row_index("line", offset=2)
+    return numbered.select("line", "text", *FIELDS.values(), REST)
 
 
 def _spellings(named: pl.Series, tier: Tier) -> list[str]:
