@@ -17,7 +17,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from pipeline.calendar import PartitionKey, Tier, due_date, is_business_day
-from pipeline.parsing import COLUMNS, parse
+from pipeline.finra import reader
+from pipeline.finra.formats.web_file import COLUMNS
 from pipeline.samples import NotAPublication, Size, mark, publish, render, restate
 from pipeline.sources.base import SAMPLE_MARK, Part, PartName, pack
 
@@ -43,7 +44,7 @@ def simulate(*arguments: str) -> str:
 @pytest.mark.parametrize("tier", list(Tier))
 def test_both_files_of_a_partition_parse_without_a_reject(tier: Tier) -> None:
     content, payload_format = pack(tuple(Part(part, small(tier, part)) for part in PartName))
-    parsed = parse(content, payload_format, tier, max_reject_share=0)
+    parsed = reader.read(content, payload_format, PartitionKey(WEEK, tier), max_reject_share=0)
     assert parsed.rows_in == parsed.rows_kept == sum(len(rows(small(tier, part))) for part in PartName)
     assert set(parsed.updates) == {due_date(tier, WEEK).isoformat()}
 

@@ -10,7 +10,7 @@ from django.db import DataError, Error, IntegrityError, InterfaceError, Internal
 from psycopg import errors
 from pytest_django import Settings
 
-from pipeline.parsing import UnreadablePayload
+from pipeline.finra.content import UnreadablePayload
 from pipeline.sources.base import NotPublished, TransientSourceError, UnsafeSource
 from pipeline.transient import backoff, is_transient
 

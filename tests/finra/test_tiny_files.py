@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pipeline import parsing
-from pipeline.calendar import Tier
-from pipeline.parsing import UnreadablePayload, parse
+from pipeline.finra import reader
+from pipeline.finra.content import UnreadablePayload
 from pipeline.sources.base import PayloadFormat, UnsafeSource, tar_of
 from pipeline.sources.compression import Compression, decompress
 from pipeline.sources.file_names import file_name
@@ -71,10 +70,10 @@ def test_the_last_number_of_lines_that_may_be(lines: int) -> None:
     for text in (content, content.removesuffix(b"\n")):
         if lines == 3:
             assert decompress(text, Compression.NONE, "f", CAP, 3) == text
-            assert parse(text, PayloadFormat.PSV, Tier.OTC, 0, 3).rows_kept == 3
+            assert reader.read(text, PayloadFormat.PSV, KEY, 0, 3).rows_kept == 3
         else:
             with pytest.raises(UnreadablePayload, match=r"^the payload has more than 3 lines: "):
-                parse(text, PayloadFormat.PSV, Tier.OTC, 0, 3)
+                reader.read(text, PayloadFormat.PSV, KEY, 0, 3)
     if lines == 4:
         with pytest.raises(UnsafeSource, match=r"^f has more than 3 lines: "):
             decompress(content, Compression.NONE, "f", CAP, 3)
@@ -82,19 +81,32 @@ def test_the_last_number_of_lines_that_may_be(lines: int) -> None:
 
 def test_the_lines_of_both_parts_count_together() -> None:
     content = tar_of([("ats.psv", psv(row("A", "AAAA", 1))), ("nonats.psv", psv(row("A", "", 1, name="Firm")))])
-    assert parse(content, PayloadFormat.PARTS, Tier.OTC, 0, 2).rows_kept == 2
+    assert reader.read(content, PayloadFormat.PARTS, KEY, 0, 2).rows_kept == 2
     with pytest.raises(UnreadablePayload, match=r"^the payload has more than 1 lines: "):
-        parse(content, PayloadFormat.PARTS, Tier.OTC, 0, 1)
+        reader.read(content, PayloadFormat.PARTS, KEY, 0, 1)
 
 
-def test_reading_stops_once_more_is_rejected_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "BLOCK_CHARACTERS", 1000)
-    content = psv(*("no row",) * 100_000)
-    with pytest.raises(UnreadablePayload) as refused:
-        parse(content, PayloadFormat.PSV, Tier.OTC, 0.001)
-    assert str(refused.value).startswith(
-        "143 of the first 143 rows were rejected, more than 0.1% of 100,000 allows: line 2 FIELD_COUNT; "
-    )
+def test_newlines_without_an_end_are_counted_and_not_read() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadablePayload, match=rf"^the payload {TOO_MANY}$"):
+            reader.read(NEWLINES, PayloadFormat.PSV, KEY, 1)
+        assert tracemalloc.get_traced_memory()[1] < MIB
+    finally:
+        tracemalloc.stop()
+
+
+def test_as_many_blank_lines_as_lines_may_be_are_refused_with_five_of_them() -> None:
+    content = f"{HEADER}\n".encode() + b"\n" * 500_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadablePayload) as refused:
+            reader.read(content, PayloadFormat.PSV, KEY, 0.1)
+        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+    finally:
+        tracemalloc.stop()
+    first = "; ".join(f"line {line} FIELD_COUNT" for line in range(2, 7))
+    assert str(refused.value) == f"500,000 of 500,000 rows were rejected, more than 10% allows: {first}"
 
 
 def api_page(*rows: Mapping[str, object]) -> bytes:
@@ -117,14 +129,14 @@ def test_pages_without_an_end_are_not_read_on() -> None:
     page = api_page(*({"issueSymbolIdentifier": f"S{n}"} for n in range(10)))
     content = tar_of([("requests.json", b"[]"), *((f"q/{n}.json", page) for n in range(10))])
     with pytest.raises(UnreadablePayload, match=r"^the payload has more than 25 lines: "):
-        parse(content, PayloadFormat.PAGES, Tier.OTC, 1, 25)
+        reader.read(content, PayloadFormat.PAGES, KEY, 1, 25)
 
 
 def test_pages_of_rejects_are_not_read_on() -> None:
     page = api_page(*({"totalWeeklyShareQuantity": -1} for _ in range(10)))
     content = tar_of([("requests.json", b"[]"), *((f"q/{n}.json", page) for n in range(10))])
     with pytest.raises(UnreadablePayload) as refused:
-        parse(content, PayloadFormat.PAGES, Tier.OTC, 0.1, 250)
+        reader.read(content, PayloadFormat.PAGES, KEY, 0.1, 250)
     assert str(refused.value).startswith(
         "30 of the first 30 rows were rejected, more than 10% of 250 allows: line 1 NEGATIVE_SHARES; "
     )
@@ -143,7 +155,8 @@ def test_more_rows_than_allowed_are_not_fetched_from_the_api() -> None:
 def test_a_number_without_an_end_is_one_reject(number: str) -> None:
     body = api_page({}, {"issueSymbolIdentifier": "B"})
     body = body.replace(b'"totalWeeklyShareQuantity": 1', b'"totalWeeklyShareQuantity": ' + number.encode(), 1)
-    parsed = parse(tar_of([("requests.json", b"[]"), ("q/0.json", body)]), PayloadFormat.PAGES, Tier.OTC, 0.5)
+    content = tar_of([("requests.json", b"[]"), ("q/0.json", body)])
+    parsed = reader.read(content, PayloadFormat.PAGES, KEY, 0.5)
     assert [reject.reason for reject in parsed.rejects] == ["BAD_SHARES"]
     assert parsed.rows_kept == 1
 
@@ -151,6 +164,6 @@ def test_a_number_without_an_end_is_one_reject(number: str) -> None:
 def test_a_text_without_an_end_is_one_reject() -> None:
     page = api_page({"issueName": "x" * MIB}, {})
     content = tar_of([("requests.json", b"[]"), ("q/0.json", page)])
-    parsed = parse(content, PayloadFormat.PAGES, Tier.OTC, 0.5)
+    parsed = reader.read(content, PayloadFormat.PAGES, KEY, 0.5)
     assert [reject.reason for reject in parsed.rejects] == ["TOO_LONG"]
     assert parsed.rows_kept == 1
