@@ -15,7 +15,7 @@ from pipeline.models import (
     Capture,
     Family,
     MarketConcentration,
-    Venue,
+    VenueKind,
     VenueVolume,
 )
 
@@ -24,11 +24,25 @@ class NothingToCompare(Exception):
     """There are no two snapshots to compare; the message says why."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Venue:
+    """An ATS, which its MPID and CRD number identify, or a firm, which its CRD number and name do.
+
+    The name of an ATS varies between FINRA's outputs: `firm` is empty there.
+    """
+
+    kind: VenueKind
+    mpid: str
+    firm: str
+    crd: str
+
+
 @dataclass(frozen=True, slots=True)
 class VenueMove:
-    """A venue of the tier: its volume before and after, None where it had none."""
+    """A venue of the tier: its volume before and after, None where it had none; `name` as the newer of the two has it."""
 
     venue: Venue
+    name: str
     before: VenueVolume | None
     after: VenueVolume | None
 
@@ -69,7 +83,7 @@ class Movement:
 
 
 def movement_of(capture: Capture) -> Movement:
-    """What the capture moved. NothingToCompare when no snapshot has it, or none was computed before. Six queries."""
+    """What the capture moved. NothingToCompare when no snapshot has it, or none was computed before. Seven queries."""
     after = capture.snapshots.order_by("sequence").first()
     if after is None:
         raise NothingToCompare(_why_no_snapshot(capture))
@@ -120,14 +134,25 @@ def _inputs_by_tier(snapshot: AnalyticsSnapshot) -> dict[str, Capture]:
 
 def _venue_moves(before: AnalyticsSnapshot, after: AnalyticsSnapshot, tier: str) -> list[VenueMove]:
     """The venues whose volume or trades changed within a tier, by how much their shares moved."""
-    volumes = VenueVolume.objects.filter(snapshot__in=[before, after], scope=tier).select_related("venue")
-    sides: dict[Venue, dict[int, VenueVolume]] = {}
-    for volume in volumes.order_by():
-        sides.setdefault(volume.venue, {})[volume.snapshot_id] = volume
-    moves = (VenueMove(venue, of.get(before.pk), of.get(after.pk)) for venue, of in sides.items())
-    return sorted(
-        (move for move in moves if _has_moved(move)), key=lambda move: (-abs(move.share_change), move.venue.pk)
-    )
+    were, are = _volumes(before, tier), _volumes(after, tier)
+    moves = (_venue_move(venue, were.get(venue), are.get(venue)) for venue in were.keys() | are.keys())
+    return sorted((move for move in moves if _has_moved(move)), key=lambda move: (-abs(move.share_change), move.venue))
+
+
+def _volumes(snapshot: AnalyticsSnapshot, tier: str) -> dict[Venue, VenueVolume]:
+    return {
+        _venue_of(volume): volume for volume in VenueVolume.objects.filter(snapshot=snapshot, scope=tier).order_by()
+    }
+
+
+def _venue_of(volume: VenueVolume) -> Venue:
+    firm = "" if volume.venue_kind == VenueKind.ATS else volume.venue_name
+    return Venue(VenueKind(volume.venue_kind), volume.mpid, firm, volume.crd)
+
+
+def _venue_move(venue: Venue, before: VenueVolume | None, after: VenueVolume | None) -> VenueMove:
+    newer = after or before
+    return VenueMove(venue, newer.venue_name if newer else "", before, after)
 
 
 def _has_moved(move: VenueMove) -> bool:

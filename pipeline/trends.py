@@ -67,10 +67,10 @@ def newest_snapshots(weeks: Collection[date]) -> dict[int, date]:
 
 def venue_shares(weeks: Sequence[date], snapshots: dict[int, date]) -> Series:
     """The share (0-1) of the ten largest ATS in the week's ATS volume over all tiers, and that of all others."""
-    volumes = VenueVolume.objects.filter(snapshot__in=snapshots, scope=ALL_TIERS, venue__kind=VenueKind.ATS)
-    shares: dict[str, dict[date, float]] = defaultdict(dict)
-    for snapshot, mpid, share in volumes.values_list("snapshot", "venue__mpid", "share"):
-        shares[mpid][snapshots[snapshot]] = share or 0.0
+    volumes = VenueVolume.objects.filter(snapshot__in=snapshots, scope=ALL_TIERS, venue_kind=VenueKind.ATS)
+    shares: dict[str, dict[date, float]] = defaultdict(lambda: defaultdict(float))
+    for snapshot, mpid, share in volumes.values_list("snapshot", "mpid", "share"):  # one may stand under two CRDs
+        shares[mpid][snapshots[snapshot]] += share or 0.0
     top = sorted(shares, key=lambda mpid: (-sum(shares[mpid].values()), mpid))[:TOP_VENUES]
     values: dict[str, list[float | None]] = {mpid: [shares[mpid].get(week) for week in weeks] for mpid in top}
     if len(shares) > TOP_VENUES:

@@ -188,7 +188,7 @@ def _rows(capture: Capture) -> dict[vintages.RowKey, vintages.RowValues] | None:
 def _week(week_ending: date) -> WeekState:
     snapshot = analytics.newest_snapshot(week_ending)
     venues = VenueVolume.objects.filter(snapshot=snapshot).values_list(
-        "scope", "venue__mpid", "venue__name", "shares", "trades", "symbols", "share", "rank"
+        "scope", "mpid", "venue_name", "shares", "trades", "symbols", "share", "rank"
     )
     market = MarketConcentration.objects.filter(snapshot=snapshot).values_list(
         "scope", "family", "shares", "trades", "venues", "symbols", "hhi_low", "hhi_high"

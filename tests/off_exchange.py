@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.models import ALL_TIERS, Family, MarketConcentration, SymbolConcentration, VenueKind, VenueVolume
+from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family, MarketConcentration, VenueKind, VenueVolume
 from pipeline.sources.base import PartName
 from pipeline.sources.file_names import file_name
+from pipeline.weeks import symbols
 
 POOL = "De Minimis Firms"
 CLOSE = 1e-12
@@ -78,9 +79,9 @@ def market(root: Path, week: date, scope: str, family: Family) -> Market:
 
 def check_venues(week: date, scope: str, family: Family, expected: Market) -> None:
     """Each venue's volume, share and rank, within a kind or over both."""
-    stored = VenueVolume.objects.filter(snapshot__week_ending=week, scope=scope).select_related("venue")
-    of_family = stored if family is Family.ALL else stored.filter(venue__kind=VenueKind(family.value))
-    found = {volume.venue.mpid or volume.venue.name: volume for volume in of_family}
+    stored = VenueVolume.objects.filter(snapshot__week_ending=week, scope=scope)
+    of_family = stored if family is Family.ALL else stored.filter(venue_kind=VenueKind(family.value))
+    found = {volume.venue: volume for volume in of_family}
     assert found.keys() == expected.shares.keys()
     for venue, volume in found.items():
         share, rank = _share_and_rank(volume, family)
@@ -104,8 +105,9 @@ def check_market(week: date, scope: str, family: Family, expected: Market) -> No
 
 def check_symbols(week: date, scope: str, family: Family, expected: Market) -> None:
     """The concentration of every security."""
-    stored = SymbolConcentration.objects.filter(snapshot__week_ending=week, scope=scope, family=family)
-    found = {(each.security.symbol, each.security.issue_name): each for each in stored.select_related("security")}
+    snapshot = AnalyticsSnapshot.objects.get(week_ending=week)
+    stored = symbols.listed(symbols.largest(snapshot, scope, family))
+    found = {(each.symbol, each.issue_name): each for each in stored}
     assert found.keys() == expected.cells.keys()
     for key, each in found.items():
         volumes = expected.cells[key]

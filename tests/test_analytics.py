@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from polars.testing import assert_frame_equal
 
 from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
@@ -18,19 +19,22 @@ from pipeline.models import (
     Manifest,
     MarketConcentration,
     Stage,
-    SymbolConcentration,
     VenueVolume,
 )
-from pipeline.weeks import analytics
-from tests.capturing import at_once, captured
+from pipeline.vintages.read import NoSuchVintage
+from pipeline.weeks import analytics, results, symbols
+from pipeline.weeks.concentration import Figures
+from pipeline.weeks.symbols import SymbolConcentration
+from tests.capturing import NOON, at_once, captured, hours_later
 from tests.engines import Engines, Ledger
+from tests.ledger_state import archived_files
 from tests.sources_in_memory import MemorySource, psv, row
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 
 WEEK = date(2025, 11, 14)
 OTHER = date(2025, 11, 21)
-TRILLION = 10**12
+MOST_SHARES = "999999999999.999999"  # of a row
 
 
 def publish(source: MemorySource, tier: Tier, ats: Sequence[str], firms: Sequence[str] = (), week: date = WEEK) -> None:
@@ -45,19 +49,24 @@ def market(scope: str, family: Family) -> MarketConcentration:
 
 
 def volumes(scope: str) -> dict[str, VenueVolume]:
-    found = VenueVolume.objects.filter(scope=scope).select_related("venue")
-    return {str(volume.venue): volume for volume in found}
+    return {volume.venue: volume for volume in VenueVolume.objects.filter(scope=scope)}
 
 
-def test_a_trillion_shares_in_each_of_many_rows_add_up_exactly(ledger: Ledger) -> None:
-    lines = [row(f"S{n:02}", mpid, f"{TRILLION}.999999", 10**11) for n in range(20) for mpid in ("AAAA", "BBBB")]
+def concentrations(scope: str, family: Family) -> dict[str, SymbolConcentration]:
+    """Of each symbol, in the snapshot that was computed last."""
+    snapshot = AnalyticsSnapshot.objects.latest("pk")
+    return {found.symbol: found for found in symbols.listed(symbols.largest(snapshot, scope, family))}
+
+
+def test_the_most_shares_in_each_of_many_rows_add_up_exactly(ledger: Ledger) -> None:
+    lines = [row(f"S{n:02}", mpid, MOST_SHARES, 10**11) for n in range(20) for mpid in ("AAAA", "BBBB")]
     publish(MemorySource(), Tier.OTC, lines)
     analytics.calculate_week(WEEK)
-    each = Decimal(f"{TRILLION}.999999")
+    each = Decimal(MOST_SHARES)
     assert volumes("OTC")["AAAA"].shares == 20 * each
     assert market("OTC", Family.ATS).shares == 40 * each
     assert market("OTC", Family.ATS).trades == 40 * 10**11
-    assert {found.shares for found in SymbolConcentration.objects.all()} == {2 * each}
+    assert {found.shares for found in concentrations("OTC", Family.ATS).values()} == {2 * each}
     assert market("OTC", Family.ATS).hhi_high == pytest.approx(0.5, rel=1e-12)
 
 
@@ -86,7 +95,7 @@ def test_the_pool_makes_concentration_an_interval(ledger: Ledger) -> None:
     assert non_ats.effective_venues == pytest.approx((1 / 0.52, 1 / 0.36))
     assert volumes("OTC")["AAAA"].share_of_all == 0.5
     assert volumes("OTC")["De Minimis Firms"].rank_of_all == 3
-    symbol = SymbolConcentration.objects.get(family=Family.NON_ATS)
+    symbol = concentrations("OTC", Family.NON_ATS)["A"]
     assert (symbol.hhi_low, symbol.hhi_high) == pytest.approx((0.36, 0.52), rel=1e-12)
 
 
@@ -94,7 +103,7 @@ def test_a_small_named_firm_beside_a_huge_pool_is_not_lost_in_rounding(ledger: L
     firms = [row("A", "", 1, name="Firm One"), row("A", "", 10**11, name="De Minimis Firms")]
     publish(MemorySource(), Tier.OTC, [row("A", "AAAA", 1)], firms)
     analytics.calculate_week(WEEK)
-    symbol = SymbolConcentration.objects.get(family=Family.NON_ATS)
+    symbol = concentrations("OTC", Family.NON_ATS)["A"]
     assert symbol.hhi_low == pytest.approx(1 / (10**11 + 1) ** 2, rel=1e-12)
 
 
@@ -103,7 +112,7 @@ def test_no_volume_has_no_concentration(ledger: Ledger) -> None:
     analytics.calculate_week(WEEK)
     assert (market("OTC", Family.ATS).hhi_low, market("OTC", Family.ATS).effective_venues) == (None, None)
     assert {volume.share for volume in VenueVolume.objects.all()} == {None}
-    assert SymbolConcentration.objects.get().hhi_high is None
+    assert concentrations("OTC", Family.ATS)["A"].hhi_high is None
 
 
 def test_results_over_all_tiers_wait_for_all_tiers(ledger: Ledger) -> None:
@@ -117,8 +126,8 @@ def test_results_over_all_tiers_wait_for_all_tiers(ledger: Ledger) -> None:
     over_all = market(ALL_TIERS, Family.ATS)
     assert (over_all.shares, over_all.symbols, over_all.venues) == (Decimal(100), 2, 2)
     assert over_all.hhi_high == pytest.approx(0.82, rel=1e-12)
-    by_symbol = SymbolConcentration.objects.filter(scope=ALL_TIERS).select_related("security")
-    found = {each.security.symbol: (each.shares, each.hhi_high) for each in by_symbol}
+    by_symbol = concentrations(ALL_TIERS, Family.ATS)
+    found = {symbol: (each.shares, each.hhi_high) for symbol, each in by_symbol.items()}
     assert found == {"BOTH": (Decimal(40), pytest.approx(0.625)), "ONLY": (Decimal(60), 1.0)}
 
 
@@ -163,7 +172,7 @@ def test_a_restatement_adds_a_snapshot_of_that_week_that_names_its_captures(ledg
     old, new = AnalyticsSnapshot.objects.filter(week_ending=WEEK).order_by("sequence")
     assert [capture.version for capture in old.inputs.all()] == [1]
     assert list(new.inputs.all()) == [restated]
-    shares = VenueVolume.objects.filter(venue__mpid="AAAA", snapshot__week_ending=WEEK).order_by("snapshot__sequence")
+    shares = VenueVolume.objects.filter(mpid="AAAA", snapshot__week_ending=WEEK).order_by("snapshot__sequence")
     assert [volume.share for volume in shares] == [0.5, 0.75], "the older snapshot stays as it was"
     manifest = Manifest.objects.get(snapshot=new)
     assert (manifest.stage, manifest.checksum, manifest.rows_kept) == (Stage.CALC, new.inputs_hash, 2)
@@ -205,14 +214,64 @@ def test_both_databases_compute_the_same(engines: Engines) -> None:
             firms = [row(f"S{n}", "", n + 1, name=name) for n in range(40) for name in ("Firm", "De Minimis Firms")]
             publish(MemorySource(), Tier.OTC, lines, firms)
             analytics.calculate_week(WEEK)
-            seen.append(
-                [
-                    (
-                        *(each.security.symbol, each.family, each.shares, each.trades, each.venues),
-                        *(round(each.hhi_low or 0, 12), round(each.hhi_high or 0, 12)),
-                    )
-                    for each in SymbolConcentration.objects.select_related("security")
-                ]
-            )
-    assert sorted(seen[0]) == sorted(seen[1])
-    assert len(seen[0]) == 120
+            seen.append(results.figures_of(AnalyticsSnapshot.objects.get()))
+    check_same(*seen)
+    assert seen[0].symbols.height == 120
+
+
+def test_a_snapshot_is_read_back_as_it_was_computed(ledger: Ledger) -> None:
+    firms = [row("A", "", 60, name="Firm One"), row("A", "", 40, name="De Minimis Firms")]
+    publish(MemorySource(), Tier.OTC, [row("A", "AAAA", "1.5"), row("A", "BBBB", 0, 0)], firms)
+    calculated = analytics.calculate_week(WEEK)
+    assert calculated.snapshot is not None
+    check_same(results.figures_of(calculated.snapshot), analytics._figures(analytics.inputs_of(WEEK)))
+
+
+@pytest.mark.promise(5)
+def test_as_of_has_the_snapshot_of_what_was_newest_then(ledger: Ledger) -> None:
+    source = MemorySource()
+    for hour, shares in ((0, 1), (2, 3)):
+        with hours_later(hour):
+            captured(source, [row("A", "AAAA", shares), row("A", "BBBB", 1)])
+            analytics.calculate_week(WEEK)
+    old, new = AnalyticsSnapshot.objects.order_by("sequence")
+    for hour, snapshot, shares in ((1, old, 1), (2, new, 3)):
+        found = analytics.as_of(NOON + timedelta(hours=hour), WEEK)
+        assert (found.snapshot, found.captures) == (snapshot, list(snapshot.inputs.all()))
+        assert found.figures.venues.filter(mpid="AAAA")["shares"].to_list() == [shares]
+        assert found.figures.symbols["shares"].to_list() == [shares + 1]
+    assert AnalyticsSnapshot.objects.count() == 2
+
+
+@pytest.mark.promise(5)
+def test_as_of_computes_what_no_snapshot_has_and_stores_nothing(ledger: Ledger) -> None:
+    source = MemorySource()
+    with hours_later(0):
+        first = captured(source, [row("A", "AAAA", 1), row("A", "BBBB", 3)])
+    with hours_later(2):
+        captured(source, [row("A", "AAAA", 2), row("A", "BBBB", 3)])
+        analytics.calculate_week(WEEK)
+    before = archived_files()
+    found = analytics.as_of(NOON + timedelta(hours=1), WEEK)
+    assert (found.captures, found.snapshot) == ([first], None)
+    assert found.figures.venues.select("mpid", "share", "rank").rows() == [("BBBB", 0.75, 1), ("AAAA", 0.25, 2)]
+    assert found.figures.markets["shares"].to_list() == [4]
+    assert (AnalyticsSnapshot.objects.count(), archived_files()) == (1, before)
+
+
+def test_as_of_before_the_first_capture_has_no_figures(ledger: Ledger) -> None:
+    with hours_later(1):
+        publish(MemorySource(), Tier.OTC, [row("A", "AAAA", 1)])
+    found = analytics.as_of(NOON, WEEK)
+    assert (found.captures, found.snapshot, found.figures.symbols.height) == ([], None, 0)
+
+
+def test_as_of_an_instant_to_come_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(NoSuchVintage, match="is yet to come"):
+        analytics.as_of("2999-01-01", WEEK)
+
+
+def check_same(one: Figures, other: Figures) -> None:
+    """AssertionError where a sum differs at all, or a share or HHI by more than 1e-12."""
+    for table in ("venues", "markets", "symbols"):
+        assert_frame_equal(getattr(one, table), getattr(other, table), rel_tol=1e-12, abs_tol=0)

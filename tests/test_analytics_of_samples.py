@@ -13,10 +13,10 @@ import pytest
 from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.captures import Terms
-from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family, SymbolConcentration
+from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family
 from pipeline.samples import Size, publish
 from pipeline.sources.files import FilesSource
-from pipeline.weeks import analytics
+from pipeline.weeks import analytics, symbols
 from tests.engines import Engines
 from tests.off_exchange import SCOPES, check_market, check_symbols, check_venues, market
 
@@ -46,7 +46,7 @@ def test_every_figure_is_that_computed_from_the_text(calculated: Path) -> None:
 
 
 def test_a_security_of_two_tiers_is_one_security_over_all_tiers(calculated: Path) -> None:
-    found = SymbolConcentration.objects.filter(security__symbol="BOTHW", family=Family.ALL)
-    shares = {each.scope: Decimal(each.shares or 0) for each in found}
+    found = symbols.of_snapshot(AnalyticsSnapshot.objects.get()).filter(symbol="BOTHW", family="ALL").collect()
+    shares: dict[str, Decimal] = dict(found.select("scope", "shares").iter_rows())
     assert shares.keys() == {"NMS_TIER_1", "NMS_TIER_2", ALL_TIERS}
     assert shares[ALL_TIERS] == shares["NMS_TIER_1"] + shares["NMS_TIER_2"]

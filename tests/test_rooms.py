@@ -18,7 +18,7 @@ LAYERS = [
     {"api_rows", "parsed", "data_kinds"},
     {"likeness", "plausibility", "parsing", "archive", "bulk", "identities", "stopping", "workers", "transient"},
     {"rereading", "vintages", "connections", "patience"},
-    {"reading", "archive_checks", "capture_records", "weekly_totals", "differences", "movements", "reconciliation"},
+    {"reading", "archive_checks", "capture_records", "differences", "movements", "reconciliation"},
     {"clock", "restatements", "endings"},
     {"assessment"},
     {"findings"},

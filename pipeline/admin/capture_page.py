@@ -71,6 +71,10 @@ class VenueLine:
     widest: float
 
     @property
+    def kind(self) -> str:
+        return str(self.move.venue.kind.label)
+
+    @property
     def shares(self) -> tuple[str, str]:
         """Its share of the tier's volume of its kind, before and after."""
         return self._both(lambda volume: figures.percent(volume.share))
@@ -195,7 +199,7 @@ def rejects(capture: Capture, page: str | None) -> Page[Reject]:
 
 
 def movement(capture: Capture) -> dict[str, Any]:
-    """The context of the page that says what it moved, or why that cannot be said. Seven queries."""
+    """The context of the page that says what it moved, or why that cannot be said. Eight queries."""
     try:
         moved = movement_of(capture)
     except NothingToCompare as why:

@@ -1,4 +1,4 @@
-"""Market concentration in words: the bands of the 2023 US Merger Guidelines, in points of 0 to 10,000."""
+"""Concentration in words: the bands of the 2023 US Merger Guidelines, in points of 0 to 10,000."""
 
 from __future__ import annotations
 
@@ -24,3 +24,11 @@ def band_badge(low: float | None, high: float | None) -> str:
         return figures.NONE
     least, most = band(low), band(high)
     return badge(LOOKS[most], most if least == most else f"{least} to {most}")
+
+
+def effective_venues(low: float | None, high: float | None) -> str:
+    """The effective number of venues, 1 / HHI: an interval where HHI is one; a dash without volume."""
+    if low is None or high is None:
+        return figures.NONE
+    fewest, most = f"{1 / high:,.1f}", f"{1 / low:,.1f}" if low else "any number"
+    return fewest if fewest == most else f"{fewest} to {most}"

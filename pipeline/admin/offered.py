@@ -42,6 +42,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "pipeline_run_change": ("page",),
     "pipeline_run_live": ("page",),
     "pipeline_analyticssnapshot_change": ("scope", "kind", "page"),
+    "pipeline_analyticssnapshot_symbols": ("scope", "kind", "symbol", "page"),
 }
 OF_ONE_OBJECT = ("_changelist_filters",)  # the list to go back to
 POPS_UP = (IS_POPUP_VAR, TO_FIELD_VAR)  # a form that opens beside another, for what is chosen there

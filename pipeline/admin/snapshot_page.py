@@ -11,7 +11,7 @@ from django.core.paginator import Page, Paginator
 
 from pipeline.admin import figures
 from pipeline.admin.base import link
-from pipeline.admin.concentration import band_badge
+from pipeline.admin.concentration import band_badge, effective_venues
 from pipeline.admin.partition_page import CaptureLine, acts_on
 from pipeline.admin.weeks import of_week
 from pipeline.models import AnalyticsSnapshot, Family, MarketConcentration, VenueKind, VenueVolume
@@ -47,12 +47,7 @@ class MarketLine:
 
     @property
     def effective(self) -> str:
-        """The effective number of venues, an interval where HHI is one."""
-        both = self.market.effective_venues
-        if both is None:
-            return figures.NONE
-        fewest, most = (f"{end:,.1f}" if end != float("inf") else "any number" for end in both)
-        return fewest if fewest == most else f"{fewest} to {most}"
+        return effective_venues(self.market.hhi_low, self.market.hhi_high)
 
     @property
     def band(self) -> str:
@@ -136,7 +131,7 @@ def _choices(markets: list[MarketConcentration], scope: str, kind: str) -> list[
 
 def _venues(snapshot: AnalyticsSnapshot, scope: str, kind: str, page: str | None) -> Page[Any]:
     """A page of the venues, by rank within their kind."""
-    volumes = VenueVolume.objects.filter(snapshot=snapshot, scope=scope, venue__kind=kind).select_related("venue")
-    found: Page[Any] = Paginator(volumes.order_by("rank", "venue_id"), PER_PAGE).get_page(page)
+    volumes = VenueVolume.objects.filter(snapshot=snapshot, scope=scope, venue_kind=kind)
+    found: Page[Any] = Paginator(volumes.order_by("rank", "pk"), PER_PAGE).get_page(page)
     found.object_list = [VolumeLine(volume) for volume in found.object_list]
     return found

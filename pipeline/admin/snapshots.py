@@ -6,12 +6,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateFilter
 
 from pipeline import operations
+from pipeline.admin import snapshot_symbols
 from pipeline.admin.acting import ActingAdmin, Doing
 from pipeline.admin.base import DayFilter, badge, page_url
 from pipeline.admin.snapshot_page import contents
@@ -74,6 +77,19 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
     @admin.display(description="computed", ordering="computed_at")
     def computed(self, snapshot: AnalyticsSnapshot) -> str:
         return f"{snapshot.computed_at:%Y-%m-%d %H:%M} UTC"
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the page of its symbols."""
+        view = self.admin_site.admin_view(self.symbols_view)
+        own = path("<path:object_id>/symbols/", view, name="pipeline_analyticssnapshot_symbols")
+        return [own, *super().get_urls()]
+
+    def symbols_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """How concentrated each symbol was."""
+        found = self.find(request, object_id)
+        contents = snapshot_symbols.contents(found, request.GET.dict())
+        context = {**self.frame(request, f"Symbols of {found}"), "object": found, **contents}
+        return TemplateResponse(request, "pipeline/snapshot_symbols.html", context)
 
     def page(self, request: HttpRequest, found: Any) -> dict[str, Any]:
         """Its inputs, the market's concentration, and a page of the venues of a scope."""

@@ -1,9 +1,7 @@
-"""One week's calculations: venue volume, venue share and rank, and the concentration of each symbol and of the market.
+"""One week's analytics: a snapshot of the figures that its newest captures have, once for the same captures.
 
-Conventions (finra.md, "Analytics conventions"): `share = shares / sum(shares)` of off-exchange volume, within a tier or over
-all tiers, within ATS or non-ATS or over both; HHI is the sum of squared shares on 0-1. Results over all tiers exist only
-when all tiers are captured, results over both kinds only where both are. Sums are exact; a snapshot is computed from the
-versions that it names, whatever is restated meanwhile.
+A snapshot is computed from the vintage files of the captures that it names, whatever is restated meanwhile. The figures are
+those of `pipeline.weeks.concentration`.
 """
 
 from __future__ import annotations
@@ -11,31 +9,18 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
-from pipeline import row_versions as vintages
-from pipeline import weekly_totals
-from pipeline.calendar import Tier
-from pipeline.models import (
-    ALL_TIERS,
-    AnalyticsSnapshot,
-    Calculation,
-    Capture,
-    Family,
-    Manifest,
-    MarketConcentration,
-    Partition,
-    Run,
-    Stage,
-    VenueKind,
-    VenueVolume,
-)
-from pipeline.weekly_totals import Total
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.models import AnalyticsSnapshot, Calculation, Capture, Manifest, Partition, Run, Stage
+from pipeline.vintages import read
+from pipeline.weeks import results
+from pipeline.weeks.concentration import Figures, figures_of
 
 CALCULATION_VERSION = 1
 
@@ -47,6 +32,15 @@ class Calculated:
     outcome: Calculation
     reason: str
     snapshot: AnalyticsSnapshot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """A week's figures at an instant: the captures that were newest then, and their snapshot where there is one."""
+
+    captures: list[Capture]
+    snapshot: AnalyticsSnapshot | None
+    figures: Figures
 
 
 def inputs_of(week_ending: date) -> list[Capture]:
@@ -102,105 +96,37 @@ def _inputs_hash(inputs: list[Capture]) -> str:
     return hashlib.sha256("\n".join(sorted(capture.capture_id for capture in inputs)).encode()).hexdigest()
 
 
+def as_of(instant: datetime | date | str, week_ending: date) -> AsOf:
+    """A week's figures as they were at an instant: from the snapshot of the captures that were newest then, else computed.
+
+    Writes nothing. Accepts what `vintages.read.as_of` does, with its errors: NoSuchVintage for an instant to come, and where
+    retention has removed what was newest then; CalendarError for a text that is no instant.
+    """
+    captures = read.captures_as_of(instant, [PartitionKey(week_ending, tier) for tier in Tier])
+    snapshot = _snapshot_of(week_ending, captures)
+    return AsOf(captures, snapshot, results.figures_of(snapshot) if snapshot else _figures(captures))
+
+
+def _figures(captures: list[Capture]) -> Figures:
+    rows = read.of_captures(captures)
+    with read.naming_damage(captures):
+        return figures_of(rows)
+
+
 def _compute(week_ending: date, inputs: list[Capture], run: Run | None) -> AnalyticsSnapshot:
     started = time.monotonic()
+    figures = _figures(inputs)
     newest = AnalyticsSnapshot.objects.filter(week_ending=week_ending).aggregate(newest=Max("sequence"))["newest"]
-    snapshot = AnalyticsSnapshot.objects.create(
+    snapshot = AnalyticsSnapshot(
         week_ending=week_ending,
         sequence=(newest or 0) + 1,
         calculation_version=CALCULATION_VERSION,
         inputs_hash=_inputs_hash(inputs),
         computed_at=timezone.now(),
     )
-    snapshot.inputs.set(inputs)
-    scopes = _scopes(inputs)
-    with weekly_totals.totals_by_security(inputs, cross_tier=ALL_TIERS in scopes):
-        for scope, captures in scopes.items():
-            _store_scope(snapshot, scope, captures)
+    results.save(snapshot, inputs, figures)
     _add_manifest(snapshot, inputs, started, run)
     return snapshot
-
-
-def _scopes(inputs: list[Capture]) -> dict[str, list[Capture]]:
-    """Each tier, and all of them together when all are captured."""
-    scopes = {str(capture.partition.tier): [capture] for capture in inputs}
-    return {**scopes, ALL_TIERS: inputs} if len(inputs) == len(Tier) else scopes
-
-
-def _store_scope(snapshot: AnalyticsSnapshot, scope: str, captures: list[Capture]) -> None:
-    """The results within one tier, or over all tiers: of each kind that every tier has, and of both."""
-    totals = weekly_totals.totals_by_venue(captures)
-    families = {
-        Family(kind.value): [total for total in totals if total.kind == kind]
-        for kind in VenueKind
-        if all(_has_kind(capture, kind) for capture in captures)
-    }
-    if len(families) == len(VenueKind):
-        families[Family.ALL] = totals
-    VenueVolume.objects.bulk_create(_venue_volumes(snapshot, scope, families), batch_size=1000)
-    for family, members in families.items():
-        symbols = weekly_totals.store_symbol_concentrations(snapshot, scope, family)
-        _market(snapshot, scope, family, members, symbols).save()
-
-
-def _has_kind(capture: Capture, kind: VenueKind) -> bool:
-    return vintages.of_capture(capture).filter(venue__kind=kind).exists()
-
-
-def _venue_volumes(snapshot: AnalyticsSnapshot, scope: str, families: dict[Family, list[Total]]) -> list[VenueVolume]:
-    over_all = _shares_and_ranks(families.get(Family.ALL, []))
-    volumes = []
-    for family in (family for family in families if family is not Family.ALL):
-        within = _shares_and_ranks(families[family])
-        for total in families[family]:
-            share, rank = within[total.venue_id]
-            share_of_all, rank_of_all = over_all.get(total.venue_id, (None, None))
-            volumes.append(
-                VenueVolume(
-                    snapshot=snapshot,
-                    scope=scope,
-                    venue_id=total.venue_id,
-                    shares=total.shares,
-                    trades=total.trades,
-                    symbols=total.symbols,
-                    notional=total.notional,
-                    average_trade_size=float(total.shares / total.trades) if total.trades else None,
-                    share=share,
-                    rank=rank,
-                    share_of_all=share_of_all,
-                    rank_of_all=rank_of_all,
-                )
-            )
-    return volumes
-
-
-def _shares_and_ranks(totals: list[Total]) -> dict[int, tuple[float | None, int]]:
-    """Share (0-1; None without volume) and rank by shares (equal volumes share a rank) of each venue."""
-    volume = sum((total.shares for total in totals), Decimal(0))
-    ordered = sorted((total.shares for total in totals), reverse=True)
-    rank_of = {shares: ordered.index(shares) + 1 for shares in set(ordered)}
-    return {
-        total.venue_id: (float(total.shares / volume) if volume else None, rank_of[total.shares]) for total in totals
-    }
-
-
-def _market(
-    snapshot: AnalyticsSnapshot, scope: str, family: Family, totals: list[Total], symbols: int
-) -> MarketConcentration:
-    volume = sum((total.shares for total in totals), Decimal(0))
-    named = sum((total.shares**2 for total in totals if not total.is_pool), Decimal(0))
-    pooled = sum((total.shares**2 for total in totals if total.is_pool), Decimal(0))
-    return MarketConcentration(
-        snapshot=snapshot,
-        scope=scope,
-        family=family,
-        shares=volume,
-        trades=sum(total.trades for total in totals),
-        venues=len(totals),
-        symbols=symbols,
-        hhi_low=float(named / volume**2) if volume else None,
-        hhi_high=float((named + pooled) / volume**2) if volume else None,
-    )
 
 
 def _add_manifest(snapshot: AnalyticsSnapshot, inputs: list[Capture], started: float, run: Run | None) -> None:

@@ -25,7 +25,7 @@ from tests.faults.stopping import stopped_worker
 from tests.fleet import HASTE, Fleet
 from tests.ledger_state import ledger_state
 
-POINTS = ("captures.make before 2", "vintages.store after 2", "analytics.calculate_week after 1")
+POINTS = ("captures.make before 2", "vintages.store after 2", "weeks.analytics.calculate_week after 1")
 SHUTDOWNS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 CASES = [(point, how) for point in POINTS for how in SHUTDOWNS]
 

@@ -32,8 +32,8 @@ POINTS = [
     "vintages.store after 4",
     "captures.make after 2",
     "steps._finish before 6",
-    "analytics.calculate_week before 1",
-    "analytics.calculate_week after 2",
+    "weeks.analytics.calculate_week before 1",
+    "weeks.analytics.calculate_week after 2",
     "weeks.readiness.decide_week after 1",
     "runs.settle before 1",
 ]
@@ -130,7 +130,7 @@ def test_a_run_that_is_told_to_stop_prints_one_document(ledger: Ledger, undistur
 
 @pytest.mark.promise(9)
 def test_killed_again_and_again_it_still_comes_to_its_end(ledger: Ledger, undisturbed: LedgerState) -> None:
-    for point in ("steps.process after 1", "captures.make after 1", "analytics.calculate_week after 1"):
+    for point in ("steps.process after 1", "captures.make after 1", "weeks.analytics.calculate_week after 1"):
         assert signalled(ledger, "SIGKILL", point, *RUN).code == -signal.SIGKILL
 
     assert call(*RUN).code == 0

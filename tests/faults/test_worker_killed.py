@@ -32,7 +32,7 @@ REPRESENTATIVE = [
     "vintages._close after 1",  # of the restated partition
     "captures.make after 4",
     "celery.worker.request.Request.acknowledge before 3",  # done, and the broker does not know
-    "weeks.analytics._store_scope after 2",
+    "weeks.symbols.write after 1",  # the file is there, the snapshot is not
     "celery.canvas.Signature.apply_async before 3",  # half of the second week is sent
     "runs.move before 1",
 ]
@@ -67,9 +67,9 @@ PARTITION = [
 ]
 WEEK = [
     "runs.close_week before 1",
-    "analytics.calculate_week before 1",
-    "weekly_totals.store_symbol_concentrations after 1",
-    "analytics.calculate_week after 2",
+    "weeks.analytics.calculate_week before 1",
+    "weeks.results.save after 1",
+    "weeks.analytics.calculate_week after 2",
     "weeks.readiness.decide_week before 2",
     "weeks.readiness._store after 2",
     "weeks.readiness.decide_week after 1",
@@ -86,7 +86,7 @@ POINTS = REPRESENTATIVE + (PARTITION + WEEK if EVERYTHING else [])
 # Where one worker dies, and then the one that sweeps up after it.
 SWEEPS = [
     ("steps._claim after 2", "steps.is_stalled after 1"),
-    ("runs.close_week before 1", "analytics.calculate_week after 1"),
+    ("runs.close_week before 1", "weeks.analytics.calculate_week after 1"),
     ("steps._claim after 2", "sweeper.sweep before 1"),
     ("steps._finish before 3", "steps.take_back_stalled after 1"),
     ("steps._claim after 6", "steps.recall_unstarted after 1"),

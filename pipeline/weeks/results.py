@@ -1,0 +1,43 @@
+"""A snapshot's figures: stored in the ledger and beside it, and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import polars as pl
+from django.db import models
+
+from pipeline.models import AnalyticsSnapshot, Capture, MarketConcentration, VenueVolume
+from pipeline.weeks import symbols
+from pipeline.weeks.concentration import MARKETS, SYMBOLS, VENUES, Figures
+
+
+def save(snapshot: AnalyticsSnapshot, inputs: Collection[Capture], figures: Figures) -> None:
+    """Save a new snapshot and its figures, in the caller's transaction; the file of the symbols first."""
+    symbols.write(snapshot, inputs, figures.symbols)
+    snapshot.save(force_insert=True)
+    snapshot.inputs.set(inputs)
+    VenueVolume.objects.bulk_create(VenueVolume(snapshot=snapshot, **row) for row in _rows(figures.venues))
+    MarketConcentration.objects.bulk_create(
+        MarketConcentration(snapshot=snapshot, **row) for row in _rows(figures.markets)
+    )
+
+
+def figures_of(snapshot: AnalyticsSnapshot) -> Figures:
+    """The figures of a snapshot, as they were computed. VintageDamaged, StorageAway: of the file of the symbols."""
+    return Figures(
+        venues=_frame(VenueVolume.objects.filter(snapshot=snapshot), VENUES),
+        markets=_frame(MarketConcentration.objects.filter(snapshot=snapshot), MARKETS),
+        symbols=symbols.of_snapshot(snapshot).select(SYMBOLS.names()).collect(),
+    )
+
+
+def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Each row under the names of the model's columns, which are those of the frame."""
+    return frame.rows(named=True)
+
+
+def _frame(stored: models.QuerySet[Any], schema: pl.Schema) -> pl.DataFrame:
+    """Rows of the ledger in the order in which they were stored."""
+    return pl.DataFrame(list(stored.order_by("pk").values_list(*schema.names())), schema=schema, orient="row")
