@@ -31,10 +31,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from pipeline import bulk, ingest
+from pipeline import bulk
 from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier, last_fridays
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
 from pipeline.models import Capture, Outcome, RowVersion
 from pipeline.models.fields import to_micros
 from pipeline.samples import Size, publish
@@ -124,7 +126,7 @@ def one_round(times: Times, root: Path, key: PartitionKey) -> None:
         raise AssertionError(f"not a restatement of three rows: {changed.reason}")
 
 
-def expect(result: ingest.Result, outcome: Outcome) -> None:
+def expect(result: Result, outcome: Outcome) -> None:
     """What was measured is what was meant."""
     if result.outcome is not outcome:
         raise AssertionError(f"{outcome} was expected, not {result.outcome}: {result.reason}")

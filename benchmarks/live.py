@@ -29,9 +29,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
 django.setup()
 
 from benchmarks.ingest import configured_storages, ledgers
-from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier, fully_due_weeks
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import Outcome
 from pipeline.sources.finra_api.access import Access
 from pipeline.sources.finra_api.pace import HEADROOM

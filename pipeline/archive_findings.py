@@ -13,8 +13,9 @@ from datetime import date
 from django.db import Error
 from django.db.models import F, Q, QuerySet
 
-from pipeline import archive_checks, capture_records, restoring
+from pipeline import archive_checks, restoring
 from pipeline.archive_checks import Holdings, Lost
+from pipeline.capture import records
 from pipeline.data_kinds import manage_py
 from pipeline.models import Anomaly, Category, Readiness, Run, Severity, Stage
 from pipeline.models.anomaly import MARKETSPINE, NotOpen
@@ -129,7 +130,7 @@ def _end(held: Holdings) -> set[date]:
 
 def _compare_with_records(run: Run | None) -> set[date]:
     """See that the ledger has all that the archive knows to have been captured, and the archive a record of all."""
-    capture_records.confirm_all()
+    records.confirm_all()
     lacking = restoring.lacking()
     if not lacking:
         return _resolve(standing().filter(BEHIND), "the ledger has all that the archive knows of")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 
-from pipeline import reading
-from pipeline import row_versions as vintages
+from pipeline.finra.content import UnreadablePayload
+from pipeline.finra.reader import PARSER_VERSION
+from pipeline.finra.rows import content_hash, shares_of, without_zeros
 from pipeline.models import Capture
-from pipeline.parsing import PARSER_VERSION, UnreadablePayload
 from pipeline.sources.base import SourceError
-from pipeline.vintages import archive
+from pipeline.vintages import archive, payloads, read, store
+from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.store import VintageDamaged
 
 
 class NoSuchCapture(SourceError):
@@ -82,30 +83,39 @@ def describe(capture: Capture) -> dict[str, object]:
 
 
 def verify(capture: Capture) -> list[Checked]:
-    """Read the payload back from the archive, parse it, and compare with the capture and its stored rows."""
+    """Read the payload back from the archive, and its rows and those of the vintage file; compare them with the capture."""
     return list(_checks(capture))
 
 
 def _checks(capture: Capture) -> Iterator[Checked]:
+    yield from _checks_of_payload(capture)
+    if capture.normalized_at is not None and capture.pruned_at is None:
+        yield from _checks_of_file(capture)
+
+
+def _checks_of_payload(capture: Capture) -> Iterator[Checked]:
     try:
-        content = archive.get(capture.payload_sha256)
-        yield Checked(f"the archived payload is whole ({len(content):,} bytes, SHA-256 as captured)", True)
-        parsed = reading.read(content, capture.payload_format, capture.partition.key)
-    except (archive.ArchiveDamaged, UnreadablePayload) as error:
+        payload = archive.get(capture.payload_sha256)
+        yield Checked(f"the archived payload is whole ({len(payload):,} bytes, SHA-256 as captured)", True)
+        content = payloads.read(payload, capture.payload_format, capture.partition.key)
+    except (ArchiveDamaged, UnreadablePayload) as error:
         yield Checked(str(error), False)
         return
-    if parsed.content_hash == capture.content_hash or capture.parser_version == PARSER_VERSION:
-        yield Checked("it reads as the captured rows (content hash)", parsed.content_hash == capture.content_hash)
-    if capture.normalized_at is not None and capture.pruned_at is None:
-        rows, shares, trades = _stored(capture)
-        held = (rows, shares, trades) == (capture.rows_kept, capture.shares, capture.trades)
-        yield Checked(f"the stored rows add up: {rows:,} rows, {shares} shares, {trades:,} trades", held)
+    if content.content_hash == capture.content_hash or capture.parser_version == PARSER_VERSION:
+        yield Checked("it reads as the captured rows (content hash)", content.content_hash == capture.content_hash)
 
 
-def _stored(capture: Capture) -> tuple[int, Decimal, int]:
-    """Rows, shares and trades of a vintage, added up from the store."""
-    figures = vintages.of_capture(capture).values_list("shares", "trades").iterator(chunk_size=10_000)
-    rows, shares, trades = 0, Decimal(0), 0
-    for row_shares, row_trades in figures:
-        rows, shares, trades = rows + 1, shares + Decimal(row_shares or 0), trades + row_trades
-    return rows, shares, trades
+def _checks_of_file(capture: Capture) -> Iterator[Checked]:
+    try:
+        store.verify(capture)
+        with read.naming_damage([capture]):
+            frame = read.of_capture(capture).collect()
+    except VintageDamaged as error:
+        yield Checked(str(error), False)
+        return
+    yield Checked(f"its vintage file is whole ({capture.vintage_bytes:,} bytes, SHA-256 as written)", True)
+    yield Checked("it holds the captured rows (content hash)", content_hash(frame) == capture.content_hash)
+    shares, trades = shares_of(frame), int(frame["trades"].sum())
+    held = (frame.height, shares, trades) == (capture.rows_kept, capture.shares, capture.trades)
+    told = f"{frame.height:,} rows, {without_zeros(shares)} shares, {trades:,} trades"
+    yield Checked(f"the stored rows add up: {told}", held)

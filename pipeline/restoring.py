@@ -15,15 +15,17 @@ from enum import StrEnum
 from django.db import transaction
 from django.db.models import F
 
-from pipeline import assessment, capture_records, captures, data_kinds, reading
-from pipeline import row_versions as vintages
+from pipeline import data_kinds
 from pipeline.calendar import PartitionKey
-from pipeline.capture_records import Record
+from pipeline.capture import assessment, current, entries, likeness, records
+from pipeline.capture.records import Record
+from pipeline.capture.vintage import following
+from pipeline.finra.content import Content, UnreadablePayload
+from pipeline.finra.reader import PARSER_VERSION
 from pipeline.models import Capture, Partition, Readiness, Stage
-from pipeline.parsed import Parsed
-from pipeline.parsing import UnreadablePayload
-from pipeline.vintages import archive
+from pipeline.vintages import archive, payloads, store
 from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.store import Label
 from pipeline.weeks import analytics, readiness
 
 
@@ -56,10 +58,10 @@ def lacking() -> list[Orphan]:
 
 def orphans() -> list[Orphan]:
     """All captures that the archive knows and the ledger does not, by week, tier and version. Reads only."""
-    records = capture_records.unknown(capture_records.confirmed_ids())
-    newest = _newest() if records else {}
-    present = archive.present({record.payload_sha256 for record in records})
-    return list(_judged(records, newest, present))
+    unknown = records.unknown(records.confirmed_ids())
+    newest = _newest() if unknown else {}
+    present = archive.present({record.payload_sha256 for record in unknown})
+    return list(_judged(unknown, newest, present))
 
 
 def _newest() -> dict[PartitionKey, tuple[int, datetime]]:
@@ -69,9 +71,9 @@ def _newest() -> dict[PartitionKey, tuple[int, datetime]]:
 
 
 def _judged(
-    records: list[Record], newest: dict[PartitionKey, tuple[int, datetime]], present: set[str]
+    unknown: list[Record], newest: dict[PartitionKey, tuple[int, datetime]], present: set[str]
 ) -> Iterator[Orphan]:
-    for record in records:
+    for record in unknown:
         held, at = newest.get(record.key, (0, record.captured_at))
         if record.version <= held or record.captured_at < at:
             yield Orphan(record, Fate.REPLACED, f"version {held} was captured in its place, or after it")
@@ -99,38 +101,55 @@ def restore(today: date) -> list[Orphan]:
 def _restored(orphan: Orphan) -> Orphan:
     record, started = orphan.record, time.monotonic()
     try:
-        content = archive.get(record.payload_sha256)
-        parsed = reading.read(content, record.payload_format, record.key)
+        content = payloads.read(archive.get(record.payload_sha256), record.payload_format, record.key)
+        vintage = following(current.newest_normalized(record.key), content)
     except (ArchiveDamaged, UnreadablePayload) as error:
         return Orphan(record, Fate.PAYLOAD_LOST, str(error))
-    rows = vintages.resolve(parsed, record.key) if record.normalized_at else None
+    file = store.write(record.key, content.frame, _label(record, content)) if record.normalized_at else None
     with transaction.atomic():
         partition = Partition.objects.locked(record.key)
         if partition.newest_version != record.version - 1:
             return Orphan(record, Fate.REPLACED, f"version {partition.newest_version} is there by now")
         if record.data_kind is not None:
             data_kinds.decide(record.data_kind)
-        merged = vintages.store(partition, record.version, rows) if rows is not None else None
-        capture = _capture(partition, record, parsed, merged)
+        capture = _capture(partition, record, content)
         Readiness.objects.put_off(record.week_ending, f"{capture} was taken back")
         partition.newest_version = record.version
-        assessment.keep_sketch(partition, parsed)
-        captures.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, None)
-        if merged is not None:
-            captures.complete(partition, capture, parsed, started, None)
+        assessment.keep_sketch(partition, likeness.sketch(content.frame))
+        entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, None)
+        if file is not None:
+            entries.record_rows(partition, capture, vintage, started, None)
         partition.save(update_fields=["newest_version", "latest"])
+        if file is not None and record.normalized_at is not None:
+            entries.publish(capture, vintage, file, record.normalized_at)
     return Orphan(record, Fate.RESTORED, f"version {record.version}, {capture.rows_kept:,} rows")
 
 
-def _capture(partition: Partition, record: Record, parsed: Parsed, merged: vintages.Merged | None) -> Capture:
+def _label(record: Record, content: Content) -> Label:
+    return Label(record.capture_id, record.version, content.content_hash, record.payload_sha256, PARSER_VERSION)
+
+
+def _capture(partition: Partition, record: Record, content: Content) -> Capture:
     """The capture as it was. Its run is not named: the ledger that had it is lost, and may have given its number again."""
-    same = ("version", "capture_id", "kind", "reason", "source_opinion", "requested_by", "request_reason")
-    payload = ("source", "payload_uri", "payload_format", "payload_sha256", "payload_bytes", "source_updated_at")
-    days = ("captured_on", "captured_at")
-    counts = captures.count_fields(partition, merged) if merged else {}
-    return Capture.objects.create(
+    capture = Capture(
         partition=partition,
-        **{name: getattr(record, name) for name in (*same, *payload, *days)},
-        **captures.content_fields(parsed),
-        **{**counts, "normalized_at": record.normalized_at if merged else None},
+        version=record.version,
+        capture_id=record.capture_id,
+        kind=record.kind,
+        cause=record.cause,
+        reason=record.reason,
+        source_opinion=record.source_opinion,
+        requested_by=record.requested_by,
+        request_reason=record.request_reason,
+        captured_on=record.captured_on,
+        captured_at=record.captured_at,
+        source=record.source,
+        payload_uri=record.payload_uri,
+        payload_format=record.payload_format,
+        payload_sha256=record.payload_sha256,
+        payload_bytes=record.payload_bytes,
+        source_updated_at=record.source_updated_at,
     )
+    entries.describe(capture, content)
+    capture.save()
+    return capture

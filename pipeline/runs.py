@@ -16,7 +16,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from pipeline import archive_findings, assessment, clock, endings, steps, workers
+from pipeline import archive_findings, clock, endings, steps, workers
+from pipeline.capture import assessment
 from pipeline.models import (
     BAD_OUTCOMES,
     FETCHING,

@@ -15,10 +15,11 @@ from django.db import Error, IntegrityError, close_old_connections, connection, 
 from django.db.models import F
 from django.utils import timezone
 
-from pipeline import clock, ingest, stopping, workers
-from pipeline.captures import Terms
+from pipeline import clock, stopping, workers
+from pipeline.capture import ingest, results
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
 from pipeline.failures import explained
-from pipeline.ingest import Result
 from pipeline.models import (
     Action,
     Anomaly,
@@ -134,7 +135,7 @@ def _perform(step: RunPartition, source: Source | None, retries: bool) -> Result
 def _failed(step: RunPartition, error: Exception) -> Result:
     """What becomes of a partition that an error ended; a failure of our own ends as a failed partition, too."""
     if isinstance(error, TransientSourceError):
-        return ingest.give_up(step.partition.key, error, _terms(step))
+        return results.unfetched(step.partition.key, error, _terms(step))
     if isinstance(error, SourceError):
         category, message = Category.FETCH_FAILED, str(error)
     else:
@@ -166,7 +167,7 @@ def _act(step: RunPartition, source: Source | None) -> Result:
         case Action.NORMALIZE:
             return ingest.renormalize(key, terms, _stamp(step))
         case Action.LOOK:
-            return ingest.look(key, source or source_of(_request(step)), terms, _stamp(step))
+            return ingest.probe(key, source or source_of(_request(step)), terms, _stamp(step))
         case Action.INGEST | Action.ARCHIVE:
             return ingest.ingest(key, source or source_of(_request(step)), terms, _stamp(step))
 

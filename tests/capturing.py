@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import time_machine
+from django.core.files.storage import default_storage
 from django.db import connections
 
-from pipeline import ingest
-from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
-from pipeline.ingest import Result
-from pipeline.models import Anomaly, Capture, RowVersion
+from pipeline.capture import ingest
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
+from pipeline.models import Anomaly, Capture, Check
+from pipeline.vintages import read
 from tests.sources_in_memory import MemorySource
+from tests.vintages.frames import text_of
 
 WEEK = date(2025, 11, 14)
 KEY = PartitionKey(WEEK, Tier.OTC)
@@ -62,20 +65,14 @@ def hours_later(hours: int) -> time_machine.travel:
     return time_machine.travel(NOON + timedelta(hours=hours), tick=False)
 
 
-def text_of(rows: Iterable[RowVersion]) -> list[str]:
-    """Rows as "symbol mpid shares trades", in order."""
-    found = ((vintages.key_of(row), vintages.values_of(row)) for row in rows)
-    return sorted(f"{key.symbol} {key.mpid or key.firm} {values.shares} {values.trades}" for key, values in found)
-
-
 def latest() -> list[str]:
     """The rows of the partition's latest view."""
-    return text_of(vintages.latest([KEY]))
+    return text_of(read.latest([KEY]))
 
 
 def rows_at(capture: Capture) -> list[str]:
     """The rows of one vintage."""
-    return text_of(vintages.of_capture(capture))
+    return text_of(read.of_capture(capture))
 
 
 def counts(capture: Capture) -> tuple[int | None, ...]:
@@ -110,3 +107,14 @@ def at_once(*acts: Callable[[], T]) -> list[T]:
         thread.join(PATIENCE)
         assert not thread.is_alive()
     return [results[position] for position in range(len(acts))]
+
+
+def vintage_files() -> list[str]:
+    """The files in the storage's folder of vintages, by their names, in order."""
+    return sorted(path.name for path in Path(default_storage.path("vintages")).rglob("*") if path.is_file())
+
+
+def outcomes_seen(key: PartitionKey = KEY) -> list[str]:
+    """What the looks at the source found, oldest first."""
+    checks = Check.objects.filter(partition__week_ending=key.week_ending, partition__tier=key.tier)
+    return list(checks.order_by("pk").values_list("outcome", flat=True))

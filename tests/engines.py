@@ -26,7 +26,7 @@ from django.db.backends.utils import CursorWrapper
 from pytest_django import DjangoDbBlocker
 
 from marketspine.addresses import database
-from pipeline.capture_records import FOLDER
+from pipeline.capture.records import FOLDER
 from tests import servers
 
 ENGINES = ("sqlite", "postgresql")

@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import (
     ALL_TIERS,
     AnalyticsSnapshot,

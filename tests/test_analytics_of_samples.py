@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family
 from pipeline.samples import Size, publish
 from pipeline.sources.files import FilesSource

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
+import polars as pl
 import pytest
+from django.core.files.storage import default_storage
+from django.db import OperationalError
 from pytest_django import Settings
 
-from pipeline import captures, ingest, reading
-from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Superseded, Terms
+from pipeline.capture import backlog, commit, ingest, likeness
+from pipeline.capture.commit import Candidate, Superseded
+from pipeline.capture.decision import Decision, Verdict
+from pipeline.capture.terms import Provenance, Terms
+from pipeline.capture.vintage import following
 from pipeline.models import (
     Anomaly,
     Capture,
     CaptureKind,
     Category,
+    Cause,
     Manifest,
     Outcome,
     Partition,
     Reject,
-    RowVersion,
     Severity,
     Stage,
-    Venue,
     capture_id_for,
 )
-from pipeline.revisions import Decision, Verdict
+from pipeline.vintages import archive, payloads, read, store
+from pipeline.vintages.read import NoSuchVintage
 from tests.capturing import (
     DAY,
     KEY,
@@ -36,12 +42,15 @@ from tests.capturing import (
     counts,
     latest,
     offered,
+    open_anomalies,
+    outcomes_seen,
     rows_at,
-    text_of,
     version,
+    vintage_files,
 )
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, psv, row
+from tests.vintages.frames import text_of
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 
@@ -130,11 +139,11 @@ def test_archived_captures_get_their_rows_in_their_order(ledger: Ledger) -> None
     assert latest() == ROWS_OF_A
     assert Partition.objects.get().newest_version == 4
     assert list(Manifest.objects.filter(capture=version(4)).values_list("stage", flat=True)) == [Stage.RAW]
-    assert captures.normalize_awaiting(KEY, NORMALIZING) == 3
+    assert backlog.store_rows(KEY, NORMALIZING) == 3
     assert [rows_at(version(number)) for number in (1, 2, 3, 4)] == [ROWS_OF_A, ROWS_OF_B, ROWS_OF_A, ROWS_OF_B]
     assert Partition.objects.get().latest == version(4)
     assert {counts(version(number)) for number in (2, 3, 4)} == {(1, 1, 1, 1)}
-    assert captures.normalize_awaiting(KEY, NORMALIZING) == 0
+    assert backlog.store_rows(KEY, NORMALIZING) == 0
 
 
 def test_a_later_ingest_stores_the_rows_of_archived_captures_first(ledger: Ledger) -> None:
@@ -155,7 +164,8 @@ def test_an_archived_capture_is_not_archived_twice(ledger: Ledger) -> None:
     captured(source, A, normalize=False)
     assert offered(source, A, normalize=False).outcome == Outcome.UNCHANGED
     assert offered(source, [A[2], A[0], A[1]], normalize=False).outcome == Outcome.UNCHANGED
-    assert (Capture.objects.count(), RowVersion.objects.count()) == (1, 0)
+    assert (Capture.objects.count(), vintage_files()) == (1, [])
+    assert outcomes_seen() == ["INGESTED", "UNCHANGED", "UNCHANGED"]
 
 
 def test_a_first_capture_may_be_forced_without_rows_and_real_rows_follow(ledger: Ledger) -> None:
@@ -179,24 +189,6 @@ def test_another_name_of_a_venue_is_no_restatement(ledger: Ledger) -> None:
     assert renamed.reason == "unchanged: the same rows in other bytes (order or formatting)"
 
 
-def test_a_venue_has_the_name_that_the_newest_week_gives_it(ledger: Ledger) -> None:
-    source = MemorySource()
-    weeks = [WEEK, WEEK + timedelta(days=7), WEEK - timedelta(days=7)]
-    names = []
-    for week, name in zip(weeks, ("of the week", "of the week after", "of the week before"), strict=True):
-        captured(source, [row("AAPL", "UBSA", 1, name=name)], key=PartitionKey(week, Tier.OTC))
-        names.append(Venue.objects.get().name)
-    assert names == ["of the week", "of the week after", "of the week after"]
-
-
-@pytest.mark.promise(12)
-def test_of_two_names_in_one_week_the_greater_is_kept_whatever_the_databases_collation(ledger: Ledger) -> None:
-    source = MemorySource()
-    for name in ("ubs", "Ubs", "UBS z", "UBS-a"):
-        captured(source, [row(name, "UBSA", 1, name=name)])
-    assert Venue.objects.get().name == "ubs"
-
-
 def test_a_late_partition_that_comes_is_not_late_any_more(ledger: Ledger) -> None:
     source = MemorySource()
     assert ingest.ingest(KEY, source, NORMALIZING).outcome == Outcome.LATE
@@ -208,16 +200,120 @@ def test_a_late_partition_that_comes_is_not_late_any_more(ledger: Ledger) -> Non
     assert (late.resolved_by, late.note) == ("marketspine", f"captured as {capture.capture_id}")
 
 
+def candidate(held: Capture, provenance: Provenance) -> Candidate:
+    """A payload with the rows of A, decided on while `held` was the newest."""
+    content = payloads.read(psv(*A), "psv", KEY)
+    decision, sketch = Decision(Verdict.RESTATEMENT, "in a test"), likeness.sketch(content.frame)
+    return Candidate(KEY, held, CaptureKind.RESTATEMENT, decision, provenance, following(held, content), sketch)
+
+
 def test_a_capture_is_not_made_from_what_is_not_the_newest_any_more(ledger: Ledger) -> None:
     source = MemorySource()
     first, second = captured(source, A), captured(source, B)
-    decision = Decision(Verdict.RESTATEMENT, "in a test")
-    provenance = captures.Provenance.of_capture(second)
-    parsed = reading.read(psv(*A), "psv", KEY)
+    provenance = Provenance.of_capture(second)
     with pytest.raises(Superseded, match="has version 2 by now"):
-        captures.make(KEY, first, CaptureKind.RESTATEMENT, decision, provenance, parsed, NORMALIZING)
+        commit.make(candidate(first, provenance), NORMALIZING)
     captured(source, A, normalize=False)
     with pytest.raises(Superseded, match="an archived capture whose rows come first"):
-        captures.make(KEY, version(3), CaptureKind.RESTATEMENT, decision, provenance, parsed, NORMALIZING)
+        commit.make(candidate(version(3), provenance), NORMALIZING)
     assert Capture.objects.count() == 3
-    assert text_of(vintages.latest([KEY])) == ROWS_OF_B
+    assert text_of(read.latest([KEY])) == ROWS_OF_B
+
+
+@pytest.mark.promise(13)
+def test_a_capture_names_the_file_of_its_rows(ledger: Ledger) -> None:
+    source = MemorySource()
+    first, second = captured(source, A), captured(source, B)
+    for capture in (first, second):
+        store.verify(capture)
+        name = f"v{capture.version:04}-{capture.content_hash[:12]}.parquet"
+        assert capture.vintage_path == f"vintages/2025-11-14/OTC/{name}"
+        metadata = pl.read_parquet_metadata(default_storage.path(capture.vintage_path))
+        assert {key: metadata[key] for key in ("capture_id", "version", "content_hash", "payload_sha256")} == {
+            "capture_id": capture.capture_id,
+            "version": str(capture.version),
+            "content_hash": capture.content_hash,
+            "payload_sha256": capture.payload_sha256,
+        }
+    assert len(vintage_files()) == 2
+
+
+def test_a_file_of_an_attempt_that_failed_is_in_nobodys_way(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that dies between the file and the commit, and comes back on another day with another id."""
+    source = MemorySource()
+    with monkeypatch.context() as broken:
+        broken.setattr(commit, "_commit", fail)
+        with pytest.raises(OperationalError):
+            offered(source, A)
+    assert (len(vintage_files()), Capture.objects.count()) == (1, 0)
+    later = captured(source, A, day=DAY + timedelta(days=1))
+    assert later.capture_id == f"{NAME}:20251227"
+    store.verify(later)
+    assert (rows_at(later), len(vintage_files())) == (ROWS_OF_A, 2)
+
+
+def test_an_attempt_that_is_repeated_takes_its_own_file(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = MemorySource()
+    with monkeypatch.context() as broken:
+        broken.setattr(commit, "_commit", fail)
+        with pytest.raises(OperationalError):
+            offered(source, A)
+    captured(source, A)
+    assert len(vintage_files()) == 1
+
+
+def fail(*arguments: object) -> Capture:
+    raise OperationalError("the database is gone")
+
+
+def test_positions_of_the_feed_grow_with_what_becomes_known(ledger: Ledger) -> None:
+    source = MemorySource()
+    captured(source, A)
+    captured(source, B, normalize=False)
+    assert [version(number).position for number in (1, 2)] == [1, None]
+    captured(source, [row("X", "UBSA", 1, tier=Tier.NMS_TIER_1)], key=PartitionKey(WEEK, Tier.NMS_TIER_1))
+    assert backlog.store_rows(KEY, NORMALIZING) == 1
+    assert [version(number).position for number in (1, 2)] == [1, 3]
+
+
+def test_a_capture_says_what_made_it(ledger: Ledger) -> None:
+    source = MemorySource()
+    made = [captured(source, A), captured(source, B), captured(source, B, force=True)]
+    assert [capture.cause for capture in made] == [Cause.SOURCE, Cause.SOURCE, Cause.FORCED]
+
+
+def test_every_look_at_the_source_is_kept(ledger: Ledger, settings: Settings) -> None:
+    source = MemorySource()
+    ingest.ingest(KEY, source, NORMALIZING)
+    captured(source, A)
+    offered(source, [*reversed(A)])
+    captured(source, B)
+    offered(source, [])
+    captured(source, B, force=True)
+    source.withdraw(KEY)
+    ingest.ingest(KEY, source, NORMALIZING)
+    assert outcomes_seen() == ["LATE", "INGESTED", "UNCHANGED", "RESTATED", "REFUSED", "FORCED", "NOT_OFFERED"]
+
+
+def test_rows_whose_file_is_lost_are_made_again_to_be_compared_with(ledger: Ledger) -> None:
+    source = MemorySource()
+    first = captured(source, A)
+    Path(default_storage.path(first.vintage_path)).write_bytes(b"no Parquet")
+    assert counts(captured(source, B)) == (1, 1, 1, 1)
+    first.refresh_from_db()
+    store.verify(first)
+    assert rows_at(first) == ROWS_OF_A
+
+
+def test_rows_that_are_lost_for_good_stop_their_partition_until_it_is_forced(ledger: Ledger) -> None:
+    source = MemorySource()
+    first = captured(source, A)
+    Path(default_storage.path(first.vintage_path)).write_bytes(b"no Parquet")
+    default_storage.delete(archive.path_of(first.payload_sha256))
+    assert offered(source, B).outcome == Outcome.FAILED
+    assert open_anomalies() == [(Severity.CRITICAL, Category.ARCHIVE_DAMAGED)]
+    forced = captured(source, B, force=True)
+    assert (counts(forced), latest()) == ((3, 0, 0, 0), ROWS_OF_B)
+    first.refresh_from_db()
+    with pytest.raises(NoSuchVintage):
+        read.of_capture(first)

@@ -11,9 +11,10 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from pytest_django import Settings
 
-from pipeline import ingest, operations, runs, steps
+from pipeline import operations, runs, steps
 from pipeline.calendar import Tier
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.data_kinds import APART, DEMO_ONLY
 from pipeline.management.base import SAMPLES
 from pipeline.models import Anomaly, Capture, DataKind, LedgerKind, Partition, Run

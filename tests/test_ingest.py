@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
-from pipeline.ingest import Result
-from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, RowVersion, Severity
+from pipeline.capture import ingest, results
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
+from pipeline.models import Anomaly, Capture, CaptureKind, Category, Cause, Outcome, Severity
 from pipeline.sources.base import Payload, SourceError, TransientSourceError, UnsafeSource
 from pipeline.vintages import archive
-from tests.capturing import DAY, KEY, WEEK, captured, latest, offered, open_anomalies, rows_at, version
+from tests.capturing import (
+    DAY,
+    KEY,
+    WEEK,
+    captured,
+    counts,
+    latest,
+    offered,
+    open_anomalies,
+    outcomes_seen,
+    rows_at,
+    version,
+    vintage_files,
+)
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, psv, row
 
@@ -54,7 +67,8 @@ def test_the_same_rows_in_other_bytes_add_nothing(ledger: Ledger, content: bytes
     source = MemorySource()
     captured(source, A)
     assert offered_bytes(source, content).outcome == Outcome.UNCHANGED
-    assert (Capture.objects.count(), RowVersion.objects.count(), Anomaly.objects.count()) == (1, 5, 0)
+    assert (Capture.objects.count(), len(vintage_files()), Anomaly.objects.count()) == (1, 1, 0)
+    assert outcomes_seen() == ["INGESTED", "UNCHANGED"]
 
 
 @pytest.mark.promise(4)
@@ -176,7 +190,7 @@ def test_an_error_that_may_pass_goes_to_the_caller_and_is_given_up_as_less_sever
         ingest.ingest(KEY, FailingSource(error), TERMS)
     assert open_anomalies() == []
 
-    result = ingest.give_up(KEY, error, TERMS)
+    result = results.unfetched(KEY, error, TERMS)
     assert (result.outcome, result.reason, result.capture) == (Outcome.FAILED, "connection reset", version(1))
     assert open_anomalies() == [(Severity.WARN, Category.FETCH_FAILED)]
 
@@ -192,13 +206,10 @@ def test_a_partition_that_fails_changes_no_other(ledger: Ledger) -> None:
     assert {anomaly.partition and anomaly.partition.key for anomaly in Anomaly.objects.open()} == {T1}
 
 
-def test_forced_again_the_same_content_is_a_new_vintage_without_new_rows(ledger: Ledger) -> None:
+def test_forced_again_the_same_content_is_a_new_vintage_of_the_same_rows(ledger: Ledger) -> None:
     source = MemorySource()
     captured(source, A)
     forced = offered(source, A, force=True)
     assert forced.reason.startswith("forced; content the same (")
-    assert (version(2).kind, RowVersion.objects.count(), rows_at(version(2))) == (
-        CaptureKind.FORCED,
-        5,
-        rows_at(version(1)),
-    )
+    assert (version(2).kind, version(2).cause, counts(version(2))) == (CaptureKind.FORCED, Cause.FORCED, (0, 0, 0, 5))
+    assert rows_at(version(2)) == rows_at(version(1))

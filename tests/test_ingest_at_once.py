@@ -14,10 +14,11 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from pipeline import captures, ingest
+from pipeline import captures
 from pipeline import row_versions as vintages
-from pipeline.captures import Terms
-from pipeline.ingest import Result
+from pipeline.capture import ingest
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
 from pipeline.models import Capture, Manifest, Outcome, Partition, RowVersion, Venue
 from pipeline.vintages import archive
 from tests.capturing import DAY, KEY, PATIENCE, at_once, captured, latest, rows_at, text_of, version

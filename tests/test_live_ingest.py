@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
-from pipeline.ingest import Result
+from pipeline.capture import ingest
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, Manifest, Outcome, Stage
 from pipeline.samples import Size, publish
 from pipeline.sources.base import PartName

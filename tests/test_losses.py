@@ -7,10 +7,12 @@ from datetime import date
 import pytest
 from django.core.files.storage import default_storage
 
-from pipeline import ingest, runs
 from pipeline import row_versions as vintages
+from pipeline import runs
 from pipeline.calendar import PartitionKey, Tier, due_date, last_fridays
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
 from pipeline.models import (
     Anomaly,
     Capture,
@@ -36,7 +38,7 @@ ATS = [row(f"S{n:02}", "AAAA", n + 1) for n in range(50)]
 FIRMS = [row(f"S{n:02}", "", n + 1, name="Firm One") for n in range(5)]
 
 
-def offered(source: MemorySource, *, force: bool = False, normalize: bool = True) -> ingest.Result:
+def offered(source: MemorySource, *, force: bool = False, normalize: bool = True) -> Result:
     return ingest.ingest(KEY, source, Terms(run_date=DAY, force=force, normalize=normalize))
 
 

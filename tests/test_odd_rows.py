@@ -11,10 +11,10 @@ from decimal import Decimal
 import pytest
 import time_machine
 
-from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
-from pipeline.ingest import Result
+from pipeline.capture import ingest
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, Category, Outcome, Reject, Severity, Stage
 from pipeline.sources.finra_api.pages import unpack_pages
 from pipeline.vintages import archive

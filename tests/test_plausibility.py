@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from pipeline import assessment, ingest
 from pipeline.calendar import PartitionKey, Tier, due_date
-from pipeline.captures import Terms
+from pipeline.capture import assessment, ingest
+from pipeline.capture.plausibility import Refusal
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Readiness, Run, RunStatus, Use
-from pipeline.plausibility import Refusal
 from pipeline.samples import Size, publish
 from pipeline.sources.base import PartName
 from pipeline.sources.file_names import file_name
@@ -166,7 +167,7 @@ def in_memory(week: date, rows: dict[str, int], firms: int = 0) -> MemorySource:
     return source
 
 
-def taken(week: date, source: MemorySource, *, force: bool = False) -> ingest.Result:
+def taken(week: date, source: MemorySource, *, force: bool = False) -> Result:
     return ingest.ingest(PartitionKey(week, Tier.OTC), source, Terms(run_date=DAY, force=force))
 
 

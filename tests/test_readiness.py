@@ -9,9 +9,9 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Category, Partition, Readiness, ReadinessState, Severity, Use
 from pipeline.weeks import analytics, readiness
 from pipeline.weeks.readiness import POLICIES, Facts, Verdict, judge

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import pytest
 from pytest_django import Settings
 
-from pipeline import captures, ingest, lines, parsing, reading
+from pipeline import captures, lines, parsing, reading
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, RowVersion, Severity
 from pipeline.vintages import archive
 from pipeline.vintages.archive import Shelf

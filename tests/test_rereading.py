@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import Capture, Outcome
 from pipeline.parsed import Parsed
 from pipeline.parsing import UnreadablePayload, parse

@@ -10,8 +10,10 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from pipeline import ingest, runs, steps, workers
+from pipeline import runs, steps, workers
 from pipeline.calendar import PartitionKey, Tier
+from pipeline.capture import ingest
+from pipeline.capture.results import Result
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
@@ -123,7 +125,7 @@ def test_a_failure_of_our_own_fails_its_partition_and_no_other(
 ) -> None:
     whole = ingest.ingest
 
-    def broken(key: PartitionKey, *rest: object) -> ingest.Result:
+    def broken(key: PartitionKey, *rest: object) -> Result:
         if key == TIER_2:
             raise ZeroDivisionError("a bug")
         return whole(key, *rest)  # type: ignore[arg-type]

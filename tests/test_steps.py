@@ -14,8 +14,9 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from pipeline import ingest, patience, runs, steps, stopping, workers
+from pipeline import patience, runs, steps, stopping, workers
 from pipeline.calendar import PartitionKey, Tier
+from pipeline.capture import ingest
 from pipeline.models import (
     Action,
     Anomaly,

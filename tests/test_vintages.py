@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from pipeline import captures, ingest
+from pipeline import captures
 from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import Capture, Partition, RowVersion, Security
 from pipeline.row_versions import CorruptVintage, NoSuchVintage, RowChange, RowKey, RowValues
 from tests.capturing import DAY, KEY, NOON, WEEK, captured, counts, hours_later, latest, rows_at, text_of, version

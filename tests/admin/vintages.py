@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from pipeline import ingest
 from pipeline.calendar import PartitionKey
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import Capture
 from pipeline.weeks import analytics
 from tests.commands.publications import DAY, OTC, ROWS, content

@@ -16,7 +16,7 @@ from django.db import connection
 
 from pipeline import steps, waiting
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.ingest import Result
+from pipeline.capture.results import Result
 from pipeline.models import Capture, Outcome, Run, RunPartition, RunStatus
 from tests.commands.calling import call
 from tests.commands.publications import (

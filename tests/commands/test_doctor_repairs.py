@@ -16,9 +16,10 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from pytest_django import Settings
 
-from pipeline import configured, ingest, overview, runs
+from pipeline import configured, overview, runs
 from pipeline.calendar import PartitionKey, Tier, is_due, look_back
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,

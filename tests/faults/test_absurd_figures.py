@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 import time_machine
 
-from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, Manifest, Outcome, Reject, Stage
 from tests.engines import Ledger
 from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Samples, Service

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import time_machine
 
-from pipeline import ingest
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.captures import Terms
-from pipeline.ingest import Result
+from pipeline.capture import ingest, results
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, Outcome
 from pipeline.sources.base import TransientSourceError
 from pipeline.sources.finra_api.access import Access
@@ -210,7 +210,7 @@ def fetched(server: FinraServer, today: date, **changes: Any) -> Result:
     try:
         return ingest.ingest(KEY, FinraApi(access(server, **changes), 10**8), terms)
     except TransientSourceError as error:
-        return ingest.give_up(KEY, error, terms)
+        return results.unfetched(KEY, error, terms)
 
 
 @pytest.mark.promise(4)

@@ -9,10 +9,11 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
-from pipeline import ingest, restatements
+from pipeline import restatements
 from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier, last_fridays
-from pipeline.captures import Terms
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, Category, Listing, Outcome, Run, RunStatus, Severity
 from pipeline.planning import Only, Request, source_of
 from pipeline.sources.finra_api.pages import SummaryType

@@ -6,11 +6,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pipeline.reading import in_common_columns, lines_of_canonical
 
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.parsed import Parsed
 from pipeline.parsing import parse
-from pipeline.reading import in_common_columns, lines_of_canonical
 from pipeline.sources.base import PayloadFormat
 from pipeline.sources.file_names import file_name
 from tests.finra_service import Catalogue, Files, FinraServer, Options, Samples, Service

@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline import captures, data_kinds
+from pipeline import data_kinds
 from pipeline.calendar import PartitionKey, Tier, parse_run_date, parse_week
+from pipeline.capture import current
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, operator
 from pipeline.management.running import RunningCommand
 from pipeline.planning import Request, make_plan
@@ -72,7 +73,7 @@ class Command(RunningCommand):
 
     def _say_what_is_missing(self, key: PartitionKey, source: SingleFile) -> None:
         """One half alone is refused where both are held: nothing tells that the other is still as it was."""
-        held = captures.newest(key)
+        held = current.newest(key)
         if held is None:
             return
         halves = (

@@ -13,15 +13,14 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from pipeline import restatements
 from pipeline.calendar import PartitionKey, last_fridays, parse_run_date, parse_tiers, parse_week, weeks_between
+from pipeline.capture.probe import Probe, ask
 from pipeline.configured import origin_of
 from pipeline.estimates import QUESTIONS
 from pipeline.management.base import BadArguments, failed_if
 from pipeline.management.running import RunningCommand
 from pipeline.models import Action, Capture
 from pipeline.planning import PLAN_SECONDS, Only, Plan, Request, source_of
-from pipeline.restatements import Probe
 from pipeline.sources.base import Source, SourceError
 from pipeline.sources.finra_api.access import NAME
 
@@ -117,7 +116,7 @@ class _Answer:
 def _answer(source: Source, held: Capture) -> _Answer:
     key = held.partition.key
     try:
-        found = restatements.probe(held, key, source)
+        found = ask(held, key, source)
     except SourceError as error:
         return _Answer(key, f"not asked: {error}")
     finally:

@@ -7,7 +7,7 @@ somebody has looked. The thresholds come from the settings.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -21,13 +21,14 @@ from pipeline.calendar import (
     trading_days,
     week_ending_from_update,
 )
-from pipeline.parsed import Parsed
+from pipeline.finra.content import Content
+from pipeline.finra.rows import ATS, NON_ATS
 from pipeline.sources.base import PartName
 from pipeline.sources.file_names import file_name, is_named_for
+from pipeline.vintages.compare import Changes, Kind
 
 ALWAYS_ALLOWED = 1  # rows: the smallest restatement there is, whatever share of a tiny partition it is
-KEY_FIELDS = 6  # of a canonical row: symbol, issue name, MPID, CRD number, firm name, product type
-MPID = 2
+VENUE_KINDS = {PartName.ATS: ATS, PartName.NON_ATS: NON_ATS}
 FORCE = "if it is right all the same, force it"
 
 
@@ -83,19 +84,19 @@ class Offer:
     """A payload for a partition: how it reads, and the names of its files (empty where it is made of none)."""
 
     key: PartitionKey
-    parsed: Parsed
+    content: Content
     files: tuple[str, ...]
 
     @property
     def kinds(self) -> frozenset[PartName]:
         """The venue kinds of which it has rows."""
-        non_ats, all_rows = self.parsed.rows_non_ats, self.parsed.rows_kept
+        non_ats, all_rows = self.content.rows_non_ats, self.content.rows_kept
         found = {PartName.NON_ATS: non_ats, PartName.ATS: all_rows - non_ats}
         return frozenset(part for part, rows in found.items() if rows)
 
     def file(self, part: PartName) -> str:
         """The file of a part, as the operator has it or would name it."""
-        names = [read.name for read in self.parsed.parts]
+        names = [read.name for read in self.content.parts]
         if part in names and len(names) == len(self.files):
             return self.files[names.index(part)]
         return file_name(self.key, part) if self.is_of_a_folder else f"the {part.kind} file"
@@ -143,7 +144,7 @@ class Again:
 
 def no_rows(offer: Offer) -> Refusal | None:
     """A payload without rows is no empty week."""
-    if offer.parsed.rows_kept:
+    if offer.content.rows_kept:
         return None
     said = "the payload has no rows: that means nothing published, never an empty week"
     return Refusal(f"{said}; fetch {offer.told} again; {FORCE}")
@@ -151,7 +152,7 @@ def no_rows(offer: Offer) -> Refusal | None:
 
 def truncated(offer: Offer) -> Refusal | None:
     """A part that is a header alone, or whose body ends in the midst of a line."""
-    for part in offer.parsed.parts:
+    for part in offer.content.parts:
         name = offer.file(part.name)
         if not part.lines:
             return Refusal(f"truncated: {name} has a header and no rows; fetch it again; {FORCE}")
@@ -166,7 +167,7 @@ def part_missing(offer: Offer, expected: Mapping[PartName, str]) -> Refusal | No
         if part not in offer.kinds:
             beside = f" beside {offer.told}" if offer.files else f" in {offer.told}"
             missing = f"{offer.file(part)} is missing{beside}: no {part.kind} rows, and {why}"
-            if any(read.name is part for read in offer.parsed.parts):
+            if any(read.name is part for read in offer.content.parts):
                 missing = f"{offer.file(part)} has no row that can be kept: no {part.kind} rows, and {why}"
             return Refusal(f"{missing}; bring both; {FORCE}")
     return None
@@ -177,18 +178,18 @@ def dates_of_another_week(offer: Offer, limit: float) -> Refusal | None:
 
     FINRA dates a row with the day it was published, or restated later; the API's rows name their week themselves.
     """
-    if not offer.parsed.parts:
+    if not offer.content.parts:
         return None
-    key, updates = offer.key, offer.parsed.updates
+    key, updates = offer.key, offer.content.updates
     outside = {day: rows for day, rows in updates.items() if not may_be_published_on(key, date.fromisoformat(day))}
-    if sum(outside.values()) <= limit * offer.parsed.rows_kept:
+    if sum(outside.values()) <= limit * offer.content.rows_kept:
         return None
     day = max(outside, key=lambda each: (outside[each], each))
     other = week_ending_from_update(key.tier, date.fromisoformat(day))
     speaks = f"the week ending {other}" if other and other != key.week_ending else "no week"
     due = due_date(key.tier, key.week_ending)
     return Refusal(
-        f"the dates of {offer.told} speak of {speaks}: {outside[day]:,} of {offer.parsed.rows_kept:,} rows were last "
+        f"the dates of {offer.told} speak of {speaks}: {outside[day]:,} of {offer.content.rows_kept:,} rows were last "
         f"updated on {day}, and {key.week_ending} was published from {due} to {due + SLIP}; check the file's name and "
         f"bring that of {key.week_ending}; {FORCE}"
     )
@@ -197,10 +198,10 @@ def dates_of_another_week(offer: Offer, limit: float) -> Refusal | None:
 def week_again(offer: Offer, weeks: Iterable[Again], limit: float) -> Refusal | None:
     """As large a share of rows as `limit`, or more, is the same in another captured week of the tier."""
     for other in weeks:
-        if other.same and other.same >= limit * offer.parsed.rows_kept:
-            share = other.same / offer.parsed.rows_kept
+        if other.same and other.same >= limit * offer.content.rows_kept:
+            share = other.same / offer.content.rows_kept
             return Refusal(
-                f"this is the week ending {other.week_ending} again: {other.same:,} of {offer.parsed.rows_kept:,} rows "
+                f"this is the week ending {other.week_ending} again: {other.same:,} of {offer.content.rows_kept:,} rows "
                 f"({share:.0%}) of {offer.told} are the same there in key, shares and trades; bring the week ending "
                 f"{offer.key.week_ending}; {FORCE}"
             )
@@ -259,29 +260,25 @@ def _sum(sizes: Sizes) -> Size:
     return Size(sum(size.rows for size in sizes.values()), sum((size.shares for size in sizes.values()), Decimal(0)))
 
 
-def changes_between(gone: Sequence[str], fresh: Sequence[str], sizes: Sizes) -> dict[str, Change]:
-    """What canonical rows that go and that come do to the rows held, in all and of each kind that is held.
+def changes_by_kind(changes: Changes, sizes: Sizes) -> dict[str, Change]:
+    """What changes do to the rows held, in all and of each kind that is held.
 
     A kind of which nothing is held is no matter of restatement: its half was missing, and comes.
     """
-    came, went = (_by_kind(lines, sizes) for lines in (fresh, gone))
-    of_kind = {f"{part.kind} rows": _change(size.rows, went[part], came[part]) for part, size in sizes.items()}
-    changes = of_kind.values()
+    counted = changes.rows.group_by("venue_kind", "kind").len()
+    numbers = {(venue_kind, kind): number for venue_kind, kind, number in counted.iter_rows()}
+
+    def of_kind(part: PartName, size: Size) -> Change:
+        changed, added, removed = (
+            numbers.get((VENUE_KINDS[part], kind), 0) for kind in (Kind.CHANGED, Kind.ADDED, Kind.REMOVED)
+        )
+        return Change(size.rows, changed, added, removed)
+
+    by_kind = {part: of_kind(part, size) for part, size in sizes.items()}
     in_all = Change(
-        held=sum(change.held for change in changes),
-        changed=sum(change.changed for change in changes),
-        added=sum(change.added for change in changes),
-        removed=sum(change.removed for change in changes),
+        held=sum(change.held for change in by_kind.values()),
+        changed=sum(change.changed for change in by_kind.values()),
+        added=sum(change.added for change in by_kind.values()),
+        removed=sum(change.removed for change in by_kind.values()),
     )
-    return {"rows": in_all, **of_kind}
-
-
-def _by_kind(lines: Sequence[str], sizes: Sizes) -> dict[PartName, set[tuple[str, ...]]]:
-    """The keys of canonical rows, by the kinds that are held."""
-    keys = [tuple(line.split("|", KEY_FIELDS)[:KEY_FIELDS]) for line in lines]
-    return {part: {key for key in keys if bool(key[MPID]) is (part is PartName.ATS)} for part in sizes}
-
-
-def _change(held: int, gone: set[tuple[str, ...]], fresh: set[tuple[str, ...]]) -> Change:
-    changed = len(gone & fresh)
-    return Change(held, changed, len(fresh) - changed, len(gone) - changed)
+    return {"rows": in_all} | {f"{part.kind} rows": change for part, change in by_kind.items()}

@@ -35,6 +35,7 @@ class Record:
     tier: Tier
     version: int
     kind: str
+    cause: str
     reason: str
     source_opinion: str
     requested_by: str
@@ -96,7 +97,10 @@ def read(capture_id: str, kind: str = CONFIRMED) -> Record | None:
 
 
 def next_id(partition: Partition, day: date, payload_sha256: str) -> str:
-    """The id for a capture of the partition made on `day`: one that neither ledger nor archive has given to other bytes."""
+    """The id for a capture of the partition made on `day`: one that neither ledger nor archive has given to other bytes.
+
+    Another process may take it until the partition is locked: `is_free` says whether one has.
+    """
     names = archive.names(FOLDER)
     confirmed, claimed = _ids(names, CONFIRMED), _ids(names, CLAIMED)
     given = set(Capture.objects.filter(partition=partition, captured_on=day).values_list("capture_id", flat=True))
@@ -107,6 +111,13 @@ def next_id(partition: Partition, day: date, payload_sha256: str) -> str:
         if not is_taken and (wanted not in claimed or _is_of(wanted, payload_sha256)):
             return wanted
         nth += 1
+
+
+def is_free(capture_id: str, payload_sha256: str) -> bool:
+    """Whether an id that `next_id` gave is still one that no other capture has: asked under the partition's lock."""
+    if Capture.objects.filter(capture_id=capture_id).exists() or files.read(_path(capture_id, CONFIRMED)) is not None:
+        return False
+    return files.read(_path(capture_id, CLAIMED)) is None or _is_of(capture_id, payload_sha256)
 
 
 def _is_of(capture_id: str, payload_sha256: str) -> bool:

@@ -4,22 +4,27 @@ A sketch keeps the smallest hashes of a publication's rows, at most 1,024 ("k mi
 share of one publication's rows the other has, within about two points for 168,000 rows, from 4 kB each: so a publication
 can be compared with every captured week of its tier. A sketch finds whom to compare with row by row.
 
-A row's likeness is its key, shares and trades, in the columns that every source has: symbol, issue name, MPID or firm.
+A row's likeness is its key, shares and trades, in the columns that every source has. Its hash is the CRC-32 of
+`symbol|issue name|MPID, or firm|millionths of shares|trades`: sketches that are kept depend on no library.
 """
 
 from __future__ import annotations
 
 import heapq
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from zlib import crc32
 
-from pipeline.parsed import Rows
+import polars as pl
+
+from pipeline.finra.rows import IS_ATS
 
 KEPT = 1024
 CEILING = 2**32 - 1
 FEWEST = 64  # sampled rows from which a share is estimated
+OF_FILE = ("venue_name", "shares", "trades")
+OF_CHANGES = ("firm", "after_shares", "after_trades")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +44,15 @@ class Sketch:
         return cls(frozenset(struct.unpack(f"<{len(packed) // 4}I", packed)), ceiling)
 
 
-def sketch(likenesses: Iterable[str]) -> Sketch:
-    """The sketch of a publication."""
-    return _smallest({crc32(likeness.encode()) for likeness in likenesses}, CEILING)
+def sketch(frame: pl.DataFrame) -> Sketch:
+    """The sketch of a publication's rows."""
+    texts = of_rows(frame).to_list()
+    return _smallest({crc32(text.encode()) for text in texts})
 
 
-def restated(before: Sketch, gone: Iterable[str], fresh: Iterable[str]) -> Sketch:
-    """The sketch of a publication that differs from the one before in these rows."""
-    added = {crc32(likeness.encode()) for likeness in fresh}
-    kept = before.hashes - {crc32(likeness.encode()) for likeness in gone}
-    return _smallest(kept | {each for each in added if each <= before.ceiling}, before.ceiling)
-
-
-def _smallest(hashes: Collection[int], ceiling: int) -> Sketch:
+def _smallest(hashes: Collection[int]) -> Sketch:
     if len(hashes) <= KEPT:
-        return Sketch(frozenset(hashes), ceiling)
+        return Sketch(frozenset(hashes), CEILING)
     smallest = heapq.nsmallest(KEPT, hashes)
     return Sketch(frozenset(smallest), smallest[-1])
 
@@ -67,19 +66,28 @@ def share_in(one: Sketch, other: Sketch) -> float:
     return len(sampled & other.hashes) / max(len(sampled), 1)
 
 
-def of_rows(rows: Rows) -> Iterable[str]:
+def of_rows(frame: pl.DataFrame) -> pl.Series:
     """The likeness of each row."""
-    venues = {venue: _venue(*venue.split("|", 2)) for venue in set(rows.venues)}
-    columns = (rows.securities, map(venues.__getitem__, rows.venues), rows.micros, rows.trades)
-    return map("|".join, zip(*columns, strict=True))
+    return _texts(frame, *OF_FILE)
 
 
-def of_canonical(lines: Iterable[str]) -> Iterable[str]:
-    """The likeness of each canonical row."""
-    for line in lines:
-        symbol, issue, mpid, _crd, firm, _product_type, micros, trades, _rest = line.split("|", 8)
-        yield f"{symbol}|{issue}|{mpid or firm}|{micros}|{trades}"
+def of_new_rows(changes: pl.DataFrame) -> pl.Series:
+    """The likeness of each row that is new or changed, as it is after the changes."""
+    return _texts(changes.filter(pl.col("after_shares").is_not_null()), *OF_CHANGES)
 
 
-def _venue(mpid: str, _crd: str, firm: str) -> str:
-    return mpid or firm
+def _texts(frame: pl.DataFrame, firm: str, shares: str, trades: str) -> pl.Series:
+    text = pl.concat_str(
+        pl.col("symbol", "issue_name"),
+        pl.when(IS_ATS).then("mpid").otherwise(firm),
+        pl.col(shares).to_physical().cast(pl.String),
+        pl.col(trades).cast(pl.String),
+        separator="|",
+    )
+    return frame.select(text.alias("likeness")).to_series()
+
+
+def same(new: pl.Series, others: pl.Series) -> int:
+    """How many of the likenesses, each counted once, are among others."""
+    unique = new.unique()
+    return int(unique.is_in(others.implode()).sum())

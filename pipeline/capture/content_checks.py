@@ -5,44 +5,44 @@ from __future__ import annotations
 from django.conf import settings
 
 from pipeline import endings
+from pipeline.finra.content import Content
 from pipeline.models import Anomaly, Capture, Category, Partition, Run, Severity, Stage
-from pipeline.parsed import Parsed
 from pipeline.sources.base import PartName
 from pipeline.sources.file_names import file_name
 
 
-def look_at(parsed: Parsed, capture: Capture, run: Run | None) -> None:
+def record_anomalies(content: Content, capture: Capture, run: Run | None) -> None:
     """Record what a vintage shows whose rows are being stored."""
     partition = capture.partition
-    if parsed.rejects:
-        first = parsed.rejects[0]
+    if content.rejects:
+        first = content.rejects[0]
         message = (
-            f"{len(parsed.rejects):,} of {parsed.rows_in:,} rows rejected; first: line {first.line}, {first.reason}"
+            f"{len(content.rejects):,} of {content.rows_in:,} rows rejected; first: line {first.line}, {first.reason}"
         )
-        if parsed.misplaced > (parsed.misplaced + parsed.rows_non_ats) * settings.MARKETSPINE_MAX_REJECT_SHARE:
+        if content.misplaced > (content.misplaced + content.rows_non_ats) * settings.MARKETSPINE_MAX_REJECT_SHARE:
             _record(
-                Category.REJECTED_ROWS, Severity.ERROR, f"{_misplaced(parsed, partition)}; {message}", partition, run
+                Category.REJECTED_ROWS, Severity.ERROR, f"{_misplaced(content, partition)}; {message}", partition, run
             )
         else:
             _record(Category.REJECTED_ROWS, Severity.WARN, message, partition, run)
-    if odd := str(parsed.oddities):
+    if odd := str(content.oddities):
         _record(Category.ODD_ROWS, Severity.WARN, odd, partition, run)
-    _tell_unknown_fields(parsed.oddities.fields, run)
-    check_totals(partition, parsed, run)
+    _tell_unknown_fields(content.oddities.fields, run)
+    check_totals(partition, content, run)
 
 
-def _misplaced(parsed: Parsed, partition: Partition) -> str:
-    of = parsed.misplaced + parsed.rows_non_ats
+def _misplaced(content: Content, partition: Partition) -> str:
+    of = content.misplaced + content.rows_non_ats
     right = file_name(partition.key, PartName.NON_ATS)
     return (
-        f"{parsed.misplaced:,} of {of:,} rows of the non-ATS file name an MPID, as ATS rows do: is it the ATS file once "
+        f"{content.misplaced:,} of {of:,} rows of the non-ATS file name an MPID, as ATS rows do: is it the ATS file once "
         f"more? The ATS rows are stored; put FINRA's non-ATS file under {right}, or into ingest_file --nonats"
     )
 
 
-def check_totals(partition: Partition, parsed: Parsed, run: Run | None) -> None:
+def check_totals(partition: Partition, content: Content, run: Run | None) -> None:
     """Compare the rows with the source's own totals by symbol, where it gives some. What agrees by now ends by itself."""
-    controls = parsed.controls
+    controls = content.controls
     if controls is None:
         return
     if not controls.differing:

@@ -1,7 +1,7 @@
 """What the ledger says against a payload, before it is captured, and against a capture, once its neighbours are there.
 
-The rules are in `pipeline.plausibility`; here is what they compare with: the capture held, the weeks around it, and every
-other captured week of the tier.
+The rules are in `pipeline.capture.plausibility`; here is what they compare with: the capture held, the weeks around it,
+and every other captured week of the tier.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+import polars as pl
 from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from pipeline import endings, likeness, plausibility, reading
+from pipeline import endings
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.likeness import Sketch
+from pipeline.capture import current, likeness, plausibility
+from pipeline.capture.likeness import Sketch
+from pipeline.capture.plausibility import Again, Bounds, Limits, Offer, Refusal, Size, Sizes
+from pipeline.capture.vintage import Vintage
 from pipeline.models import (
     Anomaly,
     Capture,
@@ -32,10 +36,6 @@ from pipeline.models import (
     Stage,
 )
 from pipeline.models.anomaly import MARKETSPINE
-from pipeline.parsed import Parsed
-from pipeline.parsing import UnreadablePayload
-from pipeline.plausibility import Again, Bounds, Limits, Offer, Refusal, Size, Sizes
-from pipeline.reading import Difference
 from pipeline.sources.base import PartName, Payload, unpack
 from pipeline.sources.file_names import file_name
 from pipeline.vintages.archive import ArchiveDamaged
@@ -60,28 +60,25 @@ PARTS = {"ats": PartName.ATS, "non-ats": PartName.NON_ATS}
 
 
 def refusal(
-    key: PartitionKey, payload: Payload, parsed: Parsed, held: Capture | None, changes: Difference | None
+    key: PartitionKey, payload: Payload, offered: Vintage, sketch: Sketch, held: Capture | None
 ) -> Refusal | None:
-    """Why a payload is not to be captured; None when nothing speaks against it.
-
-    `changes` are how its rows differ from those of the capture held.
-    """
-    offer, allowed = Offer(key, parsed, files_of(payload.uri) if parsed.parts else ()), limits()
+    """Why a payload is not to be captured; None when nothing speaks against it. `sketch` is that of its rows."""
+    content, allowed = offered.content, limits()
+    offer = Offer(key, content, files_of(payload.uri) if content.parts else ())
     return (
         plausibility.no_rows(offer)
         or plausibility.truncated(offer)
         or plausibility.part_missing(offer, _expected(key, held, allowed))
         or (plausibility.dates_of_another_week(offer, allowed.restated_share) if held is None else None)
-        or plausibility.week_again(offer, _suspects(offer, changes, allowed.same_share), allowed.same_share)
-        or _restates_too_much(offer, held, changes, allowed)
+        or plausibility.week_again(offer, _suspects(key, offered, sketch, allowed.same_share), allowed.same_share)
+        or _restates_too_much(offer, offered, allowed)
     )
 
 
-def refusal_of_reading(held: Capture, parsed: Parsed) -> Refusal | None:
+def refusal_of_reading(key: PartitionKey, reading: Vintage) -> Refusal | None:
     """Why a new reading of a payload that is captured is not to replace the earlier one."""
-    offer, allowed = Offer(held.partition.key, parsed, ()), limits()
-    changes = reading.difference(held, parsed, is_api=not parsed.parts)
-    return plausibility.no_rows(offer) or _restates_too_much(offer, held, changes, allowed)
+    offer = Offer(key, reading.content, ())
+    return plausibility.no_rows(offer) or _restates_too_much(offer, reading, limits())
 
 
 def file_of(key: PartitionKey, payload: Payload, part: PartName) -> str:
@@ -96,13 +93,11 @@ def files_of(uri: str) -> tuple[str, ...]:
     return tuple(uri.partition(":")[2].split("+"))
 
 
-def _restates_too_much(
-    offer: Offer, held: Capture | None, changes: Difference | None, allowed: Limits
-) -> Refusal | None:
-    if held is None or changes is None:
+def _restates_too_much(offer: Offer, offered: Vintage, allowed: Limits) -> Refusal | None:
+    if offered.base is None or offered.comparable is None:
         return None
-    found = plausibility.changes_between(changes.gone, changes.fresh, sizes_of(held))
-    return plausibility.restates_too_much(offer, found, allowed.restated_share)
+    changes = plausibility.changes_by_kind(offered.comparable, sizes_of(offered.base))
+    return plausibility.restates_too_much(offer, changes, allowed.restated_share)
 
 
 def _expected(key: PartitionKey, held: Capture | None, allowed: Limits) -> dict[PartName, str]:
@@ -142,26 +137,25 @@ def neighbours(week_ending: date, captured: Mapping[date, Capture]) -> dict[date
     return {week: sizes_of(captured[week]) for week in nearest}
 
 
-def _suspects(offer: Offer, changes: Difference | None, limit: float) -> Iterator[Again]:
+def _suspects(key: PartitionKey, offered: Vintage, own: Sketch, limit: float) -> Iterator[Again]:
     """The captured weeks that the rows may be of, with how many are the same there and are not held here already."""
-    parsed = offer.parsed
-    if changes is not None and len(changes.fresh) < limit * parsed.rows_kept:
+    changes, frame = offered.comparable, offered.content.frame
+    fresh = likeness.of_rows(frame) if changes is None else likeness.of_new_rows(changes.rows)
+    if len(fresh) < limit * frame.height:
         return
-    own = likeness.sketch(likeness.of_canonical(reading.lines_of_canonical(parsed.canonical)))
-    fresh = set(likeness.of_canonical(changes.fresh if changes else reading.lines_of_canonical(parsed.canonical)))
-    others = PartitionSketch.objects.filter(partition__tier=offer.key.tier).select_related("partition")
-    for stored in others.exclude(partition__week_ending=offer.key.week_ending):
+    others = PartitionSketch.objects.filter(partition__tier=key.tier).select_related("partition")
+    for stored in others.exclude(partition__week_ending=key.week_ending):
         if likeness.share_in(own, _unpacked(stored)) >= limit / 2:
             same = _same_rows(fresh, stored.partition)
             if same is not None:
                 yield Again(stored.partition.week_ending, same)
 
 
-def _same_rows(fresh: set[str], partition: Partition) -> int | None:
+def _same_rows(fresh: pl.Series, partition: Partition) -> int | None:
     """How many of the rows the newest capture of another partition has; None where its rows are lost."""
     newest = Capture.objects.select_related("partition").get(partition=partition, version=partition.newest_version)
-    with suppress(ArchiveDamaged, UnreadablePayload):
-        return len(fresh.intersection(likeness.of_canonical(reading.canonical_lines(newest))))
+    with suppress(ArchiveDamaged):
+        return likeness.same(fresh, likeness.of_rows(current.frame_of(newest)))
     return None
 
 
@@ -195,19 +189,10 @@ def _one_at_a_time(lock: int) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
 
 
-def keep_sketch(partition: Partition, parsed: Parsed) -> None:
+def keep_sketch(partition: Partition, sketch: Sketch) -> None:
     """Write the sketch of the capture that is being made."""
-    made = _sketch_after(partition, parsed)
-    PartitionSketch.objects.update_or_create(
-        partition=partition, defaults={"hashes": made.packed(), "ceiling": made.ceiling}
-    )
-
-
-def _sketch_after(partition: Partition, parsed: Parsed) -> Sketch:
-    stored = PartitionSketch.objects.filter(partition=partition).first() if parsed.gone is not None else None
-    if stored is None or parsed.gone is None:
-        return likeness.sketch(likeness.of_canonical(reading.lines_of_canonical(parsed.canonical)))
-    return likeness.restated(_unpacked(stored), likeness.of_rows(parsed.gone), likeness.of_rows(parsed.rows))
+    fields = {"hashes": sketch.packed(), "ceiling": sketch.ceiling}
+    PartitionSketch.objects.update_or_create(partition=partition, defaults=fields)
 
 
 def survey(week_ending: date, run: Run | None) -> list[date]:

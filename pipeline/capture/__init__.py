@@ -1,0 +1,1 @@
+"""One partition: fetched, read, decided, committed; and what is said against a payload."""

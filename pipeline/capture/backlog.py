@@ -1,0 +1,73 @@
+"""Captures of which the payload is archived, and whose rows are still to come: they are stored later, oldest first."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from django.db import transaction
+
+from pipeline.calendar import PartitionKey
+from pipeline.capture import current, entries, records
+from pipeline.capture.terms import Terms
+from pipeline.capture.vintage import following
+from pipeline.finra.reader import PARSER_VERSION
+from pipeline.models import Capture, Partition, Readiness
+from pipeline.models.capture import CaptureQuerySet
+from pipeline.sources.base import Payload
+from pipeline.vintages import archive, payloads, store
+from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.store import Label
+
+
+def store_rows(key: PartitionKey, terms: Terms) -> int:
+    """Store the rows of the captures that have none yet; how many.
+
+    ArchiveDamaged when a payload cannot be read back, or the parser does not take it any more.
+    """
+    stored = 0
+    while capture := _awaiting(key).first():
+        stored += _store(capture, key, terms)
+    return stored
+
+
+def restore_payload(key: PartitionKey, payload: Payload, terms: Terms) -> None:
+    """Before rows of archived captures are stored: put a lost payload back that the source still has.
+
+    One that is lost everywhere stands in the way of all later captures; an operator's force gives its rows up.
+    """
+    for capture in _awaiting(key):
+        try:
+            archive.get(capture.payload_sha256)
+        except ArchiveDamaged:
+            if capture.payload_sha256 == payload.sha256:
+                archive.put(payload.content, payload.sha256)
+            elif terms.force:
+                current.give_up(capture)
+
+
+def _awaiting(key: PartitionKey) -> CaptureQuerySet:
+    of_partition = Capture.objects.filter(partition__week_ending=key.week_ending, partition__tier=key.tier)
+    return of_partition.awaiting_normalization().select_related("partition")
+
+
+def _store(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
+    """Store the rows of one archived capture; False when another process did meanwhile, or gave them up."""
+    started = time.monotonic()
+    content = payloads.read_archived(capture)
+    vintage = following(current.newest_normalized(key), content)
+    label = Label(capture.capture_id, capture.version, content.content_hash, capture.payload_sha256, PARSER_VERSION)
+    file = store.write(key, content.frame, label)
+    with transaction.atomic():
+        partition = Partition.objects.locked(key)
+        capture = Capture.objects.select_for_update(of=("self",)).select_related("partition").get(pk=capture.pk)
+        if capture.normalized_at is not None or capture.pruned_at is not None:
+            return False
+        known = entries.known_since(partition)
+        entries.describe(capture, content)
+        Readiness.objects.put_off(partition.week_ending, f"the rows of {capture} were stored")
+        entries.record_rows(partition, capture, vintage, started, terms.run)
+        partition.save(update_fields=["latest"])
+        transaction.on_commit(partial(records.confirm, capture), robust=True)
+        entries.publish(capture, vintage, file, known)
+    return True

@@ -1,0 +1,180 @@
+"""Making captures: the payload and the vintage file first, then one short transaction under the partition's lock.
+
+The version and the id are decided before the file is written, which names them, and are checked again under the lock; the
+unique (partition, version) is the last line. The file of a capture that is not made is left: it is harmless, and another
+process may have written the same bytes and have it for its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from django.db import transaction
+from django.utils import timezone
+
+from pipeline import data_kinds, endings
+from pipeline.calendar import PartitionKey
+from pipeline.capture import assessment, entries, records
+from pipeline.capture.decision import Decision
+from pipeline.capture.likeness import Sketch
+from pipeline.capture.terms import Provenance, Terms
+from pipeline.capture.vintage import Vintage
+from pipeline.finra.reader import PARSER_VERSION
+from pipeline.models import Capture, CaptureKind, Cause, Check, Outcome, Partition, Readiness, Run, Stage
+from pipeline.sources.base import Payload
+from pipeline.vintages import archive, store
+from pipeline.vintages.store import Label, VintageFile
+
+CAUSES = {CaptureKind.FORCED: Cause.FORCED, CaptureKind.REPARSED: Cause.PARSER}  # the source is that of all others
+
+
+class Superseded(Exception):
+    """Another process has made a capture of the partition meanwhile: decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The next capture of a partition, before it is committed.
+
+    `held` is the newest capture now, `sketch` that of its rows to be. `payload` is None where it is archived already.
+    """
+
+    key: PartitionKey
+    held: Capture | None
+    kind: CaptureKind
+    decision: Decision
+    provenance: Provenance
+    vintage: Vintage
+    sketch: Sketch
+    payload: Payload | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it is to the capture before it: the same content is never a restatement."""
+        if self.held is None:
+            return Outcome.INGESTED
+        is_same = self.held.content_hash == self.vintage.content.content_hash
+        return Outcome.FORCED if is_same else Outcome.RESTATED
+
+
+def make(candidate: Candidate, terms: Terms) -> Capture:
+    """Store the next capture of a partition.
+
+    Superseded when `held` is not the newest any more; LedgerBehind when the archive has captures that the ledger lacks;
+    MixedData when the ledger does not take the payload's kind of data; OSError when a file cannot be written, StorageAway
+    when the storage is not mounted.
+    """
+    started = time.monotonic()
+    store.check_mounted()
+    label = _label(candidate, terms)
+    with _archived(candidate.payload) as wait_until_archived:
+        file = store.write(candidate.key, candidate.vintage.content.frame, label) if terms.normalize else None
+        wait_until_archived()
+    return _commit(candidate, label, file, started, terms)
+
+
+def _label(candidate: Candidate, terms: Terms) -> Label:
+    """What the vintage file says of itself: the id and the version are checked again under the lock."""
+    key, provenance = candidate.key, candidate.provenance
+    partition, _ = Partition.objects.get_or_create(week_ending=key.week_ending, tier=key.tier)
+    if not terms.force:
+        records.check_not_behind(partition)
+    return Label(
+        capture_id=records.next_id(partition, terms.run_date, provenance.payload_sha256),
+        version=candidate.held.version + 1 if candidate.held else 1,
+        content_hash=candidate.vintage.content.content_hash,
+        payload_sha256=provenance.payload_sha256,
+        parser_version=PARSER_VERSION,
+    )
+
+
+@contextmanager
+def _archived(payload: Payload | None) -> Iterator[Callable[[], None]]:
+    """Archive a payload in another thread, beside the writing of the vintage file; yields what waits for it."""
+    if payload is None:
+        yield lambda: None
+        return
+    with archive.beside(partial(archive.put, payload.content, payload.sha256)) as wait:
+        yield wait
+
+
+def _commit(candidate: Candidate, label: Label, file: VintageFile | None, started: float, terms: Terms) -> Capture:
+    with transaction.atomic():
+        partition = Partition.objects.locked(candidate.key)
+        _check_next(partition, candidate, label, terms)
+        known = entries.known_since(partition)
+        capture = _new_capture(partition, candidate, label, terms)
+        _record_payload(partition, capture, candidate, started, terms.run)
+        if file is not None:
+            entries.record_rows(partition, capture, candidate.vintage, started, terms.run)
+        partition.save(update_fields=["newest_version", "latest"])
+        if candidate.decision.seen is not None and assessment.is_another_week_by_now(
+            partition, candidate.decision.seen
+        ):
+            raise Superseded(f"{partition}: a week like it was captured meanwhile")
+        # The archive says whose payload it is: before the commit that the id is taken, after it that the capture is.
+        records.claim(capture)
+        transaction.on_commit(partial(records.confirm, capture), robust=True)
+        if file is not None:
+            entries.publish(capture, candidate.vintage, file, known)
+    return capture
+
+
+def _check_next(partition: Partition, candidate: Candidate, label: Label, terms: Terms) -> None:
+    """Superseded unless the capture may be the next one, under the id that its file names."""
+    if partition.newest_version != label.version - 1:
+        raise Superseded(f"{partition} has version {partition.newest_version} by now")
+    if (
+        terms.normalize
+        and candidate.held
+        and Capture.objects.awaiting_normalization().filter(partition=partition).exists()
+    ):
+        raise Superseded(f"{partition} has an archived capture whose rows come first")
+    if not records.is_free(label.capture_id, label.payload_sha256):
+        raise Superseded(f"{label.capture_id} is the id of another capture by now")
+    if candidate.provenance.kind is not None:
+        data_kinds.decide(candidate.provenance.kind)
+
+
+def _new_capture(partition: Partition, candidate: Candidate, label: Label, terms: Terms) -> Capture:
+    decision, provenance = candidate.decision, candidate.provenance
+    capture = Capture(
+        partition=partition,
+        version=label.version,
+        capture_id=label.capture_id,
+        kind=candidate.kind,
+        cause=CAUSES.get(candidate.kind, Cause.SOURCE),
+        reason=decision.sentence(candidate.vintage.counts) if terms.normalize else decision.reason,
+        source_opinion=decision.opinion,
+        requested_by=terms.requested_by,
+        request_reason=terms.request_reason,
+        captured_on=terms.run_date,
+        captured_at=timezone.now(),
+        run=terms.run,
+        source=provenance.source,
+        payload_uri=provenance.payload_uri,
+        payload_format=provenance.payload_format,
+        payload_sha256=provenance.payload_sha256,
+        payload_bytes=provenance.payload_bytes,
+        source_updated_at=provenance.source_updated_at,
+    )
+    entries.describe(capture, candidate.vintage.content)
+    capture.save()
+    return capture
+
+
+def _record_payload(
+    partition: Partition, capture: Capture, candidate: Candidate, started: float, run: Run | None
+) -> None:
+    """Write what belongs to a capture whether its rows are stored or not."""
+    Readiness.objects.put_off(partition.week_ending, f"{capture} was captured")
+    partition.newest_version = capture.version
+    assessment.keep_sketch(partition, candidate.sketch)
+    entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, run)
+    endings.captured(capture, run)
+    if candidate.payload is not None:
+        Check.objects.note(partition, run, candidate.outcome)

@@ -1,0 +1,53 @@
+"""The capture that a partition has now, and its rows: what the next payload is compared with."""
+
+from __future__ import annotations
+
+import polars as pl
+from django.utils import timezone
+
+from pipeline.calendar import PartitionKey
+from pipeline.models import Capture
+from pipeline.models.capture import CaptureQuerySet
+from pipeline.vintages import payloads, read, store
+from pipeline.vintages.store import VintageDamaged
+
+
+def newest(key: PartitionKey) -> Capture | None:
+    """The newest capture of a partition, whether its rows are stored or not."""
+    return _of_partition(key).first()
+
+
+def newest_with_rows(key: PartitionKey) -> Capture | None:
+    """The newest capture whose rows can be had, from its vintage file or from its payload."""
+    return _of_partition(key).filter(pruned_at__isnull=True).first()
+
+
+def newest_normalized(key: PartitionKey) -> Capture | None:
+    """The newest capture whose rows are stored, and have not been given up."""
+    return _of_partition(key).normalized().filter(pruned_at__isnull=True).first()
+
+
+def _of_partition(key: PartitionKey) -> CaptureQuerySet:
+    of_partition = Capture.objects.filter(partition__week_ending=key.week_ending, partition__tier=key.tier)
+    return of_partition.select_related("partition").order_by("-version")
+
+
+def frame_of(capture: Capture) -> pl.DataFrame:
+    """The rows of a capture: from its vintage file, which is made again where it is lost, or from its payload.
+
+    ArchiveDamaged where the payload is needed and cannot be read.
+    """
+    if capture.normalized_at is None:
+        return payloads.read_archived(capture).frame
+    try:
+        store.verify(capture)
+    except VintageDamaged:
+        store.rebuild(capture)
+        capture.refresh_from_db()
+    with read.naming_damage([capture]):
+        return read.of_capture(capture).collect()
+
+
+def give_up(capture: Capture) -> None:
+    """Say of a capture that neither its vintage file nor its payload can be read: its rows are lost for good."""
+    Capture.objects.filter(pk=capture.pk).update(pruned_at=timezone.now())

@@ -1,0 +1,112 @@
+"""What the ledger says of a capture: what was read from its payload, and all that belongs to rows that are stored.
+
+In the transaction that makes the capture, stores the rows of an archived one, or takes one back.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from pipeline import endings
+from pipeline.capture import content_checks, late_restatements
+from pipeline.capture.vintage import Vintage
+from pipeline.finra.content import Content
+from pipeline.finra.reader import PARSER_VERSION
+from pipeline.models import Capture, FeedCounter, Listing, Manifest, Partition, Reject, Run, Stage
+from pipeline.sources.finra_api.totals import ControlTotals
+from pipeline.vintages.compare import Difference
+from pipeline.vintages.store import VintageFile
+
+REJECTS_AT_ONCE = 1000
+
+
+def describe(capture: Capture, content: Content) -> None:
+    """Let a capture that is not saved yet say what was read."""
+    capture.parser_version = PARSER_VERSION
+    capture.content_hash = content.content_hash
+    capture.rows_in = content.rows_in
+    capture.rows_kept = content.rows_kept
+    capture.rows_rejected = len(content.rejects)
+    capture.rows_non_ats = content.rows_non_ats
+    capture.shares = content.shares
+    capture.shares_non_ats = content.shares_non_ats
+    capture.trades = content.trades
+    capture.last_update_date = content.newest_update
+
+
+def record_rows(partition: Partition, capture: Capture, vintage: Vintage, started: float, run: Run | None) -> None:
+    """Write the manifest, the rejects and the anomalies of rows that are stored, and make them the partition's latest."""
+    content = vintage.content
+    add_manifest(capture, Stage.NORMALIZED, capture.content_hash, started, run, content.controls)
+    Reject.objects.bulk_create(
+        [Reject(capture=capture, part=r.part, line=r.line, reason=r.reason, text=r.text) for r in content.rejects],
+        REJECTS_AT_ONCE,
+    )
+    endings.stored(capture, run)
+    content_checks.record_anomalies(content, capture, run)
+    note_listing(partition, content)
+    if vintage.base is not None and vintage.changes is not None:
+        late_restatements.note(Difference(vintage.base, capture, vintage.changes), run)
+    partition.latest = capture
+
+
+def known_since(partition: Partition) -> datetime:
+    """Now, and later than for the vintage before, whatever the machines' clocks say: as-of answers follow versions."""
+    now = timezone.now()
+    if partition.latest is None or partition.latest.normalized_at is None:
+        return now
+    return max(now, partition.latest.normalized_at + timedelta(microseconds=1))
+
+
+def publish(capture: Capture, vintage: Vintage, file: VintageFile, known: datetime) -> None:
+    """Save that the rows of a capture are known since then, and where they are: the last thing before the commit.
+
+    Its position in the feed is taken under a lock that all captures share.
+    """
+    counts = vintage.counts
+    capture.rows_added, capture.rows_changed = counts.added, counts.changed
+    capture.rows_removed, capture.rows_unchanged = counts.removed, counts.unchanged
+    capture.vintage_path, capture.vintage_bytes, capture.vintage_sha256 = file.path, file.size, file.sha256
+    capture.normalized_at = known
+    capture.position = FeedCounter.objects.take()
+    capture.save()
+
+
+def note_listing(partition: Partition, content: Content) -> None:
+    """Keep how the partition stood at its source when it was last read whole: `probe` asks against that."""
+    newest, updated = content.listed_update or (None, 0)
+    found = {"rows": content.listed_rows, "update_date": newest, "updated": updated}
+    Listing.objects.update_or_create(
+        partition=partition, defaults={**found, "with_totals": content.listing is not None}
+    )
+
+
+def add_manifest(
+    capture: Capture,
+    stage: Stage,
+    checksum: str,
+    started: float,
+    run: Run | None,
+    controls: ControlTotals | None = None,
+) -> None:
+    """Write that a stage of a capture completed; `started` is an instant of the monotonic clock."""
+    Manifest.objects.create(
+        capture=capture,
+        stage=stage,
+        rows_in=capture.rows_in,
+        rows_kept=capture.rows_kept,
+        rows_rejected=capture.rows_rejected,
+        shares=capture.shares,
+        trades=capture.trades,
+        control_symbols=controls.symbols if controls else None,
+        control_shares=controls.shares if controls else None,
+        control_trades=controls.trades if controls else None,
+        control_differing=controls.differing if controls else None,
+        checksum=checksum,
+        duration=timedelta(seconds=time.monotonic() - started),
+        completed_at=timezone.now(),
+        run=run,
+    )

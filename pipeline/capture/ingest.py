@@ -1,0 +1,222 @@
+"""One partition, end to end: fetch, read, decide, commit. What a task, a command or the admin calls.
+
+No transaction is open while a source is asked. What is expected to go wrong becomes an outcome and an anomaly; other
+partitions never notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+from pipeline import archive_checks, connections, endings
+from pipeline.calendar import PartitionKey
+from pipeline.capture import assessment, backlog, commit, content_checks, current, decision, entries, likeness, results
+from pipeline.capture.commit import Candidate, Superseded
+from pipeline.capture.decision import Decision, Verdict
+from pipeline.capture.likeness import Sketch
+from pipeline.capture.probe import ask
+from pipeline.capture.records import LedgerBehind
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Provenance, Terms
+from pipeline.capture.vintage import Vintage, following
+from pipeline.finra.content import Content, UnreadablePayload
+from pipeline.finra.reader import PARSER_VERSION
+from pipeline.models import Capture, CaptureKind, Category, Outcome, Severity
+from pipeline.sources.base import CannotBeAsked, Payload, Source, SourceError
+from pipeline.vintages import archive, payloads
+from pipeline.vintages.archive import ArchiveDamaged
+
+Progress = Callable[[str], None]
+Read = Callable[[], Content]
+KINDS = {
+    Verdict.FIRST: CaptureKind.FIRST,
+    Verdict.RESTATEMENT: CaptureKind.RESTATEMENT,
+    Verdict.FORCED: CaptureKind.FORCED,
+}
+
+
+def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress = lambda step: None) -> Result:
+    """Bring one partition up to date with the source. `progress` hears "fetched", "parsed" and "stored".
+
+    Captures archived earlier without their rows are stored first, in their order, so that no vintage is skipped.
+    TransientSourceError, and what the database or a full disk raises, goes to the caller: another try may help.
+    """
+    connections.release()
+    try:
+        payload = source.fetch(key)
+    except SourceError as error:
+        return results.checked(key, _not_delivered(key, error, terms), terms)
+    progress("fetched")
+    was_lost = archive_checks.put_back(payload.content, payload.sha256)
+
+    @cache  # a payload is read once, however often it is decided on
+    def read() -> Content:
+        content = payloads.read(payload.content, payload.format, key)
+        progress("parsed")
+        return content
+
+    result = connections.through_losses(
+        lambda: results.checked(key, _take(key, source.name, payload, read, terms), terms)
+    )
+    if result.outcome in results.CAPTURED:
+        progress("stored")
+    return replace(result, reason=f"{result.reason}; the lost payload was put back") if was_lost else result
+
+
+def _take(key: PartitionKey, source: str, payload: Payload, read: Read, terms: Terms) -> Result:
+    """What becomes of the partition with a payload that was fetched."""
+    while True:
+        try:
+            return _settle(key, source, payload, read, terms)
+        except Superseded:
+            continue
+        except UnreadablePayload as error:
+            return _unreadable(key, payload, error, terms)
+        except ArchiveDamaged as error:
+            return results.damaged(key, error, terms)
+        except LedgerBehind as error:
+            return results.failed(key, Category.LEDGER_BEHIND, Severity.ERROR, error, terms, payload.sha256)
+
+
+def _settle(key: PartitionKey, source: str, payload: Payload, read: Read, terms: Terms) -> Result:
+    """Decide against the newest capture, and commit. Superseded when it is not the newest any more."""
+    held = _with_rows(key, payload, terms)
+    if held and not terms.force and held.payload_sha256 == payload.sha256:
+        return results.found_as_held(held, decision.SAME_BYTES, terms)
+    offered = _offered(key, read(), terms)
+    found = decision.decide(held, offered, force=terms.force)
+    if held and found.verdict is Verdict.REPLAY:
+        content_checks.check_totals(held.partition, offered.content, terms.run)
+        entries.note_listing(held.partition, offered.content)
+        return results.found_as_held(held, found.reason, terms)
+    sketch = likeness.sketch(offered.content.frame)
+    found = found if terms.force else _assessed(key, payload, held, offered, sketch, found)
+    if found.verdict is Verdict.REFUSED:
+        archive.put(payload.content, payload.sha256)
+        return results.refused(key, held, found.reason, payload.sha256, terms)
+    provenance = Provenance.of_payload(payload, source)
+    candidate = Candidate(key, held, KINDS[found.verdict], found, provenance, offered, sketch, payload)
+    made = commit.make(candidate, terms)
+    return Result(candidate.outcome, made.reason, made)
+
+
+def _with_rows(key: PartitionKey, payload: Payload, terms: Terms) -> Capture | None:
+    """The newest capture, once the rows of all captures are stored (unless the run only archives)."""
+    held = current.newest(key)
+    if held and held.normalized_at is None and terms.normalize:
+        backlog.restore_payload(key, payload, terms)
+        backlog.store_rows(key, terms)
+        held = current.newest(key)
+    return held
+
+
+def _offered(key: PartitionKey, content: Content, terms: Terms) -> Vintage:
+    """The vintage that a content would be. Rows that are lost for good are compared with by nothing, where force says so."""
+    base = current.newest_with_rows(key)
+    if terms.force and not terms.normalize:
+        return Vintage(content, None)
+    try:
+        return following(base, content)
+    except ArchiveDamaged:
+        if base is None or not terms.force:
+            raise
+        current.give_up(base)
+        return Vintage(content, None)
+
+
+def _assessed(
+    key: PartitionKey, payload: Payload, held: Capture | None, offered: Vintage, sketch: Sketch, found: Decision
+) -> Decision:
+    """The decision, once it is held against what is plausible."""
+    seen = frozenset(assessment.newest_of_other_weeks(key))
+    refusal = assessment.refusal(key, payload, offered, sketch, held)
+    return found.refused(refusal.message) if refusal else replace(found, seen=seen)
+
+
+def probe(key: PartitionKey, source: Source, terms: Terms, progress: Progress = lambda step: None) -> Result:
+    """Ask the source whether a captured partition moved, and bring it up to date only if it did; errors as for `ingest`.
+
+    A partition whose archived payload is lost is not asked about: what the source has is fetched.
+    """
+    held = current.newest(key)
+    if held is None or held.normalized_at is None or not archive.present([held.payload_sha256]):
+        return ingest(key, source, terms, progress)
+    try:
+        found = ask(held, key, source)
+    except CannotBeAsked as error:
+        return Result(Outcome.UNCHANGED, f"not asked: {error}", held)
+    except SourceError as error:
+        return results.checked(key, _not_delivered(key, error, terms), terms)
+    if found.moved:
+        return ingest(key, source, terms, progress)
+    return results.checked(key, results.found_as_held(held, found.reason, terms), terms, fetched=False)
+
+
+def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda step: None) -> Result:
+    """Read the newest archived payload again, without the source: a vintage is added only where rows really differ.
+
+    Captures whose rows were never stored are stored first.
+    """
+    stored = 0
+    while True:
+        try:
+            stored += backlog.store_rows(key, terms)
+            return _reread(key, stored, terms, progress)
+        except Superseded:
+            continue
+        except ArchiveDamaged as error:
+            return results.damaged(key, error, terms)
+
+
+def _reread(key: PartitionKey, stored: int, terms: Terms, progress: Progress) -> Result:
+    held = current.newest(key)
+    if held is None:
+        return Result(Outcome.LATE, "nothing is archived for it; ingest it first")
+    content = payloads.read_archived(held)
+    progress("parsed")
+    if content.content_hash == held.content_hash:
+        endings.read_back(held, terms.run)
+        if stored:
+            return Result(Outcome.INGESTED, f"rows of {stored} archived capture(s) stored", held)
+        return Result(Outcome.UNCHANGED, "unchanged: the archived payload reads as the same rows", held)
+    reading = _offered(key, content, terms)
+    found = _decide_reread(key, held, reading, terms)
+    if found.verdict is Verdict.REFUSED:
+        return results.refused(key, held, found.reason, held.payload_sha256, terms)
+    sketch, provenance = likeness.sketch(content.frame), Provenance.of_capture(held)
+    candidate = Candidate(key, held, CaptureKind.REPARSED, found, provenance, reading, sketch)
+    try:
+        made = commit.make(candidate, terms)
+    except LedgerBehind as error:
+        return results.failed(key, Category.LEDGER_BEHIND, Severity.ERROR, error, terms, held.payload_sha256)
+    progress("stored")
+    return Result(Outcome.RESTATED, made.reason, made)
+
+
+def _decide_reread(key: PartitionKey, held: Capture, reading: Vintage, terms: Terms) -> Decision:
+    """A parser that finds other rows in the same payload than the one before is refused like a source would be."""
+    found = decision.decide(held, reading, force=terms.force)
+    refusal = None if terms.force else assessment.refusal_of_reading(key, reading)
+    found = found.refused(refusal.message) if refusal else found
+    said = f"parser {PARSER_VERSION} reads the payload of version {held.version} differently: {found.reason}"
+    return replace(found, reason=said)
+
+
+def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Result:
+    """What a source's refusal means; a capture that was archived only gets its rows all the same."""
+    try:
+        if terms.normalize:
+            backlog.store_rows(key, terms)
+    except ArchiveDamaged as damage:
+        return results.damaged(key, damage, terms)
+    return results.not_delivered(key, error, terms)
+
+
+def _unreadable(key: PartitionKey, payload: Payload, error: UnreadablePayload, terms: Terms) -> Result:
+    """What was fetched is not FINRA's format: it is archived, and named as the operator knows it."""
+    archive.put(payload.content, payload.sha256)
+    if error.part:
+        error = UnreadablePayload(error.of_file(assessment.file_of(key, payload, error.part)))
+    return results.failed(key, Category.UNREADABLE, Severity.ERROR, error, terms, payload.sha256)

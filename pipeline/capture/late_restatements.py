@@ -1,0 +1,74 @@
+"""Restatements that come long after publication: how late one came, and what it moved."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from django.conf import settings
+
+from pipeline.calendar import PartitionKey, due_date, look_back
+from pipeline.models import Anomaly, Capture, CaptureKind, Category, Run, Severity, Stage
+from pipeline.vintages.compare import Difference, RowChange, movers
+
+MOVERS_TOLD = 5
+
+
+def note(difference: Difference, run: Run | None) -> None:
+    """Of a restatement found outside the look-back of the weekly run: say what it moved, and how late, as an INFO anomaly.
+
+    In the transaction that stores the vintage, so that neither is there without the other.
+    """
+    before, after = difference.before, difference.after
+    partition = after.partition
+    if after.kind == CaptureKind.REPARSED or not _is_late(partition.key, after.captured_on):
+        return
+    published = due_date(partition.key.tier, partition.week_ending)
+    when = _restated_on(before, after)
+    how = f"restated on {when}" if when == after.last_update_date else "an earlier restatement was taken back"
+    message = (
+        f"version {after.version}, captured on {after.captured_on}: {how}, {(when - published).days} days after "
+        f"publication on {published}, outside the look-back of {settings.MARKETSPINE_LOOKBACK_WEEKS} weeks. "
+        f"{_what_moved(difference)}"
+    )
+    Anomaly.objects.record(
+        Category.RESTATED_LATE, Severity.INFO, message, partition=partition, stage=Stage.NORMALIZED, run=run
+    )
+
+
+def _is_late(key: PartitionKey, day: date) -> bool:
+    return key.week_ending not in look_back(settings.MARKETSPINE_LOOKBACK_WEEKS, day)
+
+
+def _restated_on(before: Capture, after: Capture) -> date:
+    """The day that FINRA gives; where it gives no newer one, for it took a restatement back, the day it was seen."""
+    said = after.last_update_date
+    is_newer = said is not None and (before.last_update_date is None or said > before.last_update_date)
+    return said if said is not None and is_newer else after.captured_on
+
+
+def _what_moved(difference: Difference) -> str:
+    before, after, changes = difference.before, difference.after, difference.changes
+    moved = Decimal(after.shares or 0) - Decimal(before.shares or 0)
+    biggest = "; ".join(map(_sentence, movers(difference, 0, MOVERS_TOLD)))
+    return (
+        f"+{changes.added:,} rows, {changes.changed:,} changed, {changes.removed:,} gone; {_signed(moved)} shares, "
+        f"{after.trades - before.trades:+,} trades. Biggest movers: {biggest}"
+    )
+
+
+def _sentence(change: RowChange) -> str:
+    was = change.before.shares if change.before else Decimal(0)
+    now = change.after.shares if change.after else Decimal(0)
+    key = change.key
+    return f"{key.symbol or '(no symbol)'} at {key.mpid or key.firm} {_plain(was)} -> {_plain(now)} shares"
+
+
+def _signed(shares: Decimal) -> str:
+    return f"{'-' if shares < 0 else '+'}{_plain(abs(shares))}"
+
+
+def _plain(shares: Decimal) -> str:
+    whole, _, fraction = f"{shares:,f}".partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole

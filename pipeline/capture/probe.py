@@ -1,0 +1,56 @@
+"""Whether a partition has moved at its source since it was captured: a question of three requests in place of fifty.
+
+FINRA restates weeks that are years old (finra.md, "Revisions"), where no look-back sees them. It can be asked how many rows
+were updated after the newest lastUpdateDate held, and how many rows there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline import connections
+from pipeline.calendar import PartitionKey
+from pipeline.models import Capture, Listing
+from pipeline.sources.base import Asking, Source, SourceError, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether a partition has moved at its source since it was captured, and how that showed."""
+
+    moved: bool
+    reason: str
+
+
+def ask(held: Capture, key: PartitionKey, source: Source) -> Probe:
+    """Ask whether a partition has moved.
+
+    It has not when no row has a later lastUpdateDate than the newest that was read, as many as then have just that, and
+    there are as many rows. The second count is for a restatement that was undone, with its dates, and for a second one on
+    the day of the reading. Of a partition that was read from the API all its cuts are counted, for FINRA has restated a
+    total alone; of one from files the rows by symbol and firm, which are all that files have.
+
+    SourceError for a source that cannot be asked, NotPublished where it has nothing any more, CannotBeAsked where only a
+    download would tell.
+    """
+    if not isinstance(source, Asking):
+        raise SourceError(f"the source {source.name!r} cannot be asked whether something moved: capture it instead")
+    read = Listing.objects.filter(partition=held.partition_id).first()
+    if read is None or read.update_date is None:
+        return Probe(moved=True, reason="no row held has a lastUpdateDate: whether it moved since cannot be asked")
+    connections.release()
+    found = source.standing(key, read.update_date, totals_too=read.with_totals)
+    dates_known = read.with_totals or not held.rows_rejected  # a rejected line of a file may have the date, too
+    listed = Standing(newer=0, same=read.updated if dates_known else found.same, rows=read.rows)
+    if found != listed:
+        return Probe(moved=True, reason=_moved(found, listed, read.update_date, held))
+    told = f"unchanged: {found.rows:,} rows, the last update on {read.update_date} of {found.same:,}, as held"
+    return Probe(moved=False, reason=told)
+
+
+def _moved(found: Standing, listed: Standing, updated: date, held: Capture) -> str:
+    return (
+        f"moved since version {held.version}: {found.newer:,} rows were updated after {updated}, "
+        f"{found.same:,} on it where {listed.same:,} are held, {found.rows:,} rows in all where {listed.rows:,} are"
+    )

@@ -1,0 +1,107 @@
+"""What became of a partition that was to be captured, with the anomaly that says so."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from pipeline import endings
+from pipeline.calendar import PartitionKey
+from pipeline.capture import current
+from pipeline.capture.terms import Terms
+from pipeline.models import Anomaly, Capture, Category, Check, Outcome, Partition, Seen, Severity, Stage
+from pipeline.sources.base import NotPublished, SourceError, TransientSourceError, UnusableReply
+from pipeline.vintages import archive
+from pipeline.vintages.archive import ArchiveDamaged
+
+CAPTURED = (Outcome.INGESTED, Outcome.RESTATED, Outcome.FORCED)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a partition: the outcome, why, and the capture concerned."""
+
+    outcome: Outcome
+    reason: str
+    capture: Capture | None = None
+
+
+def checked(key: PartitionKey, result: Result, terms: Terms, *, fetched: bool = True) -> Result:
+    """Note that the source was asked, and what came of it; a capture that was made has noted it with itself."""
+    if result.outcome not in CAPTURED:
+        Check.objects.note(_partition(key), terms.run, result.outcome if fetched else Seen.UNMOVED)
+    return result
+
+
+def found_as_held(held: Capture, reason: str, terms: Terms) -> Result:
+    """The source has what is held."""
+    endings.found_as_held(held, terms.run)
+    return Result(Outcome.UNCHANGED, reason, held)
+
+
+def refused(key: PartitionKey, held: Capture | None, reason: str, payload_sha256: str, terms: Terms) -> Result:
+    """What was read cannot be what FINRA published for the week."""
+    _record(key, Category.REFUSED, Severity.ERROR, reason, terms, payload_sha256)
+    return Result(Outcome.REFUSED, reason, held)
+
+
+def not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Result:
+    """What a source's refusal means: late, not offered any more, or a failure. One that may pass is raised again."""
+    if isinstance(error, TransientSourceError):
+        raise error
+    if not isinstance(error, NotPublished):
+        return failed(key, Category.FETCH_FAILED, Severity.ERROR, error, terms, _archived(error))
+    endings.answered(key, terms.run)
+    held = current.newest(key)
+    if held is not None:
+        said = f"the source does not offer it (any more): version {held.version} stays"
+        return Result(Outcome.NOT_OFFERED, said, held)
+    _record(key, Category.LATE, Severity.WARN, str(error), terms)
+    return Result(Outcome.LATE, str(error))
+
+
+def unfetched(key: PartitionKey, error: TransientSourceError, terms: Terms) -> Result:
+    """What becomes of a partition whose source was tried often enough."""
+    return checked(key, failed(key, Category.FETCH_FAILED, Severity.WARN, error, terms), terms)
+
+
+def damaged(key: PartitionKey, error: ArchiveDamaged, terms: Terms) -> Result:
+    """A payload that was captured cannot be read from the archive any more, and its rows are needed."""
+    return failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms, error.sha256)
+
+
+def failed(
+    key: PartitionKey, category: Category, severity: Severity, error: Exception, terms: Terms, payload_sha256: str = ""
+) -> Result:
+    """It could not be captured, for this error."""
+    _record(key, category, severity, str(error), terms, payload_sha256)
+    return Result(Outcome.FAILED, str(error), current.newest(key))
+
+
+def _archived(error: SourceError) -> str:
+    """The hash under which all that came is archived, whatever it is: a later version may read it; empty for nothing."""
+    if not isinstance(error, UnusableReply):
+        return ""
+    sha256 = hashlib.sha256(error.content).hexdigest()
+    archive.put(error.content, sha256)
+    return sha256
+
+
+def _record(
+    key: PartitionKey, category: Category, severity: Severity, message: str, terms: Terms, payload_sha256: str = ""
+) -> None:
+    stage = Stage.NORMALIZED if category in (Category.UNREADABLE, Category.ARCHIVE_DAMAGED) else Stage.RAW
+    Anomaly.objects.record(
+        category,
+        severity,
+        message,
+        partition=_partition(key),
+        stage=stage,
+        run=terms.run,
+        payload_sha256=payload_sha256,
+    )
+
+
+def _partition(key: PartitionKey) -> Partition:
+    partition, _ = Partition.objects.get_or_create(week_ending=key.week_ending, tier=key.tier)
+    return partition

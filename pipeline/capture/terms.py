@@ -1,0 +1,56 @@
+"""On what terms a run captures, and where a payload came from: what travels with a payload until it is a capture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from pipeline.models import Capture, DataKind, Run
+from pipeline.sources.base import Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a run works: its day, whether revision detection is overruled, for whom and why."""
+
+    run_date: date
+    run: Run | None = None
+    force: bool = False
+    normalize: bool = True
+    requested_by: str = ""
+    request_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a payload came from, as a capture records it.
+
+    `kind` says what it holds, None where the payload was captured before.
+    """
+
+    source: str
+    payload_uri: str
+    payload_format: str
+    payload_sha256: str
+    payload_bytes: int
+    source_updated_at: datetime | None
+    kind: DataKind | None = None
+
+    @classmethod
+    def of_payload(cls, payload: Payload, source: str) -> Provenance:
+        """Of a payload just fetched."""
+        size = len(payload.content)
+        kind = DataKind.SAMPLES if payload.is_sample else DataKind.REAL
+        return cls(source, payload.uri, payload.format, payload.sha256, size, payload.updated_at, kind)
+
+    @classmethod
+    def of_capture(cls, capture: Capture) -> Provenance:
+        """Of a payload that was captured before."""
+        return cls(
+            capture.source,
+            capture.payload_uri,
+            capture.payload_format,
+            capture.payload_sha256,
+            capture.payload_bytes,
+            capture.source_updated_at,
+        )

@@ -1,0 +1,79 @@
+"""The rows of a capture to be, compared with those of the capture before it.
+
+FINRA's web file lacks three columns that its API has: product type, CRD number and notional. Where one is followed by the
+other, rows are compared in the columns that both have, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.capture import current
+from pipeline.finra.content import Content
+from pipeline.finra.rows import FIGURES, NOTIONAL
+from pipeline.models import Capture
+from pipeline.sources.base import PayloadFormat
+from pipeline.vintages.compare import Changes, difference_of
+
+VENUE = ("symbol", "issue_name", "mpid", "venue_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows of a vintage are new, changed, gone and the same, beside the vintage before it."""
+
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vintage:
+    """A payload's content, and how it differs from the rows of `base`.
+
+    `changes` are None where there is no base, or its content is the same. `in_common` are those in the columns that both
+    sources have; None where both have the same columns.
+    """
+
+    content: Content
+    base: Capture | None
+    changes: Changes | None = None
+    in_common: Changes | None = None
+
+    @property
+    def comparable(self) -> Changes | None:
+        """The changes by which it is judged."""
+        return self.in_common or self.changes
+
+    @property
+    def counts(self) -> Counts:
+        """What its capture says of the changes."""
+        if self.changes is not None:
+            changes = self.changes
+            return Counts(changes.added, changes.changed, changes.removed, changes.unchanged)
+        kept = self.content.rows_kept
+        return Counts(kept, 0, 0, 0) if self.base is None else Counts(0, 0, 0, kept)
+
+
+def following(base: Capture | None, content: Content) -> Vintage:
+    """The vintage that a content is after a capture. ArchiveDamaged as `current.frame_of`."""
+    if base is None or base.content_hash == content.content_hash:
+        return Vintage(content, base)
+    before, after = current.frame_of(base), content.frame
+    changes = difference_of(before, after)
+    if PayloadFormat(base.payload_format).is_api is not bool(content.parts):
+        return Vintage(content, base, changes)
+    return Vintage(content, base, changes, difference_of(in_common(before), in_common(after)))
+
+
+def in_common(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows without what only the API has.
+
+    Rows that have one key then are told apart by their number, in the place of the CRD number.
+    """
+    blank = frame.with_columns(crd=pl.lit(""), product_type=pl.lit(""), notional=pl.lit(None, NOTIONAL))
+    ordered = blank.sort(*VENUE, *FIGURES)
+    return ordered.with_columns(crd=pl.int_range(pl.len()).over(VENUE).cast(pl.String))

@@ -1,0 +1,28 @@
+"""A payload's content, read under the limits of the settings: one just fetched, or one from the archive."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from pipeline.calendar import PartitionKey
+from pipeline.finra import reader
+from pipeline.finra.content import Content, UnreadablePayload
+from pipeline.models import Capture
+from pipeline.sources.base import PayloadFormat
+from pipeline.vintages import archive
+from pipeline.vintages.archive import ArchiveDamaged
+
+
+def read(content: bytes, payload_format: str, key: PartitionKey) -> Content:
+    """What a payload holds. UnreadablePayload."""
+    limits = settings.MARKETSPINE_MAX_REJECT_SHARE, settings.MARKETSPINE_MAX_ROWS
+    return reader.read(content, PayloadFormat(payload_format), key, *limits)
+
+
+def read_archived(capture: Capture) -> Content:
+    """What a capture's archived payload holds. ArchiveDamaged also where the parser does not take it any more."""
+    content = archive.get(capture.payload_sha256)
+    try:
+        return read(content, capture.payload_format, capture.partition.key)
+    except UnreadablePayload as error:
+        raise ArchiveDamaged(str(error)) from error

@@ -1,0 +1,1 @@
+"""One partition: from a payload to a capture."""

@@ -1,0 +1,54 @@
+"""Sketches: stored hashes mean the same for ever, and two of them tell how much of one publication the other has."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+import pytest
+
+from pipeline.capture.likeness import KEPT, Sketch, of_new_rows, of_rows, same, share_in, sketch
+from pipeline.vintages.compare import difference_of
+from tests.vintages.frames import Line, frame_of
+
+
+def lines(start: int, stop: int, factor: int = 1) -> list[Line]:
+    return [(f"S{n}", "AAAA", str(factor * (1000 + n)), 1 + n % 7) for n in range(start, stop)]
+
+
+def test_the_hash_of_a_row_is_the_crc_of_its_text_for_ever() -> None:
+    frame = frame_of([("AAPL", "UBSA", "100.25", 2), ("AAPL", "Some Firm", "7", 1)])
+    texts = ["AAPL|AAPL Inc|Some Firm|7000000|1", "AAPL|AAPL Inc|UBSA|100250000|2"]
+    assert sorted(of_rows(frame)) == texts
+    assert sketch(frame) == Sketch(frozenset(crc32(text.encode()) for text in texts), 2**32 - 1)
+    assert sorted(sketch(frame).hashes) == [1912326587, 3032486229]
+
+
+def test_a_sketch_keeps_the_smallest_hashes_up_to_its_ceiling() -> None:
+    frame = frame_of(lines(0, 5000))
+    smallest = sorted(crc32(text.encode()) for text in of_rows(frame))[:KEPT]
+    assert sketch(frame) == Sketch(frozenset(smallest), smallest[-1])
+
+
+def test_a_sketch_is_kept_as_bytes() -> None:
+    made = sketch(frame_of(lines(0, 3000)))
+    assert len(made.packed()) == 4 * KEPT
+    assert Sketch.unpacked(made.packed(), made.ceiling) == made
+
+
+@pytest.mark.parametrize("shared", [0, 0.005, 0.2, 0.5, 1])
+def test_two_sketches_tell_the_share_of_rows_within_five_points(shared: float) -> None:
+    rows = 20_000
+    same_rows = round(shared * rows)
+    one, other = frame_of(lines(0, rows)), frame_of(lines(0, same_rows) + lines(same_rows, rows, factor=2))
+    assert share_in(sketch(one), sketch(other)) == pytest.approx(shared, abs=0.05)
+
+
+def test_rows_that_changes_bring_have_their_likeness_after_them() -> None:
+    before, after = lines(0, 4), [*lines(0, 2), *lines(2, 3, factor=2), ("NEW", "Firm", "1.5", 9)]
+    changes = difference_of(frame_of(before), frame_of(after))
+    assert sorted(of_new_rows(changes.rows)) == ["NEW|NEW Inc|Firm|1500000|9", "S2|S2 Inc|AAAA|2004000000|3"]
+
+
+def test_each_likeness_is_counted_once() -> None:
+    one, other = of_rows(frame_of(lines(0, 10))), of_rows(frame_of(lines(5, 15)))
+    assert same(one.append(one), other) == 5
