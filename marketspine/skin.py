@@ -77,7 +77,7 @@ SKIN: dict[str, Any] = {
                         "title": "Rows",
                         "icon": "table_rows",
                         "link": reverse_lazy("rows"),
-                        "permission": lambda request: _may(request, "pipeline.view_rowversion"),
+                        "permission": lambda request: _may(request, "pipeline.view_capture"),
                     },
                     _page("Manifests", "fact_check", "manifest"),
                     _page("Analytics snapshots", "monitoring", "analyticssnapshot"),

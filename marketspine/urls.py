@@ -7,12 +7,12 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 
 from marketspine.health import health
+from pipeline.admin import rows
 from pipeline.admin.people import change_own_password
-from pipeline.admin.rows import rows
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/rows/", admin.site.admin_view(rows), name="rows"),
+    *rows.urls(),
     path("admin/password_change/", admin.site.admin_view(change_own_password)),
     path("admin/", admin.site.urls),
     path("health/", health, name="health"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -15,15 +16,16 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateFilter
 
 from pipeline import inspection, operations
-from pipeline.admin import capture_page, differences, figures, payloads
+from pipeline.admin import capture_page, differences, downloads, figures, payloads
 from pipeline.admin.acting import ActingAdmin, Doing, one
 from pipeline.admin.base import badge, link
 from pipeline.admin.partition_page import kind_badge
 from pipeline.calendar import read_day
 from pipeline.models import Act, Capture
 from pipeline.models.capture import DOMAIN
-from pipeline.row_versions import NoSuchVintage
 from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.read import NoSuchVintage
+from pipeline.vintages.store import StorageAway, VintageDamaged
 
 SHORTEST_HASH = 6
 CANNOT_BE_SERVED = 409  # neither absent nor our mistake: the archive does not hold what the ledger says
@@ -77,7 +79,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
         """The pages beside the first."""
         beside: dict[str, Callable[..., HttpResponseBase]] = {
             "difference": self.difference_view,
-            "difference.csv": self.csv_view,
+            **{f"difference.{form}": partial(self.difference_download, form=form) for form in downloads.FORMATS},
             "movement": self.movement_view,
             "rejects": self.rejects_view,
             "payload": self.payload_view,
@@ -146,16 +148,20 @@ class CaptureAdmin(ActingAdmin[Capture]):
         contents = differences.contents(found, request.GET.dict())
         return self._page(request, found, "difference", contents)
 
-    def csv_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        """The same, all of them, as CSV."""
+    def difference_download(self, request: HttpRequest, object_id: str, form: str) -> HttpResponseBase:
+        """The same, all of them, as CSV or Parquet."""
         found = self.find(request, object_id)
         before = differences.other_capture(found, request.GET.dict())
         if before is None:
             raise Http404(f"{found} is the only capture of its partition")
         try:
-            return differences.as_csv(found, before)
+            return differences.as_download(found, before, form)
         except NoSuchVintage as why:
             raise Http404(str(why)) from why
+        except (VintageDamaged, StorageAway) as damage:
+            response = self._page(request, found, "difference", {"before": before, "why_not": f"{damage}."})
+            response.status_code = CANNOT_BE_SERVED
+            return response
 
     def movement_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Venue shares and market concentration before and with it."""

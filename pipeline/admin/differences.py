@@ -1,42 +1,27 @@
-"""The page that compares two captures of a partition, and its CSV."""
+"""The page that compares two captures of a partition, and its downloads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import Http404, StreamingHttpResponse
+from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 
-from pipeline import differences, reconciliation
-from pipeline.admin import figures, spreadsheets
-from pipeline.differences import Difference, Kind
+from pipeline import reconciliation
+from pipeline.admin import downloads, figures
 from pipeline.models import Capture
-from pipeline.row_versions import NoSuchVintage, RowChange, RowValues
+from pipeline.review.difference_table import biggest_movers_first, table_of
+from pipeline.vintages import compare
+from pipeline.vintages.compare import Difference, Kind, RowChange, RowValues
+from pipeline.vintages.read import NoSuchVintage
 
 PER_PAGE = 50
 ICONS = {Kind.ADDED: "add", Kind.CHANGED: "edit", Kind.REMOVED: "remove"}
 MOST_DIGITS = 9  # of a version: a column of the database holds no more
-COLUMNS = (
-    "change",
-    "symbol",
-    "issue_name",
-    "mpid",
-    "crd",
-    "firm",
-    "product_type",
-    "shares_before",
-    "shares_after",
-    "trades_before",
-    "trades_after",
-    "notional_before",
-    "notional_after",
-    "last_update_before",
-    "last_update_after",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +82,7 @@ def contents(capture: Capture, asked: Mapping[str, str]) -> dict[str, Any]:
     if before is None:
         return {**context, "why_not": "It is the only capture of its partition: there is nothing to compare it with."}
     try:
-        difference = differences.compare(before, capture)
+        difference = compare.compare(before, capture)
     except NoSuchVintage as why:
         return {**context, "why_not": f"{why}."}
     return {**context, **_rows(difference, _kind(asked), asked.get("page"))}
@@ -116,19 +101,18 @@ def other_capture(capture: Capture, asked: Mapping[str, str]) -> Capture | None:
     return found
 
 
-def as_csv(capture: Capture, before: Capture) -> StreamingHttpResponse:
-    """All rows that differ, the biggest movers first. NoSuchVintage before anything is sent."""
-    difference = differences.compare(before, capture)
+def as_download(capture: Capture, before: Capture, form: str) -> HttpResponseBase:
+    """All rows that differ, the biggest movers first, as CSV or Parquet. Errors as those of `compare`."""
+    table = biggest_movers_first(table_of(compare.compare(before, capture).changes))
     key = capture.partition.key
-    name = f"difference_{key.tier}_{key.week_ending}_v{before.version}_v{capture.version}.csv"
-    return spreadsheets.as_download(name, COLUMNS, _cells(difference))
+    name = f"difference_{key.tier}_{key.week_ending}_v{before.version}_v{capture.version}"
+    return downloads.FORMATS[form](name, table)
 
 
 def _rows(difference: Difference, kind: Kind | None, page: str | None) -> dict[str, Any]:
     before, after = difference.before, difference.after
     pages = Paginator(range(difference.count(kind)), PER_PAGE).get_page(page)
-    changes = differences.movers(difference, pages.start_index() - 1 if pages else 0, PER_PAGE, kind)
-    csv = reverse("admin:pipeline_capture_difference_csv", args=[after.pk])
+    changes = compare.movers(difference, pages.start_index() - 1 if pages else 0, PER_PAGE, kind)
     return {
         "changes": [ChangeLine(change) for change in changes],
         "page": pages,
@@ -137,7 +121,10 @@ def _rows(difference: Difference, kind: Kind | None, page: str | None) -> dict[s
         "to": figures.number(pages.end_index()),
         "pills": _pills(difference, kind),
         "query": f"with={before.version}" + (f"&kind={kind}" if kind else ""),
-        "csv": f"{csv}?with={before.version}",
+        "downloads": [
+            (form, f"{reverse(f'admin:pipeline_capture_difference_{form}', args=[after.pk])}?with={before.version}")
+            for form in downloads.FORMATS
+        ],
     }
 
 
@@ -157,21 +144,6 @@ def _kind(asked: Mapping[str, str]) -> Kind | None:
     if kind and kind not in list(Kind):
         raise Http404(f"a row is added, changed or removed, not {kind}")
     return Kind(kind) if kind else None
-
-
-def _cells(difference: Difference) -> Iterator[tuple[object, ...]]:
-    """Each row that differs, as COLUMNS has it."""
-    for change in differences.all_movers(difference):
-        key, pairs = change.key, zip(_figures(change.before), _figures(change.after), strict=True)
-        named = (change.kind, key.symbol, key.issue_name, key.mpid, key.crd, key.firm, key.product_type)
-        yield (*named, *(figure for pair in pairs for figure in pair))
-
-
-def _figures(values: RowValues | None) -> tuple[str, ...]:
-    if values is None:
-        return ("",) * 4
-    notional = "" if values.notional is None else f"{values.notional:f}"
-    return f"{values.shares:f}", str(values.trades), notional, values.last_update_date
 
 
 def _shares(values: RowValues | None) -> Decimal:

@@ -31,13 +31,17 @@ LONGEST_SEARCH, MOST_WORDS = 200, 10  # each word is looked for in each searched
 ORDER = re.compile(r"(-?\d{1,2}(\.-?\d{1,2})*)?", re.ASCII)
 ID = re.compile(r"\d{1,18}", re.ASCII)
 RANGE = ("first", "last", "tiers", "only", "reason")
+ROWS = ("symbol", "issue", "venue", "week", "tier", "as_of", "capture", "before")
 PAGES: dict[str, tuple[str, ...]] = {
     "login": ("next",),
-    "rows": ("symbol", "venue", "week", "tier", "as_of", "capture", "after", "before"),
+    "rows": (*ROWS, "after"),
+    "rows_csv": ROWS,
+    "rows_parquet": ROWS,
     "pipeline_backfill": RANGE,
     "pipeline_capture_change": ("verify",),
     "pipeline_capture_difference": ("with", "kind", "page"),
     "pipeline_capture_difference_csv": ("with",),
+    "pipeline_capture_difference_parquet": ("with",),
     "pipeline_capture_rejects": ("page",),
     "pipeline_run_change": ("page",),
     "pipeline_run_live": ("page",),

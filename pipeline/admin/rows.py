@@ -1,37 +1,46 @@
-"""Rows: of a symbol over the weeks, or of one vintage; the latest, or as they were known at an instant."""
+"""Rows: found by symbol, issue, venue, week, tier or capture; the latest, or as they were known at an instant."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from functools import partial
+from http import HTTPStatus
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from pipeline import browsing
+from pipeline.admin import downloads, figures
 from pipeline.admin.days import DayField, InstantField
-from pipeline.browsing import Page, Place, Question, Row
 from pipeline.calendar import Tier, read_day
 from pipeline.models import Capture, Partition
 from pipeline.models.capture import DOMAIN
-from pipeline.row_versions import NoSuchVintage
+from pipeline.review.row_order import parse_place
+from pipeline.review.row_question import Question
+from pipeline.review.row_search import Page, Row, TooManyRows, every_row, find
+from pipeline.vintages.read import NoSuchVintage
+from pipeline.vintages.store import StorageAway, VintageDamaged
 
-PERMISSION = "pipeline.view_rowversion"
-PLACE = re.compile(r"(\d{1,9})\|(\d{1,9})\|(\d{1,9})\|([^|\x00]{0,40})\|(\d{1,9})")
+PERMISSION = "pipeline.view_capture"
+CANNOT_BE_SERVED = HTTPStatus.CONFLICT
+UNANSWERED = (NoSuchVintage, VintageDamaged, StorageAway)
 
 
 class RowsForm(forms.Form):
     """What to look for. Everything is optional: without anything, the newest vintage from its start."""
 
     symbol = forms.CharField(required=False, max_length=40, help_text="such as AAPL", widget=forms.TextInput())
-    venue = forms.CharField(required=False, max_length=100, help_text="MPID, or part of a firm's name")
+    issue = forms.CharField(required=False, max_length=100, label="Issue name", help_text="a part of it")
+    venue = forms.CharField(required=False, max_length=100, help_text="MPID, CRD number, or a part of the name")
     week = DayField(required=False, label="Week ending")
     tier = forms.ChoiceField(required=False, choices=[("", "any"), *((tier.value, tier.value) for tier in Tier)])
     as_of = InstantField(required=False, label="As of", help_text="UTC; empty: the latest")
@@ -65,87 +74,138 @@ class RowsForm(forms.Form):
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class RowLine:
+    """A row, as the table has it."""
+
+    row: Row
+
+    @property
+    def symbol(self) -> str:
+        return self.row.symbol or "(no symbol)"
+
+    @property
+    def venue(self) -> str:
+        """The MPID of an ATS, the name of a firm."""
+        return self.row.mpid or self.row.venue_name or self.row.crd
+
+    @property
+    def further(self) -> str:
+        """What else names the venue."""
+        name = self.row.venue_name if self.row.mpid else ""
+        return " ".join(filter(None, (name, f"CRD {self.row.crd}" if self.row.crd else "", self.row.product_type)))
+
+    @property
+    def shares(self) -> str:
+        return figures.number(self.row.shares)
+
+    @property
+    def trades(self) -> str:
+        return figures.number(self.row.trades)
+
+    @property
+    def notional(self) -> str:
+        return figures.number(self.row.notional)
+
+
 def rows(request: HttpRequest) -> HttpResponse:
     """The page."""
-    if not request.user.has_perm(PERMISSION):
-        raise PermissionDenied
-    form = RowsForm(request.GET)
+    form = _form(request)
     page, trouble = Page(), ""
     if form.is_valid():
         try:
-            page = browsing.find(_question(form, request))
-        except NoSuchVintage as error:
-            trouble = str(error)
+            page = find(_question(form, request))
+        except UNANSWERED as why:
+            trouble = str(why)
+    return _shown(request, form, page, trouble)
+
+
+def download(request: HttpRequest, form: str) -> HttpResponseBase:
+    """All rows that the page's question finds, as CSV or Parquet; the page, with the reason, where that cannot be."""
+    asked = _form(request)
+    if not asked.is_valid():
+        return _shown(request, asked, Page(), "", HTTPStatus.BAD_REQUEST)
+    try:
+        found = every_row(_question(asked, request))
+    except (*UNANSWERED, TooManyRows) as why:
+        return _shown(request, asked, Page(), str(why), CANNOT_BE_SERVED)
+    return downloads.FORMATS[form]("_".join(("rows", *_named(asked))), found)
+
+
+def urls() -> list[URLPattern]:
+    """The page, and a download of each form."""
+    return [
+        path("admin/rows/", admin.site.admin_view(rows), name="rows"),
+        *(
+            path(f"admin/rows.{form}", admin.site.admin_view(partial(download, form=form)), name=f"rows_{form}")
+            for form in downloads.FORMATS
+        ),
+    ]
+
+
+def _form(request: HttpRequest) -> RowsForm:
+    if not request.user.has_perm(PERMISSION):
+        raise PermissionDenied
+    return RowsForm(request.GET)
+
+
+def _named(form: RowsForm) -> list[str]:
+    """What of a question is in the name of its file."""
+    asked = form.cleaned_data
+    capture: Capture | None = asked["capture"]
+    if capture is not None:
+        return [capture.capture_id.removeprefix(f"{DOMAIN}:").replace(":", "_")]
+    words = [asked["symbol"], asked["venue"], str(asked["week"] or ""), asked["tier"]]
+    return [re.sub(r"\W+", "-", word) for word in words if word]
+
+
+def _shown(request: HttpRequest, form: RowsForm, page: Page, trouble: str, status: int = HTTPStatus.OK) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Rows",
         "form": form,
         "page": page,
-        "partitions": len({row.capture.partition_id for row in page.rows}),
-        "note": _note(form, page) if form.is_valid() else "",
-        "lines": [_line(row) for row in page.rows],
+        "heading": _heading(page),
+        "shares": figures.number(page.totals.shares),
+        "trades": figures.number(page.totals.trades),
+        "lines": [RowLine(row) for row in page.rows],
         "trouble": trouble,
-        "next_url": _going_on(request, page),
+        "next_url": _address(request, after=str(page.next_place)) if page.next_place else "",
+        "older_url": _address(request, before=page.older.isoformat()) if page.older else "",
+        "downloads": [(form, reverse(f"rows_{form}") + _address(request)) for form in downloads.FORMATS],
     }
-    return TemplateResponse(request, "pipeline/rows.html", context)
+    return TemplateResponse(request, "pipeline/rows.html", context, status=status)
 
 
-def _note(form: RowsForm, page: Page) -> str:
-    """What a person would not guess: that other symbols were found, and that one vintage alone was searched."""
-    asked = form.cleaned_data
-    symbol, found = asked["symbol"].strip(), sorted({row.row.security.symbol for row in page.rows})
-    notes = [page.note] if page.note else []
-    if symbol and found and not {symbol, symbol.upper()} & set(found):
-        notes.append(f"there is no symbol {symbol}: these are of {', '.join(found)}")
-    if asked["venue"].strip() and not symbol and not asked["capture"] and page.captures:
-        one = page.captures[0]
-        notes.append(f"without a symbol a venue is looked for in one partition: {one.partition}; choose week and tier")
-    return "; ".join(notes)
+def _heading(page: Page) -> str:
+    """How much was found, and where."""
+    found, weeks = page.totals, sorted({capture.partition.week_ending for capture in page.searched})
+    if not weeks:
+        return ""
+    span = f"week {weeks[0]}" if len(weeks) == 1 else f"weeks {weeks[0]} to {weeks[-1]}"
+    return (
+        f"{figures.number(found.rows)} row{pluralize(found.rows)} in {found.partitions:,} of {len(page.searched):,} "
+        f"partition{pluralize(len(page.searched))} searched, {span}"
+    )
 
 
 def _question(form: RowsForm, request: HttpRequest) -> Question:
     asked = form.cleaned_data
     return Question(
-        symbol=asked["symbol"].strip(),
-        venue=asked["venue"].strip(),
+        symbol=asked["symbol"],
+        issue=asked["issue"],
+        venue=asked["venue"],
         week_ending=asked["week"],
         tier=asked["tier"],
         instant=asked["as_of"],
         capture=asked["capture"],
-        place=_place(request.GET.get("after", "")),
+        place=parse_place(request.GET.get("after", "")),
         before=read_day(request.GET.get("before", "")),
     )
 
 
-def _place(text: str) -> Place | None:
-    """Where the page before ended, as its link had it; None for anything else."""
-    parts = PLACE.fullmatch(text)
-    if parts is None:
-        return None
-    partition, security, venue, product_type, first_version = parts.groups()
-    return int(partition), int(security), int(venue), product_type, int(first_version)
-
-
-def _going_on(request: HttpRequest, page: Page) -> str:
-    """The address of the next page; empty on the last."""
-    kept = {name: value for name, value in request.GET.items() if name not in ("after", "before") and value}
-    if page.next_place is not None:
-        return "?" + urlencode({**kept, "after": "|".join(map(str, page.next_place))})
-    return "?" + urlencode({**kept, "before": page.older.isoformat()}) if page.older else ""
-
-
-def _line(found: Row) -> dict[str, Any]:
-    """A row, as the table has it."""
-    row, capture = found.row, found.capture
-    held = f"{row.first_version}-{row.last_version}" if row.last_version else f"{row.first_version}-"
-    return {
-        "capture": capture,
-        "security": row.security,
-        "venue": row.venue,
-        "product_type": row.product_type,
-        "shares": f"{row.shares:,f}",
-        "trades": f"{row.trades:,}",
-        "notional": "" if row.notional is None else f"{row.notional:,f}",
-        "last_update_date": row.last_update_date,
-        "held": held,
-    }
+def _address(request: HttpRequest, **further: str) -> str:
+    """The question that was asked, with what is further asked; a page of its own starts at its first row."""
+    dropped = {"after", *further}
+    kept = {name: value for name, value in request.GET.items() if name not in dropped and value}
+    return "?" + urlencode({**kept, **further})

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from pipeline.data_kinds import as_table
+from pipeline.finra.rows import without_zeros
 from pipeline.management.base import BadArguments, SpineCommand
 from pipeline.plain_text import printable
-from pipeline.row_versions import NoSuchVintage, RowChange, RowValues, difference
+from pipeline.review.difference_table import table_of
 from pipeline.selectors import HELP, LATEST, PREVIOUS, select
-
-COLUMNS = (
-    "change",
-    "symbol",
-    "issue_name",
-    "mpid",
-    "firm",
-    "shares_before",
-    "shares_after",
-    "trades_before",
-    "trades_after",
-    "last_update_before",
-    "last_update_after",
-)
+from pipeline.vintages.compare import compare
+from pipeline.vintages.read import NoSuchVintage
+from pipeline.vintages.store import VintageDamaged
 
 
 class Command(SpineCommand):
@@ -61,28 +53,29 @@ class Command(SpineCommand):
         """Find both, compare, print."""
         before, after = select(options["captures"], (PREVIOUS, LATEST))
         try:
-            changes = difference(before, after)
-        except (NoSuchVintage, ValueError) as error:
+            table = table_of(compare(before, after).changes)
+        except (NoSuchVintage, VintageDamaged, ValueError) as error:
             raise BadArguments(str(error)) from error
-        rows = [_as_row(change) for change in changes]
+        rows = [tuple(map(_plain, row)) for row in table.iter_rows()]
         if self.as_json:
-            documents = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+            documents = [dict(zip(table.columns, row, strict=True)) for row in rows]
             self.document({"before": before.capture_id, "after": after.capture_id, "changes": documents})
         elif options["format"] == "csv":
-            shown = [[printable(str(value)) for value in row] for row in rows] if self.on_terminal else rows
-            csv.writer(self.stdout, lineterminator="\n").writerows(as_table(COLUMNS, shown))
+            shown = [[printable(cell) for cell in row] for row in rows] if self.on_terminal else rows
+            csv.writer(self.stdout, lineterminator="\n").writerows(as_table(table.columns, shown))
         else:
-            self.table(f"{before} -> {after}: {len(rows):,} rows differ", COLUMNS, rows)
+            self.table(f"{before} -> {after}: {len(rows):,} rows differ", *_telling(table.columns, rows))
         return 0
 
 
-def _as_row(change: RowChange) -> tuple[object, ...]:
-    key, before, after = change.key, _figures(change.before), _figures(change.after)
-    pairs = (figure for pair in zip(before, after, strict=True) for figure in pair)
-    return (change.kind, key.symbol, key.issue_name, key.mpid, key.firm, *pairs)
+def _plain(value: object) -> str:
+    """A cell as text: a decimal exactly, nothing for nothing."""
+    if value is None:
+        return ""
+    return f"{without_zeros(value):f}" if isinstance(value, Decimal) else str(value)
 
 
-def _figures(values: RowValues | None) -> tuple[str, str, str]:
-    if values is None:
-        return "", "", ""
-    return f"{values.shares:f}", str(values.trades), values.last_update_date
+def _telling(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """The columns that say something, and of each row their cells: a table for a person is wide enough without the others."""
+    telling = [at for at, column in enumerate(columns) if not rows or any(row[at] for row in rows)]
+    return [columns[at] for at in telling], [[row[at] for at in telling] for row in rows]
