@@ -1,0 +1,1 @@
+"""What the ledger and the files say to a person."""

@@ -76,6 +76,6 @@ def _plain(value: object) -> str:
 
 
 def _telling(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
-    """The columns that say something, and of each row their cells: a table for a person is wide enough without the others."""
+    """The columns that say something, and the cells of each row in them: the others only make a table wide."""
     telling = [at for at, column in enumerate(columns) if not rows or any(row[at] for row in rows)]
     return [columns[at] for at in telling], [[row[at] for at in telling] for row in rows]
