@@ -1,8 +1,9 @@
 """How fast the admin's pages are on a large ledger: `python -m benchmarks.admin [--weeks 260]`.
 
-260 weeks of three tiers with three captures each and five million row versions on PostgreSQL (started from its wheel, or
-TEST_DATABASE_URL). Each page is asked for by an operator through Django's whole stack, but the socket; after two to warm
-up, so many times that a 95th percentile can be told. Exit code 1 when one is above 300 ms.
+260 weeks of three tiers with three captures each on PostgreSQL (started from its wheel, or TEST_DATABASE_URL), and a vintage
+file for each capture, 69 million rows in the latest. Each page is asked for by an operator through Django's whole stack, but
+the socket; after two to warm up, so many times that a 95th percentile can be told. Exit code 1 when one is above 300 ms, or
+above 500 ms where a symbol is looked for in 780 vintage files.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import glob
 
 import django
 
@@ -29,7 +32,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks.ingest import DURABLE
+from benchmarks.ingest import DURABLE, configured_storages
 from benchmarks.large_ledger import build
 from pipeline.calendar import fully_due_weeks, market_today
 from pipeline.models import AnalyticsSnapshot, Anomaly, Capture, Manifest, OperatorLogEntry, Partition, Readiness, Run
@@ -39,7 +42,7 @@ from tests.engines import PostgreSQLLedger, as_default
 from tests.servers import postgresql
 
 WEEKS, SMALL = 260, 26
-LIMIT_MS = 300.0
+LIMIT_MS, LIMIT_OF_A_SYMBOL_MS = 300.0, 500.0
 WARM_UP = 2
 LISTS = (Partition, Capture, Anomaly, Readiness, Manifest, AnalyticsSnapshot, Run, OperatorLogEntry)
 
@@ -53,24 +56,37 @@ class Measured:
     p95: float
     queries: int
 
+    @property
+    def is_fast_enough(self) -> bool:
+        return self.p95 <= (LIMIT_OF_A_SYMBOL_MS if "symbol=" in self.page else LIMIT_MS)
+
 
 def main() -> int:
     """Build, measure, print; whether all is fast enough."""
     options = _options()
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]
-    with _ledger():
+    with tempfile.TemporaryDirectory() as folder, _ledger():
+        configured_storages(folder)
         begun = time.perf_counter()
         request = Request(command="run_weekly", run_date=market_today())
         newest = fully_due_weeks(1, market_today())[0]
         rows = build(options.weeks, newest, json.dumps(request.parameters()), CALCULATION_VERSION)
-        print(f"{options.weeks} weeks, {Capture.objects.count():,} captures, {rows:,} row versions, ", end="")
+        print(
+            f"{options.weeks} weeks, {Capture.objects.count():,} captures, {rows:,} rows in {_size(folder)}, ", end=""
+        )
         print(f"{Run.objects.count():,} runs; made in {time.perf_counter() - begun:.0f} s")
         client = _operator()
         measured = [_measure(client, page, options.requests) for page in _pages()]
     for one in measured:
-        slow = "  ABOVE" if one.p95 > LIMIT_MS else ""
+        slow = "" if one.is_fast_enough else "  ABOVE"
         print(f"{one.page:<75} {one.median:7.1f} ms  p95 {one.p95:7.1f} ms  {one.queries:3} queries{slow}")
-    return int(any(one.p95 > LIMIT_MS for one in measured))
+    return int(not all(one.is_fast_enough for one in measured))
+
+
+def _size(folder: str) -> str:
+    """What the files take on the disk, one under two names once."""
+    files = {status.st_ino: status.st_size for status in map(os.stat, glob(f"{folder}/**/*.parquet", recursive=True))}
+    return f"{sum(files.values()) / 1e6:,.0f} MB"
 
 
 def _options() -> argparse.Namespace:
@@ -118,7 +134,13 @@ def _pages() -> Iterator[str]:
         yield f"/admin/pipeline/capture/{capture.pk}/{part}"
     yield "/admin/rows/"
     yield "/admin/rows/?symbol=S100"
+    yield "/admin/rows/?symbol=S100&week=" + capture.partition.week_ending.isoformat()
+    yield "/admin/rows/?symbol=S4100&venue=V012"
     yield f"/admin/rows/?symbol=S4100&as_of={capture.captured_at:%Y-%m-%dT%H:%M:%S}"
+    yield "/admin/rows/?symbol=S111&tier=OTC"  # of which only the beginning is there
+    yield "/admin/rows/?venue=V012"
+    yield "/admin/rows/?venue=firm+100"
+    yield "/admin/rows/?issue=issuer+777"
     yield f"/admin/rows/?capture={capture.capture_id}"
     yield f"/admin/rows/?capture={capture.capture_id}&venue=V012"
     yield "/admin/django_celery_beat/periodictask/"
