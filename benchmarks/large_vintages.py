@@ -13,11 +13,11 @@ from itertools import groupby
 
 import polars as pl
 from django.core.files.storage import default_storage
-from pipeline.vintages.store import Label, write
 
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.finra.rows import ATS, NON_ATS, NOTIONAL, SCHEMA, SHARES, in_order
 from pipeline.models import Capture
+from pipeline.vintages.store import Label, write
 
 VENUES, ATSS = 150, 44
 SYMBOLS = {

@@ -158,8 +158,8 @@ class CaptureAdmin(ActingAdmin[Capture]):
             return differences.as_download(found, before, form)
         except NoSuchVintage as why:
             raise Http404(str(why)) from why
-        except (VintageDamaged, StorageAway) as damage:
-            response = self._page(request, found, "difference", {"before": before, "why_not": f"{damage}."})
+        except (VintageDamaged, StorageAway):
+            response = self._page(request, found, "difference", differences.contents(found, request.GET.dict()))
             response.status_code = CANNOT_BE_SERVED
             return response
 

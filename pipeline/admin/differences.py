@@ -18,8 +18,10 @@ from pipeline.review.difference_table import biggest_movers_first, table_of
 from pipeline.vintages import compare
 from pipeline.vintages.compare import Difference, Kind, RowChange, RowValues
 from pipeline.vintages.read import NoSuchVintage
+from pipeline.vintages.store import StorageAway, VintageDamaged
 
 PER_PAGE = 50
+CANNOT_COMPARE = (NoSuchVintage, VintageDamaged, StorageAway)
 ICONS = {Kind.ADDED: "add", Kind.CHANGED: "edit", Kind.REMOVED: "remove"}
 MOST_DIGITS = 9  # of a version: a column of the database holds no more
 
@@ -83,7 +85,7 @@ def contents(capture: Capture, asked: Mapping[str, str]) -> dict[str, Any]:
         return {**context, "why_not": "It is the only capture of its partition: there is nothing to compare it with."}
     try:
         difference = compare.compare(before, capture)
-    except NoSuchVintage as why:
+    except CANNOT_COMPARE as why:
         return {**context, "why_not": f"{why}."}
     return {**context, **_rows(difference, _kind(asked), asked.get("page"))}
 

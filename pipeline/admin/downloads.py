@@ -12,7 +12,7 @@ from django.utils.http import content_disposition_header
 
 from pipeline import data_kinds
 
-STARTS_A_FORMULA = r"^[=+\-@\t\r\n]"
+STARTS_A_FORMULA = r"^([=+\-@\t\r\n])"
 ROWS_AT_ONCE = 20_000
 
 
@@ -43,7 +43,7 @@ def _exact(columns: cs.Selector) -> pl.Expr:
 
 def _harmless(columns: cs.Selector) -> pl.Expr:
     """Text, with an apostrophe before it where a spreadsheet would take it for a formula."""
-    return pl.when(columns.str.contains(STARTS_A_FORMULA)).then("'" + columns).otherwise(columns)
+    return columns.str.replace(STARTS_A_FORMULA, "'${1}")
 
 
 def _lines(table: pl.DataFrame) -> Iterator[str]:

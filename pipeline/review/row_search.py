@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from pipeline.finra.rows import ATS, SCHEMA
+from pipeline.finra.rows import ATS
 from pipeline.models import Capture
 from pipeline.review.row_order import Place, in_order, is_after
 from pipeline.review.row_question import Question, newest_weeks, vintages_of
@@ -120,14 +120,14 @@ def find(question: Question) -> Page:
     captures = vintages_of(question)
     if not captures:
         return Page(notes=["nothing is captured there yet"])
-    with read.naming_damage(captures):
+    with read.naming_damage(_stored(captures)):
         search = _search(question, captures)
         sums, page, *names = pl.collect_all([_sums(search.rows), _page(search.rows, question.place), *_names(search)])
     rows = _rows(page, search.captures)
     return Page(
         rows[:PAGE],
         _totals(sums),
-        [capture for capture in search.captures if capture.pruned_at is None],
+        _stored(search.captures),
         rows[PAGE - 1].place if len(rows) > PAGE else None,
         search.older,
         [*_pruned(search.captures), *_told(search, names)],
@@ -137,7 +137,7 @@ def find(question: Question) -> Page:
 def every_row(question: Question) -> pl.DataFrame:
     """All rows that fit, in order, with the capture_id and the version of each. TooManyRows; otherwise as `find`."""
     captures = vintages_of(question)
-    with read.naming_damage(captures):
+    with read.naming_damage(_stored(captures)):
         search = _search(question, captures)
         number = search.rows.select(pl.len()).collect().item()
         if number > MOST_DOWNLOADED:
@@ -150,11 +150,14 @@ def _search(question: Question, captures: list[Capture]) -> _Search:
     return replace(found, rows=found.rows.filter(issue_is_named(question.issue))) if question.issue else found
 
 
-def _stored(question: Question, captures: list[Capture]) -> pl.LazyFrame:
+def _scanned(question: Question, captures: list[Capture]) -> pl.LazyFrame:
     """The rows of the vintages; of one that was asked for by its name NoSuchVintage, where they have been given up."""
-    if question.capture is None:
-        captures = [capture for capture in captures if capture.pruned_at is None]
-    return read.of_captures(captures) if captures else pl.LazyFrame(schema=SCHEMA)
+    return read.of_captures(captures if question.capture else _stored(captures))
+
+
+def _stored(captures: Iterable[Capture]) -> list[Capture]:
+    """Those whose rows have not been given up."""
+    return [capture for capture in captures if capture.pruned_at is None]
 
 
 def _pruned(captures: Iterable[Capture]) -> Iterator[str]:
@@ -166,11 +169,11 @@ def _pruned(captures: Iterable[Capture]) -> Iterator[str]:
 def _of_symbol(question: Question, captures: list[Capture]) -> _Search:
     """The rows of a symbol, of all weeks; of the weeks that are searched otherwise, those whose symbol begins so, or all."""
     if question.symbol:
-        exact = _stored(question, captures).filter(symbol_is(question.symbol))
+        exact = _scanned(question, captures).filter(symbol_is(question.symbol))
         if _is_any(exact):
             return _Search(captures, exact)
     captures, older = newest_weeks(captures, question.weeks)
-    rows = _stored(question, captures)
+    rows = _scanned(question, captures)
     if not question.symbol:
         return _Search(captures, rows, older)
     beginning = rows.filter(symbol_begins(question.symbol))

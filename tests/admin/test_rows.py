@@ -1,44 +1,53 @@
-"""The rows page: what it says of what it finds, and of what cannot be asked."""
+"""The rows page: what it says of what it finds, and of what cannot be asked; its downloads."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import csv
+import io
+from datetime import UTC, datetime
+from decimal import Decimal
 
+import polars as pl
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
 from django.test import Client
 
-from pipeline import browsing
-from pipeline.models import Capture
-from tests.commands.calling import call
-from tests.commands.publications import DAY, OTC, WEEK, publish_week
+from pipeline.models import Capture, DataKind, LedgerKind
+from pipeline.review import row_search
+from tests.admin.vintages import SCRIPT, signed_in
 from tests.engines import Ledger
-from tests.sources_in_memory import psv, row
+from tests.vintages.frames import KEY, T1, WEEK, stored
 
-PAGE = "/admin/rows/"
+PAGE, CSV, PARQUET = "/admin/rows/", "/admin/rows.csv", "/admin/rows.parquet"
+KNOWN = datetime(2025, 12, 15, 16, tzinfo=UTC)
+ROWS = (("AAPL", "UBSA", "100.5", 3), ("AAPL", "SGMT", "50", 2), ("MSFT", "UBSA", "25.25", 1), ("+ADD", SCRIPT, "7", 1))
 
 
 @pytest.fixture
-def viewer(ledger: Ledger, source_dir: Path) -> Client:
+def viewer(ledger: Ledger) -> Client:
     """A Viewer's browser; a week is captured, with a firm of an odd name."""
-    publish_week(source_dir)
-    odd = row("AAPL", "", 7, 1, name="<script>alert(1)</script>", updated="2025-12-15")
-    (source_dir / "otc_week_2025-11-14.nonats.psv").write_bytes(psv(odd))
-    call("backfill", "--weeks", WEEK, "--run-date", DAY)
-    user = User.objects.create_user("vera", is_staff=True)
-    user.groups.add(Group.objects.get(name="Viewer"))
-    client = Client()
-    client.force_login(user)
-    return client
+    stored(ROWS, KNOWN)
+    stored(ROWS[:1], KNOWN, key=T1)
+    return signed_in("Viewer")
 
 
-def test_a_symbol_is_shown_with_exact_figures_and_links(viewer: Client) -> None:
-    page = viewer.get(PAGE, {"symbol": "AAPL", "tier": "OTC"}).content.decode()
+def test_a_symbol_is_shown_with_exact_figures_its_vintage_and_sums(viewer: Client) -> None:
+    answer = viewer.get(PAGE, {"symbol": "AAPL"})
+    page = answer.content.decode()
     capture = Capture.objects.get(partition__tier="OTC")
-    assert f'href="/admin/pipeline/capture/{capture.pk}/change/"' in page
+
+    assert f'href="/admin/pipeline/capture/{capture.pk}/change/" title="{capture.capture_id}">1</a>' in page
     assert '<td class="ms-number">100.5</td>' in page
-    assert "<script>alert(1)" not in page
-    assert "&lt;script&gt;alert(1)" in page
+    assert answer.context["heading"] == f"3 rows in 2 of 2 partitions searched, week {WEEK}"
+    assert (answer.context["shares"], answer.context["trades"]) == ("251", "8")
+
+
+def test_names_from_outside_are_escaped(viewer: Client) -> None:
+    page = viewer.get(PAGE, {"venue": "alert"}).content.decode()
+
+    assert SCRIPT not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
 @pytest.mark.parametrize(
@@ -55,29 +64,126 @@ def test_a_symbol_is_shown_with_exact_figures_and_links(viewer: Client) -> None:
         ({"tier": "NASDAQ"}, "NASDAQ is not one of the available choices"),
         ({"symbol": "NOPE"}, "No row fits."),
         ({"symbol": "\x00"}, "Null characters are not allowed."),
+        ({"symbol": "AAP"}, "there is no symbol AAP: these are of AAPL."),
+        ({"venue": "alert"}, "no MPID or CRD number is alert: these are of"),
     ],
 )
 def test_what_cannot_be_asked_is_said_where_it_was_typed(viewer: Client, asked: dict[str, str], told: str) -> None:
     answer = viewer.get(PAGE, asked)
+
     assert answer.status_code == 200
     assert told in answer.content.decode()
 
 
 def test_the_next_page_goes_on_and_keeps_the_question(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browsing, "PAGE", 3)
+    monkeypatch.setattr(row_search, "PAGE", 3)
     capture = Capture.objects.get(partition__tier="OTC")
+
     first = viewer.get(PAGE, {"capture": capture.capture_id})
-    assert first.context["next_url"].startswith(f"?capture=finra.otc_transparency%3AOTC%3A{WEEK}%3A20251215&after=")
     second = viewer.get(PAGE + first.context["next_url"])
-    assert [len(one.context["lines"]) for one in (first, second)] == [3, 2]
-    assert second.context["next_url"] == ""
+
+    assert first.context["next_url"].startswith(f"?capture=finra.otc_transparency%3AOTC%3A{WEEK}%3A20251226&after=")
+    assert [len(one.context["lines"]) for one in (first, second)] == [3, 1]
+    assert (second.context["next_url"], second.context["older_url"]) == ("", "")
+    assert second.context["heading"] == f"4 rows in 1 of 1 partition searched, week {WEEK}"
 
 
-@pytest.mark.parametrize("after", ["", "1|2", "a|b|c|d|e", "1|1|1||1|1", f"{10**30}|1|1||1", "1|1|1|\x00|1"])
+@pytest.mark.parametrize(
+    "after", ["", "1|2", "2025-11-14|OTC|A|-1|||||", f"2025-11-14|OTC|A|{10**30}|||||", "|" * 8, "\x00"]
+)
 def test_a_place_of_ones_own_is_the_start(viewer: Client, after: str) -> None:
-    assert len(viewer.get(PAGE, {"tier": "OTC", "after": after}).context["lines"]) == 5
+    assert len(viewer.get(PAGE, {"tier": "OTC", "after": after}).context["lines"]) == 4
 
 
 def test_as_of_before_the_first_capture_nothing_was_known(viewer: Client) -> None:
-    page = viewer.get(PAGE, {"as_of": "2020-01-01T00:00", "tier": OTC.tier}).content.decode()
+    page = viewer.get(PAGE, {"as_of": "2020-01-01T00:00", "tier": "OTC"}).content.decode()
+
     assert "nothing is captured there yet" in page
+
+
+def test_a_lost_vintage_file_is_a_sentence_with_what_repairs_it(viewer: Client) -> None:
+    capture = Capture.objects.get(partition__tier="OTC")
+    default_storage.delete(capture.vintage_path)
+
+    page = viewer.get(PAGE, {"symbol": "AAPL"})
+    download = viewer.get(CSV, {"symbol": "AAPL"})
+
+    for answer in (page, download):
+        assert f"{capture}: its vintage file is missing" in answer.content.decode()
+        assert "rebuild_vintages" in answer.context["trouble"]
+    assert (page.status_code, download.status_code) == (200, 409)
+
+
+def lines(client: Client, asked: dict[str, str]) -> list[list[str]]:
+    answer = client.get(CSV, asked)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    return list(csv.reader(io.StringIO(answer.getvalue().decode(), newline="")))
+
+
+def test_the_csv_has_all_rows_found_and_no_cell_that_starts_a_formula(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_search, "PAGE", 1)
+    capture = Capture.objects.get(partition__tier="OTC")
+
+    head, *rows = lines(viewer, {"tier": "OTC"})
+
+    assert head == [
+        *("week_ending", "tier", "venue_kind", "symbol", "issue_name", "mpid", "crd", "venue_name", "product_type"),
+        *("shares", "trades", "notional", "last_update_date", "capture_id", "version"),
+    ]
+    firm = ["'+ADD", "'+ADD Inc", "", "", SCRIPT, "", "7", "1", "", "2025-12-15", capture.capture_id, "1"]
+    assert rows[0] == ["2025-11-14", "OTC", "NON_ATS", *firm]
+    assert [(row[3], row[5], row[9]) for row in rows[1:]] == [
+        ("AAPL", "UBSA", "100.5"),
+        ("AAPL", "SGMT", "50"),
+        ("MSFT", "UBSA", "25.25"),
+    ]
+    assert lines(viewer, {"symbol": "NOPE"}) == [head]
+
+
+def test_the_parquet_file_has_the_same_rows_with_their_types(viewer: Client) -> None:
+    answer = viewer.get(PARQUET, {"symbol": "AAPL", "tier": "OTC"})
+
+    found = pl.read_parquet(io.BytesIO(answer.content))
+    assert found.select("symbol", "mpid", "shares", "version").rows() == [
+        ("AAPL", "UBSA", Decimal("100.5"), 1),
+        ("AAPL", "SGMT", Decimal(50), 1),
+    ]
+    assert found.schema["shares"] == pl.Decimal(18, 6)
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="rows_AAPL_OTC.parquet"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_invented_rows_say_so_in_either_file(viewer: Client) -> None:
+    LedgerKind.objects.decide(DataKind.SAMPLES)
+
+    head, *rows = lines(viewer, {"symbol": "MSFT"})
+    answer = viewer.get(PARQUET, {"symbol": "MSFT"})
+
+    assert (head[-1], [row[-1] for row in rows]) == ("samples", ["invented"])
+    assert pl.read_parquet(io.BytesIO(answer.content))["samples"].to_list() == ["invented"]
+    assert 'filename="samples_rows_MSFT.parquet"' in answer.headers["Content-Disposition"]
+
+
+def test_a_download_of_what_cannot_be_asked_is_refused_with_the_page(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_search, "MOST_DOWNLOADED", 3)
+
+    bad, many = viewer.get(CSV, {"tier": "NASDAQ"}), viewer.get(PARQUET, {"capture": "OTC:2025-11-14:20251226"})
+
+    assert (bad.status_code, many.status_code) == (400, 409)
+    assert "NASDAQ is not one of the available choices" in bad.content.decode()
+    assert "4 rows fit, and a download has at most 3: narrow the search." in many.content.decode()
+
+
+def test_who_may_not_see_captures_sees_no_rows(ledger: Ledger) -> None:
+    nobody = Client()
+    nobody.force_login(User.objects.create_user("nina", is_staff=True))
+    assert [nobody.get(page).status_code for page in (PAGE, CSV, PARQUET)] == [403, 403, 403]
+
+
+@pytest.mark.parametrize("tier", [KEY.tier, T1.tier])
+def test_a_tier_alone_is_searched_in_its_newest_week(viewer: Client, tier: str) -> None:
+    assert {line.row.capture.partition.tier for line in viewer.get(PAGE, {"tier": tier}).context["lines"]} == {tier}

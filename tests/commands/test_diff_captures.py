@@ -19,20 +19,26 @@ HEAD = [
     "symbol",
     "issue_name",
     "mpid",
+    "crd",
     "firm",
+    "product_type",
     "shares_before",
     "shares_after",
     "trades_before",
     "trades_after",
+    "notional_before",
+    "notional_after",
     "last_update_before",
     "last_update_after",
 ]
+NONE = ["", "", ""]  # neither a CRD number nor a firm nor a product type
+EMPTY = {"crd", "firm", "product_type", "notional_before", "notional_after"}
 RESTATED = (("AAPL", "UBSA", "101.000001", 3), ROWS[1], ROWS[2], ("NEWW", "SGMT", "7.5", 1), ("ZZYY", "SGMT", "1", 1))
 CHANGES = [
-    ["changed", "AAPL", "AAPL Inc", "UBSA", "", "100.5", "101.000001", "3", "3", "2025-12-15", "2025-12-15"],
-    ["added", "NEWW", "NEWW Inc", "SGMT", "", "", "7.5", "", "1", "", "2025-12-15"],
-    ["added", "ZZYY", "ZZYY Inc", "SGMT", "", "", "1", "", "1", "", "2025-12-15"],
-    ["removed", "ZZZZ", "ZZZZ Inc", "SGMT", "", "4", "", "1", "", "2025-12-15", ""],
+    ["changed", "AAPL", "AAPL Inc", "UBSA", *NONE, "100.5", "101.000001", "3", "3", "", "", "2025-12-15", "2025-12-15"],
+    ["added", "NEWW", "NEWW Inc", "SGMT", *NONE, "", "7.5", "", "1", "", "", "", "2025-12-15"],
+    ["added", "ZZYY", "ZZYY Inc", "SGMT", *NONE, "", "1", "", "1", "", "", "", "2025-12-15"],
+    ["removed", "ZZZZ", "ZZZZ Inc", "SGMT", *NONE, "4", "", "1", "", "", "", "2025-12-15", ""],
 ]
 
 
@@ -67,6 +73,7 @@ def test_as_a_table(vintages: tuple[str, str]) -> None:
     lines = call("diff_captures", *vintages).lines
 
     assert lines[0] == f"{vintages[0]} -> {vintages[1]}: 4 rows differ:"
+    assert lines[1].split() == [name for name in HEAD if name not in EMPTY]
     assert [line.split()[:2] for line in lines[2:]] == [change[:2] for change in CHANGES]
 
 
