@@ -34,8 +34,8 @@ from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
 from pipeline.models import Outcome
 from pipeline.sources.finra_api.access import Access
+from pipeline.sources.finra_api.fields import SummaryType
 from pipeline.sources.finra_api.pace import HEADROOM
-from pipeline.sources.finra_api.pages import SummaryType
 from pipeline.sources.finra_api.paging import Limits, Pager
 from pipeline.sources.finra_api.questions import CODES, MOST_ROWS, SUMMARY, Query, data_path, of_type
 from pipeline.sources.finra_api.source import FinraApi

@@ -1,10 +1,4 @@
-"""A payload's bytes to typed rows and rejects, and the content hash.
-
-The formats are FINRA's web file (finra.md, "Web file"), eight pipe-separated columns without quoting, and the JSON pages of
-its API (`pipeline.api_rows`); neither folds case. A block of lines is split and checked column by column, and only a
-block in which something is unusual is read line by line (`pipeline.lines`), by the same rules and with a reason for what
-does not fit.
-"""
+"""A payload's bytes to typed rows and rejects, and the content hash."""
 
 from __future__ import annotations
 
@@ -17,15 +11,11 @@ from decimal import Decimal
 from itertools import chain
 
 from pipeline import signatures
-from pipeline.api_rows import firm_rows, lines_of_pages, read_rows
 from pipeline.calendar import Tier
 from pipeline.lines import FIELDS, Columns, LineRules, RejectedLine, RejectReason, read_block, read_lines
 from pipeline.parsed import Parsed, PartRead, Rows
 from pipeline.plain_text import shortened
 from pipeline.sources.base import MOST_ROWS, Part, PartName, PayloadFormat, too_many_rows, unpack
-from pipeline.sources.finra_api.oddities import Oddities
-from pipeline.sources.finra_api.pages import JsonRow, NotRows
-from pipeline.sources.finra_api.totals import Listing, Reconciliation
 
 PARSER_VERSION = 1
 
@@ -72,9 +62,6 @@ class _Reading:
     misplaced: int = 0  # rows of the non-ATS file that name an MPID, as ATS rows do
     has_both_parts: bool = False
     venue_names: dict[str, str] = field(default_factory=dict)
-    totals: Reconciliation = field(default_factory=Reconciliation)
-    oddities: Oddities = field(default_factory=Oddities)
-    listing: Listing = field(default_factory=Listing)
     crds: list[str] = field(default_factory=list)  # of the ATS of each row; empty where the source gives none
     parts: list[PartRead] = field(default_factory=list)
     cut: int = 0  # rejects that are the broken last line of a part: no sign of another format
@@ -84,12 +71,6 @@ class _Reading:
         self.rows.extend(rows_of(columns))
         self.crds.extend(columns.crds or [""] * len(columns.venues))
         self.venue_names.update(columns.venue_names)
-
-    def hear(self, rows: Sequence[JsonRow]) -> None:
-        """Take note of the rows of a page of the API."""
-        self.totals.add(rows)
-        self.oddities.add(rows)
-        self.listing.add(rows)
 
     def kept_lines(self) -> Iterator[RejectedLine]:
         """The line of each row, in the order of the rows, as the duplicate that it may turn out to be."""
@@ -114,10 +95,7 @@ def parse(
     `pipeline.plausibility`.
     """
     reading = _Reading(max_rows, max_reject_share)
-    if payload_format.is_api:
-        _read_pages(reading, content)
-    else:
-        _read_parts(reading, unpack(content, payload_format), tier)
+    _read_parts(reading, unpack(content, payload_format), tier)
     _tell_crds_apart(reading)
     rows = _reject_duplicates(reading)
     _refuse_too_many_rejects(reading, reading.rows_in)
@@ -138,10 +116,7 @@ def parse(
         content_hash=content_hash(canonical),
         venue_names=reading.venue_names,
         updates=Counter(rows.dates),
-        controls=reading.totals.totals() if payload_format.is_api else None,
-        oddities=reading.oddities,
         parts=tuple(reading.parts),
-        listing=reading.listing if payload_format.is_api else None,
         misplaced=reading.misplaced,
     )
 
@@ -236,21 +211,6 @@ def breaks_off(body: str, order: tuple[int, ...], *, ends_in_a_row: bool) -> boo
     another column is the last, it cannot be told whether its value is whole.
     """
     return bool(body) and not body.endswith("\n") and (not ends_in_a_row or order[-1] != FIELDS - 1)
-
-
-def _read_pages(reading: _Reading, content: bytes) -> None:
-    try:
-        for cut, first, rows in firm_rows(content, reading.hear):
-            columns, rejects = read_rows(rows, first, cut)
-            reading.rejects.extend(rejects)
-            reading.add(columns)
-            reading.rows_in += len(rows)
-            if reading.rows_in > reading.most:
-                raise UnreadablePayload(f"the payload has {too_many_rows(reading.most)}")
-            _refuse_too_many_rejects(reading, reading.most)
-    except (NotRows, KeyError) as error:
-        raise UnreadablePayload(f"the pages are not FINRA's rows: {error}") from error
-    reading.lines.append(lambda: lines_of_pages(content))
 
 
 def lines_of(body: str) -> list[str]:

@@ -53,7 +53,7 @@ def check_totals(partition: Partition, content: Content, run: Run | None) -> Non
     _record(Category.UNRECONCILED, Severity.ERROR, message, partition, run)
 
 
-def _tell_unknown_fields(fields: set[str], run: Run | None) -> None:
+def _tell_unknown_fields(fields: frozenset[str], run: Run | None) -> None:
     """Say once which fields the source has added. It concerns no week: they come with every row from now on."""
     if not fields:
         return

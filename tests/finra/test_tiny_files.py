@@ -132,16 +132,6 @@ def test_pages_without_an_end_are_not_read_on() -> None:
         reader.read(content, PayloadFormat.PAGES, KEY, 1, 25)
 
 
-def test_pages_of_rejects_are_not_read_on() -> None:
-    page = api_page(*({"totalWeeklyShareQuantity": -1} for _ in range(10)))
-    content = tar_of([("requests.json", b"[]"), *((f"q/{n}.json", page) for n in range(10))])
-    with pytest.raises(UnreadablePayload) as refused:
-        reader.read(content, PayloadFormat.PAGES, KEY, 0.1, 250)
-    assert str(refused.value).startswith(
-        "30 of the first 30 rows were rejected, more than 10% of 250 allows: line 1 NEGATIVE_SHARES; "
-    )
-
-
 def test_more_rows_than_allowed_are_not_fetched_from_the_api() -> None:
     with finra() as server, pytest.raises(UnsafeSource, match=r"^the pages have more than 10 lines: "):
         FinraApi(client_of(server)._access, CAP, 10).fetch(API_KEY)

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from pipeline.calendar import PartitionKey, Tier, last_fridays
 from pipeline.models import Action, Capture
 from pipeline.planning import Only, OnlyStage, Request, make_plan
-from pipeline.sources.finra_api.pages import SummaryType
+from pipeline.sources.finra_api.fields import SummaryType
 from pipeline.vintages import archive
 from tests.engines import Engines
 from tests.finra_service import FinraServer, Options, sample_service

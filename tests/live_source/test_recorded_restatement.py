@@ -16,7 +16,7 @@ from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, Category, Listing, Outcome, Run, RunStatus, Severity
 from pipeline.planning import Only, Request, source_of
-from pipeline.sources.finra_api.pages import SummaryType
+from pipeline.sources.finra_api.fields import SummaryType
 from tests.engines import Ledger
 from tests.finra_service import Catalogue, FinraServer, Options, Restatement, Samples, Service, With
 from tests.finra_service.restatements import (

@@ -9,22 +9,43 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from pipeline.calendar import PartitionKey, read_day
 from pipeline.finra.content import UnreadablePayload
 from pipeline.finra.rejects import RejectedLine, RejectReason
-from pipeline.finra.rows import FIRM, KEY
+from pipeline.finra.rows import FIRM, KEY, SCHEMA, SHARES
 
 MAX_SYMBOL = 40
 MAX_NAME = 400
 MAX_MPID = 10
+MAX_CRD = 12
+MAX_PRODUCT_TYPE = 40
 MAX_SHARES_DIGITS = 12  # in front of the point: DECIMAL(18,6)
 MAX_SHARES_PLACES = 6
 MAX_TRADES_DIGITS = 12  # so that the sum over any payload fits a bigint
+LIMITS = {
+    "symbol": MAX_SYMBOL,
+    "issue_name": MAX_NAME,
+    "mpid": MAX_MPID,
+    "crd": MAX_CRD,
+    "venue_name": MAX_NAME,
+    "product_type": MAX_PRODUCT_TYPE,
+}
+QUANTITY = rf"^[0-9]+(\.[0-9]{{1,{MAX_SHARES_PLACES}}}0*)?$"
+INTEGER = r"^[0-9]+$"
+TOO_MANY_SHARES = rf"^0*[1-9][0-9]{{{MAX_SHARES_DIGITS}}}"
+TOO_MANY_TRADES = rf"^0*[1-9][0-9]{{{MAX_TRADES_DIGITS}}}"
+NEGATIVE = r"^-[0-9]+(\.[0-9]+)?$"
 SHOWN_REJECTS = 5
 
 REASON = "reason"
 REASONS = pl.Enum([reason.value for reason in RejectReason])
 IS_ROW = pl.col(REASON).is_null()
 Rule = tuple[RejectReason, pl.Expr]
+ATS_RULES: list[Rule] = [(RejectReason.EMPTY_MPID, pl.col("mpid") == "")]
+FIRM_RULES: list[Rule] = [
+    (RejectReason.UNEXPECTED_MPID, pl.col("mpid") != ""),
+    (RejectReason.EMPTY_FIRM, pl.col("venue_name") == ""),
+]
 
 
 def first_reason(rules: Sequence[Rule]) -> pl.Expr:
@@ -32,9 +53,25 @@ def first_reason(rules: Sequence[Rule]) -> pl.Expr:
     return pl.coalesce([pl.when(misfit).then(_reason(reason)) for reason, misfit in rules]).alias(REASON)
 
 
-def longer_than(limits: dict[str, int]) -> pl.Expr:
-    """Whether one of the columns has more characters than it may."""
-    return pl.any_horizontal([pl.col(column).str.len_chars() > most for column, most in limits.items()])
+def row_rules(dates: pl.Series, *, is_ats: bool) -> list[Rule]:
+    """What holds for a row of any format, in columns of text: `dates` are its lastUpdateDates.
+
+    An ATS is named by its MPID; a firm by its name, and it has no MPID.
+    """
+    shares, trades = pl.col("shares").str, pl.col("trades").str
+    is_too_long = pl.any_horizontal([pl.col(column).str.len_chars() > most for column, most in LIMITS.items()])
+    days = [text for text in dates.unique() if text is not None and read_day(text) is not None]
+    return [
+        *(ATS_RULES if is_ats else FIRM_RULES),
+        (RejectReason.TOO_LONG, is_too_long),
+        (RejectReason.NEGATIVE_SHARES, shares.contains(NEGATIVE)),
+        (RejectReason.BAD_SHARES, ~shares.contains(QUANTITY)),
+        (RejectReason.TOO_LARGE, shares.contains(TOO_MANY_SHARES)),
+        (RejectReason.NEGATIVE_TRADES, trades.contains(NEGATIVE)),
+        (RejectReason.BAD_TRADES, ~trades.contains(INTEGER)),
+        (RejectReason.TOO_LARGE, trades.contains(TOO_MANY_TRADES)),
+        (RejectReason.BAD_DATE, ~pl.col("last_update_date").is_in(days)),
+    ]
 
 
 def reason_or_repeated() -> pl.Expr:
@@ -51,6 +88,26 @@ def rejects_of(lines: pl.DataFrame) -> list[RejectedLine]:
     """The lines that are no rows. `text` is what they say."""
     rejected = lines.filter(~IS_ROW).select("part", "line", REASON, "text")
     return [RejectedLine(part, line, RejectReason(reason), text) for part, line, reason, text in rejected.iter_rows()]
+
+
+def rows_of(lines: pl.DataFrame, key: PartitionKey) -> pl.DataFrame:
+    """The rows that lines without a reason are, typed: the columns of SCHEMA. `notional` is typed before."""
+    return (
+        lines.filter(IS_ROW)
+        .with_columns(
+            pl.lit(key.week_ending).alias("week_ending"),
+            pl.lit(key.tier.value).alias("tier"),
+            _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES).cast(SHARES),
+            _number("trades", MAX_TRADES_DIGITS).cast(pl.Int64),
+            pl.col("last_update_date").str.to_date("%Y-%m-%d"),
+        )
+        .select(SCHEMA.names())
+    )
+
+
+def _number(column: str, most: int) -> pl.Expr:
+    """A number without the zeros that it may begin and end with, in at most `most` characters and a zero before them."""
+    return pl.concat_str(pl.lit("0"), pl.col(column).str.strip_chars_start("0").str.slice(0, most)).alias(column)
 
 
 def refuse_too_many(lines: pl.DataFrame, max_reject_share: float, *, uncounted: int = 0, elsewhere: int = 0) -> None:

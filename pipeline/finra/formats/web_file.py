@@ -12,26 +12,20 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline import signatures
-from pipeline.calendar import CalendarError, PartitionKey, Tier, read_day
+from pipeline.calendar import CalendarError, PartitionKey, Tier
 from pipeline.finra.content import Content, PartRead, UnreadablePayload, content_of
 from pipeline.finra.formats.rules import (
-    IS_ROW,
-    MAX_MPID,
-    MAX_NAME,
-    MAX_SHARES_DIGITS,
-    MAX_SHARES_PLACES,
-    MAX_SYMBOL,
-    MAX_TRADES_DIGITS,
     REASON,
     Rule,
     first_reason,
-    longer_than,
     reason_or_repeated,
     refuse_too_many,
     rejects_of,
+    row_rules,
+    rows_of,
 )
 from pipeline.finra.rejects import RejectReason
-from pipeline.finra.rows import ATS, NON_ATS, NOTIONAL, SCHEMA, SHARES
+from pipeline.finra.rows import ATS, NON_ATS, NOTIONAL
 from pipeline.plain_text import shortened
 from pipeline.sources.base import MOST_ROWS, Part, PartName, PayloadFormat, too_many_rows, unpack
 
@@ -49,13 +43,6 @@ COLUMNS = tuple(FIELDS)
 REST = "rest"  # of a line with more fields than there are columns
 SHOWN_OF_A_NAME = 200
 MOST_MISPLACED = 200_000  # more rows than the largest ATS file has
-
-QUANTITY = rf"^[0-9]+(\.[0-9]{{1,{MAX_SHARES_PLACES}}}0*)?$"
-INTEGER = r"^[0-9]+$"
-TOO_MANY_SHARES = rf"^0*[1-9][0-9]{{{MAX_SHARES_DIGITS}}}"
-TOO_MANY_TRADES = rf"^0*[1-9][0-9]{{{MAX_TRADES_DIGITS}}}"
-NEGATIVE = r"^-[0-9]+(\.[0-9]+)?$"
-LIMITS = {"symbol": MAX_SYMBOL, "mpid": MAX_MPID, "issue_name": MAX_NAME, "venue_name": MAX_NAME}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +75,7 @@ def read(
     misplaced = lines.filter(pl.col(REASON) == RejectReason.UNEXPECTED_MPID.value).height
     _refuse(lines, read_parts, misplaced, max_reject_share)
     return content_of(
-        _rows(lines.filter(IS_ROW), key),
+        rows_of(lines.with_columns(pl.lit(None, NOTIONAL).alias("notional")), key),
         rejects_of(lines),
         parts=tuple(part.read for part in read_parts),
         misplaced=misplaced,
@@ -118,8 +105,8 @@ def _read_part(part: Part, tier: Tier) -> _PartLines:
         pl.lit("").alias("crd"),
         pl.lit("").alias("product_type"),
     )
-    spellings, days = _spellings(fields["named_tier"], tier), _days(fields["last_update_date"])
-    lines = fields.with_columns(first_reason(_rules(part.name, order[-1], spellings, days)))
+    rules = _rules(part.name, order[-1], _spellings(fields["named_tier"], tier), fields["last_update_date"])
+    lines = fields.with_columns(first_reason(rules))
     ends_in_a_row = lines.is_empty() or lines[REASON][-1] is None
     breaks_off = bool(body) and not body.endswith("\n")
     return _PartLines(
@@ -191,49 +178,11 @@ def _is_tier(name: str, tier: Tier) -> bool:
         return False
 
 
-def _days(texts: pl.Series) -> list[str]:
-    """Those of the texts that are dates as YYYY-MM-DD."""
-    return [text for text in texts.unique() if text is not None and read_day(text) is not None]
-
-
-def _rules(part: PartName, last: str, spellings: list[str], days: list[str]) -> list[Rule]:
+def _rules(part: PartName, last: str, spellings: list[str], dates: pl.Series) -> list[Rule]:
     """In the order in which they are asked. `last` is the last column of the file."""
-    shares, trades = pl.col("shares").str, pl.col("trades").str
     return [
         (RejectReason.BAD_CHARACTER, pl.col("text").str.contains("\0", literal=True)),
         (RejectReason.FIELD_COUNT, pl.col(last).is_null() | pl.col(REST).is_not_null()),
         (RejectReason.WRONG_TIER, ~pl.col("named_tier").is_in(spellings)),
-        *_venue_rules(part),
-        (RejectReason.TOO_LONG, longer_than(LIMITS)),
-        (RejectReason.NEGATIVE_SHARES, shares.contains(NEGATIVE)),
-        (RejectReason.BAD_SHARES, ~shares.contains(QUANTITY)),
-        (RejectReason.TOO_LARGE, shares.contains(TOO_MANY_SHARES)),
-        (RejectReason.NEGATIVE_TRADES, trades.contains(NEGATIVE)),
-        (RejectReason.BAD_TRADES, ~trades.contains(INTEGER)),
-        (RejectReason.TOO_LARGE, trades.contains(TOO_MANY_TRADES)),
-        (RejectReason.BAD_DATE, ~pl.col("last_update_date").is_in(days)),
+        *row_rules(dates, is_ats=part is PartName.ATS),
     ]
-
-
-def _venue_rules(part: PartName) -> list[Rule]:
-    """An ATS is named by its MPID; a firm by its name, and it has no MPID."""
-    if part is PartName.ATS:
-        return [(RejectReason.EMPTY_MPID, pl.col("mpid") == "")]
-    return [(RejectReason.UNEXPECTED_MPID, pl.col("mpid") != ""), (RejectReason.EMPTY_FIRM, pl.col("venue_name") == "")]
-
-
-def _rows(lines: pl.DataFrame, key: PartitionKey) -> pl.DataFrame:
-    """The rows that lines without a reason are: the columns of SCHEMA. FINRA's web file has no notional."""
-    return lines.with_columns(
-        pl.lit(key.week_ending).alias("week_ending"),
-        pl.lit(key.tier.value).alias("tier"),
-        _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES).cast(SHARES),
-        _number("trades", MAX_TRADES_DIGITS).cast(pl.Int64),
-        pl.lit(None, NOTIONAL).alias("notional"),
-        pl.col("last_update_date").str.to_date("%Y-%m-%d"),
-    ).select(SCHEMA.names())
-
-
-def _number(column: str, most: int) -> pl.Expr:
-    """A number without the zeros that it may begin and end with, in at most `most` characters and a zero before them."""
-    return pl.concat_str(pl.lit("0"), pl.col(column).str.strip_chars_start("0").str.slice(0, most)).alias(column)

@@ -8,8 +8,9 @@ from typing import Any
 
 from pipeline.calendar import PartitionKey
 from pipeline.sources.base import SourceError
-from pipeline.sources.finra_api.pages import TIER, WEEK, NotRows, decode
-from pipeline.sources.finra_api.paging import read_page
+from pipeline.sources.finra_api.decoding import NotRows, decode
+from pipeline.sources.finra_api.fields import TIER, WEEK
+from pipeline.sources.finra_api.paging import read_list
 from pipeline.sources.finra_api.questions import (
     HISTORIC,
     MOST_ROWS,
@@ -91,7 +92,7 @@ def _downloads(transport: Transport, wanted: set[PartitionKey]) -> Iterator[Part
     offset, total = 0, 1
     while offset < total:
         reply = transport.post(data_path(query.dataset), query.page(offset, MOST_ROWS))
-        page, rows = read_page(query, offset, MOST_ROWS, reply)
+        page, rows = read_list(query, offset, MOST_ROWS, reply)
         yield from (key for row in rows if (key := key_of(str(row.get(WEEK)), str(row.get(TIER)))) is not None)
         offset, total = page.end, page.total
         if not rows:

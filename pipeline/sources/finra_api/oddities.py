@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+
+import polars as pl
 
 from pipeline.calendar import CalendarError, Tier, parse_day
-from pipeline.sources.finra_api.pages import (
-    DESCRIPTION,
-    NOTIONAL,
-    TIER,
-    UPDATED,
-    WEEK,
-    WEEK_STARTED,
-    JsonRow,
-    unknown_fields,
-)
 
-MOST_DOLLARS = 9 * 10**12  # a bigint of millionths
-PLACE = (WEEK, WEEK_STARTED, TIER, DESCRIPTION)
+MOST_DOLLARS = 9 * 10**12
+DOLLARS = pl.Decimal(38, 6)
+MOST_DIGITS = 40
+PLACE = ("week_start", "week_started", "tier_code", "description")
 TO_WEEK_END = timedelta(days=4)
 
 
@@ -36,36 +27,37 @@ class Odd(StrEnum):
     DESCRIPTION = "with a tierDescription that is not the tier's"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Oddities:
     """How many rows of a payload are odd in which way, and the fields of its rows whose meaning is not known here."""
 
     rows: Counter[Odd] = field(default_factory=Counter)
-    fields: set[str] = field(default_factory=set)
-
-    def add(self, rows: Sequence[JsonRow]) -> None:
-        """Add the rows of a page."""
-        self.fields |= unknown_fields(rows)
-        self.rows[Odd.NOTIONAL] += sum(not is_notional(row.get(NOTIONAL)) for row in rows)
-        places = Counter(tuple(_text(row.get(name)) for name in PLACE) for row in rows)
-        for (week, started, tier, description), number in places.items():
-            self.rows[Odd.WEEK_STARTED] += number * (started not in ("", week))
-            self.rows[Odd.DESCRIPTION] += number * (description != "" and not _is_of(tier, description))
-        dates = Counter((_text(row[WEEK]), _text(row[UPDATED])) for row in rows)
-        for (week, updated), number in dates.items():
-            self.rows[Odd.UPDATED_EARLY] += number * _is_early(week, updated)
+    fields: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return "; ".join(f"{number:,} rows {odd}" for odd, number in self.rows.items() if number)
 
 
-def is_notional(value: Any) -> bool:
-    """Whether a value is US dollars, or null."""
-    return value is None or (type(value) in (int, Decimal) and 0 <= value < MOST_DOLLARS)
+def oddities_of(rows: pl.DataFrame, unknown: frozenset[str]) -> Oddities:
+    """What is odd about rows (columns as `decoding.Rows`, the totals among them) with these unknown fields."""
+    odd: Counter[Odd] = Counter()
+    odd[Odd.NOTIONAL] = rows.filter(pl.col("notional").is_not_null() & dollars().is_null()).height
+    for week, started, tier, description, number in rows.group_by(PLACE).len().iter_rows():
+        odd[Odd.WEEK_STARTED] += number * (started not in ("", week))
+        odd[Odd.DESCRIPTION] += number * (description != "" and not _is_of(tier, description))
+    for week, updated, number in rows.group_by("week_start", "last_update_date").len().iter_rows():
+        odd[Odd.UPDATED_EARLY] += number * _is_early(week, updated)
+    return Oddities(odd, unknown)
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+def dollars() -> pl.Expr:
+    """The notional in US dollars, rounded to millionths, for FINRA sends sums of fractions.
+
+    Null where FINRA gives none, or one that cannot be read (`Odd.NOTIONAL`): it never costs a row its shares.
+    """
+    number = pl.col("notional").cast(DOLLARS, strict=False)
+    is_read = number.is_between(0, MOST_DOLLARS, closed="left") & (pl.col("notional").str.len_bytes() <= MOST_DIGITS)
+    return pl.when(is_read).then(number).alias("notional")
 
 
 def _is_of(tier: str, description: str) -> bool:

@@ -7,31 +7,33 @@ not a snapshot: where the total moves, a page is empty before the end or a row c
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Lock
 
+import polars as pl
+
 from pipeline.sources.base import TransientSourceError, UnsafeSource, UnusableReply, too_many_rows
-from pipeline.sources.finra_api.pages import (
+from pipeline.sources.finra_api.decoding import (
+    CHECKED,
+    NATURAL_KEY,
     JsonRow,
     NotRows,
-    Page,
-    check_fields,
-    check_place,
+    Rows,
+    column_of,
     decode,
     distinct,
-    natural_key,
-    pack_pages,
+    read_rows,
 )
+from pipeline.sources.finra_api.pages import Page, pack_pages
 from pipeline.sources.finra_api.questions import MOST_ROWS, Query, data_path
-from pipeline.sources.finra_api.transport import Rejected, Reply, Transport
+from pipeline.sources.finra_api.transport import NO_CONTENT, Rejected, Reply, Transport
 
 logger = logging.getLogger(__name__)
 
 MOST_DIGITS = 10
 MOST_TOTAL = 505_000  # the last page begins at offset 500,000 at the latest
-Heard = Callable[[Sequence[JsonRow]], None]
 
 
 class Torn(Exception):
@@ -56,43 +58,50 @@ class _Missing:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """All pages of some queries, and their rows with the columns that are CHECKED."""
+
+    pages: list[Page]
+    rows: pl.DataFrame
+
+
 class Pager:
-    """Reads queries over one transport, several pages at once. `heard` is told the rows of each page as it comes.
+    """Reads queries over one transport, several pages at once.
 
     UnsafeSource as soon as all that was read is more than `limits` allow.
     """
 
-    def __init__(self, transport: Transport, connections: int, heard: Heard, limits: Limits) -> None:
+    def __init__(self, transport: Transport, connections: int, limits: Limits) -> None:
         self._transport = transport
         self._connections = connections
-        self._heard = heard
         self._limits = limits
         self._bytes = 0
         self._pages: list[Page] = []
+        self._rows: list[pl.DataFrame] = []
         self._problems: list[str] = []
-        self._seen: set[tuple[object, ...]] = set()
         self._taken: Query | None = None
         self._lock = Lock()
 
-    def read(self, queries: Sequence[Query]) -> list[Page]:
-        """The pages of all queries, in their order; none where nothing is published.
+    def read(self, queries: Sequence[Query]) -> Read | None:
+        """The pages of all queries, in their order; None where nothing is published.
 
-        Torn, UnusableReply, UnsafeSource for more bytes than allowed, or what the transport raises.
+        Torn, UnusableReply, UnsafeSource for more than is allowed, or what the transport raises.
         """
         with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
             begun = [(asked, first) for asked, first in pool.map(self._first, queries) if first is not None]
-            pages = [first for _, first in begun]
             missing = [gap for asked, first in begun for gap in _after(asked, first)]
             while missing:
                 read = list(pool.map(self._range, missing))
-                pages += read
                 missing = [
                     replace(gap, start=page.end) for page, gap in zip(read, missing, strict=True) if page.end < gap.end
                 ]
         if self._problems:
             raise self._unusable(self._problems[0])
+        if not self._pages:
+            return None
         order = {query.name: place for place, query in enumerate(queries)}
-        return sorted(pages, key=lambda page: (order[page.query], page.offset))
+        return Read(sorted(self._pages, key=lambda page: (order[page.query], page.offset)), _joined(self._rows))
 
     def _first(self, query: Query) -> tuple[Query, Page | None]:
         """The first page, and the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
@@ -122,7 +131,7 @@ class Pager:
         self._weigh(reply)
         try:
             page, rows = read_page(query, offset, limit, reply)
-            check_place(rows, query.expected)
+            check_place(rows.frame, query.expected)
         except NotRows as error:
             self._pages.append(Page(query.name, offset, 0, 0, reply.request_id, reply.body))
             raise self._unusable(_told(query, offset, reply, error)) from error
@@ -132,8 +141,7 @@ class Pager:
             raise Torn(f"{query.name} had {total:,} rows, and {page.total:,} at row {offset:,}")
         if page.rows > limit or page.end > page.total:
             raise Torn(f"{query.name} gave {page.rows:,} rows from {offset:,} on, of {page.total:,}")
-        self._pages.append(page)
-        self._take(query, rows, page, reply)
+        self._take(query, page, rows, reply)
         logger.info("%s: rows %s to %s of %s, %s", query.name, page.offset, page.end, page.total, page.request_id)
         return page
 
@@ -151,22 +159,24 @@ class Pager:
                 "right, raise MARKETSPINE_MAX_FILE_BYTES"
             )
 
-    def _take(self, query: Query, rows: Sequence[JsonRow], page: Page, reply: Reply) -> None:
-        """Hear the rows. Where they lack fields, that is said once all of the partition is there to be archived."""
-        try:
-            check_fields(rows)
-            keys = set(map(natural_key, rows))
-        except (NotRows, TypeError) as error:
-            said = error if isinstance(error, NotRows) else NotRows("its rows have lists or objects for values")
-            self._problems.append(_told(query, page.offset, reply, said))
-            return
+    def _take(self, query: Query, page: Page, rows: Rows, reply: Reply) -> None:
+        """Keep a page. Where its rows lack fields, that is said once all of the partition is there to be archived."""
         with self._lock:  # pages come from several connections at once
-            if not keys.isdisjoint(self._seen):
-                raise Torn(f"{query.name} gave a row twice")
-            if len(self._seen) + len(keys) > self._limits.max_rows:
+            self._pages.append(page)
+            self._rows.append(rows.frame)
+            if rows.missing:
+                lack = f"rows lack {', '.join(sorted(rows.missing))}; FINRA may have changed its format"
+                self._problems.append(_told(query, page.offset, reply, NotRows(lack)))
+            if sum(frame.height for frame in self._rows) > self._limits.max_rows:
                 raise UnsafeSource(f"the pages have {too_many_rows(self._limits.max_rows)}")
-            self._seen |= keys
-            self._heard(rows)
+
+
+def _joined(pages: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of all pages. Torn where a row comes in two of them; one that comes twice within a reply is one row."""
+    rows = distinct(pl.concat(pages))
+    if rows.height < sum(page.n_unique(subset=NATURAL_KEY) for page in pages):
+        raise Torn("a row came in two pages")
+    return rows
 
 
 def _told(query: Query, offset: int, reply: Reply, error: NotRows) -> str:
@@ -174,33 +184,46 @@ def _told(query: Query, offset: int, reply: Reply, error: NotRows) -> str:
     return f"FINRA's reply to {query.name} from row {offset:,}{named} cannot be used: {error}"
 
 
-def read_page(query: Query, offset: int, limit: int, reply: Reply) -> tuple[Page, list[JsonRow]]:
+def check_place(rows: pl.DataFrame, expected: Mapping[str, str]) -> None:
+    """NotRows where a row is of another week, tier or summary type than was asked for."""
+    for name, value in expected.items():
+        found = set(rows[column_of(name)]) - {value}
+        if found:
+            raise NotRows(f"rows with {name} {', '.join(sorted(found)[:3])} among those asked for with {value}")
+
+
+def read_page(query: Query, offset: int, limit: int, reply: Reply) -> tuple[Page, Rows]:
     """A reply as a page, and its rows. NotRows where it is none, or does not say how many rows there are."""
-    if reply.status == 204:
-        return Page(query.name, offset, 0, 0, reply.request_id, b""), []
+    rows = read_rows(_json_of(reply), CHECKED)
+    return _page_of(query, offset, limit, reply, len(rows), lambda: distinct(rows.frame).height), rows
+
+
+def read_list(query: Query, offset: int, limit: int, reply: Reply) -> tuple[Page, list[JsonRow]]:
+    """A reply of another dataset, or to a count, as a page, and its rows as they are. NotRows as `read_page`."""
+    rows = decode(_json_of(reply))
+    return _page_of(query, offset, limit, reply, len(rows), lambda: len(rows)), rows
+
+
+def _json_of(reply: Reply) -> bytes:
+    """The body of a reply of JSON; an empty list where there is nothing."""
+    if reply.status == NO_CONTENT:
+        return b"[]"
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise NotRows(f"it is {kind or 'of no type'}, and JSON was asked for; it begins {reply.body[:40]!r}")
-    rows = decode(reply.body)
-    if not rows:
-        return Page(query.name, offset, 0, 0, reply.request_id, reply.body), rows
+    return reply.body
+
+
+def _page_of(query: Query, offset: int, limit: int, reply: Reply, received: int, distinct: Callable[[], int]) -> Page:
+    """The page of a reply with so many rows. One that comes twice within the reply may not be counted by FINRA."""
+    if not received:
+        return Page(query.name, offset, 0, 0, reply.request_id, b"")
     if reply.headers.get("record-offset", str(offset)) != str(offset):
         raise NotRows(f"it begins at row {reply.headers['record-offset']}")
     total, said = total_of(reply), reply.headers.get("record-limit", "")
     limit = min(limit, int(said)) if said.isascii() and said.isdecimal() and len(said) < MOST_DIGITS else limit
-    return Page(
-        query.name, offset, _received(rows, min(limit, total - offset)), total, reply.request_id, reply.body
-    ), rows
-
-
-def _received(rows: Sequence[JsonRow], most: int) -> int:
-    """How many rows of the query came, of `most`: one that comes twice within the reply may not be counted by FINRA."""
-    if len(rows) <= most:
-        return len(rows)
-    try:
-        return len(distinct(rows))
-    except TypeError:  # lists or objects for values: told later, with all that came
-        return len(rows)
+    rows = received if received <= min(limit, total - offset) else distinct()
+    return Page(query.name, offset, rows, total, reply.request_id, reply.body)
 
 
 def total_of(reply: Reply) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from pipeline.calendar import CalendarError, PartitionKey, Tier, parse_day, week_ending_of, week_start_of
-from pipeline.sources.finra_api.pages import (
+from pipeline.sources.finra_api.fields import (
     CRD,
     FIELDS,
     MPID,

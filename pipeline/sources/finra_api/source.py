@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
+import polars as pl
+
 from pipeline.calendar import PartitionKey, market_today
 from pipeline.sources.base import (
     MOST_ROWS,
@@ -20,9 +22,11 @@ from pipeline.sources.base import (
     Standing,
 )
 from pipeline.sources.finra_api.access import NAME, Access
+from pipeline.sources.finra_api.decoding import NotRows, decode
 from pipeline.sources.finra_api.discovery import listed_history, published
-from pipeline.sources.finra_api.pages import NotRows, Page, SummaryType, decode, pack_pages
-from pipeline.sources.finra_api.paging import Limits, Pager, Torn, read_page, torn_for_good
+from pipeline.sources.finra_api.fields import SummaryType
+from pipeline.sources.finra_api.pages import Page, pack_pages
+from pipeline.sources.finra_api.paging import Limits, Pager, Torn, read_list, torn_for_good
 from pipeline.sources.finra_api.questions import (
     CODES,
     HISTORIC,
@@ -34,7 +38,7 @@ from pipeline.sources.finra_api.questions import (
     of_history,
     of_type,
 )
-from pipeline.sources.finra_api.totals import Reconciliation
+from pipeline.sources.finra_api.totals import control_totals, has_firms
 from pipeline.sources.finra_api.transport import NO_CONTENT, Denied, Rejected, Transport
 
 logger = logging.getLogger(__name__)
@@ -48,11 +52,11 @@ UNEQUAL_READINGS = 2  # the second reading decides: what does not add up in eith
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A partition's pages, in the order in which they are archived, and whether its firm rows add up to its totals."""
+    """A partition's pages, in the order in which they are archived, and their rows (`paging.Read`)."""
 
     dataset: str
     pages: list[Page]
-    totals: Reconciliation
+    rows: pl.DataFrame
 
 
 class FinraApi:
@@ -126,7 +130,7 @@ class FinraApi:
         query = Query("a count", SUMMARY, question, {})
         reply = self._transport.post(data_path(SUMMARY), question)
         try:
-            page, _ = read_page(query, 0, 1, reply)
+            page, _ = read_list(query, 0, 1, reply)
         except NotRows as error:
             raise SourceError(f"FINRA's count of rows cannot be used: {error}") from error
         return page.total
@@ -142,7 +146,7 @@ class FinraApi:
                 logger.info("%s is read again: %s", key, error)
                 continue
             whole = attempt - len(torn)
-            if whole >= UNEQUAL_READINGS or not reading.totals.totals().differing:
+            if whole >= UNEQUAL_READINGS or not control_totals(reading.rows).differing:
                 return reading
         raise torn_for_good(torn)
 
@@ -152,7 +156,7 @@ class FinraApi:
             if reading is None and self._may_be_history(key):
                 reading = self._of_history(partial(self._from, HISTORIC, [of_history(key, code)]))
             if reading is not None:
-                _require_both(key, reading.totals)
+                _require_both(key, reading.rows)
                 return reading
         raise NotPublished(f"FINRA's API has nothing for {key}: not published, or not any more")
 
@@ -166,14 +170,13 @@ class FinraApi:
 
     def _from(self, dataset: str, queries: list[Query]) -> _Reading | None:
         """What a dataset has of a partition; None for nothing."""
-        totals = Reconciliation()
         limits = Limits(self._max_bytes, self._max_rows)
-        pages = Pager(self._transport, self._access.connections, totals.add, limits).read(queries)
-        return _Reading(dataset, pages, totals) if pages else None
+        read = Pager(self._transport, self._access.connections, limits).read(queries)
+        return _Reading(dataset, read.pages, read.rows) if read else None
 
 
-def _require_both(key: PartitionKey, totals: Reconciliation) -> None:
+def _require_both(key: PartitionKey, rows: pl.DataFrame) -> None:
     """One family without the other is half a publication: taken for the whole, the week would look complete."""
     for is_ats, family in ((True, "ATS"), (False, "non-ATS")):
-        if not totals.has_firms(is_ats):
+        if not has_firms(rows, is_ats=is_ats):
             raise NotPublished(f"FINRA's API has no {family} rows for {key} yet: nothing is taken until both are there")

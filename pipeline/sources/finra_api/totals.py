@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Any
 
-from pipeline.sources.finra_api.pages import SHARES, SYMBOL, TRADES, TYPE, UPDATED, JsonRow, SummaryType, distinct
+import polars as pl
+
+from pipeline.sources.finra_api.fields import SummaryType
 
 SHOWN = 10
 LEAST_DIFFERENCE = 1  # of shares: FINRA's totals are doubles, whose last places are not theirs (finra.md, "Rows")
-MOST = 10**15  # shares: a thousand times what all US stocks trade in a week
-MOST_TRADES = 10**12  # so that the sum over any payload fits a bigint
+MOST = 10**12  # shares, or trades: more than a week of all US stocks, and no sum over a payload overflows
 # A figure beside the rows is kept as it is, and fails nothing: exact to more places than a double has, rounded beyond.
 PLACES = 20
-EXACTLY = Context(prec=100)
-TYPES = {summary_type.value: summary_type for summary_type in SummaryType}
-
-
-@dataclass(slots=True)
-class Sum:
-    """Shares and trades of one symbol, ATS or non-ATS."""
-
-    shares: Decimal = Decimal(0)
-    trades: int = 0
-
-    def agrees_with(self, total: Sum) -> bool:
-        """Whether both are the same volume: trades exactly, shares to less than one."""
-        return self.trades == total.trades and abs(self.shares - total.shares) < LEAST_DIFFERENCE
-
-    @property
-    def figures(self) -> tuple[Decimal, int]:
-        """Both."""
-        return self.shares, self.trades
+FIGURE = pl.Decimal(38, PLACES)
+EXACTLY = Context(prec=38)
+HAS_FIRMS = pl.col("has_firms")
+BETWEEN = pl.col("shares") - pl.col("total_shares")
+AGREES = (BETWEEN.abs() < LEAST_DIFFERENCE) & (pl.col("trades") == pl.col("total_trades"))
+CUTS = [cut.value for cut in SummaryType]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,81 +54,78 @@ class ControlTotals:
     largest: tuple[Unequal, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Listing:
     """How a partition stood at FINRA when it was read: what it is held to when it is asked whether it moved.
 
-    Over the cuts that are read (`SummaryType`), rejected rows included, as FINRA counts them.
+    Over the cuts that are read (`SummaryType`), rejected rows included, as FINRA counts them. `updates` counts the
+    lastUpdateDates, as text.
     """
 
-    rows: int = 0
-    updates: Counter[str] = field(default_factory=Counter)
-
-    def add(self, rows: Iterable[JsonRow]) -> None:
-        """Add the rows of a page."""
-        listed = [row for row in rows if str(row[TYPE]) in TYPES]
-        self.rows += len(listed)
-        self.updates.update(str(row[UPDATED]) for row in listed if row[UPDATED] is not None)
+    rows: int
+    updates: Counter[str]
 
 
-@dataclass(slots=True)
-class Reconciliation:
-    """Adds up rows as their pages come. Symbols are compared by their text alone: FINRA's totals may be less fine."""
-
-    _firms: dict[tuple[bool, str], Sum] = field(default_factory=dict)
-    _symbols: dict[tuple[bool, str], Sum] = field(default_factory=dict)
-    symbol_rows: int = 0
-
-    def add(self, rows: Sequence[JsonRow]) -> None:
-        """Add the rows of a reply; cuts that are neither are the same volume again, and are passed over.
-
-        A row that comes twice within the reply counts once, as it is kept once.
-        """
-        for row in distinct(rows):
-            summary_type = TYPES.get(str(row[TYPE]))
-            if summary_type is None:
-                continue
-            sums = self._firms if summary_type.has_firms else self._symbols
-            known = sums.setdefault((summary_type.is_ats, str(row[SYMBOL] or "")), Sum())
-            known.shares = EXACTLY.add(known.shares, _number(row[SHARES], MOST))
-            known.trades += int(_number(row[TRADES], MOST_TRADES))
-            self.symbol_rows += not summary_type.has_firms
-
-    def has_firms(self, is_ats: bool) -> bool:
-        """Whether a family has firm rows at all."""
-        return any(known_is_ats is is_ats for known_is_ats, _ in self._firms)
-
-    def totals(self) -> ControlTotals:
-        """FINRA's totals, and the differences."""
-        unequal = [
-            Unequal(symbol, is_ats, *firms.figures, *total.figures)
-            for is_ats, symbol in sorted(self._firms.keys() | self._symbols.keys())
-            for firms, total in [self._of(is_ats, symbol)]
-            if not firms.agrees_with(total)
-        ]
-        largest = sorted(unequal, key=lambda one: -abs(one.shares - one.total_shares))[:SHOWN]
-        return ControlTotals(
-            symbols=self.symbol_rows,
-            shares=_rounded(self._symbols.values()),
-            trades=sum(one.trades for one in self._symbols.values()),
-            differing=len(unequal),
-            largest=tuple(largest),
-        )
-
-    def _of(self, is_ats: bool, symbol: str) -> tuple[Sum, Sum]:
-        return self._firms.get((is_ats, symbol), Sum()), self._symbols.get((is_ats, symbol), Sum())
+def listing_of(rows: pl.DataFrame) -> Listing:
+    """How many rows of the cuts that are read there are (columns as `decoding.Rows`), and with which dates."""
+    listed = rows.filter(pl.col("cut").is_in(CUTS))
+    dates = listed["last_update_date"].value_counts()
+    return Listing(listed.height, Counter({day: number for day, number in dates.iter_rows() if day}))
 
 
-def _rounded(sums: Iterable[Sum]) -> Decimal:
-    """All shares, to as many places as are kept."""
-    total = Decimal(0)
-    for one in sums:
-        total = EXACTLY.add(total, one.shares)
-    kept = EXACTLY.quantize(total, Decimal(1).scaleb(-PLACES))
-    return kept.normalize(EXACTLY)
+def has_firms(rows: pl.DataFrame, *, is_ats: bool) -> bool:
+    """Whether a family has firm rows at all."""
+    cut = SummaryType.ATS_FIRMS if is_ats else SummaryType.NON_ATS_FIRMS
+    return bool((rows["cut"] == cut.value).any())
 
 
-def _number(value: Any, most: int) -> Decimal:
-    """A quantity as it adds up; any other value (null, text, negative, absurd) counts as 0, and shows as a difference."""
-    fits = type(value) in (int, Decimal) and 0 <= value < most
-    return Decimal(value) if fits else Decimal(0)
+def control_totals(rows: pl.DataFrame) -> ControlTotals:
+    """FINRA's totals, and the differences, of distinct rows (columns as `decoding.Rows`).
+
+    Other cuts are the same volume again, and are passed over. Symbols are compared by their text alone: FINRA's totals may
+    be less fine. A quantity that is none (null, text, negative, absurd) counts as 0, and shows as a difference.
+    """
+    figures = rows.filter(pl.col("cut").is_in(CUTS)).select("symbol", *_place(), *_figures())
+    symbols = figures.filter(~HAS_FIRMS)
+    unequal = figures.group_by("is_ats", "symbol").agg(*_sums()).filter(~AGREES)
+    largest = unequal.sort(BETWEEN.abs(), "is_ats", "symbol", descending=[True, False, False]).head(SHOWN)
+    return ControlTotals(
+        symbols=symbols.height,
+        shares=_shown(Decimal(symbols["shares"].sum())),
+        trades=int(symbols["trades"].sum()),
+        differing=unequal.height,
+        largest=tuple(map(_unequal, largest.iter_rows())),
+    )
+
+
+def _place() -> tuple[pl.Expr, pl.Expr]:
+    cut = pl.col("cut").str
+    return cut.starts_with("ATS").alias("is_ats"), cut.ends_with("_FIRM").alias("has_firms")
+
+
+def _figures() -> tuple[pl.Expr, pl.Expr]:
+    return _figure("shares", FIGURE), _figure("trades", pl.Int64())
+
+
+def _figure(column: str, kind: pl.DataType) -> pl.Expr:
+    """A quantity as it adds up."""
+    number = pl.col(column).cast(kind, strict=False)
+    return pl.when(number.is_between(0, MOST, closed="left")).then(number).otherwise(0).cast(kind).alias(column)
+
+
+def _sums() -> Iterator[pl.Expr]:
+    """What firms and FINRA's totals come to, of each symbol."""
+    for column in ("shares", "trades"):
+        yield pl.when(HAS_FIRMS).then(column).otherwise(0).sum().alias(column)
+    for column in ("shares", "trades"):
+        yield pl.when(HAS_FIRMS).then(0).otherwise(column).sum().alias(f"total_{column}")
+
+
+def _unequal(sums: tuple[bool, str, Decimal, int, Decimal, int]) -> Unequal:
+    is_ats, symbol, shares, trades, total_shares, total_trades = sums
+    return Unequal(symbol, is_ats, _shown(shares), trades, _shown(total_shares), total_trades)
+
+
+def _shown(shares: Decimal) -> Decimal:
+    """Without the zeros at its end."""
+    return shares.normalize(EXACTLY)

@@ -11,17 +11,21 @@ import pytest
 import time_machine
 
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.parsing import parse
-from pipeline.sources.base import CannotBeAsked, NotPublished, PayloadFormat, Standing, UnsafeSource
+from pipeline.finra.content import Content
+from pipeline.finra.formats import api_pages
+from pipeline.sources.base import CannotBeAsked, NotPublished, Standing, UnsafeSource
 from pipeline.sources.finra_api import questions
-from pipeline.sources.finra_api.pages import FIELDS, Page, SummaryType, pack_pages, unpack_pages
+from pipeline.sources.finra_api.fields import FIELDS, SummaryType
+from pipeline.sources.finra_api.pages import Page, pack_pages, unpack_pages
 from pipeline.sources.finra_api.questions import CODES
 from pipeline.sources.finra_api.source import FinraApi
 from tests.finra_service import Fault, HistoricFields, Kind
 from tests.live_source import product
 from tests.sources.finra_api.asking import KEY, OLD, TODAY, WEEKS, client_of, finra
 
-PATHS = ("/partitions", "/data")
+
+def read(content: bytes, key: PartitionKey) -> Content:
+    return api_pages.read(content, key, 0)
 
 
 @pytest.mark.parametrize(
@@ -31,17 +35,17 @@ PATHS = ("/partitions", "/data")
 )
 def test_however_the_pages_are_cut_the_rows_are_the_same(options: dict[str, int]) -> None:
     with finra() as server:
-        whole = parse(client_of(server).fetch(KEY).content, PayloadFormat.PAGES, KEY.tier, 0)
+        whole = read(client_of(server).fetch(KEY).content, KEY)
     with finra(**options) as server:
         payload = client_of(server).fetch(KEY)
-        parsed = parse(payload.content, PayloadFormat.PAGES, KEY.tier, 0)
+        content = read(payload.content, KEY)
         true = product.truth(server.service.catalogue.firm_rows(KEY, TODAY))
-    assert (parsed.content_hash, parsed.rows_kept) == (whole.content_hash, len(true))
-    assert parsed.controls == whole.controls
-    assert parsed.controls is not None
-    assert (parsed.controls.shares, parsed.controls.trades, parsed.controls.differing) == (
-        parsed.shares,
-        parsed.trades,
+    assert (content.content_hash, content.rows_kept) == (whole.content_hash, len(true))
+    assert content.controls == whole.controls
+    assert content.controls is not None
+    assert (content.controls.shares, content.controls.trades, content.controls.differing) == (
+        content.shares,
+        content.trades,
         0,
     )
 
@@ -58,7 +62,7 @@ def test_the_order_of_rows_and_pages_does_not_change_the_content_hash() -> None:
             if isinstance(row[name], str):
                 text = text.replace(f'"{name}": "{row[name]}"', f'"{name}": {row[name]}')
     shuffled = pack_pages([Page("ALL", 0, len(rows), len(rows), "", text.encode())])
-    first, again = (parse(bytes_, PayloadFormat.PAGES, KEY.tier, 0) for bytes_ in (content, shuffled))
+    first, again = (read(bytes_, KEY) for bytes_ in (content, shuffled))
     assert first.content_hash == again.content_hash
 
 
@@ -125,7 +129,7 @@ def test_history_comes_from_where_the_service_has_it(
     spelt: HistoricFields | None, fields: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with finra() as server:
-        recent = parse(client_of(server).fetch(OLD).content, PayloadFormat.PAGES, OLD.tier, 0)
+        recent = read(client_of(server).fetch(OLD).content, OLD)
     if not fields:
         monkeypatch.setattr(questions, "FIELDS", (*FIELDS, "unheardOf"))
     with finra(recent_weeks=52, historic_fields=spelt, max_limit=20) as server:
@@ -134,8 +138,8 @@ def test_history_comes_from_where_the_service_has_it(
         payload = api.fetch(OLD)
         assert payload.uri == f"api:otcMarket/weeklySummaryHistoric/{OLD.week_ending}/{OLD.tier}"
         assert api.fetch(KEY).uri.startswith("api:otcMarket/weeklySummary/")
-    parsed = parse(payload.content, PayloadFormat.PAGES, OLD.tier, 0)
-    assert (parsed.content_hash, parsed.controls) == (recent.content_hash, recent.controls)
+    content = read(payload.content, OLD)
+    assert (content.content_hash, content.controls) == (recent.content_hash, recent.controls)
 
 
 def test_a_recent_week_that_is_not_there_is_not_looked_for_in_the_history() -> None:
@@ -169,13 +173,13 @@ def test_a_history_that_is_not_for_everybody_has_nothing_for_us() -> None:
 @pytest.mark.parametrize("most", [3, 2, 1, 0])
 def test_fewer_sort_fields_are_asked_for_where_finra_refuses_as_many(most: int) -> None:
     with finra(max_limit=20) as server:
-        whole = parse(client_of(server).fetch(KEY).content, PayloadFormat.PAGES, KEY.tier, 0)
+        whole = read(client_of(server).fetch(KEY).content, KEY)
     with finra(max_limit=20, most_sort_fields=most) as server:
-        parsed = parse(client_of(server).fetch(KEY).content, PayloadFormat.PAGES, KEY.tier, 0)
+        content = read(client_of(server).fetch(KEY).content, KEY)
         refused = server.service.log.entries("weeklySummary", status=400)
         # The first pages of the cuts are asked for at once: a cut may learn from another one, or not.
         assert 3 - most <= len(refused) <= (3 - most) * len(SummaryType)
-    assert (parsed.content_hash, parsed.controls) == (whole.content_hash, whole.controls)
+    assert (content.content_hash, content.controls) == (whole.content_hash, whole.controls)
 
 
 def test_a_partition_larger_than_allowed_is_not_read_on() -> None:
@@ -190,7 +194,7 @@ def test_a_tier_that_finra_calls_otherwise_is_found(monkeypatch: pytest.MonkeyPa
         rows = server.service.catalogue.firm_rows(otc, TODAY)
         published = server.service.catalogue.published_on(otc)
         api = client_of(server)
-        assert parse(api.fetch(otc).content, PayloadFormat.PAGES, otc.tier, 0).rows_kept == len(rows)
+        assert read(api.fetch(otc).content, otc).rows_kept == len(rows)
         assert api.standing(otc, published, totals_too=False) == Standing(0, len(rows), len(rows))
 
 
@@ -198,8 +202,8 @@ def test_a_torn_reading_does_not_count_as_one_of_the_two_that_must_differ() -> N
     with finra(max_limit=30) as server:
         server.service.faults.add(Fault(Kind.ROW_ADDED, offset=1))
         server.service.faults.add(Fault(Kind.NULL_SHARES, times=1, after=9))
-        parsed = parse(client_of(server).fetch(KEY).content, PayloadFormat.PAGES, KEY.tier, 0)
-    assert (parsed.rejects, parsed.controls and parsed.controls.differing) == ([], 0)
+        content = read(client_of(server).fetch(KEY).content, KEY)
+    assert (content.rejects, content.controls and content.controls.differing) == ([], 0)
 
 
 @pytest.mark.parametrize("totals_too", [False, True], ids=["rows by firm", "totals too"])
