@@ -68,7 +68,8 @@ def asked(sql: str, files: Sequence[Path], **given: Any) -> pl.DataFrame:
     """What DuckDB answers."""
     with duckdb.connect() as database:
         database.execute("SET threads = 1")
-        return database.sql(sql, params={"files": [str(path) for path in files], **given}).pl()
+        found: pl.DataFrame = database.sql(sql, params={"files": [str(path) for path in files], **given}).pl()
+    return found
 
 
 def rows(files: Sequence[Path]) -> pl.DataFrame:

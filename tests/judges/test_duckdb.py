@@ -74,8 +74,7 @@ def same(found: pl.DataFrame, judged: pl.DataFrame, key: list[str]) -> None:
     assert found.height == judged.height > 0
     columns = [name for name in judged.columns if name in found.columns]
     assert set(judged.columns) <= set(found.columns)
-    kwargs = {"check_dtypes": False, "rel_tol": 1e-12, "abs_tol": 0}
-    assert_frame_equal(found.sort(key).select(columns), judged.sort(key), **kwargs)
+    assert_frame_equal(found.sort(key).select(columns), judged.sort(key), check_dtypes=False, rel_tol=1e-12, abs_tol=0)
 
 
 def test_rows_are_those_of_the_payload_in_their_order(week: Written) -> None:

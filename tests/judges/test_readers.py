@@ -64,7 +64,7 @@ def test_pandas_reads_exact_decimals_and_dates(file: Path) -> None:
 
 
 def test_the_label_is_read_by_others(file: Path) -> None:
-    metadata = pyarrow.parquet.read_metadata(file).metadata
+    metadata = pyarrow.parquet.read_metadata(file).metadata or {}
     assert (metadata[b"capture_id"], metadata[b"version"]) == (b"an id", b"1")
 
 

@@ -1,0 +1,102 @@
+"""What the database itself can load: rows into a table of numbers with one index, by COPY, or by executemany on SQLite.
+
+The table is the leanest that rows were ever kept in here (docs/adr/0004): numbers for names, millionths for decimals, the
+primary key as the only index. What the product writes is measured against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+from django.db import connection, transaction
+
+from pipeline.finra.rows import FIRM
+
+TABLE = "raw_rows"
+MAKE = f"""
+    CREATE TABLE {TABLE} (
+        partition_id integer NOT NULL, security_id integer NOT NULL, venue_id integer NOT NULL,
+        product_type varchar(40) NOT NULL, first_version integer NOT NULL, last_version integer NULL,
+        last_update_date date NOT NULL, shares_micros bigint NOT NULL, trades bigint NOT NULL, notional_micros bigint NULL,
+        CONSTRAINT raw_versions_in_order
+            CHECK (first_version >= 1 AND (last_version IS NULL OR last_version >= first_version)),
+        CONSTRAINT raw_figures_not_negative
+            CHECK (shares_micros >= 0 AND trades >= 0 AND (notional_micros IS NULL OR notional_micros >= 0)),
+        PRIMARY KEY (partition_id, security_id, venue_id, product_type, first_version))
+"""
+COLUMNS = (
+    "partition_id, security_id, venue_id, product_type, first_version, last_update_date, "
+    "shares_micros, trades, notional_micros"
+)
+NULL = r"\N"
+
+
+def make_table() -> None:
+    """An empty table in the database."""
+    with connection.cursor() as cursor:
+        cursor.execute(MAKE)
+
+
+def clear() -> None:
+    """Empty the table again, in a transaction of its own."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {TABLE}" if connection.vendor == "postgresql" else f"DELETE FROM {TABLE}")
+
+
+def prepared(frames: Sequence[pl.DataFrame]) -> Callable[[], None]:
+    """The load of some partitions' rows, each in a transaction, with nothing left to do but the load.
+
+    One COPY of ready bytes, or one executemany of ready rows, for each partition.
+    """
+    loads = [_load(_numbered(frame, number)) for number, frame in enumerate(frames, 1)]
+
+    def load_all() -> None:
+        for load in loads:
+            with transaction.atomic():
+                load()
+
+    return load_all
+
+
+def _numbered(frame: pl.DataFrame, partition: int) -> pl.DataFrame:
+    """The rows with numbers in the place of names, in the order of the primary key."""
+    security = pl.struct("symbol", "issue_name").rank("dense")
+    venue = pl.struct("venue_kind", "mpid", "crd", FIRM).rank("dense")
+    return frame.select(
+        pl.lit(partition).alias("partition"),
+        security.alias("security"),
+        venue.alias("venue"),
+        "product_type",
+        pl.lit(1).alias("first_version"),
+        pl.col("last_update_date").cast(pl.String),
+        pl.col("shares").to_physical(),
+        "trades",
+        pl.col("notional").to_physical(),
+    ).sort("security", "venue", "product_type")
+
+
+def _load(rows: pl.DataFrame) -> Callable[[], None]:
+    if connection.vendor == "postgresql":
+        return _copy(
+            rows.write_csv(separator="\t", include_header=False, null_value=NULL, quote_style="never").encode()
+        )
+    return _executemany(rows.rows())
+
+
+def _copy(payload: bytes) -> Callable[[], None]:
+    def load() -> None:
+        with connection.cursor() as cursor, cursor.copy(f"COPY {TABLE} ({COLUMNS}) FROM STDIN") as copy:
+            copy.write(payload)
+
+    return load
+
+
+def _executemany(rows: Sequence[tuple[object, ...]]) -> Callable[[], None]:
+    places = ", ".join(["%s"] * len(COLUMNS.split(",")))
+
+    def load() -> None:
+        with connection.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO {TABLE} ({COLUMNS}) VALUES ({places})", rows)
+
+    return load
