@@ -1,37 +1,93 @@
-"""Whether the archive still has, whole, the payload of every capture: what is lost, and what that stands against.
+"""Whether the archive still has, whole, the files that each capture needs: what is lost, and what that stands against.
 
-The rows of a capture whose payload is lost are stored, and the evidence for them is not. Existence is looked at for all
-payloads at once, by listing folders; that they are what was archived, by reading some of them each time, in turn.
+A payload is the evidence for the rows, a vintage file holds them. Existence is looked at for all files at once, by listing
+folders; that they are what was written, by reading some of them each time, in turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from django.utils import timezone
 
-from pipeline.models import Capture, PayloadCheck, PayloadState
-from pipeline.vintages import archive
+from pipeline.models import Capture, FileCheck, FileState, Stage
+from pipeline.vintages import archive, store
 from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.store import VintageDamaged
 
 MANY = 20  # from so many partitions on, and where most is lost, one finding for all: it is the archive that is gone
 
 
+class Kind(StrEnum):
+    """What a file is to a capture."""
+
+    PAYLOAD = "payload"
+    VINTAGE = "vintage file"
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A file that a capture needs."""
+
+    kind: Kind
+    capture: Capture
+
+    @property
+    def sha256(self) -> str:
+        """What the capture has of it: the hash of the payload, or of the vintage file."""
+        return self.capture.payload_sha256 if self.kind is Kind.PAYLOAD else self.capture.vintage_sha256
+
+    @property
+    def path(self) -> str:
+        """Where it is kept."""
+        return archive.path_of(self.capture.payload_sha256) if self.kind is Kind.PAYLOAD else self.capture.vintage_path
+
+    @property
+    def stage(self) -> Stage:
+        """What the capture lacks without it."""
+        return Stage.RAW if self.kind is Kind.PAYLOAD else Stage.NORMALIZED
+
+    def is_whole(self) -> bool:
+        """Whether it is there and what was written; it is read whole."""
+        if self.kind is Kind.PAYLOAD:
+            return archive.is_whole(self.sha256)
+        try:
+            store.verify(self.capture)
+        except (VintageDamaged, OSError):
+            return False
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A capture whose payload the archive lacks, or has damaged, with no other capture of the same content to show."""
+    """A file that the archive lacks or has damaged.
 
-    capture: Capture
-    state: PayloadState
+    A payload is lost only where no other capture of its partition has the same content and a payload to show for it.
+    """
+
+    needed: Needed
+    state: FileState
     since: datetime
+
+    @property
+    def capture(self) -> Capture:
+        """Whose file it is."""
+        return self.needed.capture
+
+    @property
+    def is_payload(self) -> bool:
+        """Whether it is a payload, which only a source or a backup brings back; a vintage file is made again."""
+        return self.needed.kind is Kind.PAYLOAD
 
     @property
     def told(self) -> str:
         """What is wrong, and which file."""
-        wrong = "is not in the archive" if self.state is PayloadState.MISSING else "is damaged in the archive"
-        return f"the payload of {self.capture} {wrong} ({archive.path_of(self.capture.payload_sha256)})"
+        wrong = "is not in the archive" if self.state is FileState.MISSING else "is damaged in the archive"
+        return f"the {self.needed.kind} of {self.capture} {wrong} ({self.needed.path})"
 
     @property
     def is_newest(self) -> bool:
@@ -40,13 +96,21 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
-    """What the archive has of the captures' payloads.
+class Tally:
+    """How many different files of a kind the captures need, and how many of them are there."""
 
-    `gone` says in one sentence that it has hardly any, or cannot be asked; it is empty where it has most.
+    needed: int
+    present: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the archive has of the captures' files. `present` are the hashes of those that are there.
+
+    `gone` says in one sentence that it has hardly any payload, or cannot be asked; it is empty where it has most.
     """
 
-    payloads: int
+    tallies: Mapping[Kind, Tally]
     present: frozenset[str]
     lost: tuple[Lost, ...]
     gone: str = ""
@@ -54,73 +118,90 @@ class Holdings:
 
 def holdings() -> Holdings:
     """What the archive has now, less what was damaged when it was last read. Reads only."""
-    captures = _captures()
-    hashes = {capture.payload_sha256 for capture in captures}
-    known = PayloadCheck.objects.in_bulk(hashes)
+    files = _needed()
+    known = FileCheck.objects.in_bulk({file.sha256 for file in files})
     try:
-        present = archive.present(hashes)
+        present = _present(files)
     except ArchiveDamaged as damage:
-        return Holdings(len(hashes), frozenset(), tuple(_lost(captures, known, set())), str(damage))
-    lost = tuple(_lost(captures, known, present))
-    return Holdings(len(hashes), frozenset(present), lost, _gone(hashes, present, lost))
+        return Holdings(_tallies(files, set()), frozenset(), tuple(_lost(files, known, set())), str(damage))
+    lost = tuple(_lost(files, known, present))
+    tallies = _tallies(files, present)
+    return Holdings(tallies, frozenset(present), lost, _gone(tallies[Kind.PAYLOAD], lost))
 
 
 def recorded() -> list[Lost]:
     """What was lost when the archive was last looked at: the storage is not asked."""
-    lost = PayloadCheck.objects.exclude(state=PayloadState.WHOLE)
-    known = {check.sha256: check for check in lost}
+    known = {check.sha256: check for check in FileCheck.objects.exclude(state=FileState.WHOLE)}
     if not known:
         return []
-    captures = _captures()
-    missing = {sha256 for sha256, check in known.items() if check.state == PayloadState.MISSING}
-    return _lost(captures, known, {capture.payload_sha256 for capture in captures} - missing)
+    files = _needed()
+    missing = {sha256 for sha256, check in known.items() if check.state == FileState.MISSING}
+    return _lost(files, known, {file.sha256 for file in files} - missing)
 
 
-def _captures() -> list[Capture]:
-    """All whose rows have not been given up, by week, tier and version."""
+def _needed() -> list[Needed]:
+    """The files of all captures whose rows have not been given up, by week, tier and version."""
     kept = Capture.objects.filter(pruned_at__isnull=True).select_related("partition")
-    return list(kept.order_by("partition__week_ending", "partition__tier", "version"))
+    captures = list(kept.order_by("partition__week_ending", "partition__tier", "version"))
+    stored = [capture for capture in captures if capture.normalized_at is not None]
+    return [Needed(Kind.PAYLOAD, capture) for capture in captures] + [Needed(Kind.VINTAGE, one) for one in stored]
+
+
+def _present(files: Iterable[Needed]) -> set[str]:
+    """The hashes of the files that are there, whole or not. ArchiveDamaged when the storage cannot be asked."""
+    by_path = {file.path: file.sha256 for file in files}
+    return {by_path[path] for path in archive.present_files(by_path.keys())}
+
+
+def _tallies(files: Iterable[Needed], present: Collection[str]) -> dict[Kind, Tally]:
+    different = {(file.kind, file.sha256) for file in files}
+    needed = Counter(kind for kind, _ in different)
+    there = Counter(kind for kind, sha256 in different if sha256 in present)
+    return {kind: Tally(needed[kind], there[kind]) for kind in Kind}
 
 
 def put_back(content: bytes, sha256: str) -> bool:
     """Archive what a source delivers where a capture, any, was made of just these bytes and the archive has lost them."""
     if not Capture.objects.filter(payload_sha256=sha256).exists() or not archive.put_back(content, sha256):
         return False
-    PayloadCheck.objects.filter(sha256=sha256).update(state=PayloadState.WHOLE, since=timezone.now(), read_at=None)
+    FileCheck.objects.filter(sha256=sha256).update(state=FileState.WHOLE, since=timezone.now(), read_at=None)
     return True
 
 
-def read_in_turn(number: int) -> list[str]:
-    """Read so many payloads whole: those known to be damaged, then those not read for longest. Those that are damaged."""
+def read_in_turn(number: int) -> None:
+    """Read so many files whole: those known to be damaged, then those not read for longest; keep what was found."""
+    files = {file.sha256: file for file in _needed()}
     try:
-        present = archive.present({capture.payload_sha256 for capture in _captures()})
+        present = _present(files.values())
     except ArchiveDamaged:
-        return []
-    known = PayloadCheck.objects.in_bulk(present)
+        return
+    known = FileCheck.objects.in_bulk(present)
     turn = sorted(present, key=lambda sha256: _turn(known.get(sha256), sha256))[:number]
-    found = {sha256: archive.is_whole(sha256) for sha256 in turn}
-    now = timezone.now()
-    _record({s: PayloadState.WHOLE if whole else PayloadState.DAMAGED for s, whole in found.items()}, read_at=now)
-    return [sha256 for sha256, whole in found.items() if not whole]
+    record_read({sha256: files[sha256].is_whole() for sha256 in turn})
+
+
+def record_read(found: Mapping[str, bool]) -> None:
+    """Keep which files were whole when they were read just now."""
+    _record({s: FileState.WHOLE if whole else FileState.DAMAGED for s, whole in found.items()}, read_at=timezone.now())
 
 
 def record_existence(held: Holdings) -> None:
     """Keep what was found missing, and what is there again: its turn to be read comes first."""
-    missed = set(PayloadCheck.objects.filter(state=PayloadState.MISSING).values_list("sha256", flat=True))
-    missing = {one.capture.payload_sha256 for one in held.lost} - held.present
-    _record(dict.fromkeys(missing - missed, PayloadState.MISSING), read_at=None)
-    _record(dict.fromkeys(missed & held.present, PayloadState.WHOLE), read_at=None)
+    missed = set(FileCheck.objects.filter(state=FileState.MISSING).values_list("sha256", flat=True))
+    missing = {one.needed.sha256 for one in held.lost} - held.present
+    _record(dict.fromkeys(missing - missed, FileState.MISSING), read_at=None)
+    _record(dict.fromkeys(missed & held.present, FileState.WHOLE), read_at=None)
 
 
-def _record(states: Mapping[str, PayloadState], read_at: datetime | None) -> None:
+def _record(states: Mapping[str, FileState], read_at: datetime | None) -> None:
     now = timezone.now()
     same = {
         check.sha256: check.since
-        for check in PayloadCheck.objects.filter(pk__in=states)
+        for check in FileCheck.objects.filter(pk__in=states)
         if check.state == states[check.sha256]
     }
-    PayloadCheck.objects.bulk_create(
-        [PayloadCheck(sha256=s, state=state, since=same.get(s, now), read_at=read_at) for s, state in states.items()],
+    FileCheck.objects.bulk_create(
+        [FileCheck(sha256=s, state=state, since=same.get(s, now), read_at=read_at) for s, state in states.items()],
         500,
         update_conflicts=True,
         unique_fields=["sha256"],
@@ -128,40 +209,43 @@ def _record(states: Mapping[str, PayloadState], read_at: datetime | None) -> Non
     )
 
 
-def _turn(check: PayloadCheck | None, sha256: str) -> tuple[int, float, str]:
+def _turn(check: FileCheck | None, sha256: str) -> tuple[int, float, str]:
     """Damaged ones first, for they may have been mended; then those never read; then those not read for longest."""
     if check is None or check.read_at is None:
         return (1, 0, sha256)
-    return (0 if check.state == PayloadState.DAMAGED else 2, check.read_at.timestamp(), sha256)
+    return (0 if check.state == FileState.DAMAGED else 2, check.read_at.timestamp(), sha256)
 
 
-def _lost(captures: Sequence[Capture], known: Mapping[str, PayloadCheck], present: Collection[str]) -> list[Lost]:
-    found = [(capture, state) for capture in captures if (state := _state(capture, known, present))]
-    lost = {capture.pk for capture, _ in found}
-    shown = {(c.partition_id, c.content_hash) for c in captures if c.pk not in lost}
+def _lost(files: Iterable[Needed], known: Mapping[str, FileCheck], present: Collection[str]) -> list[Lost]:
+    states = [(file, _state(file, known, present)) for file in files]
+    shown = {_content(file) for file, state in states if file.kind is Kind.PAYLOAD and state is None}
     return [
-        Lost(capture, state, _since(known.get(capture.payload_sha256), state))
-        for capture, state in found
-        if (capture.partition_id, capture.content_hash) not in shown
+        Lost(file, state, _since(known.get(file.sha256), state))
+        for file, state in states
+        if state is not None and not (file.kind is Kind.PAYLOAD and _content(file) in shown)
     ]
 
 
-def _since(check: PayloadCheck | None, state: PayloadState) -> datetime:
+def _content(file: Needed) -> tuple[int, str]:
+    return file.capture.partition_id, file.capture.content_hash
+
+
+def _since(check: FileCheck | None, state: FileState) -> datetime:
     return check.since if check is not None and check.state == state else timezone.now()
 
 
-def _state(capture: Capture, known: Mapping[str, PayloadCheck], present: Collection[str]) -> PayloadState | None:
-    if capture.payload_sha256 not in present:
-        return PayloadState.MISSING
-    check = known.get(capture.payload_sha256)
-    return PayloadState.DAMAGED if check is not None and check.state == PayloadState.DAMAGED else None
+def _state(file: Needed, known: Mapping[str, FileCheck], present: Collection[str]) -> FileState | None:
+    if file.sha256 not in present:
+        return FileState.MISSING
+    check = known.get(file.sha256)
+    return FileState.DAMAGED if check is not None and check.state == FileState.DAMAGED else None
 
 
-def _gone(hashes: Collection[str], present: Collection[str], lost: Collection[Lost]) -> str:
-    partitions = len({one.capture.partition_id for one in lost})
-    missing = len(hashes) - len(present)
-    is_gone = (partitions > 1 and not present) or (partitions > MANY and missing * 2 > len(hashes))
+def _gone(payloads: Tally, lost: Collection[Lost]) -> str:
+    partitions = len({one.capture.partition_id for one in lost if one.is_payload})
+    missing = payloads.needed - payloads.present
+    is_gone = (partitions > 1 and not payloads.present) or (partitions > MANY and missing * 2 > payloads.needed)
     if not is_gone:
         return ""
-    has = f"has {len(present):,} of the" if present else "has none of the"
-    return f"the archive {has} {len(hashes):,} payloads that were captured"
+    has = f"has {payloads.present:,} of the" if payloads.present else "has none of the"
+    return f"the archive {has} {payloads.needed:,} payloads that were captured"

@@ -1,4 +1,4 @@
-"""What a lost payload does: an ERROR anomaly, which ends by itself when the payload is back, and its week judged again.
+"""What a lost file does: an ERROR anomaly, which ends by itself when the file is back, and its week judged again.
 
 A person who resolves one accepts the loss: it is not said again until the payload has been back in between.
 """
@@ -31,7 +31,7 @@ ABOUT_ARCHIVE = BEHIND | Q(category=Category.ARCHIVE_DAMAGED) & (OF_ALL | ~Q(pay
 
 
 def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
-    """See what the archive has, and read so many payloads whole; open and end anomalies, and judge their weeks again.
+    """See what the archive has, and read so many files whole; open and end anomalies, and judge their weeks again.
 
     A storage that fails in a way of its own is an archive that is gone: whoever looks goes on, and errors of the database
     alone are raised.
@@ -42,7 +42,7 @@ def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
         raise
     except Exception as error:
         logger.exception("the archive cannot be looked at")
-        held = Holdings(0, frozenset(), (), f"the archive cannot be looked at: {type(error).__name__}: {error}")
+        held = Holdings({}, frozenset(), (), f"the archive cannot be looked at: {type(error).__name__}: {error}")
         weeks = _say(Category.ARCHIVE_DAMAGED, held.gone, run)
     for week in sorted(weeks & set(Readiness.objects.judged_weeks())):
         readiness.decide_week(week, today)
@@ -83,7 +83,7 @@ def _accepted() -> QuerySet[Anomaly]:
 
 
 def _key(one: Lost) -> tuple[int, str]:
-    return one.capture.partition_id, one.capture.payload_sha256
+    return one.capture.partition_id, one.needed.sha256
 
 
 def _open(held: Holdings, run: Run | None) -> set[date]:
@@ -98,9 +98,9 @@ def _open(held: Holdings, run: Run | None) -> set[date]:
             Severity.ERROR,
             one.told,
             partition=one.capture.partition,
-            stage=Stage.RAW,
+            stage=one.needed.stage,
             run=run,
-            payload_sha256=one.capture.payload_sha256,
+            payload_sha256=one.needed.sha256,
         )
     return {one.capture.partition.week_ending for one in lost}
 

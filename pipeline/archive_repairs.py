@@ -1,4 +1,8 @@
-"""How what the archive has lost can be brought back: from the source, while it has it; from a backup otherwise."""
+"""How what the archive has lost can be brought back.
+
+A payload comes back from the source, while it has it, and from a backup otherwise; a vintage file is made again from its
+payload.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,9 @@ SHOWN = 5
 UPLOAD = "upload"
 LOST = "the archived payload is lost"
 CHECK = ("check_archive",)
+GONE = (
+    "mount the archive, or restore it from a backup, then have it checked. `rebuild_vintages` begins anew without them"
+)
 FROM_BACKUP = (
     "No source has them any more: copy the files from a backup of the archive, then have it checked. Without a backup, "
     "resolve their anomalies with a note"
@@ -33,15 +40,17 @@ def repairs() -> Iterator[Repair]:
     """One for all where the archive as a whole is gone; otherwise by what can be done. Reads only."""
     held = archive_checks.holdings()
     if archive_findings.is_gone(held):
-        yield Repair(f"{held.gone}: mount the archive, or restore it from a backup, then have it checked", CHECK)
+        yield Repair(f"{held.gone}: {GONE}", CHECK)
     if held.gone:
         return
     lacking = restoring.lacking()
     if lacking:
         yield Repair(archive_findings.behind(lacking), ("restore_captures",))
     lost = archive_findings.unaccepted(held.lost)
-    yield from _from_source([one for one in lost if one.is_newest])
-    yield from _from_backup([one for one in lost if not one.is_newest])
+    payloads = [one for one in lost if one.is_payload]
+    yield from _from_source([one for one in payloads if one.is_newest])
+    yield from _from_backup([one for one in payloads if not one.is_newest])
+    yield from _made_again([one for one in lost if not one.is_payload])
     yield from _over(held.lost)
 
 
@@ -79,13 +88,19 @@ def _from_backup(lost: list[Lost]) -> Iterator[Repair]:
         yield Repair(f"{_listed(lost)}\n{FROM_BACKUP}", CHECK)
 
 
+def _made_again(lost: list[Lost]) -> Iterator[Repair]:
+    if lost:
+        weeks = sorted({one.capture.partition.week_ending for one in lost})
+        yield Repair(_listed(lost), ("rebuild_vintages", "--weeks", ",".join(map(str, weeks))))
+
+
 def _over(lost: Iterable[Lost]) -> Iterator[Repair]:
     """Anomalies that speak of what is there again: the next look ends them."""
-    still = {(one.capture.partition_id, one.capture.payload_sha256) for one in lost}
+    still = {(one.capture.partition_id, one.needed.sha256) for one in lost}
     damaged = archive_findings.standing().exclude(archive_findings.BEHIND)
     over = [one for one in damaged if (one.partition_id, one.payload_sha256) not in still]
     if over:
-        yield Repair(f"{len(over)} anomalies are about payloads that are there again: the next check ends them", CHECK)
+        yield Repair(f"{len(over)} anomalies are about files that are there again: the next check ends them", CHECK)
 
 
 def _listed(lost: list[Lost]) -> str:

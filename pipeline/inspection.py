@@ -1,13 +1,13 @@
-"""Looking at a capture: its figures, and whether the archive and the rows still are what it says."""
+"""Looking at a capture: its figures, and whether its payload, its rows and its vintage file still are what it says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipeline.finra import rows
 from pipeline.finra.content import UnreadablePayload
 from pipeline.finra.reader import PARSER_VERSION
-from pipeline.finra.rows import content_hash, shares_of, without_zeros
 from pipeline.models import Capture
 from pipeline.sources.base import SourceError
 from pipeline.vintages import archive, payloads, read, store
@@ -60,6 +60,11 @@ def describe(capture: Capture) -> dict[str, object]:
         "payload_sha256": capture.payload_sha256,
         "content_hash": capture.content_hash,
         "parser_version": capture.parser_version,
+        "cause": capture.cause,
+        "position": capture.position,
+        "vintage_path": capture.vintage_path,
+        "vintage_bytes": capture.vintage_bytes,
+        "vintage_sha256": capture.vintage_sha256,
         "last_update_date": capture.last_update_date,
         "source_opinion": capture.source_opinion,
         "rows_in": capture.rows_in,
@@ -83,39 +88,38 @@ def describe(capture: Capture) -> dict[str, object]:
 
 
 def verify(capture: Capture) -> list[Checked]:
-    """Read the payload back from the archive, and its rows and those of the vintage file; compare them with the capture."""
-    return list(_checks(capture))
-
-
-def _checks(capture: Capture) -> Iterator[Checked]:
-    yield from _checks_of_payload(capture)
+    """Prove payload, rows and file: that the payload is whole and reads as the captured rows, and that the file has them."""
+    checks = list(_payload_checks(capture))
     if capture.normalized_at is not None and capture.pruned_at is None:
-        yield from _checks_of_file(capture)
+        checks += _file_checks(capture)
+    return checks
 
 
-def _checks_of_payload(capture: Capture) -> Iterator[Checked]:
+def _payload_checks(capture: Capture) -> Iterator[Checked]:
     try:
-        payload = archive.get(capture.payload_sha256)
-        yield Checked(f"the archived payload is whole ({len(payload):,} bytes, SHA-256 as captured)", True)
-        content = payloads.read(payload, capture.payload_format, capture.partition.key)
+        content = archive.get(capture.payload_sha256)
+        yield Checked(f"the archived payload is whole ({len(content):,} bytes, SHA-256 as captured)", True)
+        read_again = payloads.read(content, capture.payload_format, capture.partition.key)
     except (ArchiveDamaged, UnreadablePayload) as error:
         yield Checked(str(error), False)
         return
-    if content.content_hash == capture.content_hash or capture.parser_version == PARSER_VERSION:
-        yield Checked("it reads as the captured rows (content hash)", content.content_hash == capture.content_hash)
+    same = read_again.content_hash == capture.content_hash
+    if same or capture.parser_version == PARSER_VERSION:
+        yield Checked("it reads as the captured rows (content hash)", same)
 
 
-def _checks_of_file(capture: Capture) -> Iterator[Checked]:
+def _file_checks(capture: Capture) -> Iterator[Checked]:
+    """The file is what was written, and its own rows have the content hash: the one does not follow from the other."""
     try:
         store.verify(capture)
         with read.naming_damage([capture]):
-            frame = read.of_capture(capture).collect()
-    except VintageDamaged as error:
-        yield Checked(str(error), False)
+            held = read.of_capture(capture).collect()
+    except VintageDamaged as damage:
+        yield Checked(str(damage), False)
         return
-    yield Checked(f"its vintage file is whole ({capture.vintage_bytes:,} bytes, SHA-256 as written)", True)
-    yield Checked("it holds the captured rows (content hash)", content_hash(frame) == capture.content_hash)
-    shares, trades = shares_of(frame), int(frame["trades"].sum())
-    held = (frame.height, shares, trades) == (capture.rows_kept, capture.shares, capture.trades)
-    told = f"{frame.height:,} rows, {without_zeros(shares)} shares, {trades:,} trades"
-    yield Checked(f"the stored rows add up: {told}", held)
+    yield Checked(f"the vintage file is what was written ({capture.vintage_bytes:,} bytes, SHA-256 as recorded)", True)
+    same = (rows.content_hash(held), held.height) == (capture.content_hash, capture.rows_kept)
+    shares, trades = rows.without_zeros(rows.shares_of(held)), held["trades"].sum()
+    yield Checked(
+        f"it has the captured rows (content hash): {held.height:,} rows, {shares} shares, {trades:,} trades", same
+    )

@@ -58,9 +58,10 @@ NEXT_STEPS = {
         "captured stands. Bring the source back and run again; it ends by itself when the source has something."
     ),
     Category.ARCHIVE_DAMAGED: (
-        "What was fetched cannot be read back. Re-ingest the partition: where the source still has the same bytes, they are "
-        "put back. Otherwise restore the file from a backup of the archive, and run `python manage.py check_archive`; this "
-        "ends by itself then. To resolve it by hand is to accept the loss."
+        "A vintage file is made again from its payload: `python manage.py rebuild_vintages`. A payload comes back when its "
+        "partition is re-ingested while the source still has the same bytes. Otherwise restore the file from a backup of "
+        "the archive, and run `python manage.py check_archive`; this ends by itself then. To resolve it by hand is to "
+        "accept the loss."
     ),
     Category.LEDGER_BEHIND: (
         "An older database was restored, and its archive has captures made since. `python manage.py restore_captures` takes "

@@ -339,5 +339,50 @@ class Migration(migrations.Migration):
                 name="check_outcome_known",
             ),
         ),
+        migrations.AlterField(
+            model_name="anomaly",
+            name="category",
+            field=models.CharField(
+                choices=[
+                    ("LATE", "due, and the source does not have it"),
+                    ("FETCH_FAILED", "the source could not deliver"),
+                    ("UNREADABLE", "the payload could not be read as FINRA's format"),
+                    ("REJECTED_ROWS", "some rows were not stored"),
+                    ("REFUSED", "the payload cannot be what FINRA published for the week"),
+                    ("IMPLAUSIBLE", "captured, and far from the weeks around it"),
+                    ("NOT_OFFERED", "the source has nothing any more of what is held"),
+                    ("ODD_ROWS", "some rows are odd, and are kept"),
+                    ("UNKNOWN_FIELDS", "the source's rows have fields that nothing here reads"),
+                    ("UNRECONCILED", "the rows do not add up to the source's own totals"),
+                    ("RESTATED_LATE", "restated long after publication"),
+                    ("ARCHIVE_DAMAGED", "an archived file is missing or not what it was"),
+                    ("LEDGER_BEHIND", "the archive has captures that the ledger lacks"),
+                    ("CALC_FAILED", "the week's analytics could not be computed"),
+                    ("STALLED", "its workers died or hung, at each attempt"),
+                    ("INTERNAL", "our own failure"),
+                ],
+                max_length=20,
+            ),
+        ),
+        migrations.RemoveConstraint(model_name="payloadcheck", name="payload_check_state_known"),
+        migrations.RenameModel(old_name="PayloadCheck", new_name="FileCheck"),
+        migrations.AlterField(
+            model_name="filecheck",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("WHOLE", "there, and what was written when it was last read"),
+                    ("MISSING", "not there"),
+                    ("DAMAGED", "there, and not what was written"),
+                ],
+                max_length=7,
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="filecheck",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["WHOLE", "MISSING", "DAMAGED"])), name="file_check_state_known"
+            ),
+        ),
         migrations.RunPython(forbid_again),
     ]

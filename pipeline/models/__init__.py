@@ -15,13 +15,13 @@ from pipeline.models.anomaly import Anomaly, Category, Severity
 from pipeline.models.capture import Capture, CaptureKind, Cause, capture_id_for
 from pipeline.models.check import Check, Seen
 from pipeline.models.feed import FeedCounter
+from pipeline.models.file_check import FileCheck, FileState
 from pipeline.models.ledger_kind import DataKind, LedgerKind
 from pipeline.models.likeness import PartitionSketch
 from pipeline.models.listing import Listing
 from pipeline.models.manifest import Manifest, Reject, Stage
 from pipeline.models.operator_log import Act, OperatorLogEntry, OperatorLogSubject, Upshot
 from pipeline.models.partition import Partition
-from pipeline.models.payload_check import PayloadCheck, PayloadState
 from pipeline.models.readiness import Readiness, ReadinessState, Use
 from pipeline.models.rows import RowVersion, Security, Venue
 from pipeline.models.run import (
@@ -56,6 +56,8 @@ __all__ = [
     "DataKind",
     "Family",
     "FeedCounter",
+    "FileCheck",
+    "FileState",
     "LedgerKind",
     "Listing",
     "Manifest",
@@ -66,8 +68,6 @@ __all__ = [
     "Partition",
     "PartitionSketch",
     "PartitionStatus",
-    "PayloadCheck",
-    "PayloadState",
     "Readiness",
     "ReadinessState",
     "Reject",

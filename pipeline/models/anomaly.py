@@ -47,7 +47,7 @@ class Category(models.TextChoices):
     UNKNOWN_FIELDS = "UNKNOWN_FIELDS", "the source's rows have fields that nothing here reads"
     UNRECONCILED = "UNRECONCILED", "the rows do not add up to the source's own totals"
     RESTATED_LATE = "RESTATED_LATE", "restated long after publication"
-    ARCHIVE_DAMAGED = "ARCHIVE_DAMAGED", "an archived payload is missing or not what it was"
+    ARCHIVE_DAMAGED = "ARCHIVE_DAMAGED", "an archived file is missing or not what it was"
     LEDGER_BEHIND = "LEDGER_BEHIND", "the archive has captures that the ledger lacks"
     CALC_FAILED = "CALC_FAILED", "the week's analytics could not be computed"
     STALLED = "STALLED", "its workers died or hung, at each attempt"
@@ -129,8 +129,8 @@ class Anomaly(models.Model):
     """Something a person may have to look at.
 
     The same thing seen again while it is open is counted, not repeated: the same category, partition or week, and stage.
-    `message`, `payload_sha256` (the archived payload that could not be captured) and `last_run` are of its newest
-    occurrence, `run` is of its first, and `severity` is the gravest of all.
+    `message`, `payload_sha256` (the archived payload that could not be captured, or the file that the archive has lost) and
+    `last_run` are of its newest occurrence, `run` is of its first, and `severity` is the gravest of all.
     """
 
     category = models.CharField(max_length=20, choices=Category.choices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.operations.commanding import go_on, start_run
 from pipeline.operations.judging import pin, reevaluate, reopen, resolve, unpin
 from pipeline.operations.orders import Order, Refused, given_before, new_token, write_down
+from pipeline.operations.rebuilding import rebuild_vintages
 from pipeline.operations.running import (
     backfill,
     cancel,
@@ -27,6 +28,7 @@ __all__ = [
     "go_on",
     "new_token",
     "pin",
+    "rebuild_vintages",
     "recompute",
     "reevaluate",
     "reingest",

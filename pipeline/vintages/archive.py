@@ -64,25 +64,22 @@ def put_back(content: bytes, sha256: str) -> bool:
 
 
 def present(hashes: Collection[str]) -> set[str]:
-    """Which of these payloads are there, whole or not: by one listing of each folder that they are in.
+    """Which of these payloads are there, whole or not. ArchiveDamaged when the storage cannot be asked."""
+    found = present_files({path_of(sha256) for sha256 in hashes})
+    return {sha256 for sha256 in hashes if path_of(sha256) in found}
+
+
+def present_files(paths: Collection[str]) -> set[str]:
+    """Which of these files are there, whole or not: by one listing of each folder that they are in.
 
     ArchiveDamaged when the storage cannot be asked.
     """
+    folders = {os.path.dirname(path) for path in paths}
     try:
-        return {sha256 for folder in _by_folder(hashes).values() for sha256 in folder}
+        listed = {f"{folder}/{name}" for folder in folders for name in names(folder)}
     except NotImplementedError:  # a storage that cannot list
-        return {sha256 for sha256 in hashes if default_storage.exists(path_of(sha256))}
-
-
-def _by_folder(hashes: Collection[str]) -> dict[str, set[str]]:
-    folders: dict[str, set[str]] = {}
-    for sha256 in hashes:
-        folders.setdefault(os.path.dirname(path_of(sha256)), set()).add(sha256)
-    return {folder: wanted & _listed(folder) for folder, wanted in folders.items()}
-
-
-def _listed(folder: str) -> set[str]:
-    return {name.removesuffix(SUFFIX) for name in names(folder) if name.endswith(SUFFIX)}
+        return {path for path in paths if default_storage.exists(path)}
+    return listed.intersection(paths)
 
 
 def names(folder: str) -> list[str]:

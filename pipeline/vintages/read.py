@@ -143,7 +143,7 @@ def scan(path: str) -> pl.LazyFrame:
         return _scanned([_of_size(path, None)])
     except FileNotFoundError:
         store.check_mounted()
-        raise store.VintageDamaged(f"the file {path} is missing", path) from None
+        raise store.VintageDamaged(f"the file {path} is missing", path, "is missing") from None
 
 
 def _scanned(sources: Sequence[str | io.BytesIO]) -> pl.LazyFrame:

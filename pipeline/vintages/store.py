@@ -20,10 +20,16 @@ import polars as pl
 from django.core.files.storage import default_storage
 
 from pipeline.calendar import PartitionKey
+from pipeline.data_kinds import manage_py
 from pipeline.models import Capture
-from pipeline.vintages import files
+from pipeline.vintages import files, payloads
 
 FOLDER = "vintages"
+EMPTY = "nothing is in that folder, though the ledger has captures: is it mounted? If its files are lost,"
+ABOUT = (
+    "The rows of each capture, one Parquet file each: {week ending}/{tier}/v{version}-{content hash}.parquet\n"
+    "The ledger says which of them is the newest of its partition, and which was at an instant.\n"
+)
 ROW_GROUP = 16_384  # rows: one symbol is in one group, in a few places two; a group reads in a millisecond
 
 
@@ -32,11 +38,11 @@ class StorageAway(OSError):
 
 
 class VintageDamaged(Exception):
-    """A capture's vintage file is missing, or is not what was written; the message says which and how."""
+    """A vintage file is missing, or is not what was written: `how`. The message says which, and what repairs it."""
 
-    def __init__(self, message: str, path: str) -> None:
+    def __init__(self, message: str, path: str, how: str) -> None:
         super().__init__(message)
-        self.path = path
+        self.path, self.how = path, how
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +72,11 @@ def write(key: PartitionKey, frame: pl.DataFrame, label: Label) -> VintageFile:
     `frame` has the columns and the order of `rows.in_order`. StorageAway when the storage is not mounted.
     """
     name = f"v{label.version:04}-{label.content_hash[:12]}.parquet"
-    metadata = {field: str(value) for field, value in asdict(label).items()}
-    return write_parquet(f"{FOLDER}/{key.week_ending}/{key.tier}/{name}", frame, metadata)
+    return write_parquet(f"{FOLDER}/{key.week_ending}/{key.tier}/{name}", frame, _metadata(label))
+
+
+def _metadata(label: Label) -> dict[str, str]:
+    return {field: str(value) for field, value in asdict(label).items()}
 
 
 def write_parquet(path: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -> VintageFile:
@@ -75,7 +84,11 @@ def write_parquet(path: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -
     content = encoded(frame, metadata)
     check_mounted()
     placed = files.place(path, content)
-    return VintageFile(placed, len(content), hashlib.sha256(content).hexdigest(), frame.height)
+    return VintageFile(placed, len(content), _sha256(content), frame.height)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def encoded(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
@@ -88,7 +101,7 @@ def encoded(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
 def verify(capture: Capture) -> None:
     """VintageDamaged unless a capture's file is there and what was written; StorageAway when nothing is there."""
     content = content_of(capture)
-    if hashlib.sha256(content).hexdigest() != capture.vintage_sha256:
+    if _sha256(content) != capture.vintage_sha256:
         raise _damaged(capture, "is not what was written: its hash differs")
 
 
@@ -101,24 +114,53 @@ def content_of(capture: Capture) -> bytes:
         raise missing(capture) from None
 
 
+def rebuild(capture: Capture) -> VintageFile:
+    """Make a capture's file again from its archived payload, in the place of what is left of it; the ledger gets its hash.
+
+    ArchiveDamaged when the payload is lost or not read any more; VintageDamaged when it reads as other rows than captured.
+    """
+    content = payloads.read_archived(capture)
+    if content.content_hash != capture.content_hash:
+        raise _damaged(capture, "cannot be made again: its payload does not read as the captured rows any more")
+    encoded_rows = encoded(content.frame, _metadata(_label_of(capture)))
+    files.save(capture.vintage_path, encoded_rows)
+    file = VintageFile(capture.vintage_path, len(encoded_rows), _sha256(encoded_rows), content.rows_kept)
+    _record(capture, file)
+    return file
+
+
+def _label_of(capture: Capture) -> Label:
+    same = capture.content_hash, capture.payload_sha256, capture.parser_version
+    return Label(capture.capture_id, capture.version, *same)
+
+
+def _record(capture: Capture, file: VintageFile) -> None:
+    """Another version of polars may write other bytes. A capture that retention gave up meanwhile keeps no file."""
+    capture.vintage_bytes, capture.vintage_sha256 = file.size, file.sha256
+    held = Capture.objects.filter(pk=capture.pk, pruned_at__isnull=True)
+    if not held.update(vintage_bytes=file.size, vintage_sha256=file.sha256):
+        discard(file.path)
+
+
 def missing(capture: Capture) -> VintageDamaged:
     """That a capture's file is not there."""
     return _damaged(capture, "is missing")
 
 
 def cut(capture: Capture) -> VintageDamaged:
-    """That a capture's file cannot be read as Parquet, or has another size."""
-    return _damaged(capture, "is not what was written")
+    """That a capture's file has another size."""
+    return _damaged(capture, "is not what was written: its size differs")
 
 
 def _damaged(capture: Capture, how: str) -> VintageDamaged:
     path = capture.vintage_path
-    return VintageDamaged(f"{capture}: its vintage file {how} ({path}); rebuild_vintages makes it again", path)
+    repair = f"{manage_py()} rebuild_vintages --weeks {capture.partition.week_ending}"
+    return VintageDamaged(f"{capture}: its vintage file {how} ({path}); `{repair}` makes it again", path, how)
 
 
 def discard(path: str) -> None:
     """Remove a file that retention gives up, where it is there."""
-    default_storage.delete(path)
+    files.remove(path)
 
 
 def check_mounted() -> None:
@@ -127,19 +169,22 @@ def check_mounted() -> None:
     So a folder looks that is not mounted: it is no empty archive, and what is written there is lost to the others. A storage
     that is not of this machine says itself when it cannot be reached.
     """
-    if _is_bare(FOLDER) and Capture.objects.normalized().filter(pruned_at__isnull=True).exists():
+    if is_bare() and Capture.objects.normalized().filter(pruned_at__isnull=True).exists():
         raise StorageAway(
-            errno.ESTALE, "nothing is in that folder, though the ledger has captures: is it mounted?", _shown(FOLDER)
+            errno.ESTALE, f"{EMPTY} `{manage_py()} rebuild_vintages` begins anew", default_storage.path(FOLDER)
         )
 
 
-def _is_bare(folder: str) -> bool:
-    if not files.is_of_this_machine(folder):
+def is_bare() -> bool:
+    """Whether nothing is in the folder of the vintage files, on a storage of this machine."""
+    if not files.is_of_this_machine(FOLDER):
         return False
     with suppress(FileNotFoundError):
-        return not any(default_storage.listdir(folder))
+        return not any(default_storage.listdir(FOLDER))
     return True
 
 
-def _shown(folder: str) -> str:
-    return default_storage.path(folder)
+def begin_anew() -> None:
+    """Take a bare folder for the right one, because a person says so: from then on it is not taken for one that is away."""
+    if is_bare():
+        files.save(f"{FOLDER}/README.txt", ABOUT.encode())

@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from pipeline import archive_checks, archive_findings
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.models import Anomaly, Capture, PayloadCheck, Readiness, Run
+from pipeline.models import Anomaly, Capture, FileCheck, Readiness, Run
 from pipeline.overview import weeks as dashboard
 from pipeline.tasks import check_archive
 from pipeline.vintages import archive
@@ -237,8 +237,8 @@ def test_hashes_are_read_in_turn(held: Path, archive_dir: Path, settings: Settin
     for hour in range(3):
         with time_machine.travel(timezone.now() + timedelta(hours=hour + 1), tick=False):
             check_archive()
-        assert PayloadCheck.objects.filter(read_at__isnull=False).count() == hour + 1
-    first = PayloadCheck.objects.order_by("read_at")[0]
+        assert FileCheck.objects.filter(read_at__isnull=False).count() == hour + 1
+    first = FileCheck.objects.order_by("read_at")[0]
     path = archive_dir / archive.path_of(first.sha256)
     whole = path.read_bytes()
     path.write_bytes(whole[:-3])

@@ -1,4 +1,4 @@
-"""`manage.py check_archive`: whether the archive has, whole, the payload of every capture."""
+"""`manage.py check_archive`: whether the archive has, whole, the payload and the vintage file of every capture."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pipeline.operations import Order
 
 
 class Command(SpineCommand):
-    """Look at every archived payload, read some of them whole, and keep what was found."""
+    """Look at every payload and vintage file, read some of them whole, and keep what was found."""
 
     help = (
-        "See that the archive has the payload of every capture, and read some whole: those known to be damaged, then those "
-        "that were not read for longest. What is lost becomes an ERROR anomaly, what is there again ends it, and the weeks "
-        "concerned are judged again. Exit code: 0 nothing is lost, 1 something is, 2 could not run."
+        "See that the archive has the payload and the vintage file of every capture, and read some whole: those known to be "
+        "damaged, then those that were not read for longest. What is lost becomes an ERROR anomaly, what is there again "
+        "ends it, and the weeks concerned are judged again. Exit code: 0 nothing is lost, 1 something is, 2 could not run."
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
@@ -32,7 +32,7 @@ class Command(SpineCommand):
             type=int,
             default=settings.MARKETSPINE_ARCHIVE_READS,
             metavar="N",
-            help="read N payloads whole (default: %(default)s)",
+            help="read N files whole (default: %(default)s)",
         )
         reads.add_argument("--all", action="store_true", help="read all of them whole")
         parser.add_argument("--run-date", help=RUN_DATE_HELP)
@@ -42,7 +42,7 @@ class Command(SpineCommand):
         today = parse_run_date(options["run_date"])
         held = archive_findings.look(today, read=2**31 if options["all"] else max(options["read"], 0))
         unaccepted = archive_findings.unaccepted(held.lost)
-        told = f"{held.payloads:,} payloads captured, {len(held.present):,} in the archive, {len(unaccepted):,} lost."
+        told = f"{_counted(held)}; {len(unaccepted):,} lost."
         operations.write_down(Act.CHECK_ARCHIVE, Order(operator=operator()), (), told)
         if self.as_json:
             self.document(_as_document(held, unaccepted))
@@ -52,7 +52,8 @@ class Command(SpineCommand):
         return failed_if(archive_findings.standing().exists())
 
     def _print_lost(self, held: Holdings, unaccepted: list[Lost]) -> None:
-        self.line(f"{held.payloads:,} payloads captured, {len(held.present):,} in the archive.")
+        counted = _counted(held)
+        self.line(f"{counted[0].upper()}{counted[1:]}.")
         if held.gone:
             self.line(f"{held.gone[0].upper()}{held.gone[1:]}: is it mounted, is MARKETSPINE_ARCHIVE_DIR right?")
             return
@@ -63,15 +64,21 @@ class Command(SpineCommand):
         )
 
 
+def _counted(held: Holdings) -> str:
+    """Each kind of file: how many the captures need, and how many are there."""
+    told = (f"{tally.present:,} of {tally.needed:,} {kind}s are there" for kind, tally in held.tallies.items())
+    return ", ".join(told) or "nothing could be looked at"
+
+
 def _as_document(held: Holdings, unaccepted: list[Lost]) -> dict[str, object]:
     return {
-        "payloads": held.payloads,
-        "present": len(held.present),
+        "files": {kind: {"needed": tally.needed, "present": tally.present} for kind, tally in held.tallies.items()},
         "gone": held.gone,
         "lost": [
             {
                 "capture_id": one.capture.capture_id,
-                "payload_sha256": one.capture.payload_sha256,
+                "what": one.needed.kind,
+                "path": one.needed.path,
                 "state": one.state,
                 "since": one.since.isoformat(),
                 "accepted": one not in unaccepted,

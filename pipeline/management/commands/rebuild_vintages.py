@@ -1,0 +1,58 @@
+"""`manage.py rebuild_vintages`: make vintage files again that are lost or damaged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from pipeline import operations
+from pipeline.calendar import parse_run_date, parse_weeks
+from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if, operator
+from pipeline.operations import Order
+from pipeline.operations.rebuilding import Fate, Rebuilt, summary
+
+
+class Command(SpineCommand):
+    """Make lost or damaged vintage files again, from the archived payloads."""
+
+    help = (
+        "Make vintage files again that are missing, have another size or were found to be damaged, from the archived "
+        "payloads of their captures: the same rows, with the same content hash. Exit code: 0 all are whole, 1 some cannot "
+        "be made again, 2 could not run."
+    )
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """Which weeks, and how thoroughly."""
+        parser.add_argument("--weeks", help="week endings YYYY-MM-DD, comma-separated (default: all)")
+        parser.add_argument(
+            "--verify", action="store_true", help="read every file whole, and find what has changed in it"
+        )
+        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+
+    def work(self, **options: Any) -> int:
+        """Rebuild, print each file that was lost."""
+        today = parse_run_date(options["run_date"])
+        weeks = parse_weeks(options["weeks"], today) if options["weeks"] else ()
+        order = Order(operator=operator())
+        done: list[Rebuilt] = []
+        for one in operations.rebuild_vintages(weeks, order, today, verify=options["verify"]):
+            done.append(one)
+            if one.fate is not Fate.WHOLE:
+                self.line(f"{one.fate:<7}  {one.capture}  {one.why}")
+        self.line(summary(done))
+        if self.as_json:
+            self.document({"files": [_as_document(one) for one in done]})
+        return failed_if(any(one.fate is Fate.LOST for one in done))
+
+
+def _as_document(one: Rebuilt) -> dict[str, object]:
+    capture = one.capture
+    return {
+        "capture_id": capture.capture_id,
+        "path": capture.vintage_path,
+        "bytes": capture.vintage_bytes,
+        "sha256": capture.vintage_sha256,
+        "fate": one.fate,
+        "why": one.why,
+    }

@@ -1,0 +1,33 @@
+"""The file check: what was last found of an archived payload or a vintage file, so that all get their turn to be read."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+
+class FileState(models.TextChoices):
+    """What the archive has of a file."""
+
+    WHOLE = "WHOLE", "there, and what was written when it was last read"
+    MISSING = "MISSING", "not there"
+    DAMAGED = "DAMAGED", "there, and not what was written"
+
+
+class FileCheck(models.Model):
+    """One payload or vintage file of the archive, by the SHA-256 that its capture has of it.
+
+    `since` is when `state` was first found, `read_at` when it was last read whole. A file without
+    a row has not been looked at yet: it is the first whose turn it is.
+    """
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    state = models.CharField(max_length=7, choices=FileState.choices)
+    since = models.DateTimeField()
+    read_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (models.CheckConstraint(condition=Q(state__in=FileState.values), name="file_check_state_known"),)
+
+    def __str__(self) -> str:
+        return f"{self.sha256[:16]} {self.state}"
