@@ -1,4 +1,4 @@
-"""Small frames of rows, and captures that have them: made without a payload, for the tests of vintage files."""
+"""Small frames of rows, and captures that have them: made without a run, for the tests of vintage files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from django.db import transaction
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.finra import rows
 from pipeline.models import Capture, CaptureKind, Cause, FeedCounter, Partition, capture_id_for
-from pipeline.vintages import store
+from pipeline.sources.base import Payload
+from pipeline.vintages import archive, payloads, store
 from pipeline.vintages.store import Label, VintageFile
 
 WEEK = date(2025, 11, 14)
@@ -37,29 +38,42 @@ def _row(symbol: str, venue: str, shares: str, trades: int, key: PartitionKey) -
     return (*key, kind, symbol, f"{symbol} Inc", mpid, "", name, "", exact, trades, None, UPDATED)
 
 
-def label_of(frame: pl.DataFrame, version: int = 1, payload_sha256: str = PAYLOAD) -> Label:
-    return Label(capture_id_for(KEY, DAY, version), version, rows.content_hash(frame), payload_sha256, 1)
+def label_of(frame: pl.DataFrame, version: int = 1, payload_sha256: str = PAYLOAD, key: PartitionKey = KEY) -> Label:
+    return Label(capture_id_for(key, DAY, version), version, rows.content_hash(frame), payload_sha256, 1)
 
 
 def stored(lines: Collection[Line], known: datetime, *, key: PartitionKey = KEY) -> Capture:
-    """The next capture of the partition, with a vintage file of these rows, known since then."""
-    frame = frame_of(lines, key)
+    """The next capture of the partition, with a vintage file of these rows, known since then; its payload is not there."""
+    return _stored(frame_of(lines, key), known, key, PAYLOAD, "psv")
+
+
+def captured(payload: Payload, known: datetime, *, key: PartitionKey = KEY) -> Capture:
+    """The next capture of the partition, with a payload in the archive and a vintage file of what it reads as."""
+    archive.put(payload.content, payload.sha256)
+    read = payloads.read(payload.content, payload.format, key)
+    return _stored(read.frame, known, key, payload.sha256, payload.format)
+
+
+def _stored(frame: pl.DataFrame, known: datetime, key: PartitionKey, payload: str, payload_format: str) -> Capture:
     held = Partition.objects.get_or_create(week_ending=key.week_ending, tier=key.tier)[0]
-    label = label_of(frame, held.newest_version + 1)
+    label = label_of(frame, held.newest_version + 1, payload, key)
     file = store.write(key, frame, label)
     with transaction.atomic():
         partition = Partition.objects.locked(key)
-        capture = _capture(partition, frame, label, file, known)
+        capture = _capture(partition, frame, label, file, known, payload_format)
         partition.newest_version, partition.latest = label.version, capture
         partition.save()
     return capture
 
 
-def _capture(partition: Partition, frame: pl.DataFrame, label: Label, file: VintageFile, known: datetime) -> Capture:
+def _capture(
+    partition: Partition, frame: pl.DataFrame, label: Label, file: VintageFile, known: datetime, payload_format: str
+) -> Capture:
+    firms = frame.filter(~rows.IS_ATS)
     return Capture.objects.create(
         partition=partition,
         version=label.version,
-        capture_id=capture_id_for(partition.key, DAY, label.version),
+        capture_id=label.capture_id,
         kind=CaptureKind.FIRST if label.version == 1 else CaptureKind.RESTATEMENT,
         cause=Cause.SOURCE,
         captured_on=DAY,
@@ -67,7 +81,7 @@ def _capture(partition: Partition, frame: pl.DataFrame, label: Label, file: Vint
         normalized_at=known,
         position=FeedCounter.objects.take(),
         source="files",
-        payload_format="zip",
+        payload_format=payload_format,
         payload_sha256=label.payload_sha256,
         payload_bytes=1,
         parser_version=label.parser_version,
@@ -75,9 +89,9 @@ def _capture(partition: Partition, frame: pl.DataFrame, label: Label, file: Vint
         rows_in=frame.height,
         rows_kept=frame.height,
         rows_rejected=0,
-        rows_non_ats=frame.filter(~rows.IS_ATS).height,
+        rows_non_ats=firms.height,
         shares=rows.shares_of(frame),
-        shares_non_ats=rows.shares_of(frame.filter(~rows.IS_ATS)),
+        shares_non_ats=rows.shares_of(firms),
         trades=frame["trades"].sum(),
         rows_added=frame.height,
         rows_changed=0,
