@@ -13,14 +13,19 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.calendar import Tier
-from pipeline.finra.rows import DE_MINIMIS, FIRM, NON_ATS
+from pipeline.finra.rows import ATS, DE_MINIMIS, FIRM, NON_ATS
 
 ALL = "ALL"  # as scope: all tiers; as family: both kinds
-
-VENUE = ("venue_kind", "mpid", "crd", "firm")  # the name of an ATS is no part of its key
-SECURITY = ("symbol", "issue_name")  # a symbol that two issuers have in one week is two securities
-READ = ("tier", "venue_kind", "symbol", "issue_name", "mpid", "crd", "venue_name", "shares", "trades", "notional")
+SCOPE = pl.Enum(sorted([ALL, *Tier]))
+FAMILY = pl.Enum(sorted([ALL, ATS, NON_ATS]))
 SUM = pl.Decimal(38, 6)
+
+# Securities and venues as one text each, which no field can hold a pipe within. A symbol that two issuers have in one week
+# is two securities. The name of an ATS is no part of what it is.
+SECURITY = pl.concat_str("symbol", "issue_name", separator="|").alias("security")
+VENUE = pl.concat_str("venue_kind", "mpid", "crd", FIRM, separator="|").alias("venue")
+IS_POOL = ((pl.col("venue_kind") == NON_ATS) & (pl.col("venue_name") == DE_MINIMIS)).alias("is_pool")
+CELL = ("scope", "security", "venue")
 
 _CONCENTRATION: dict[str, pl.DataType] = {
     "shares": SUM,
@@ -69,59 +74,72 @@ class Figures:
 
 def figures_of(rows: pl.LazyFrame) -> Figures:
     """The figures of the rows of a week: one frame over its captured tiers, which is read once."""
-    frame = rows.select(READ).with_columns(FIRM).collect()
-    securities, venues = _securities(frame), _venues(frame)
-    cells = _with_all_tiers(_cells(frame, securities, venues))
-    volumes = _volumes(cells).join(venues, on="venue")
-    symbols = _concentrations(cells.join(venues, on="venue"), "security")
+    read = rows.select(
+        "tier", "venue_kind", SECURITY, VENUE, IS_POOL, "venue_name", "shares", "trades", "notional"
+    ).collect()
+    cells = _with_all_tiers(_cells(read))
+    symbols = _concentrations(cells, "security")
+    volumes = _volumes(cells)
     markets = _concentrations(volumes).join(
         symbols.group_by("scope", "family").agg(symbols=pl.len()), ["scope", "family"]
     )
     return Figures(
-        venues=_shared_and_ranked(volumes)
-        .select(VENUES.names())
-        .sort("scope", "venue_kind", "rank", *VENUES.names()[2:5]),
-        markets=markets.select(MARKETS.names()).sort("scope", "family"),
-        symbols=symbols.join(securities, on="security").select(SYMBOLS.names()).sort(SYMBOLS.names()[:4]),
+        venues=_named(_shared_and_ranked(volumes), read),
+        markets=_as(MARKETS, markets.sort("scope", "family")),
+        symbols=_as(
+            SYMBOLS,
+            symbols.sort("scope", "family", "security").with_columns(*_fields("security", "symbol", "issue_name")),
+        ),
     )
 
 
-def _securities(frame: pl.DataFrame) -> pl.DataFrame:
-    """Each security with a number: numbers group four times faster than names."""
-    return frame.select(SECURITY).unique().with_row_index("security")
+def _cells(read: pl.DataFrame) -> pl.DataFrame:
+    """What each venue traded in each security, by tier.
 
-
-def _venues(frame: pl.DataFrame) -> pl.DataFrame:
-    """Each venue with a number. Of several names that the week gives an ATS, one, whatever the order of the rows."""
-    found = frame.group_by(VENUE).agg(pl.col("venue_name").max()).with_row_index("venue")
-    return found.with_columns(is_pool=(pl.col("venue_kind") == NON_ATS) & (pl.col("firm") == DE_MINIMIS))
-
-
-def _cells(frame: pl.DataFrame, securities: pl.DataFrame, venues: pl.DataFrame) -> pl.DataFrame:
-    """What each venue traded in each security, by tier: a row, or several that differ in their product type."""
-    numbered = frame.join(securities, on=SECURITY).join(venues.select("venue", *VENUE), on=VENUE)
-    return numbered.group_by("tier", "security", "venue", "venue_kind").agg(
-        pl.col("shares").sum().cast(SUM),
-        pl.col("trades", "notional").sum(),
-        pl.col("notional").is_null().any().alias("unpriced"),
+    Securities and venues are categories in the order of their texts, which group and sort as numbers do.
+    """
+    return _merged(
+        read.select(
+            pl.col("tier").cast(SCOPE).alias("scope"),
+            pl.col("venue_kind").cast(FAMILY).alias("family"),
+            pl.col("security").cast(pl.Enum(read["security"].unique().sort())),
+            pl.col("venue").cast(pl.Enum(read["venue"].unique().sort())),
+            "is_pool",
+            pl.col("shares").cast(SUM),
+            "trades",
+            "notional",
+            pl.col("notional").is_null().alias("unpriced"),
+        )
     )
 
 
 def _with_all_tiers(cells: pl.DataFrame) -> pl.DataFrame:
-    """The cells by scope: those of each tier, and those over all tiers of the kinds that every tier has."""
-    tiers = cells.group_by("venue_kind").agg(pl.col("tier").n_unique())
-    everywhere = cells.join(tiers.filter(pl.col("tier") == len(Tier)), on="venue_kind", how="semi")
-    over_all = everywhere.group_by("security", "venue").agg(
-        pl.col("shares", "trades", "notional").sum(), pl.col("unpriced").any()
+    """The cells of each tier, and those over all tiers of the kinds that every tier has."""
+    tiers = cells.group_by("family").agg(pl.col("scope").n_unique())
+    everywhere = cells.join(tiers.filter(pl.col("scope") == len(Tier)), on="family", how="semi")
+    return pl.concat([cells, _merged(everywhere.with_columns(scope=pl.lit(ALL, SCOPE)))])
+
+
+def _merged(cells: pl.DataFrame) -> pl.DataFrame:
+    """Cells of which each stands once: the few that differ in product type alone, or in tier, are added up."""
+    several = cells.select(pl.struct(CELL).is_duplicated()).to_series()
+    merged = (
+        cells.filter(several)
+        .group_by(CELL)
+        .agg(
+            pl.col("family", "is_pool").first(), pl.col("shares", "trades", "notional").sum(), pl.col("unpriced").any()
+        )
     )
-    of_tiers = cells.rename({"tier": "scope"}).drop("venue_kind")
-    return pl.concat([of_tiers, over_all.select(pl.lit(ALL).alias("scope"), pl.all())])
+    return pl.concat([cells.filter(~several), merged.select(cells.columns)])
 
 
 def _volumes(cells: pl.DataFrame) -> pl.DataFrame:
     """Each venue's volume within a scope."""
     sums = cells.group_by("scope", "venue").agg(
-        pl.col("shares", "trades", "notional").sum(), pl.col("unpriced").any(), symbols=pl.len()
+        pl.col("family", "is_pool").first(),
+        pl.col("shares", "trades", "notional").sum(),
+        pl.col("unpriced").any(),
+        symbols=pl.len(),
     )
     shares, trades = pl.col("shares").cast(pl.Float64), pl.col("trades")
     return sums.with_columns(
@@ -130,12 +148,33 @@ def _volumes(cells: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _named(volumes: pl.DataFrame, read: pl.DataFrame) -> pl.DataFrame:
+    """With the venues' names, in order. Of several names that the week gives an ATS, one, whatever the order of the rows."""
+    names = read.group_by("venue").agg(pl.col("venue_name").max())
+    named = (
+        volumes.with_columns(pl.col("venue").cast(pl.String))
+        .join(names, on="venue")
+        .sort("scope", "family", "rank", "venue")
+    )
+    return _as(VENUES, named.with_columns(*_fields("venue", "venue_kind", "mpid", "crd")))
+
+
+def _fields(text: str, *names: str) -> list[pl.Expr]:
+    """The fields that a text is made of."""
+    split = pl.col(text).cast(pl.String).str.split("|")
+    return [split.list.get(position).alias(name) for position, name in enumerate(names)]
+
+
+def _as(schema: pl.Schema, frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(schema.names()).cast(schema)
+
+
 def _shared_and_ranked(volumes: pl.DataFrame) -> pl.DataFrame:
     """With share and rank within the kind and over both kinds."""
-    both = pl.col("venue_kind").n_unique().over("scope") == 2
+    both = pl.col("family").n_unique().over("scope") == 2
     return volumes.with_columns(
-        share=_share("scope", "venue_kind"),
-        rank=_rank("scope", "venue_kind"),
+        share=_share("scope", "family"),
+        rank=_rank("scope", "family"),
         share_of_all=pl.when(both).then(_share("scope")),
         rank_of_all=pl.when(both).then(_rank("scope")),
     )
@@ -158,7 +197,7 @@ def _concentrations(volumes: pl.DataFrame, *of: str) -> pl.DataFrame:
     """
     volume, is_pool = pl.col("shares").cast(pl.Float64), pl.col("is_pool")
     square = volume * volume
-    of_kinds = volumes.group_by("scope", pl.col("venue_kind").alias("family"), *of).agg(
+    of_kinds = volumes.group_by("scope", "family", *of).agg(
         pl.col("shares", "trades").sum(),
         venues=pl.len(),
         named=pl.when(~is_pool).then(square).sum(),
@@ -176,4 +215,4 @@ def _of_both_kinds(of_kinds: pl.DataFrame, *of: str) -> pl.DataFrame:
     kinds = of_kinds.group_by("scope").agg(pl.col("family").n_unique())
     within = of_kinds.join(kinds.filter(pl.col("family") == 2), on="scope", how="semi")
     summed = within.group_by("scope", *of).agg(pl.col("shares", "trades", "venues", "named", "pooled").sum())
-    return summed.with_columns(family=pl.lit(ALL)).select(of_kinds.columns)
+    return summed.with_columns(family=pl.lit(ALL, FAMILY)).select(of_kinds.columns)

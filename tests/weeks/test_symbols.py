@@ -56,11 +56,11 @@ def test_another_reader_finds_exact_decimals_and_the_week(snapshot: AnalyticsSna
     found = pyarrow.parquet.read_table(file_of(snapshot)).to_pylist()
 
     assert [(each["week_ending"], each["scope"], each["symbol"], each["shares"]) for each in found] == [
-        (date(2025, 11, 14), "OTC", "A", Decimal("2.000000")),
         (date(2025, 11, 14), "OTC", "AB", Decimal("7.000000")),
+        (date(2025, 11, 14), "OTC", "A", Decimal("2.000000")),
         (date(2025, 11, 14), "OTC", "B", Decimal("9.000000")),
     ]
-    assert (found[0]["venues"], found[0]["hhi_low"], found[0]["hhi_high"]) == (2, 0.625, 0.625)
+    assert (found[1]["venues"], found[1]["hhi_low"], found[1]["hhi_high"]) == (2, 0.625, 0.625)
 
 
 def test_symbols_are_found_by_how_they_begin_the_largest_first(snapshot: AnalyticsSnapshot) -> None:
