@@ -2,7 +2,8 @@
 
     analytics/{week_ending}/s{sequence:04}-{inputs_hash[:12]}.parquet
 
-Sorted by scope, family and security, as vintage files are, with the week as a column, so that the files of several weeks make one table.
+Sorted by scope, family and security, as vintage files are, with the week as a column, so that the files of several weeks
+make one table.
 """
 
 from __future__ import annotations
