@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,3 +91,9 @@ def test_arrows_point_downwards(room: str) -> None:
 def test_rooms_without_a_database_import_no_django(room: str) -> None:
     for path in modules(room):
         assert not {name for name in imports(path) if name.split(".")[0] in ("django", "psycopg", "sqlite3")}, path
+
+
+def test_only_the_room_of_vintages_opens_parquet_files() -> None:
+    opens = re.compile(r"\b(scan|read)_parquet\(")
+    found = [path for path in PIPELINE.rglob("*.py") if opens.search(path.read_text(encoding="utf-8"))]
+    assert {path.relative_to(PIPELINE).parts[0] for path in found} == {"vintages"}

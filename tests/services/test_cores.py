@@ -55,6 +55,15 @@ def tell(**_):
     raise SystemExit(0)
 worker_init.connect(tell, weak=False)
 """
+IMPORT_ALL = """
+import importlib, pkgutil
+import marketspine.celery, marketspine.wsgi
+import pipeline
+from marketspine import cores
+for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
+    importlib.import_module(module.name)
+print(cores.polars_was_used())
+"""
 FORKED = """
 import multiprocessing, polars
 def work(number):
@@ -90,6 +99,11 @@ def test_each_use_after_which_forks_hang_is_seen(tmp_path: Path) -> None:
 @linux_only
 def test_what_forks_survive_is_no_use(tmp_path: Path) -> None:
     assert seen_after(HARMLESS, 0, tmp_path) == [False] * len(HARMLESS)
+
+
+@linux_only
+def test_no_module_of_the_product_uses_polars_when_it_is_imported() -> None:
+    assert python(IMPORT_ALL).stdout.split() == ["False"]
 
 
 def test_children_of_a_parent_that_only_imported_polars_work() -> None:
