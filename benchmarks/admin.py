@@ -32,7 +32,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks.ingest import DURABLE, configured_storages
+from benchmarks.databases import DURABLE, stored_in
 from benchmarks.large_ledger import build
 from pipeline.calendar import fully_due_weeks, market_today
 from pipeline.models import AnalyticsSnapshot, Anomaly, Capture, Manifest, OperatorLogEntry, Partition, Readiness, Run
@@ -65,8 +65,7 @@ def main() -> int:
     """Build, measure, print; whether all is fast enough."""
     options = _options()
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]
-    with tempfile.TemporaryDirectory() as folder, _ledger():
-        configured_storages(folder)
+    with tempfile.TemporaryDirectory() as folder, _ledger(), stored_in(folder):
         begun = time.perf_counter()
         request = Request(command="run_weekly", run_date=market_today())
         newest = fully_due_weeks(1, market_today())[0]

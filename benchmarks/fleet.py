@@ -26,7 +26,7 @@ from django.core.management import call_command
 from django.db import connection
 from redis import Redis as RedisClient
 
-from benchmarks.ingest import DURABLE
+from benchmarks.databases import DURABLE
 from pipeline.models import Run, RunStatus
 from tests.engines import Ledger, PostgreSQLLedger, SQLiteLedger, as_default
 from tests.servers import Redis, postgresql, redis

@@ -11,24 +11,17 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
 
-import django
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
-django.setup()
-
 from django.conf import settings
-from django.core.management import call_command
 
 from benchmarks import raw_loading, written
+from benchmarks.databases import ledgers, stored_in
 from benchmarks.timing import Times
 from benchmarks.written import Written
 from pipeline.calendar import PartitionKey, Tier, last_fridays
@@ -40,11 +33,9 @@ from pipeline.samples import Size, publish
 from pipeline.sources.files import FilesSource
 from pipeline.vintages import read
 from pipeline.weeks import analytics
-from tests.engines import Ledger, PostgreSQLLedger, SQLiteLedger, as_default
-from tests.servers import postgresql
+from tests.engines import Ledger, as_default
 
 TIER = Tier.NMS_TIER_2
-DURABLE = "jit = off\nshared_buffers = 512MB\nmax_wal_size = 4GB\n"  # fsync and commits as a production server has them
 RUN_DATE = date(2026, 1, 5)
 SEED = 7
 RAW, BYTES = "raw load", "read and hash"
@@ -73,39 +64,19 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="files of a 200th of the real size, for a quick try")
     options = parser.parse_args()
     size = Size.SMALL if options.small else Size.REAL
-    with tempfile.TemporaryDirectory() as name, benches(Path(name)) as databases:
+    with tempfile.TemporaryDirectory() as name, ledgers(Path(name)) as databases:
+        benches = {engine: Bench(ledger, Path(name, "storage", engine)) for engine, ledger in databases.items()}
+        for bench in benches.values():
+            with as_default(bench.ledger):
+                raw_loading.make_table()
         for week in last_fridays(options.rounds + 1, date(2025, 11, 14)):
-            for engine, bench in databases.items():
+            for engine, bench in benches.items():
                 root = Path(name, "published", engine, week.isoformat())
                 publish(root, weeks=[week], seed=SEED, size=size, tiers=(TIER,))
-                with as_default(bench.ledger):
-                    keep_in(bench.storage)
+                with as_default(bench.ledger), stored_in(bench.storage):
                     one_round(bench, root, PartitionKey(week, TIER))
-        for engine, bench in databases.items():
+        for engine, bench in benches.items():
             report(engine, bench)
-
-
-def keep_in(storage: Path) -> None:
-    """Let payloads and vintage files be in a folder of this benchmark."""
-    backend = "django.core.files.storage.FileSystemStorage"
-    settings.STORAGES = {"default": {"BACKEND": backend, "OPTIONS": {"location": str(storage)}}}
-
-
-@contextmanager
-def benches(folder: Path) -> Iterator[dict[str, Bench]]:
-    """A migrated database on each engine, with the table for raw loads."""
-    with ExitStack() as stack:
-        url = os.environ.get("TEST_DATABASE_URL") or stack.enter_context(postgresql(DURABLE)).url
-        ledgers: dict[str, Ledger] = {
-            "postgresql": PostgreSQLLedger(url),
-            "sqlite": SQLiteLedger(folder / "ledger.sqlite3"),
-        }
-        for ledger in ledgers.values():
-            stack.callback(ledger.drop)
-            with as_default(ledger):
-                call_command("migrate", verbosity=0)
-                raw_loading.make_table()
-        yield {engine: Bench(ledger, folder / "storage" / engine) for engine, ledger in ledgers.items()}
 
 
 def one_round(bench: Bench, root: Path, key: PartitionKey) -> None:

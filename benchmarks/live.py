@@ -28,7 +28,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
 django.setup()
 
-from benchmarks.ingest import configured_storages, ledgers
+from benchmarks.databases import ledgers, stored_in
 from pipeline.calendar import PartitionKey, Tier, fully_due_weeks
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
@@ -72,9 +72,8 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a small week, for a quick try")
     size = "small" if parser.parse_args().small else "real"
     with tempfile.TemporaryDirectory() as name, ledgers(Path(name)) as databases, served(size) as url:
-        configured_storages(f"{name}/archive")
         access = Access(url, f"{url}/fip", requests_per_second=100_000, connections=CONNECTIONS, request_seconds=600)
-        with as_default(databases["postgresql"]):
+        with as_default(databases["postgresql"]), stored_in(f"{name}/archive"):
             measured = {tier: captured(PartitionKey(WEEK, tier), access) for tier in Tier}
     report(measured)
 

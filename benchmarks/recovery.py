@@ -27,8 +27,8 @@ from celery import Celery
 from django.db import connection
 from redis import Redis as RedisClient
 
+from benchmarks.databases import DURABLE
 from benchmarks.fleet import Fleet, Servers, fleet, load
-from benchmarks.ingest import DURABLE
 from pipeline.calendar import last_fridays
 from pipeline.models import Capture, PartitionStatus, Readiness, Run, RunPartition, RunStatus, VenueVolume
 from pipeline.samples import Size, publish
