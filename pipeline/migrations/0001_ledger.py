@@ -629,9 +629,9 @@ class Migration(migrations.Migration):
                 ("first_version", models.IntegerField()),
                 ("last_version", models.IntegerField(null=True)),
                 ("last_update_date", models.DateField()),
-                ("shares", pipeline.models.fields.MicrosField(db_column="shares_micros")),
+                ("shares", models.BigIntegerField(db_column="shares_micros")),
                 ("trades", models.BigIntegerField()),
-                ("notional", pipeline.models.fields.MicrosField(db_column="notional_micros", null=True)),
+                ("notional", models.BigIntegerField(db_column="notional_micros", null=True)),
                 ("product_type", models.CharField(blank=True, max_length=40)),
                 (
                     "partition",

@@ -174,6 +174,20 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, max_length=400),
         ),
         migrations.AlterField(
+            model_name="marketconcentration",
+            name="snapshot",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="markets",
+                to="pipeline.analyticssnapshot",
+            ),
+        ),
+        migrations.DeleteModel(name="SymbolConcentration"),
+        migrations.DeleteModel(name="RowVersion"),
+        migrations.DeleteModel(name="Venue"),
+        migrations.DeleteModel(name="Security"),
+        migrations.AlterField(
             model_name="operatorlogentry",
             name="act",
             field=models.CharField(

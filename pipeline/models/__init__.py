@@ -7,7 +7,6 @@ from pipeline.models.analytics import (
     AnalyticsSnapshot,
     Family,
     MarketConcentration,
-    SymbolConcentration,
     VenueKind,
     VenueVolume,
 )
@@ -23,7 +22,6 @@ from pipeline.models.manifest import Manifest, Reject, Stage
 from pipeline.models.operator_log import Act, OperatorLogEntry, OperatorLogSubject, Upshot
 from pipeline.models.partition import Partition
 from pipeline.models.readiness import Readiness, ReadinessState, Use
-from pipeline.models.rows import RowVersion, Security, Venue
 from pipeline.models.run import (
     BAD_OUTCOMES,
     FETCHING,
@@ -71,20 +69,16 @@ __all__ = [
     "Readiness",
     "ReadinessState",
     "Reject",
-    "RowVersion",
     "Run",
     "RunPartition",
     "RunStatus",
     "RunWeek",
-    "Security",
     "Seen",
     "Severity",
     "Stage",
-    "SymbolConcentration",
     "Trigger",
     "Upshot",
     "Use",
-    "Venue",
     "VenueKind",
     "VenueVolume",
     "WorkerSign",

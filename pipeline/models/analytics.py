@@ -29,12 +29,6 @@ class Family(models.TextChoices):
     ALL = "ALL", "ATS and non-ATS"
 
 
-HHI_INTERVAL = Q(hhi_low__isnull=True, hhi_high__isnull=True) | Q(
-    hhi_low__isnull=False, hhi_high__isnull=False, hhi_low__gte=0, hhi_low__lte=F("hhi_high")
-)
-IN_BOUNDS = Q(scope__in=SCOPES, family__in=Family.values, trades__gte=0)
-
-
 class AnalyticsSnapshot(models.Model):
     """One week's result set. The same inputs and calculation version never make a second one; older ones stay.
 
@@ -111,17 +105,14 @@ class VenueVolume(models.Model):
         return self.mpid or self.venue_name
 
 
-class Concentration(models.Model):
-    """What the two concentration tables share: HHI on 0-1 (times 10,000 for antitrust points).
+class MarketConcentration(models.Model):
+    """The concentration of a tier's, or of all tiers', volume over venues: HHI on 0-1 (times 10,000 for antitrust points).
 
     `hhi_low` and `hhi_high` are equal but where the De Minimis pool takes part: there HHI is an interval, from the pool
-    being infinitely many firms (it counts in the total only) to the pool being one firm. Null without volume. Written in
-    one transaction with its snapshot: foreign keys are not checked row by row.
+    being infinitely many firms (it counts in the total only) to the pool being one firm. Null without volume.
     """
 
-    snapshot = models.ForeignKey(
-        AnalyticsSnapshot, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
-    )
+    snapshot = models.ForeignKey(AnalyticsSnapshot, models.CASCADE, db_index=False, related_name="markets")
     scope = models.CharField(max_length=10, choices=SCOPE_CHOICES)
     family = models.CharField(max_length=7, choices=Family.choices)
     shares = ExactDecimalField()
@@ -129,9 +120,24 @@ class Concentration(models.Model):
     venues = models.PositiveIntegerField()
     hhi_low = models.FloatField(null=True)
     hhi_high = models.FloatField(null=True)
+    symbols = models.PositiveIntegerField()
 
     class Meta:
-        abstract = True
+        constraints = (
+            models.UniqueConstraint("snapshot", "scope", "family", name="market_concentration_once"),
+            models.CheckConstraint(
+                condition=Q(hhi_low__isnull=True, hhi_high__isnull=True)
+                | Q(hhi_low__isnull=False, hhi_high__isnull=False, hhi_low__gte=0, hhi_low__lte=F("hhi_high")),
+                name="market_hhi_interval",
+            ),
+            models.CheckConstraint(
+                condition=Q(scope__in=SCOPES, family__in=Family.values, trades__gte=0),
+                name="market_concentration_in_bounds",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.family}"
 
     @property
     def effective_venues(self) -> tuple[float, float] | None:
@@ -139,47 +145,3 @@ class Concentration(models.Model):
         if self.hhi_low is None or self.hhi_high is None:
             return None
         return 1 / self.hhi_high, 1 / self.hhi_low if self.hhi_low else float("inf")
-
-
-class SymbolConcentration(Concentration):
-    """The concentration of one security's volume over venues."""
-
-    security = models.ForeignKey(
-        "pipeline.Security",
-        on_delete=models.PROTECT,
-        db_index=False,
-        db_constraint=False,
-        related_name="concentrations",
-    )
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint("snapshot", "scope", "family", "security", name="symbol_concentration_once"),
-            models.CheckConstraint(
-                condition=HHI_INTERVAL,
-                name="symbol_hhi_interval",
-            ),
-            models.CheckConstraint(condition=IN_BOUNDS, name="symbol_concentration_in_bounds"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.security} {self.scope} {self.family}"
-
-
-class MarketConcentration(Concentration):
-    """The concentration of a tier's, or of all tiers', volume over venues."""
-
-    symbols = models.PositiveIntegerField()
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint("snapshot", "scope", "family", name="market_concentration_once"),
-            models.CheckConstraint(
-                condition=HHI_INTERVAL,
-                name="market_hhi_interval",
-            ),
-            models.CheckConstraint(condition=IN_BOUNDS, name="market_concentration_in_bounds"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.scope} {self.family}"

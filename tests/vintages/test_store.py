@@ -173,7 +173,9 @@ def test_a_damaged_file_is_found_out(ledger: Ledger, archive_dir: Path, damage: 
     spoil(path, damage)
 
     how = "is missing" if damage == "removed" else "is not what was written"
-    with pytest.raises(VintageDamaged, match=f"its vintage file {how}.*rebuild_vintages makes it again") as found:
+    with pytest.raises(
+        VintageDamaged, match=f"its vintage file {how}.*rebuild_vintages --weeks 2025-11-14` makes it again"
+    ) as found:
         store.verify(capture)
     assert found.value.path == capture.vintage_path
 
