@@ -1,6 +1,7 @@
 """What a ledger says, without ids and clock times: for comparing two ledgers, or one before and after.
 
-A partition's captures with their rows are one value: atomic storing means that it is as before or as after, never between.
+A partition's captures with the rows of their vintage files are one value: atomic storing means that it is as before or as
+after, never between.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Any
 from django.apps import apps
 from django.core.files.storage import default_storage
 
-from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey
+from pipeline.finra import rows
 from pipeline.models import (
     Anomaly,
     Capture,
@@ -30,13 +31,14 @@ from pipeline.models import (
     RunStatus,
     VenueVolume,
 )
-from pipeline.vintages import archive
-from pipeline.weeks import analytics
+from pipeline.vintages import archive, read, store
+from pipeline.weeks import analytics, symbols
 
 CAPTURE_FIELDS = (
     "capture_id",
     "version",
     "kind",
+    "cause",
     "reason",
     "payload_sha256",
     "content_hash",
@@ -55,12 +57,15 @@ NUMBERED = re.compile(r"anomaly \d+")
 
 @dataclass(frozen=True)
 class PartitionState:
-    """The captures of a partition, oldest first, each with its manifests, rejects and rows; which of them is latest."""
+    """The captures of a partition, oldest first, each with its manifests, rejects and rows; which of them is latest.
+
+    The rows are those of the vintage file, in its order, None while they are not stored.
+    """
 
     captures: list[tuple[Any, ...]]
     manifests: list[list[tuple[Any, ...]]]
     rejects: list[list[tuple[Any, ...]]]
-    rows: list[dict[vintages.RowKey, vintages.RowValues] | None]
+    rows: list[list[tuple[Any, ...]] | None]
     latest: str | None
 
 
@@ -71,6 +76,7 @@ class WeekState:
     inputs: list[str]
     venues: list[tuple[Any, ...]]
     market: list[tuple[Any, ...]]
+    symbols: list[tuple[Any, ...]]
     readiness: list[tuple[str, str, list[str]]]
 
 
@@ -141,11 +147,13 @@ def is_untouched_by(act: Callable[[], object]) -> bool:
 
 
 def check_consistent() -> None:
-    """AssertionError unless the rows, the pointers and the archive are what the captures say they are."""
+    """AssertionError unless files, pointers, feed and archive are what the captures say they are."""
     for partition in Partition.objects.select_related("latest"):
         captures = list(Capture.objects.filter(partition=partition).order_by("version"))
         assert [capture.version for capture in captures] == list(range(1, partition.newest_version + 1))
         assert partition.latest == next((c for c in reversed(captures) if c.normalized_at), None)
+        positions = [capture.position for capture in captures if capture.position is not None]
+        assert positions == sorted(set(positions))
         for capture in captures:
             if capture.pruned_at is None:
                 _check_capture(capture)
@@ -159,12 +167,13 @@ def check_all_runs_ended() -> None:
 def _check_capture(capture: Capture) -> None:
     archive.get(capture.payload_sha256)
     if capture.normalized_at is None:
+        assert (capture.position, capture.vintage_path) == (None, "")
         return
-    rows = _rows(capture)
-    assert rows is not None
-    shares = sum((row.shares for row in rows.values()), Decimal(0))
-    trades = sum(row.trades for row in rows.values())
-    assert (len(rows), shares, trades) == (capture.rows_kept, capture.shares, capture.trades)
+    store.verify(capture)
+    held = read.of_capture(capture).collect()
+    assert rows.content_hash(held) == capture.content_hash
+    sums = held.height, rows.shares_of(held), held["trades"].sum()
+    assert sums == (capture.rows_kept, capture.shares, capture.trades)
 
 
 def _partition(partition: Partition) -> PartitionState:
@@ -179,10 +188,10 @@ def _partition(partition: Partition) -> PartitionState:
     )
 
 
-def _rows(capture: Capture) -> dict[vintages.RowKey, vintages.RowValues] | None:
+def _rows(capture: Capture) -> list[tuple[Any, ...]] | None:
     if capture.normalized_at is None:
         return None
-    return {vintages.key_of(row): vintages.values_of(row) for row in vintages.of_capture(capture)}
+    return read.of_capture(capture).collect().rows()
 
 
 def _week(week_ending: date) -> WeekState:
@@ -198,5 +207,6 @@ def _week(week_ending: date) -> WeekState:
         inputs=sorted(snapshot.inputs.values_list("capture_id", flat=True)) if snapshot else [],
         venues=sorted(venues),
         market=sorted(market),
+        symbols=symbols.of_snapshot(snapshot).collect().rows() if snapshot else [],
         readiness=[(v.use, v.state, [NUMBERED.sub("anomaly", reason) for reason in v.reasons]) for v in verdicts],
     )

@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from pipeline.vintages import archive, files
-from pipeline.vintages.archive import ArchiveDamaged, Shelf
+from pipeline.vintages.archive import ArchiveDamaged
 
 CONTENT = b"tierDescription|issueSymbolIdentifier\n" + bytes(random.Random(7).randbytes(50_000))  # does not compress
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 SHORT = SHA256[:16]
 
 
-def file_of(archive_dir: Path, sha256: str = SHA256, shelf: Shelf = Shelf.PAYLOADS) -> Path:
-    return archive_dir / archive.path_of(sha256, shelf)
+def file_of(archive_dir: Path, sha256: str = SHA256) -> Path:
+    return archive_dir / archive.path_of(sha256)
 
 
 def found(archive_dir: Path) -> list[Path]:
@@ -69,14 +69,13 @@ def test_a_full_disk_is_told_with_the_file(archive_dir: Path, monkeypatch: pytes
     assert found(archive_dir) == []
 
 
-def test_payloads_and_readings_stand_apart(archive_dir: Path) -> None:
+def test_a_payload_that_retention_gives_up_is_missing(archive_dir: Path) -> None:
     archive.put(CONTENT, SHA256)
-    archive.put(CONTENT, SHA256, Shelf.READINGS)
-    archive.discard(SHA256, Shelf.READINGS)
-    archive.discard(SHA256, Shelf.READINGS)
-    assert found(archive_dir) == [file_of(archive_dir)]
+    archive.discard(SHA256)
+    archive.discard(SHA256)
+    assert found(archive_dir) == []
     with pytest.raises(ArchiveDamaged, match="is missing"):
-        archive.get(SHA256, Shelf.READINGS)
+        archive.get(SHA256)
 
 
 def test_a_missing_payload_is_told_with_its_place() -> None:

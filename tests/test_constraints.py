@@ -1,4 +1,4 @@
-"""What the databases themselves refuse, whoever writes: each constraint of the ledger and the rows, on both engines."""
+"""What the databases themselves refuse, whoever writes: each constraint of the ledger, on both engines."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
     Capture,
+    Check,
+    FeedCounter,
     FileCheck,
     LedgerKind,
     Manifest,
@@ -26,13 +28,9 @@ from pipeline.models import (
     Partition,
     Readiness,
     Reject,
-    RowVersion,
     Run,
     RunPartition,
     RunWeek,
-    Security,
-    SymbolConcentration,
-    Venue,
     VenueVolume,
 )
 from pipeline.operations import Order
@@ -74,11 +72,6 @@ def copied(model: type[Model], where: dict[str, object] | None = None, **changes
 def changed(model: type[Model], **changes: object) -> Callable[[], object]:
     """Changes the model's rows."""
     return lambda: model._default_manager.update(**changes)
-
-
-def out_of_bounds(model: type[Model]) -> list[Callable[[], object]]:
-    """Changes a concentration's scope, family and trades to what they cannot be."""
-    return [changed(model, scope="NMS"), changed(model, family="BOTH"), changed(model, trades=-1)]
 
 
 def run_for_one_slot_twice() -> None:
@@ -126,22 +119,20 @@ REFUSED = [
         changed(Capture, normalized_at=None),
         changed(Capture, rows_unchanged=F("rows_unchanged") + 1),
     ),
-    Refused("security_key_unique", copied(Security)),
-    Refused("venue_ats_unique", copied(Venue, {"kind": "ATS"}, name="another")),
-    Refused("venue_firm_unique", copied(Venue, {"kind": "NON_ATS"})),
-    Refused("venue_kind_and_mpid_agree", changed(Venue, mpid=""), changed(Venue, kind="POOL")),
-    Refused("row_versions_in_order", changed(RowVersion, first_version=0), changed(RowVersion, last_version=0)),
+    Refused("capture_cause_known", changed(Capture, cause="LUCK")),
     Refused(
-        "row_figures_not_negative",
-        changed(RowVersion, shares=-1),
-        changed(RowVersion, trades=-1),
-        changed(RowVersion, notional=-1),
+        "capture_vintage_file_when_normalized",
+        changed(Capture, vintage_path=""),
+        changed(Capture, vintage_bytes=None),
+        changed(Capture, vintage_sha256=""),
+        changed(Capture, position=None),
     ),
+    Refused("check_outcome_known", changed(Check, outcome="CANCELLED")),
+    Refused("feed_counter_is_one_row", copied(FeedCounter, id=2)),
     Refused("snapshot_sequence_unique", copied(AnalyticsSnapshot, inputs_hash="another")),
     Refused("snapshot_of_the_same_inputs_once", copied(AnalyticsSnapshot, sequence=2)),
     Refused("venue_volume_once", copied(VenueVolume)),
-    Refused("symbol_concentration_once", copied(SymbolConcentration)),
-    Refused("symbol_hhi_interval", changed(SymbolConcentration, hhi_low=2.0), changed(SymbolConcentration, hhi_low=-1)),
+    Refused("venue_volume_kind_and_mpid_agree", changed(VenueVolume, mpid=""), changed(VenueVolume, venue_kind="POOL")),
     Refused("market_concentration_once", copied(MarketConcentration)),
     Refused("market_hhi_interval", changed(MarketConcentration, hhi_low=2.0), changed(MarketConcentration, hhi_low=-1)),
     Refused("manifest_stage_once", copied(Manifest, {"stage": "RAW"})),
@@ -166,8 +157,12 @@ REFUSED = [
     Refused("run_partition_action_known", changed(RunPartition, action="DELETE")),
     Refused("manifest_trades_not_negative", changed(Manifest, trades=-1)),
     Refused("venue_volume_in_bounds", changed(VenueVolume, scope="NMS"), changed(VenueVolume, trades=-1)),
-    Refused("symbol_concentration_in_bounds", *out_of_bounds(SymbolConcentration)),
-    Refused("market_concentration_in_bounds", *out_of_bounds(MarketConcentration)),
+    Refused(
+        "market_concentration_in_bounds",
+        changed(MarketConcentration, scope="NMS"),
+        changed(MarketConcentration, family="BOTH"),
+        changed(MarketConcentration, trades=-1),
+    ),
     Refused("run_finished_when_it_ended", changed(Run, finished_at=None), changed(Run, status="RUNNING")),
     Refused("run_partition_once", copied(RunPartition)),
     Refused("run_partition_status_known", changed(RunPartition, status="WAITING", outcome="")),
@@ -207,7 +202,8 @@ def test_every_constraint_is_among_those_tried() -> None:
 
 def test_a_capture_id_is_unique_and_what_refers_to_one_thing_does_so_once(stored: Ledger) -> None:
     for write in (
-        copied(Capture, version=2),
+        copied(Capture, version=2, position=2),
+        copied(Capture, version=2, capture_id="another"),
         copied(Partition, tier="NMS_TIER_1"),
         copied(Manifest, {"stage": "CALC"}),
         changed(Capture, rows_removed=-1),
@@ -215,92 +211,3 @@ def test_a_capture_id_is_unique_and_what_refers_to_one_thing_does_so_once(stored
     ):
         with pytest.raises(IntegrityError), transaction.atomic():
             write()
-
-
-def enter(first: int, last: int | None, symbol: str = "AAPL") -> RowVersion:
-    """Insert another range of the row of `symbol` at UBSA."""
-    held = RowVersion.objects.filter(security__symbol=symbol, venue__mpid="UBSA").order_by("first_version")[0]
-    return RowVersion.objects.create(
-        partition_id=held.partition_id,
-        security_id=held.security_id,
-        venue_id=held.venue_id,
-        product_type=held.product_type,
-        first_version=first,
-        last_version=last,
-        last_update_date=held.last_update_date,
-        shares=1,
-        trades=1,
-    )
-
-
-def update(first: int, **changes: object) -> None:
-    """Change the range that begins at `first` of the row of AAPL at UBSA."""
-    chosen = RowVersion.objects.filter(security__symbol="AAPL", venue__mpid="UBSA", first_version=first)
-    assert chosen.update(**changes) == 1
-
-
-@pytest.mark.parametrize("held", [(1, None), (1, 3)])
-@pytest.mark.parametrize("entering", [(2, None), (2, 2), (3, 3), (3, None), (2, 9)])
-def test_a_range_that_overlaps_does_not_enter(
-    stored: Ledger, held: tuple[int, int | None], entering: tuple[int, int | None]
-) -> None:
-    update(1, last_version=held[1])
-    with pytest.raises(IntegrityError, match="version ranges of one row overlap"), transaction.atomic():
-        enter(*entering)
-
-
-def test_ranges_that_are_apart_enter_in_any_order(stored: Ledger) -> None:
-    update(1, last_version=2)
-    for entering in ((7, None), (3, 3), (5, 6)):
-        enter(*entering)
-    with pytest.raises(IntegrityError, match="overlap"), transaction.atomic():
-        enter(4, 5)
-    enter(4, 4)
-    assert RowVersion.objects.filter(security__symbol="AAPL", venue__mpid="UBSA").count() == 5
-
-
-def test_no_row_enters_at_version_1_once_the_first_rows_are_stored(stored: Ledger) -> None:
-    RowVersion.objects.filter(security__symbol="AAPL", venue__mpid="UBSA", first_version=1).update(first_version=2)
-    for last in (None, 1):
-        with pytest.raises(IntegrityError, match="whose first rows are stored"), transaction.atomic():
-            enter(1, last)
-
-
-@pytest.mark.parametrize(
-    ("first", "changes"),
-    [
-        (1, {"last_version": None}),
-        (1, {"last_version": 4}),
-        (4, {"first_version": 3}),
-        (6, {"first_version": 5}),
-        (4, {"last_version": None}),
-        (4, {"last_version": 6}),
-    ],
-)
-def test_a_range_is_not_widened_over_another(stored: Ledger, first: int, changes: dict[str, object]) -> None:
-    update(1, last_version=3)
-    enter(4, 5)
-    enter(6, None)
-    with pytest.raises(IntegrityError, match="version ranges of one row overlap"), transaction.atomic():
-        update(first, **changes)
-
-
-def test_a_range_is_not_moved_to_a_row_that_has_one_there(stored: Ledger) -> None:
-    update(1, last_version=1)
-    enter(3, 4)
-    other = Security.objects.get(symbol="MSFT")
-    with pytest.raises(IntegrityError, match="version ranges of one row overlap"), transaction.atomic():
-        update(3, security_id=other.pk)
-
-
-def test_a_range_may_be_narrowed(stored: Ledger) -> None:
-    update(1, last_version=5)
-    update(1, last_version=2)
-    enter(3, None)
-
-
-def test_a_range_may_be_widened_where_there_is_room(stored: Ledger) -> None:
-    update(1, first_version=4)
-    update(4, first_version=2, last_version=3)
-    update(2, last_version=None)
-    assert RowVersion.objects.get(security__symbol="AAPL", venue__mpid="UBSA").first_version == 2

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from enum import StrEnum
 
 import zstandard
 from django.core.files.storage import default_storage
@@ -33,33 +32,21 @@ class ArchiveDamaged(Exception):
         self.sha256 = sha256
 
 
-class Shelf(StrEnum):
-    """What is archived: payloads for ever; of each partition's newest capture also its canonical rows, to reread from."""
-
-    PAYLOADS = "payloads"
-    READINGS = "readings"
-
-
-def path_of(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> str:
+def path_of(sha256: str) -> str:
     """Where it is kept: `payloads/ab/abcdef....zst`."""
-    return f"{shelf}/{sha256[:2]}/{sha256}{SUFFIX}"
+    return f"payloads/{sha256[:2]}/{sha256}{SUFFIX}"
 
 
-def put(content: bytes, sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> None:
-    """Archive a payload under its hash; one that is there and whole is left as it is, one that is not is replaced.
-
-    In a folder it gets its name when all of it is on the disk: two processes that archive the same payload at once never
-    see each other's half, nor does anyone what a killed process left. Other storages save all or nothing themselves.
-    """
-    if not is_whole(sha256, shelf):
-        _write(content, path_of(sha256, shelf))
+def put(content: bytes, sha256: str) -> None:
+    """Archive a payload under its hash; one that is there and whole is left as it is, one that is not is replaced."""
+    put_back(content, sha256)
 
 
 def put_back(content: bytes, sha256: str) -> bool:
-    """Archive a payload again that was archived before; whether it was missing or damaged."""
+    """Archive a payload as `put` does; whether it was missing or damaged."""
     if is_whole(sha256):
         return False
-    _write(content, path_of(sha256))
+    files.save(path_of(sha256), zstandard.ZstdCompressor(level=LEVEL).compress(content))
     return True
 
 
@@ -95,14 +82,10 @@ def names(folder: str) -> list[str]:
         raise ArchiveDamaged(f"the archive cannot be listed: {said or f'{type(error).__name__}: {error}'}") from error
 
 
-def _write(content: bytes, path: str) -> None:
-    files.save(path, zstandard.ZstdCompressor(level=LEVEL).compress(content))
-
-
-def is_whole(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bool:
+def is_whole(sha256: str) -> bool:
     """Whether it is there and what was archived; it is read whole."""
     try:
-        get(sha256, shelf)
+        get(sha256)
     except ArchiveDamaged:
         return False
     return True
@@ -118,14 +101,14 @@ def beside(work: Callable[[], None]) -> Iterator[Callable[[], None]]:
         yield executor.submit(work).result
 
 
-def discard(sha256: str, shelf: Shelf) -> None:
-    """Remove what is not needed any more."""
-    default_storage.delete(path_of(sha256, shelf))
+def discard(sha256: str) -> None:
+    """Remove a payload that retention gives up, where it is there."""
+    files.remove(path_of(sha256))
 
 
-def get(sha256: str, shelf: Shelf = Shelf.PAYLOADS) -> bytes:
+def get(sha256: str) -> bytes:
     """The payload with this hash. ArchiveDamaged when it is missing or its bytes are not what they were."""
-    path = path_of(sha256, shelf)
+    path = path_of(sha256)
     try:
         with default_storage.open(path) as stored:
             content = zstandard.ZstdDecompressor().decompress(stored.read(), max_output_size=2**31)

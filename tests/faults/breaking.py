@@ -17,7 +17,6 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.db import OperationalError, connection
 
-from pipeline import bulk
 from pipeline.calendar import PartitionKey
 from pipeline.sources.base import Payload, Source, TransientSourceError
 
@@ -108,7 +107,7 @@ def breaking_storage(fault: Fault) -> Iterator[None]:
 
 @contextmanager
 def breaking_database(fault: Fault) -> Iterator[None]:
-    """Let the database fail so: statements (BEGIN and SAVEPOINT are such), COPY, and COMMIT, which then rolls back."""
+    """Let the database fail so: statements (BEGIN and SAVEPOINT are such), and COMMIT, which then rolls back."""
 
     def execute(run: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         _call(fault)
@@ -116,7 +115,6 @@ def breaking_database(fault: Fault) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(connection.execute_wrapper(execute))
-        stack.enter_context(patch.object(bulk, "_copy", _after(fault, bulk._copy)))
         stack.enter_context(patch.object(connection, "_commit", _after(fault, connection._commit)))  # type: ignore[attr-defined]
         yield
 

@@ -11,7 +11,6 @@ from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from pipeline.models import RowVersion
 from tests.engines import wipe
 
 
@@ -21,8 +20,7 @@ class Prepared:
     def __init__(self, archive_dir: Path, copy: Path | None = None) -> None:
         self._archive = archive_dir
         self._copy = copy or archive_dir.with_name("archive.prepared")
-        models = apps.get_app_config("pipeline").get_models(include_auto_created=True)
-        self._models = sorted(models, key=lambda model: model is not RowVersion)  # rows enter before their capture
+        self._models = list(apps.get_app_config("pipeline").get_models(include_auto_created=True))
         shutil.copytree(self._archive, self._copy)
         with connection.cursor() as cursor:
             self._rows = {table: _rows(cursor, table) for table in (model._meta.db_table for model in self._models)}

@@ -1,6 +1,6 @@
 """What a retention job does, against an ingest of the same partition: both end right, whichever comes first.
 
-There is no prune command yet: this deletes what one would, the payload and the rows of an old vintage, under the
+There is no prune command yet: this deletes what one would, the payload and the vintage file of an old capture, under the
 partition's lock.
 """
 
@@ -12,12 +12,10 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import Capture, Partition, Run, RunStatus
-from pipeline.row_versions import NoSuchVintage
-from pipeline.vintages import archive
-from pipeline.vintages.archive import Shelf
+from pipeline.vintages import archive, read, store
+from pipeline.vintages.read import NoSuchVintage
 from tests.commands.publications import OLDER_WEEK, restate
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker
@@ -34,18 +32,17 @@ def version(number: int) -> Capture:
 
 def shares(number: int) -> dict[str, str]:
     """The shares of a vintage by symbol and MPID."""
-    rows = vintages.of_capture(version(number)).select_related("security", "venue")
-    return {f"{row.security.symbol} {row.venue.mpid}": f"{row.shares:.0f}" for row in rows}
+    rows = read.of_capture(version(number)).select("symbol", "mpid", "shares").collect().rows()
+    return {f"{symbol} {mpid}": f"{shares:.0f}" for symbol, mpid, shares in rows}
 
 
 def prune_the_first() -> None:
     """Give up the first vintage. Within a transaction."""
-    partition, first = Partition.objects.locked(KEY), version(1)
-    with connection.cursor() as cursor:
-        gone = "DELETE FROM pipeline_rowversion WHERE partition_id = %s AND last_version <= %s"
-        cursor.execute(gone, [partition.pk, first.version])
+    Partition.objects.locked(KEY)
+    first = version(1)
     Capture.objects.filter(pk=first.pk).update(pruned_at=timezone.now())
-    archive.discard(first.payload_sha256, Shelf.PAYLOADS)
+    store.discard(first.vintage_path)
+    archive.discard(first.payload_sha256)
 
 
 def until_the_worker_waits() -> None:
@@ -77,7 +74,7 @@ def check_both_were_done(run: Run) -> None:
     assert (shares(2)["AAPL UBSA"], shares(3)["AAPL UBSA"]) == ("101", "102")
     assert [len(shares(number)) for number in (2, 3)] == [4, 4]
     with pytest.raises(NoSuchVintage):
-        vintages.of_capture(version(1))
+        read.of_capture(version(1))
 
 
 @pytest.mark.promise(1, 5, 10)
