@@ -1,7 +1,7 @@
 """How what the archive has lost can be brought back.
 
 A payload comes back from the source, while it has it, and from a backup otherwise; a vintage file is made again from its
-payload.
+payload, the file of a snapshot's symbols from vintage files.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pipeline.archive_checks import Lost
 from pipeline.models import PartitionStatus, RunPartition
 from pipeline.planning import IDLE
 from pipeline.sources.finra_api.access import NAME as API
+from pipeline.weeks import symbols
 
 SHOWN = 5
 UPLOAD = "upload"
@@ -51,6 +52,7 @@ def repairs() -> Iterator[Repair]:
     yield from _from_source([one for one in payloads if one.is_newest])
     yield from _from_backup([one for one in payloads if not one.is_newest])
     yield from _made_again([one for one in lost if not one.is_payload])
+    yield from _computed_again()
     yield from _over(held.lost)
 
 
@@ -92,6 +94,16 @@ def _made_again(lost: list[Lost]) -> Iterator[Repair]:
     if lost:
         weeks = sorted({one.capture.partition.week_ending for one in lost})
         yield Repair(_listed(lost), ("rebuild_vintages", "--weeks", ",".join(map(str, weeks))))
+
+
+def _computed_again() -> Iterator[Repair]:
+    snapshots = symbols.lost()
+    if snapshots:
+        weeks = sorted({snapshot.week_ending for snapshot in snapshots})
+        files = (
+            f"{len(snapshots):,} files of the symbols of snapshots are missing, the first: {snapshots[0].symbols_path}"
+        )
+        yield Repair(files, ("rebuild_vintages", "--weeks", ",".join(map(str, weeks))))
 
 
 def _over(lost: Iterable[Lost]) -> Iterator[Repair]:

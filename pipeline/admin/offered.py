@@ -47,6 +47,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "pipeline_run_live": ("page",),
     "pipeline_analyticssnapshot_change": ("scope", "kind", "page"),
     "pipeline_analyticssnapshot_symbols": ("scope", "kind", "symbol", "page"),
+    "pipeline_analyticssnapshot_symbols_csv": ("scope", "kind", "symbol"),
+    "pipeline_analyticssnapshot_symbols_parquet": ("scope", "kind", "symbol"),
 }
 OF_ONE_OBJECT = ("_changelist_filters",)  # the list to go back to
 POPS_UP = (IS_POPUP_VAR, TO_FIELD_VAR)  # a form that opens beside another, for what is chosen there

@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
+from django.http import Http404, HttpResponseBase
+from django.urls import reverse
 
-from pipeline.admin import figures
+from pipeline.admin import downloads, figures
 from pipeline.admin.concentration import band_badge, effective_venues
 from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family, MarketConcentration
 from pipeline.models.analytics import SCOPES
@@ -83,6 +85,16 @@ def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str,
         return {**context, "trouble": str(error)}
 
 
+def as_download(snapshot: AnalyticsSnapshot, asked: Mapping[str, str], form: str) -> HttpResponseBase:
+    """All symbols of the page, as CSV or Parquet. VintageDamaged, StorageAway before anything is sent."""
+    market = _chosen(_markets(snapshot), asked)
+    if market is None:
+        raise Http404(f"{snapshot} has no symbols: its captures have no rows")
+    found = symbols.largest(snapshot, market.scope, market.family, asked.get("symbol", "").strip())
+    name = f"symbols_{snapshot.week_ending}_s{snapshot.sequence}_{market.scope}_{market.family}"
+    return downloads.FORMATS[form](name, found)
+
+
 def _markets(snapshot: AnalyticsSnapshot) -> list[Market]:
     """Tier by tier, then all tiers; ATS, non-ATS, both."""
     stored = MarketConcentration.objects.filter(snapshot=snapshot).values_list("scope", "family")
@@ -115,4 +127,9 @@ def _symbols(snapshot: AnalyticsSnapshot, market: Market, symbol: str, page: str
         "page": pages,
         "total": figures.number(found.height),
         "query": _query(market, symbol),
+        "downloads": [(form, f"{_download(snapshot, form)}?{_query(market, symbol)}") for form in downloads.FORMATS],
     }
+
+
+def _download(snapshot: AnalyticsSnapshot, form: str) -> str:
+    return reverse(f"admin:pipeline_analyticssnapshot_symbols_{form}", args=[snapshot.pk])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
@@ -14,12 +16,13 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateFilter
 
 from pipeline import operations
-from pipeline.admin import snapshot_symbols
+from pipeline.admin import downloads, snapshot_symbols
 from pipeline.admin.acting import ActingAdmin, Doing
 from pipeline.admin.base import DayFilter, badge, page_url
 from pipeline.admin.snapshot_page import contents
 from pipeline.models import Act, AnalyticsSnapshot, OperatorLogEntry
 from pipeline.operations import Order
+from pipeline.vintages.store import VintageDamaged
 
 
 def recompute(chosen: list[AnalyticsSnapshot], order: Order) -> OperatorLogEntry:
@@ -79,10 +82,20 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
         return f"{snapshot.computed_at:%Y-%m-%d %H:%M} UTC"
 
     def get_urls(self) -> list[URLPattern]:
-        """With the page of its symbols."""
-        view = self.admin_site.admin_view(self.symbols_view)
-        own = path("<path:object_id>/symbols/", view, name="pipeline_analyticssnapshot_symbols")
-        return [own, *super().get_urls()]
+        """With the page of its symbols, and its downloads."""
+        beside: dict[str, Callable[..., HttpResponseBase]] = {
+            "symbols/": self.symbols_view,
+            **{f"symbols.{form}": partial(self.symbols_download, form=form) for form in downloads.FORMATS},
+        }
+        own = [
+            path(
+                f"<path:object_id>/{address}",
+                self.admin_site.admin_view(view),
+                name=f"pipeline_analyticssnapshot_{address.strip('/').replace('.', '_')}",
+            )
+            for address, view in beside.items()
+        ]
+        return [*own, *super().get_urls()]
 
     def symbols_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """How concentrated each symbol was."""
@@ -90,6 +103,14 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
         contents = snapshot_symbols.contents(found, request.GET.dict())
         context = {**self.frame(request, f"Symbols of {found}"), "object": found, **contents}
         return TemplateResponse(request, "pipeline/snapshot_symbols.html", context)
+
+    def symbols_download(self, request: HttpRequest, object_id: str, form: str) -> HttpResponseBase:
+        """The symbols that the page has, all of them."""
+        found = self.find(request, object_id)
+        try:
+            return snapshot_symbols.as_download(found, request.GET.dict(), form)
+        except VintageDamaged as damage:
+            raise Http404(str(damage)) from damage
 
     def page(self, request: HttpRequest, found: Any) -> dict[str, Any]:
         """Its inputs, the market's concentration, and a page of the venues of a scope."""

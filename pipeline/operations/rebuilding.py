@@ -1,4 +1,7 @@
-"""Making vintage files again that the archive has lost or damaged, from the payloads of their captures."""
+"""Making derived files again that the archive has lost or damaged.
+
+A vintage file is made from the payload of its capture, the file of a snapshot's symbols from the vintage files.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from datetime import date
 from enum import StrEnum
 
 from pipeline import archive_checks, archive_findings
-from pipeline.models import Act, Capture
+from pipeline.models import Act, AnalyticsSnapshot, Capture
 from pipeline.operations.orders import Order, write_down
 from pipeline.vintages import read, store
 from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import VintageDamaged
+from pipeline.weeks import analytics, symbols
 
 
 class Fate(StrEnum):
@@ -26,11 +31,18 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A capture's vintage file, what became of it, and why."""
+    """A capture's vintage file, or the file of a snapshot's symbols: what became of it, and why."""
 
-    capture: Capture
+    of: Capture | AnalyticsSnapshot
     fate: Fate
     why: str
+
+    @property
+    def file(self) -> tuple[str, int | None, str]:
+        """Its path, its bytes, their SHA-256."""
+        if isinstance(self.of, Capture):
+            return self.of.vintage_path, self.of.vintage_bytes, self.of.vintage_sha256
+        return self.of.symbols_path, self.of.symbols_bytes, self.of.symbols_sha256
 
 
 def rebuild_vintages(weeks: Collection[date], order: Order, today: date, *, verify: bool = False) -> Iterator[Rebuilt]:
@@ -45,6 +57,9 @@ def rebuild_vintages(weeks: Collection[date], order: Order, today: date, *, veri
     with _written_down(done, order):
         for capture in _captures(weeks):
             done.append(_rebuilt(capture, whole=verify or capture.vintage_path in damaged))
+            yield done[-1]
+        for snapshot in _snapshots(weeks):
+            done.append(_with_symbols(snapshot, whole=verify))
             yield done[-1]
     archive_findings.look(today)
 
@@ -76,13 +91,30 @@ def _made_again(capture: Capture, damage: VintageDamaged) -> Rebuilt:
     return Rebuilt(capture, Fate.REBUILT, f"{damage.how}; {file.rows:,} rows were read from its payload")
 
 
+def _snapshots(weeks: Collection[date]) -> list[AnalyticsSnapshot]:
+    wanted = AnalyticsSnapshot.objects.filter(week_ending__in=weeks) if weeks else AnalyticsSnapshot.objects.all()
+    return list(wanted.order_by("week_ending", "sequence"))
+
+
+def _with_symbols(snapshot: AnalyticsSnapshot, *, whole: bool) -> Rebuilt:
+    try:
+        symbols.verify(snapshot) if whole else symbols.of_snapshot(snapshot)
+    except VintageDamaged as damage:
+        try:
+            analytics.rebuild_symbols(snapshot)
+        except (VintageDamaged, NoSuchVintage) as error:
+            return Rebuilt(snapshot, Fate.LOST, f"{damage.how}, and {error}")
+        return Rebuilt(snapshot, Fate.REBUILT, f"{damage.how}; computed again from the snapshot's captures")
+    return Rebuilt(snapshot, Fate.WHOLE, "it is there and what was written" if whole else "it is there")
+
+
 @contextmanager
 def _written_down(done: list[Rebuilt], order: Order) -> Iterator[None]:
     """Write down what was done, also where it stops midway."""
     try:
         yield
     finally:
-        rebuilt = [one.capture for one in done if one.fate is Fate.REBUILT]
+        rebuilt = [one.of for one in done if one.fate is Fate.REBUILT]
         write_down(Act.REBUILD_VINTAGES, order, rebuilt, summary(done))
 
 
@@ -90,4 +122,4 @@ def summary(done: Collection[Rebuilt]) -> str:
     """What became of all, in a sentence."""
     counts = {fate: sum(one.fate is fate for one in done) for fate in Fate}
     whole, rebuilt, lost = (f"{counts[fate]:,}" for fate in Fate)
-    return f"{len(done):,} vintage files: {whole} whole, {rebuilt} made again, {lost} lost."
+    return f"{len(done):,} files: {whole} whole, {rebuilt} made again, {lost} lost."

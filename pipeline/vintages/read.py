@@ -137,13 +137,16 @@ def naming_damage(captures: Iterable[Capture]) -> Iterator[None]:
         raise
 
 
-def scan(path: str) -> pl.LazyFrame:
-    """A file that `store.write_parquet` wrote. VintageDamaged when it is not there, StorageAway."""
+def scan(path: str, size: int) -> pl.LazyFrame:
+    """A file of so many bytes that `store.write_parquet` wrote. VintageDamaged when it is lost, StorageAway."""
     try:
-        return _scanned([_of_size(path, None)])
+        return _scanned([_of_size(path, size)])
     except FileNotFoundError:
         store.check_mounted()
-        raise store.VintageDamaged(f"the file {path} is missing", path, "is missing") from None
+        how = "is missing"
+    except ValueError:
+        how = "is not what was written: its size differs"
+    raise store.VintageDamaged(f"the file {path} {how}", path, how)
 
 
 def _scanned(sources: Sequence[str | io.BytesIO]) -> pl.LazyFrame:

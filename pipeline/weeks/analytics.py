@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.models import AnalyticsSnapshot, Calculation, Capture, Manifest, Partition, Run, Stage
-from pipeline.vintages import read
-from pipeline.weeks import results
+from pipeline.vintages import read, store
+from pipeline.weeks import results, symbols
 from pipeline.weeks.concentration import Figures, figures_of
 
 CALCULATION_VERSION = 1
@@ -105,6 +105,20 @@ def as_of(instant: datetime | date | str, week_ending: date) -> AsOf:
     captures = read.captures_as_of(instant, [PartitionKey(week_ending, tier) for tier in Tier])
     snapshot = _snapshot_of(week_ending, captures)
     return AsOf(captures, snapshot, results.figures_of(snapshot) if snapshot else _figures(captures))
+
+
+def rebuild_symbols(snapshot: AnalyticsSnapshot) -> None:
+    """Write the file of a snapshot's symbols again, computed from its captures; what is left of the old one goes.
+
+    VintageDamaged where one of their files is lost, or another version of the calculation made the snapshot.
+    """
+    if snapshot.calculation_version != CALCULATION_VERSION:
+        raise symbols.damaged(snapshot, f"cannot be made again: the calculation is version {CALCULATION_VERSION} now")
+    inputs, old = list(snapshot.inputs.select_related("partition")), snapshot.symbols_path
+    symbols.write(snapshot, inputs, _figures(inputs).symbols)
+    snapshot.save(update_fields=["symbols_path", "symbols_bytes", "symbols_sha256"])
+    if snapshot.symbols_path != old:
+        store.discard(old)
 
 
 def _figures(captures: list[Capture]) -> Figures:

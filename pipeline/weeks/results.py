@@ -26,10 +26,13 @@ def save(snapshot: AnalyticsSnapshot, inputs: Collection[Capture], figures: Figu
 
 def figures_of(snapshot: AnalyticsSnapshot) -> Figures:
     """The figures of a snapshot, as they were computed. VintageDamaged, StorageAway: of the file of the symbols."""
+    of_symbols = symbols.of_snapshot(snapshot).select(SYMBOLS.names())
+    with symbols.naming_damage(snapshot):
+        stored = of_symbols.collect()
     return Figures(
         venues=_frame(VenueVolume.objects.filter(snapshot=snapshot), VENUES),
         markets=_frame(MarketConcentration.objects.filter(snapshot=snapshot), MARKETS),
-        symbols=symbols.of_snapshot(snapshot).select(SYMBOLS.names()).collect(),
+        symbols=stored,
     )
 
 

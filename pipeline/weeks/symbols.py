@@ -8,14 +8,19 @@ make one table.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
 import polars as pl
+from polars.exceptions import PolarsError
 
+from pipeline.data_kinds import manage_py
 from pipeline.models import AnalyticsSnapshot, Capture
-from pipeline.vintages import read, store
+from pipeline.vintages import archive, files, read, store
+from pipeline.vintages.store import VintageDamaged
 
 FOLDER = "analytics"
 COLUMNS = ("symbol", "issue_name", "shares", "trades", "venues", "hhi_low", "hhi_high")
@@ -58,21 +63,57 @@ def _label(snapshot: AnalyticsSnapshot, inputs: Collection[Capture]) -> dict[str
 def of_snapshot(snapshot: AnalyticsSnapshot) -> pl.LazyFrame:
     """A row per scope, family and security: the week, and the columns of `concentration.SYMBOLS`.
 
-    VintageDamaged when the file is lost, StorageAway when the storage is not mounted.
+    VintageDamaged when the file is missing or has another size, StorageAway when the storage is not mounted. Collect it
+    within `naming_damage`.
     """
-    return read.scan(snapshot.symbols_path)
+    try:
+        return read.scan(snapshot.symbols_path, snapshot.symbols_bytes)
+    except VintageDamaged as damage:
+        raise damaged(snapshot, damage.how) from None
+
+
+@contextmanager
+def naming_damage(snapshot: AnalyticsSnapshot) -> Iterator[None]:
+    """An error of polars or of the system within becomes VintageDamaged where the file is not what was written."""
+    try:
+        yield
+    except (PolarsError, OSError):
+        verify(snapshot)
+        raise
+
+
+def verify(snapshot: AnalyticsSnapshot) -> None:
+    """VintageDamaged unless the file is there and what was written, StorageAway; it is read whole."""
+    of_snapshot(snapshot)
+    if hashlib.sha256(files.content_of(snapshot.symbols_path)).hexdigest() != snapshot.symbols_sha256:
+        raise damaged(snapshot, "is not what was written: its hash differs")
+
+
+def damaged(snapshot: AnalyticsSnapshot, how: str) -> VintageDamaged:
+    """That something is wrong with the file, and what repairs it."""
+    path = snapshot.symbols_path
+    repair = f"{manage_py()} rebuild_vintages --weeks {snapshot.week_ending}"
+    return VintageDamaged(f"{snapshot}: the file of its symbols {how} ({path}); `{repair}` makes it again", path, how)
+
+
+def lost() -> list[AnalyticsSnapshot]:
+    """The snapshots whose file is not there. ArchiveDamaged when the storage cannot be asked."""
+    snapshots = list(AnalyticsSnapshot.objects.order_by("week_ending", "sequence"))
+    present = archive.present_files({snapshot.symbols_path for snapshot in snapshots})
+    return [snapshot for snapshot in snapshots if snapshot.symbols_path not in present]
 
 
 def largest(snapshot: AnalyticsSnapshot, scope: str, family: str, begins: str = "") -> pl.DataFrame:
-    """The symbols of a scope and family that begin with a text (case counts), by volume; columns: COLUMNS.
+    """The symbols of a scope and family that begin with a text (case counts), by volume; the columns of the file.
 
-    Errors as `of_snapshot`.
+    VintageDamaged when the file is lost, StorageAway when the storage is not mounted.
     """
     fits = (pl.col("scope") == scope) & (pl.col("family") == family) & pl.col("symbol").str.starts_with(begins)
-    frame = of_snapshot(snapshot).filter(fits).select(COLUMNS).collect()
-    return frame.sort("shares", "symbol", "issue_name", descending=[True, False, False])
+    found = of_snapshot(snapshot).filter(fits)
+    with naming_damage(snapshot):
+        return found.collect().sort("shares", "symbol", "issue_name", descending=[True, False, False])
 
 
 def listed(frame: pl.DataFrame) -> list[SymbolConcentration]:
-    """The rows of a frame of COLUMNS."""
-    return [SymbolConcentration(*row) for row in frame.iter_rows()]
+    """The rows of a frame that has COLUMNS."""
+    return [SymbolConcentration(*row) for row in frame.select(COLUMNS).iter_rows()]

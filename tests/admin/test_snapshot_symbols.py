@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
 from datetime import UTC, datetime
+from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 
+import polars as pl
 import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
@@ -83,4 +87,21 @@ def test_a_lost_file_is_named_in_the_place_of_the_symbols(snapshot: AnalyticsSna
     page = signed_in("Viewer").get(address(snapshot))
 
     assert page.status_code == 200
-    assert f"the file {snapshot.symbols_path} is missing" in page.content.decode()
+    repair = f"`python manage.py rebuild_vintages --weeks {WEEK}`"
+    told = f"the file of its symbols is missing ({snapshot.symbols_path}); {repair}"
+    assert told in html.unescape(page.content.decode())
+    assert signed_in("Operator").get(address(snapshot).rstrip("/") + ".csv").status_code == 404
+
+
+def test_the_symbols_found_are_downloaded_as_csv_and_parquet(snapshot: AnalyticsSnapshot) -> None:
+    viewer, asked = signed_in("Viewer"), {"scope": "OTC", "kind": "NON_ATS", "symbol": "Z"}
+    csv = viewer.get(address(snapshot).rstrip("/") + ".csv", asked)
+    parquet = viewer.get(address(snapshot).rstrip("/") + ".parquet", asked)
+
+    assert b"".join(csv).decode().splitlines() == [
+        "week_ending,scope,family,symbol,issue_name,shares,trades,venues,hhi_low,hhi_high",
+        "2025-11-14,OTC,NON_ATS,ZZZZ,ZZZZ Inc,4,1,1,0.0,1.0",
+    ]
+    assert 'filename="symbols_2025-11-14_s1_OTC_NON_ATS.csv"' in csv["Content-Disposition"]
+    (row,) = pl.read_parquet(BytesIO(parquet.content)).rows(named=True)
+    assert (row["symbol"], row["shares"], row["hhi_low"], row["hhi_high"]) == ("ZZZZ", Decimal(4), 0.0, 1.0)

@@ -124,7 +124,7 @@ def test_what_was_done_is_in_the_operator_log(held: list[Capture], archive_dir: 
     spoil(archive_dir / held[1].vintage_path, "removed")
     rebuilt()
     entry = OperatorLogEntry.objects.get(act=Act.REBUILD_VINTAGES)
-    assert entry.told == "3 vintage files: 2 whole, 1 made again, 0 lost."
+    assert entry.told == "3 files: 2 whole, 1 made again, 0 lost."
     assert [(one.kind, one.label) for one in entry.subjects.all()] == [("capture", held[1].capture_id)]
 
 
@@ -133,7 +133,7 @@ def test_a_person_reads_one_line_for_each_file_that_was_lost(held: list[Capture]
     ran = call("rebuild_vintages", "--run-date", DAY)
     assert ran.out.splitlines() == [
         f"REBUILT  {held[2]}  is missing; 2 rows were read from its payload",
-        "3 vintage files: 2 whole, 1 made again, 0 lost.",
+        "3 files: 2 whole, 1 made again, 0 lost.",
     ]
 
 

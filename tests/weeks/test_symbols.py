@@ -10,16 +10,21 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 from django.core.files.storage import default_storage
+from polars.testing import assert_frame_equal
 
+from pipeline import doctor
 from pipeline.models import AnalyticsSnapshot
 from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import analytics, symbols
-from tests.capturing import WEEK, captured
+from tests.capturing import DAY, WEEK, captured
+from tests.commands.calling import call
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, row
+from tests.vintages.test_store import spoil
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 
+DAMAGES = ("removed", "cut", "flipped", "emptied")
 LINES = [row("A", "AAAA", "1.5"), row("A", "BBBB", "0.5"), row("AB", "AAAA", 7), row("B", "AAAA", 9)]
 
 
@@ -70,8 +75,38 @@ def test_symbols_are_found_by_how_they_begin_the_largest_first(snapshot: Analyti
     assert symbols.largest(snapshot, "OTC", "ALL").height == 0
 
 
-def test_a_lost_file_is_said_to_be_lost(snapshot: AnalyticsSnapshot) -> None:
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_told_and_computed_again(snapshot: AnalyticsSnapshot, damage: str) -> None:
+    before = symbols.of_snapshot(snapshot).collect()
+    spoil(file_of(snapshot), damage)
+
+    with pytest.raises(
+        VintageDamaged, match=rf"2025-11-14 snapshot 1: the file of its symbols is .* \({snapshot.symbols_path}\)"
+    ):
+        symbols.verify(snapshot)
+    ran = call("rebuild_vintages", "--verify", "--json")
+
+    assert (ran.code, [one["fate"] for one in ran.document["files"]]) == (0, ["WHOLE", "REBUILT"])
+    assert ran.document["files"][1]["snapshot"] == "2025-11-14 snapshot 1"
+    snapshot.refresh_from_db()
+    symbols.verify(snapshot)
+    assert_frame_equal(symbols.of_snapshot(snapshot).collect(), before, rel_tol=1e-12, abs_tol=0)
+    assert list(default_storage.listdir("analytics/2025-11-14")[1]) == [file_of(snapshot).name]
+
+
+def test_the_doctor_prints_what_makes_a_missing_file_again(snapshot: AnalyticsSnapshot) -> None:
     file_of(snapshot).unlink()
 
-    with pytest.raises(VintageDamaged, match=f"{snapshot.symbols_path} is missing"):
-        symbols.of_snapshot(snapshot)
+    (found,) = [one for one in doctor.diagnose(6, DAY).findings if "symbols" in one.what]
+    assert found.what == f"1 files of the symbols of snapshots are missing, the first: {snapshot.symbols_path}"
+    assert found.command == f"python manage.py rebuild_vintages --weeks 2025-11-14 --run-date {DAY}"
+
+
+def test_what_another_calculation_made_is_not_made_again(snapshot: AnalyticsSnapshot) -> None:
+    AnalyticsSnapshot.objects.update(calculation_version=9)
+    file_of(snapshot).unlink()
+
+    ran = call("rebuild_vintages", "--json")
+
+    assert (ran.code, ran.document["files"][1]["fate"]) == (1, "LOST")
+    assert "cannot be made again: the calculation is version 1 now" in ran.document["files"][1]["why"]

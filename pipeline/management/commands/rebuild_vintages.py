@@ -1,4 +1,4 @@
-"""`manage.py rebuild_vintages`: make vintage files again that are lost or damaged."""
+"""`manage.py rebuild_vintages`: make vintage files, and those of symbols, again that are lost or damaged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 from pipeline import operations
 from pipeline.calendar import parse_run_date, parse_weeks
 from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if, operator
+from pipeline.models import Capture
 from pipeline.operations import Order
 from pipeline.operations.rebuilding import Fate, Rebuilt, summary
 
@@ -18,7 +19,8 @@ class Command(SpineCommand):
 
     help = (
         "Make vintage files again that are missing, have another size or were found to be damaged, from the archived "
-        "payloads of their captures: the same rows, with the same content hash. Exit code: 0 all are whole, 1 some cannot "
+        "payloads of their captures: the same rows, with the same content hash; then the files of the symbols of analytics "
+        "snapshots, from the vintage files. Exit code: 0 all are whole, 1 some cannot "
         "be made again, 2 could not run."
     )
 
@@ -39,7 +41,7 @@ class Command(SpineCommand):
         for one in operations.rebuild_vintages(weeks, order, today, verify=options["verify"]):
             done.append(one)
             if one.fate is not Fate.WHOLE:
-                self.line(f"{one.fate:<7}  {one.capture}  {one.why}")
+                self.line(f"{one.fate:<7}  {one.of}  {one.why}")
         self.line(summary(done))
         if self.as_json:
             self.document({"files": [_as_document(one) for one in done]})
@@ -47,12 +49,6 @@ class Command(SpineCommand):
 
 
 def _as_document(one: Rebuilt) -> dict[str, object]:
-    capture = one.capture
-    return {
-        "capture_id": capture.capture_id,
-        "path": capture.vintage_path,
-        "bytes": capture.vintage_bytes,
-        "sha256": capture.vintage_sha256,
-        "fate": one.fate,
-        "why": one.why,
-    }
+    path, size, sha256 = one.file
+    named = "capture_id" if isinstance(one.of, Capture) else "snapshot"
+    return {named: str(one.of), "path": path, "bytes": size, "sha256": sha256, "fate": one.fate, "why": one.why}
