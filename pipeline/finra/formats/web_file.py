@@ -65,7 +65,7 @@ def read(
 
     Raises UnreadablePayload for what is not FINRA's format, has more than `max_rows` lines below its headers (no line is
     looked at then), or has more than `max_reject_share` (0-1) of them rejected. A header without rows is read, and a body
-    that breaks off in a line; what they mean is decided in `pipeline.plausibility`.
+    that breaks off in a line; what they mean is decided in `pipeline.capture.plausibility`.
     """
     parts = unpack(content, payload_format)
     if sum(map(_lines_below_header, parts)) > max_rows:
