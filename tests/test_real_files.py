@@ -13,11 +13,12 @@ import pytest
 
 from pipeline import runs
 from pipeline.calendar import PartitionKey, Tier
-from pipeline.models import Capture, Family, MarketConcentration, Outcome, RowVersion
+from pipeline.models import Capture, Family, MarketConcentration, Outcome
 from pipeline.planning import Request, make_plan
 from pipeline.samples import Size, publish
 from pipeline.sources.file_names import file_name
 from pipeline.sources.files import FilesSource
+from pipeline.vintages import read
 from tests.engines import Engines
 from tests.off_exchange import SCOPES, check_market, check_symbols, check_venues, market
 
@@ -57,9 +58,8 @@ def test_every_row_is_kept_and_the_sums_are_awks(captured: Path) -> None:
         capture = Capture.objects.get(partition__week_ending=week, partition__tier=Tier.OTC)
         assert (capture.rows_in, capture.rows_kept, capture.rows_rejected) == (rows, rows, 0)
         assert (capture.shares, capture.trades) == (Decimal(shares), trades)
-        stored = RowVersion.objects.filter(partition=capture.partition)
-        assert stored.count() == rows
-        assert sum((row.shares or Decimal(0) for row in stored), Decimal(0)) == shares
+        stored = read.of_capture(capture).collect()
+        assert (stored.height, stored["shares"].sum(), stored["trades"].sum()) == (rows, shares, trades)
 
 
 def test_venue_volumes_and_shares_are_those_computed_from_the_text(captured: Path) -> None:
