@@ -20,8 +20,8 @@ from pipeline.calendar import PartitionKey
 from pipeline.capture import assessment, current, entries, likeness, records
 from pipeline.capture.records import Record
 from pipeline.capture.vintage import following
+from pipeline.finra import reader
 from pipeline.finra.content import Content, UnreadablePayload
-from pipeline.finra.reader import PARSER_VERSION
 from pipeline.models import Capture, Partition, Readiness, Stage
 from pipeline.vintages import archive, payloads, store
 from pipeline.vintages.archive import ArchiveDamaged
@@ -126,7 +126,7 @@ def _restored(orphan: Orphan) -> Orphan:
 
 
 def _label(record: Record, content: Content) -> Label:
-    return Label(record.capture_id, record.version, content.content_hash, record.payload_sha256, PARSER_VERSION)
+    return Label(record.capture_id, record.version, content.content_hash, record.payload_sha256, reader.PARSER_VERSION)
 
 
 def _capture(partition: Partition, record: Record, content: Content) -> Capture:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+import polars as pl
 import pytest
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.utils import timezone
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from pipeline import row_versions as vintages
 from pipeline import runs
 from pipeline.calendar import PartitionKey, Tier, due_date
 from pipeline.models import (
@@ -25,14 +25,14 @@ from pipeline.models import (
     Capture,
     Manifest,
     Outcome,
-    RowVersion,
     Run,
     VenueVolume,
 )
 from pipeline.planning import OnlyStage, Request, make_plan, target_keys
+from pipeline.vintages import read
 from tests.engines import ENGINES, Engines
 from tests.faults.extent import EVERYTHING
-from tests.ledger_state import check_consistent, ledger_state, row_counts
+from tests.ledger_state import archived_files, check_consistent, ledger_state, row_counts
 from tests.model_of_history import (
     CORRECTIONS,
     MISHAPS,
@@ -94,22 +94,12 @@ def lines_of(key: PartitionKey, published: Publication) -> list[str]:
     return good + [f"{key.tier.description}|no row {number}" for number in range(published.broken)]
 
 
-def rows_in(found: QuerySet[RowVersion]) -> dict[PartitionKey, frozenset[Row]]:
+def rows_in(found: pl.LazyFrame) -> dict[PartitionKey, frozenset[Row]]:
     """Stored rows as the model has them."""
     rows: dict[PartitionKey, set[Row]] = {key: set() for key in KEYS}
-    for tier, symbol, shares in found.values_list("partition__tier", "security__symbol", "shares"):
-        rows[PartitionKey(WEEK, Tier(tier))].add((symbol, int(shares or 0)))
+    for tier, symbol, shares in found.select("tier", "symbol", "shares").collect().rows():
+        rows[PartitionKey(WEEK, Tier(tier))].add((symbol, int(shares)))
     return {key: frozenset(rows[key]) for key in KEYS}
-
-
-def rows_by_version(key: PartitionKey, versions: int) -> list[frozenset[Row]]:
-    """The rows of versions 1 to `versions`, read off their ranges."""
-    held = RowVersion.objects.filter(partition__week_ending=WEEK, partition__tier=key.tier)
-    ranges = list(held.values_list("security__symbol", "shares", "first_version", "last_version"))
-    return [
-        frozenset((symbol, int(shares or 0)) for symbol, shares, first, last in ranges if first <= v <= (last or v))
-        for v in range(1, versions + 1)
-    ]
 
 
 def columns_of_stored_captures() -> dict[object, dict[str, object]]:
@@ -118,9 +108,9 @@ def columns_of_stored_captures() -> dict[object, dict[str, object]]:
 
 
 def size() -> list[int]:
-    """How much is held: captures, row versions, manifests, snapshots."""
-    models: tuple[type[Model], ...] = (Capture, RowVersion, Manifest, AnalyticsSnapshot)
-    return [model._default_manager.count() for model in models]
+    """How much is held: captures, manifests, snapshots, files."""
+    models: tuple[type[Model], ...] = (Capture, Manifest, AnalyticsSnapshot)
+    return [*(model._default_manager.count() for model in models), len(archived_files())]
 
 
 @dataclass
@@ -209,21 +199,21 @@ class World:
         stored = [capture for capture in captures if capture.normalized_at]
         counts = [(c.rows_added, c.rows_changed, c.rows_removed, c.rows_unchanged) for c in stored]
         assert counts == model.counts()
-        assert rows_by_version(key, len(stored)) == [published.rows for published in model.stored]
+        assert [rows_in(read.of_capture(c))[key] for c in stored] == [published.rows for published in model.stored]
 
     def _check_answers(self) -> None:
         """Promise 5: what was known at an instant stays what was known."""
         self.answers.append((timezone.now(), {key: self.model[key].latest for key in KEYS}))
         for asked, answer in self.answers:
-            assert rows_in(vintages.as_of(asked, KEYS)) == answer
+            assert rows_in(read.as_of(asked, KEYS)) == answer
 
     def check_end(self) -> None:
         """What is read is what is held; promise 11: with its rejects; promise 6: with what its figures came from."""
         check_consistent()
-        assert rows_in(vintages.latest(KEYS)) == {key: self.model[key].latest for key in KEYS}
+        assert rows_in(read.latest(KEYS)) == {key: self.model[key].latest for key in KEYS}
         for capture in Capture.objects.normalized().select_related("partition"):
             published = self.model[capture.partition.key].vintages[capture.version - 1].published
-            assert rows_in(vintages.of_capture(capture))[capture.partition.key] == published.rows
+            assert rows_in(read.of_capture(capture))[capture.partition.key] == published.rows
             rejected = list(capture.rejects.values_list("line", flat=True))
             assert rejected == [2 + len(published.lines) + number for number in range(published.broken)]
         for snapshot in AnalyticsSnapshot.objects.all():

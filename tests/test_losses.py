@@ -7,7 +7,6 @@ from datetime import date
 import pytest
 from django.core.files.storage import default_storage
 
-from pipeline import row_versions as vintages
 from pipeline import runs
 from pipeline.calendar import PartitionKey, Tier, due_date, last_fridays
 from pipeline.capture import ingest
@@ -26,7 +25,8 @@ from pipeline.models import (
     Severity,
 )
 from pipeline.planning import Request, make_plan
-from pipeline.vintages import archive
+from pipeline.vintages import archive, read
+from pipeline.vintages.read import NoSuchVintage
 from pipeline.weeks import analytics, readiness
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, psv, row
@@ -53,7 +53,7 @@ def test_a_file_of_two_that_is_missing_is_refused(ledger: Ledger) -> None:
     said = "the non-ATS file is missing beside 2025-11-14 OTC: no non-ATS rows, and version 1 has them; bring both; "
     assert (result.outcome, result.reason) == (Outcome.REFUSED, f"{said}if it is right all the same, force it")
     assert Anomaly.objects.get().category == Category.REFUSED
-    assert vintages.latest([KEY]).count() == 55
+    assert read.latest([KEY]).collect().height == 55
     assert offered(source, force=True).outcome is Outcome.RESTATED
 
 
@@ -66,7 +66,7 @@ def test_a_lost_payload_of_an_archived_capture_is_put_back_from_the_source(ledge
     assert offered(source).outcome is Outcome.UNCHANGED
     capture.refresh_from_db()
     assert capture.normalized_at is not None
-    assert vintages.latest([KEY]).count() == 50
+    assert read.latest([KEY]).collect().height == 50
 
 
 def test_a_payload_that_nobody_has_any_more_is_given_up_by_force(ledger: Ledger) -> None:
@@ -80,10 +80,10 @@ def test_a_payload_that_nobody_has_any_more_is_given_up_by_force(ledger: Ledger)
     assert Anomaly.objects.get().category == Category.ARCHIVE_DAMAGED
     assert offered(source, force=True).outcome is Outcome.RESTATED
     assert [capture.version for capture in Capture.objects.normalized()] == [2]
-    assert vintages.latest([KEY]).count() == 50
+    assert read.latest([KEY]).collect().height == 50
     lost.refresh_from_db()
-    with pytest.raises(vintages.NoSuchVintage):
-        vintages.of_capture(lost)
+    with pytest.raises(NoSuchVintage):
+        read.of_capture(lost)
 
 
 def test_a_week_is_not_ready_from_the_moment_its_ground_moves(ledger: Ledger) -> None:
@@ -128,4 +128,4 @@ def test_five_years_of_partitions_are_asked_for_at_once(ledger: Ledger) -> None:
     keys = [PartitionKey(week, tier) for week in last_fridays(400, WEEK) for tier in Tier]
     Partition.objects.bulk_create(Partition(week_ending=key.week_ending, tier=key.tier) for key in keys)
     assert Partition.objects.for_keys(keys).count() == 1200
-    assert vintages.latest(keys).count() == 0
+    assert read.latest(keys).collect().height == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from pytest_django import Settings
 
 from pipeline.calendar import PartitionKey, Tier, due_date
@@ -443,11 +444,10 @@ def test_one_row_may_always_change(ledger: Ledger) -> None:
     assert taken(A, in_memory(A, {"X": 7, "Y": 8})).outcome == Outcome.REFUSED
 
 
-def test_rows_that_the_archive_has_lost_are_compared_from_the_ledger(ledger: Ledger) -> None:
+def test_rows_whose_payload_is_lost_are_compared_from_their_vintage_file(ledger: Ledger) -> None:
     capture = taken(A, in_memory(A, numbers(0, 200))).capture
     assert capture is not None
-    archive.discard(capture.content_hash, archive.Shelf.READINGS)
-    archive.discard(capture.payload_sha256, archive.Shelf.PAYLOADS)
+    default_storage.delete(archive.path_of(capture.payload_sha256))
     assert taken(A, in_memory(A, moved(0.26))).outcome == Outcome.REFUSED
     assert taken(A, in_memory(A, moved(0.1))).outcome == Outcome.RESTATED
 

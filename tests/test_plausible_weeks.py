@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline import row_versions as vintages
 from pipeline import runs
 from pipeline.calendar import PartitionKey, Tier, due_date
 from pipeline.models import Readiness, Use
 from pipeline.planning import Request, make_plan
+from pipeline.vintages import read
 from tests.engines import ENGINES, Engines, wipe
 from tests.faults.extent import EVERYTHING
 from tests.sources_in_memory import HEADER, MemorySource
@@ -178,8 +178,8 @@ class Ledger:
 
     def held(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Shares and trades by symbol and venue, as the latest view has them."""
-        found = ((vintages.key_of(row), vintages.values_of(row)) for row in vintages.latest([KEY]))
-        return {(key.symbol, key.mpid or key.firm): (int(values.shares), values.trades) for key, values in found}
+        rows = read.latest([KEY]).select("symbol", "mpid", "venue_name", "shares", "trades").collect()
+        return {(symbol, mpid or firm): (int(shares), trades) for symbol, mpid, firm, shares, trades in rows.rows()}
 
 
 def with_neighbours(*, captured: bool) -> Ledger:

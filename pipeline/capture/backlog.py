@@ -11,7 +11,7 @@ from pipeline.calendar import PartitionKey
 from pipeline.capture import current, entries, records
 from pipeline.capture.terms import Terms
 from pipeline.capture.vintage import following
-from pipeline.finra.reader import PARSER_VERSION
+from pipeline.finra import reader
 from pipeline.models import Capture, Partition, Readiness
 from pipeline.models.capture import CaptureQuerySet
 from pipeline.sources.base import Payload
@@ -56,7 +56,9 @@ def _store(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
     started = time.monotonic()
     content = payloads.read_archived(capture)
     vintage = following(current.newest_normalized(key), content)
-    label = Label(capture.capture_id, capture.version, content.content_hash, capture.payload_sha256, PARSER_VERSION)
+    label = Label(
+        capture.capture_id, capture.version, content.content_hash, capture.payload_sha256, reader.PARSER_VERSION
+    )
     file = store.write(key, content.frame, label)
     with transaction.atomic():
         partition = Partition.objects.locked(key)

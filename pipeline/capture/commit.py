@@ -23,7 +23,7 @@ from pipeline.capture.decision import Decision
 from pipeline.capture.likeness import Sketch
 from pipeline.capture.terms import Provenance, Terms
 from pipeline.capture.vintage import Vintage
-from pipeline.finra.reader import PARSER_VERSION
+from pipeline.finra import reader
 from pipeline.models import Capture, CaptureKind, Cause, Check, Outcome, Partition, Readiness, Run, Stage
 from pipeline.sources.base import Payload
 from pipeline.vintages import archive, store
@@ -88,7 +88,7 @@ def _label(candidate: Candidate, terms: Terms) -> Label:
         version=candidate.held.version + 1 if candidate.held else 1,
         content_hash=candidate.vintage.content.content_hash,
         payload_sha256=provenance.payload_sha256,
-        parser_version=PARSER_VERSION,
+        parser_version=reader.PARSER_VERSION,
     )
 
 

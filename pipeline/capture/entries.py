@@ -13,8 +13,8 @@ from django.utils import timezone
 from pipeline import endings
 from pipeline.capture import content_checks, late_restatements
 from pipeline.capture.vintage import Vintage
+from pipeline.finra import reader
 from pipeline.finra.content import Content
-from pipeline.finra.reader import PARSER_VERSION
 from pipeline.models import Capture, FeedCounter, Listing, Manifest, Partition, Reject, Run, Stage
 from pipeline.sources.finra_api.totals import ControlTotals
 from pipeline.vintages.compare import Difference
@@ -25,7 +25,7 @@ REJECTS_AT_ONCE = 1000
 
 def describe(capture: Capture, content: Content) -> None:
     """Let a capture that is not saved yet say what was read."""
-    capture.parser_version = PARSER_VERSION
+    capture.parser_version = reader.PARSER_VERSION
     capture.content_hash = content.content_hash
     capture.rows_in = content.rows_in
     capture.rows_kept = content.rows_kept

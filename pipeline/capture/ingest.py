@@ -21,8 +21,8 @@ from pipeline.capture.records import LedgerBehind
 from pipeline.capture.results import Result
 from pipeline.capture.terms import Provenance, Terms
 from pipeline.capture.vintage import Vintage, following
+from pipeline.finra import reader
 from pipeline.finra.content import Content, UnreadablePayload
-from pipeline.finra.reader import PARSER_VERSION
 from pipeline.models import Capture, CaptureKind, Category, Outcome, Severity
 from pipeline.sources.base import CannotBeAsked, Payload, Source, SourceError
 from pipeline.vintages import archive, payloads
@@ -200,7 +200,7 @@ def _decide_reread(key: PartitionKey, held: Capture, reading: Vintage, terms: Te
     found = decision.decide(held, reading, force=terms.force)
     refusal = None if terms.force else assessment.refusal_of_reading(key, reading)
     found = found.refused(refusal.message) if refusal else found
-    said = f"parser {PARSER_VERSION} reads the payload of version {held.version} differently: {found.reason}"
+    said = f"parser {reader.PARSER_VERSION} reads the payload of version {held.version} differently: {found.reason}"
     return replace(found, reason=said)
 
 
