@@ -174,7 +174,7 @@ def test_of_two_first_captures_at_once_one_decides(
         "-m",
         "tests.faults.signalling",
         f"MEET={meeting}",
-        "captures.make",
+        "capture.commit.make",
         "before",
         "1",
         "run_weekly",

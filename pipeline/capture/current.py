@@ -9,6 +9,7 @@ from pipeline.calendar import PartitionKey
 from pipeline.models import Capture
 from pipeline.models.capture import CaptureQuerySet
 from pipeline.vintages import payloads, read, store
+from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.store import VintageDamaged
 
 
@@ -42,10 +43,17 @@ def frame_of(capture: Capture) -> pl.DataFrame:
     try:
         store.verify(capture)
     except VintageDamaged:
-        store.rebuild(capture)
-        capture.refresh_from_db()
+        _rebuild(capture)
     with read.naming_damage([capture]):
         return read.of_capture(capture).collect()
+
+
+def _rebuild(capture: Capture) -> None:
+    try:
+        store.rebuild(capture)
+    except VintageDamaged as error:  # the parser reads other rows now than were captured
+        raise ArchiveDamaged(str(error)) from error
+    capture.refresh_from_db(fields=["vintage_bytes", "vintage_sha256", "pruned_at"])
 
 
 def give_up(capture: Capture) -> None:

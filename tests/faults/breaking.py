@@ -19,6 +19,7 @@ from django.db import OperationalError, connection
 
 from pipeline.calendar import PartitionKey
 from pipeline.sources.base import Payload, Source, TransientSourceError
+from pipeline.vintages import files
 
 
 class Fault:
@@ -100,9 +101,17 @@ class BreakingStorage(FileSystemStorage):
 
 @contextmanager
 def breaking_storage(fault: Fault) -> Iterator[None]:
-    """Let the archive fail so; `STORAGES` names BreakingStorage."""
-    with patch.object(BreakingStorage, "fault", fault):
+    """Let the storage fail so, and files on their way to the disk and to their names; `STORAGES` names BreakingStorage."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(BreakingStorage, "fault", fault))
+        for step in ("_flush", "_link"):
+            stack.enter_context(patch.object(files, step, _after(_fill, fault, getattr(files, step))))
         yield
+
+
+def _fill(fault: Fault) -> None:
+    if fault.strikes():
+        raise OSError(errno.ENOSPC, "fault: no space left on device")
 
 
 @contextmanager
@@ -115,13 +124,13 @@ def breaking_database(fault: Fault) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(connection.execute_wrapper(execute))
-        stack.enter_context(patch.object(connection, "_commit", _after(fault, connection._commit)))  # type: ignore[attr-defined]
+        stack.enter_context(patch.object(connection, "_commit", _after(_call, fault, connection._commit)))  # type: ignore[attr-defined]
         yield
 
 
-def _after(fault: Fault, act: Callable[..., Any]) -> Callable[..., Any]:
+def _after(fail: Callable[[Fault], None], fault: Fault, act: Callable[..., Any]) -> Callable[..., Any]:
     def acting(*arguments: Any) -> Any:
-        _call(fault)
+        fail(fault)
         return act(*arguments)
 
     return acting

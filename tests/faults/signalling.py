@@ -1,12 +1,12 @@
 """`python -m tests.faults.signalling`: a `manage.py` or `celery` that at a named point sends itself a signal, or waits.
 
-SIGKILL captures.make before 2 run_weekly --weeks 2025-11-14    at the entry of the second captures.make
+SIGKILL capture.commit.make before 2 run_weekly --weeks 2025-11-14    at the entry of the second commit.make
 SIGTERM runs.settle after 1 run_weekly ...                      at its exit
-SIGKILL captures.make before 2 celery -A marketspine worker ...   the same in a worker, or in a child of its pool
-SIGKILL captures.make before 2025-11-14/OTC celery ...          at each call for that partition
-MEET=FOLDER captures.make before 1 run_weekly ...               goes on when two processes are at this point
+SIGKILL capture.commit.make before 2 celery -A marketspine worker ...   the same in a worker, or in a child of its pool
+SIGKILL capture.commit.make before 2025-11-14/OTC celery ...          at each call for that partition
+MEET=FOLDER capture.commit.make before 1 run_weekly ...               goes on when two processes are at this point
 HANG sources.files.FilesSource.fetch before 1 run_weekly ...    never goes on
-DEAF reading.read_beside before 1 celery ...                    never goes on, whatever Celery's soft limit tells it
+DEAF vintages.payloads.read before 1 celery ...                    never goes on, whatever Celery's soft limit tells it
 
 A point is a function or a method of `pipeline`, or of Celery: celery.worker.request.Request.acknowledge.
 """
@@ -97,7 +97,8 @@ def _wrapped(function: Callable[..., Any], act: Callable[[], None], when: str, w
 
     @functools.wraps(function)
     def wrapped(*positional: Any, **named: Any) -> Any:
-        is_meant = which in {str(next(calls)), *(word(each) for each in positional if isinstance(each, PartitionKey))}
+        keys = (getattr(each, "key", each) for each in positional)
+        is_meant = which in {str(next(calls)), *(word(key) for key in keys if isinstance(key, PartitionKey))}
         if when == "before" and is_meant:
             act()
         result = function(*positional, **named)

@@ -25,7 +25,11 @@ from tests.faults.stopping import stopped_worker
 from tests.fleet import HASTE, Fleet
 from tests.ledger_state import ledger_state
 
-POINTS = ("captures.make before 2", "vintages.store after 2", "weeks.analytics.calculate_week after 1")
+POINTS = (
+    "capture.commit.make before 2",
+    "capture.entries.record_rows after 2",
+    "weeks.analytics.calculate_week after 1",
+)
 SHUTDOWNS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 CASES = [(point, how) for point in POINTS for how in SHUTDOWNS]
 
@@ -84,7 +88,7 @@ def test_a_command_that_waits_says_that_the_database_is_away_and_ends_with_the_c
         text=True,
     )
     assert command.stderr is not None
-    with stopped_worker(fleet, "captures.make before 2"):
+    with stopped_worker(fleet, "capture.commit.make before 2"):
         connection.close()
         database.shut_down(SHUTDOWNS["fast"])
         assert any(line.startswith(f"{waiting.AWAY}: ") for line in command.stderr)

@@ -11,8 +11,9 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from pipeline import planning, reading, runs, steps, workers
+from pipeline import planning, runs, steps, workers
 from pipeline.calendar import PartitionKey
+from pipeline.capture import current
 from pipeline.models import Anomaly, Capture, Outcome, RunPartition
 from pipeline.planning import Request
 from pipeline.sources.base import Payload
@@ -92,10 +93,10 @@ def test_a_fetch_longer_than_a_connection_may_idle_is_made_once() -> None:
 def test_what_was_fetched_is_not_fetched_again_for_a_lost_connection(
     monkeypatch: pytest.MonkeyPatch, losses: int
 ) -> None:
-    read, lost = reading.read_beside, list[int]()
+    newest, lost = current.newest, list[int]()
 
-    def lose_and_read(*arguments: object) -> object:
-        parsed = read(*arguments)  # type: ignore[arg-type]
+    def find_and_lose(key: PartitionKey) -> Capture | None:
+        found = newest(key)
         if len(lost) < losses:
             connection.ensure_connection()
             lost.append(connection.connection.info.backend_pid)
@@ -103,9 +104,9 @@ def test_what_was_fetched_is_not_fetched_again_for_a_lost_connection(
                 connection.connection.info.dsn, password=connection.settings_dict["PASSWORD"]
             ) as other:
                 other.execute("SELECT pg_terminate_backend(%s, 5000)", lost[-1:])
-        return parsed
+        return found
 
-    monkeypatch.setattr(reading, "read_beside", lose_and_read)
+    monkeypatch.setattr(current, "newest", find_and_lose)
     source = SlowSource()
     step = processed(source)
     assert (step.outcome, step.attempts, source.fetched, len(lost)) == (Outcome.INGESTED, 1, 1, losses)

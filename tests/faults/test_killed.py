@@ -26,11 +26,17 @@ POINTS = [
     "runs.partitions_for before 1",
     "runs.start after 1",
     "steps.process after 1",
-    "ingest.ingest after 2",
-    "archive.put before 2",
-    "captures.make before 1",
-    "vintages.store after 4",
-    "captures.make after 2",
+    "capture.ingest.ingest after 2",
+    "vintages.archive.put before 2",
+    "vintages.files._flush before 3",  # all of a file is written, and none of it is on the disk for certain
+    "vintages.files._link before 1",  # it is on the disk, and has no name yet
+    "vintages.files._link after 2",  # it has its name, and no capture names it
+    "capture.commit.make before 1",
+    "capture.commit._commit before 2",  # payload and vintage file are there
+    "capture.entries.record_rows after 4",
+    "capture.entries.publish after 1",  # all is written, and nothing is committed
+    "capture.records.confirm before 2",  # committed
+    "capture.commit.make after 2",
     "steps._finish before 6",
     "weeks.analytics.calculate_week before 1",
     "weeks.analytics.calculate_week after 2",
@@ -40,7 +46,7 @@ POINTS = [
 
 
 def signalled(ledger: Ledger, what: str, point: str, *arguments: str) -> Ran:
-    """Run a command that sends itself a signal at a point: "captures.make before 2"."""
+    """Run a command that sends itself a signal at a point: "capture.commit.make before 2"."""
     return finish(start(ledger, "-m", "tests.faults.signalling", what, *point.split(), *arguments))
 
 
@@ -101,7 +107,7 @@ def test_the_dry_run_of_a_killed_backfill_lists_what_is_left(ledger: Ledger, und
 def test_a_run_that_is_told_to_stop_is_interrupted_and_goes_on_later(
     ledger: Ledger, undisturbed: LedgerState, name: str
 ) -> None:
-    stopped = signalled(ledger, name, "vintages.store after 2", *RUN)
+    stopped = signalled(ledger, name, "vintages.store.write after 2", *RUN)
 
     assert stopped.code == 1
     assert "stopped; what was finished is kept, the same command goes on" in stopped.err
@@ -130,7 +136,7 @@ def test_a_run_that_is_told_to_stop_prints_one_document(ledger: Ledger, undistur
 
 @pytest.mark.promise(9)
 def test_killed_again_and_again_it_still_comes_to_its_end(ledger: Ledger, undisturbed: LedgerState) -> None:
-    for point in ("steps.process after 1", "captures.make after 1", "weeks.analytics.calculate_week after 1"):
+    for point in ("steps.process after 1", "capture.commit.make after 1", "weeks.analytics.calculate_week after 1"):
         assert signalled(ledger, "SIGKILL", point, *RUN).code == -signal.SIGKILL
 
     assert call(*RUN).code == 0

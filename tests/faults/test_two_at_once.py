@@ -14,7 +14,7 @@ from tests.engines import Ledger, wipe
 from tests.faults.extent import spread
 from tests.ledger_state import check_all_runs_ended, check_consistent, ledger_state
 
-POINTS = ["steps.process before 1", "runs.start before 1", "runs.close_week before 1", "captures.make before 1"]
+POINTS = ["steps.process before 1", "runs.start before 1", "runs.close_week before 1", "capture.commit.make before 1"]
 RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY), "--json")
 
 

@@ -28,11 +28,12 @@ ONE_WEEK_AT_A_TIME = 3
 # Every test run tries these, `make test-faults` those that follow, too.
 REPRESENTATIVE = [
     "steps._claim after 2",
-    "files._flush before 1",  # half of the payload has its name, or none
-    "vintages._close after 1",  # of the restated partition
-    "captures.make after 4",
+    "vintages.files._flush before 1",  # half of a file has its name, or none
+    "vintages.files._link after 4",  # the file of the restated partition has its name, and no capture names it
+    "capture.entries.publish after 2",  # all of the capture is written, and nothing is committed
+    "capture.commit.make after 4",
     "celery.worker.request.Request.acknowledge before 3",  # done, and the broker does not know
-    "weeks.symbols.write after 1",  # the file is there, the snapshot is not
+    "weeks.results.save after 2",
     "celery.canvas.Signature.apply_async before 3",  # half of the second week is sent
     "runs.move before 1",
 ]
@@ -42,23 +43,26 @@ PARTITION = [
     "steps._perform before 2",
     "sources.files.FilesSource.fetch before 1",
     "sources.files.FilesSource.fetch after 6",
-    "reading.read before 2",
-    "parsing._read_part after 3",
-    "reading.reread after 1",  # of the restated partition
-    "revisions.decide after 4",
-    "archive.put before 1",
-    "files._flush before 2",
-    "archive.put after 7",
-    "captures.make before 4",
-    "vintages.resolve before 3",
-    "vintages.security_ids after 1",
-    "vintages.resolve after 4",
-    "captures._check_next after 1",
-    "vintages.store before 1",
-    "vintages.store after 2",
-    "captures._new_capture after 4",
-    "captures.complete after 1",
-    "reading.forget before 1",  # of the restated partition
+    "vintages.payloads.read before 2",
+    "finra.formats.web_file.read after 3",
+    "capture.vintage.difference_of after 1",  # of the restated partition
+    "capture.decision.decide after 4",
+    "vintages.archive.put before 1",
+    "vintages.archive.put after 4",
+    "capture.commit.make before 4",
+    "capture.commit._label after 1",
+    "vintages.store.write before 3",
+    "vintages.files._flush before 2",
+    "vintages.files._link before 1",
+    "vintages.files._link after 1",
+    "vintages.store.write after 2",
+    "capture.commit._commit before 4",
+    "capture.commit._check_next after 1",
+    "capture.commit._new_capture after 4",
+    "capture.entries.record_rows after 1",
+    "capture.records.claim after 3",
+    "capture.entries.publish after 4",
+    "capture.records.confirm before 4",  # committed
     "steps._finish before 6",
     "steps._finish after 3",
     "celery.worker.request.Request.acknowledge after 3",
@@ -148,7 +152,7 @@ def test_a_child_of_a_pool_killed_alone_is_replaced_and_its_partition_tried_agai
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     run = work.launch()
-    worker = fleet.worker(f"MEET={meeting} captures.make before {word(OTC)}", pool="prefork")
+    worker = fleet.worker(f"MEET={meeting} capture.commit.make before {word(OTC)}", pool="prefork")
     fleet.wait_for(lambda: any(meeting.iterdir()))
     child = int(next(meeting.iterdir()).name)
     assert os.getpgid(child) == worker.pid != child
@@ -169,7 +173,9 @@ def test_a_partition_that_kills_each_of_its_workers_is_given_up_and_harms_no_oth
     settings.MARKETSPINE_MAX_ATTEMPTS = 3
     run = work.launch()
     for _ in range(1 if pool == "prefork" else settings.MARKETSPINE_MAX_ATTEMPTS):  # a pool replaces its children
-        worker = fleet.worker(f"SIGKILL captures.make before {word(OTC)}", pool=pool, MARKETSPINE_MAX_ATTEMPTS="3")
+        worker = fleet.worker(
+            f"SIGKILL capture.commit.make before {word(OTC)}", pool=pool, MARKETSPINE_MAX_ATTEMPTS="3"
+        )
         fleet.heal(run, until=partial(_has_ended, worker))
     fleet.worker()
     fleet.heal(run)

@@ -37,7 +37,7 @@ def test_a_worker_told_to_stop_finishes_what_it_has_and_leaves_the_rest_to_other
     meeting.mkdir()
     settings.MARKETSPINE_MAX_IN_FLIGHT = ONE_WEEK_AT_A_TIME
     run = work.launch()
-    point = f"MEET={meeting} captures.make before {word(held)}"
+    point = f"MEET={meeting} capture.commit.make before {word(held)}"
     worker = fleet.worker(point, pool=pool, MARKETSPINE_MAX_IN_FLIGHT=str(ONE_WEEK_AT_A_TIME))
     fleet.wait_for(lambda: any(meeting.iterdir()))
 
@@ -66,7 +66,7 @@ def test_a_worker_told_to_stop_begins_nothing_that_comes_after_although_a_proces
     request = replace(work.request, weeks=(OTC.week_ending,), tiers=(OTC.tier,))
     with fleet.sending():
         held = canvas.launch(plan_with(request, source_of(request)))
-    worker = fleet.worker(f"MEET={meeting} captures.make before {word(OTC)}", pool="prefork")
+    worker = fleet.worker(f"MEET={meeting} capture.commit.make before {word(OTC)}", pool="prefork")
     fleet.wait_for(lambda: any(meeting.iterdir()))
     worker.send_signal(signal.SIGTERM)
     fleet.wait_for(lambda: "Warm shutdown" in fleet.told())
@@ -105,7 +105,7 @@ SOURCE = Hanging(
     attempts=2,
 )
 TASK = Hanging(
-    "HANG reading.read_beside before",
+    "HANG vintages.payloads.read before",
     "prefork",
     {"soft_time_limit": 3},
     Category.INTERNAL,
@@ -114,7 +114,7 @@ TASK = Hanging(
     attempts=1,
 )
 DEAF_TASK = Hanging(
-    "DEAF reading.read_beside before",
+    "DEAF vintages.payloads.read before",
     "prefork",
     {"soft_time_limit": 3, "time_limit": 4},
     Category.STALLED,
