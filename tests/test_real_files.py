@@ -20,7 +20,7 @@ from pipeline.sources.file_names import file_name
 from pipeline.sources.files import FilesSource
 from pipeline.vintages import read
 from tests.engines import Engines
-from tests.off_exchange import SCOPES, check_market, check_symbols, check_venues, market
+from tests.weeks.off_exchange import SCOPES, check_market, check_symbols, check_venues, market
 
 WEEKS = (date(2025, 11, 21), date(2025, 11, 14))
 AWK = 'NR > 1 { shares += $6; trades += $7; rows += 1 } END { printf "%d %d %d", rows, shares, trades }'

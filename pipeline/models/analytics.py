@@ -138,10 +138,3 @@ class MarketConcentration(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.family}"
-
-    @property
-    def effective_venues(self) -> tuple[float, float] | None:
-        """1 / HHI as (fewest, most); None without volume, `inf` where the pool is all there is."""
-        if self.hhi_low is None or self.hhi_high is None:
-            return None
-        return 1 / self.hhi_high, 1 / self.hhi_low if self.hhi_low else float("inf")

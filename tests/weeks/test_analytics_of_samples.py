@@ -18,7 +18,7 @@ from pipeline.samples import Size, publish
 from pipeline.sources.files import FilesSource
 from pipeline.weeks import analytics, symbols
 from tests.engines import Engines
-from tests.off_exchange import SCOPES, check_market, check_symbols, check_venues, market
+from tests.weeks.off_exchange import SCOPES, check_market, check_symbols, check_venues, market
 
 WEEK = date(2026, 2, 6)  # from that month on FINRA has fractional shares
 

@@ -92,7 +92,6 @@ def test_the_pool_makes_concentration_an_interval(ledger: Ledger) -> None:
     non_ats, both = market("OTC", Family.NON_ATS), market("OTC", Family.ALL)
     assert (non_ats.hhi_low, non_ats.hhi_high) == pytest.approx((0.36, 0.52), rel=1e-12)
     assert (both.hhi_low, both.hhi_high) == pytest.approx((0.34, 0.38), rel=1e-12)
-    assert non_ats.effective_venues == pytest.approx((1 / 0.52, 1 / 0.36))
     assert volumes("OTC")["AAAA"].share_of_all == 0.5
     assert volumes("OTC")["De Minimis Firms"].rank_of_all == 3
     symbol = concentrations("OTC", Family.NON_ATS)["A"]
@@ -110,7 +109,7 @@ def test_a_small_named_firm_beside_a_huge_pool_is_not_lost_in_rounding(ledger: L
 def test_no_volume_has_no_concentration(ledger: Ledger) -> None:
     publish(MemorySource(), Tier.OTC, [row("A", "AAAA", 0, 0), row("A", "BBBB", 0, 0)])
     analytics.calculate_week(WEEK)
-    assert (market("OTC", Family.ATS).hhi_low, market("OTC", Family.ATS).effective_venues) == (None, None)
+    assert (market("OTC", Family.ATS).hhi_low, market("OTC", Family.ATS).hhi_high) == (None, None)
     assert {volume.share for volume in VenueVolume.objects.all()} == {None}
     assert concentrations("OTC", Family.ATS)["A"].hhi_high is None
 
