@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -40,10 +42,9 @@ from pipeline.sources.finra_api.fields import (
 
 JsonRow = dict[str, Any]
 MOST_DIGITS = 40
+MOST = 10**MOST_DIGITS
 UNFIT = "\0"  # for a list, an object or half a character: no text of a row has it
 HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
-EXPONENT = "[eE]"
-POINT_OR_EXPONENT = "[.eE]"
 
 # What the columns of a frame are made of. The columns that all formats have are called as in `pipeline.finra.rows`.
 TEXTS = {
@@ -76,9 +77,9 @@ class NotRows(SourceError):
 class Rows:
     """The rows of a page: `frame` has a column of text for each field that is read, `unknown` and `missing` name fields.
 
-    A text is empty where FINRA gives null or none. `shares` and `trades` are numbers written without an exponent, `trades`
-    without a fraction of zeros, and empty where the value is no number of up to 40 digits. `notional` is a number as FINRA
-    wrote it, null where it gives none, and empty for any other value.
+    A text is empty where FINRA gives null or none. `shares` and `trades` are numbers written without an exponent and
+    without zeros at the end of a fraction, and empty where the value is no number of up to 40 digits. `notional` is a
+    number as FINRA wrote it, null where it gives none, and empty for any other value.
     """
 
     frame: pl.DataFrame
@@ -97,7 +98,13 @@ class _Number(str):
 
 _NAMES = (*FIELDS, *HISTORIC_FIELDS, *(name.lower() for name in HISTORIC_FIELDS))
 _KNOWN = frozenset(name.lower() for name in _NAMES)
-_Row = msgspec.defstruct("_Row", [(name, Any, msgspec.UNSET) for name in _NAMES], forbid_unknown_fields=True, gc=False)
+_Row = msgspec.defstruct(
+    "_Row",
+    [(name, Any) if name in REQUIRED else (name, Any, None) for name in _NAMES],
+    forbid_unknown_fields=True,
+    kw_only=True,
+    gc=False,
+)
 _ROWS = msgspec.json.Decoder(list[_Row], float_hook=_Number)  # type: ignore[valid-type]
 _TEXTS_OF_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -138,11 +145,13 @@ def texts_of(body: bytes) -> list[str]:
 
 
 def _read_patiently(body: bytes, columns: frozenset[str]) -> Rows:
-    """A page that the fast decoder refuses: for a field that is new, a NaN, half a character, a number of 5,000 digits."""
+    """A page that the fast decoder refuses: for a field too many or too few, a NaN, half a character, 5,000 digits."""
     rows = decode(body)
-    known = [_Row(**{name: _whole_characters(row[name]) for name in row.keys() & set(_NAMES)}) for row in rows]
-    unknown = {name for names in set(map(frozenset, rows)) for name in names if name.lower() not in _KNOWN}
-    return _framed(known, columns, frozenset(unknown))
+    names = set(map(frozenset, rows))
+    unknown = {name for name in frozenset().union(*names) if name.lower() not in _KNOWN}
+    missing = REQUIRED - frozenset(_NAMES).intersection(*names)
+    known = [_Row(**{name: _whole_characters(row.get(name)) for name in _NAMES}) for row in rows]
+    return _framed(known, columns, frozenset(unknown), missing)
 
 
 def column_of(field: str) -> str:
@@ -150,71 +159,60 @@ def column_of(field: str) -> str:
     return next(column for column, name in COLUMNS.items() if name == field)
 
 
-def _framed(rows: list[Any], columns: frozenset[str], unknown: frozenset[str] = frozenset()) -> Rows:
-    frame, missing = [], set()
-    for column, name in COLUMNS.items():
-        if column in columns:
-            values = list(map(attrgetter(name), rows))
-            frame.append(_series(column, values))
-            if name in REQUIRED and msgspec.UNSET in values:
-                missing.add(name)
-    return Rows(pl.DataFrame(frame), unknown, frozenset(missing))
+def _framed(
+    rows: list[Any],
+    columns: frozenset[str],
+    unknown: frozenset[str] = frozenset(),
+    missing: frozenset[str] = frozenset(),
+) -> Rows:
+    wanted = {column: name for column, name in COLUMNS.items() if column in columns}
+    series = [_series(column, list(map(attrgetter(name), rows))) for column, name in wanted.items()]
+    return Rows(pl.DataFrame(series), unknown, missing)
 
 
 def _series(column: str, values: list[Any]) -> pl.Series:
     if column in TEXTS:
         return _texts(column, values)
-    numbers = pl.Series(column, _numbers(values), dtype=pl.String)
-    return numbers if column in AMOUNTS else _plain(numbers)
+    number = _quantity if column in QUANTITIES else _amount
+    return pl.Series(column, list(map(number, values)), dtype=pl.String)
 
 
 def _texts(column: str, values: list[Any]) -> pl.Series:
-    try:
-        return pl.Series(column, values, dtype=pl.String).fill_null("")
-    except (TypeError, ValueError):  # something else than text and null is among them
-        return pl.Series(column, list(map(_text, values)), dtype=pl.String)
+    if type(values[0]) in (str, NoneType) if values else True:
+        with suppress(TypeError, ValueError):  # something else than text and null is among them
+            texts = pl.Series(column, values, dtype=pl.String)
+            return texts.fill_null("") if texts.null_count() else texts
+    return pl.Series(column, list(map(_text, values)), dtype=pl.String)
 
 
 def _text(value: Any) -> str:
     """A field as text: null and "" are both empty, a CRD number is a number or its digits."""
-    if value is None or value is msgspec.UNSET:
+    if value is None:
         return ""
     return UNFIT if isinstance(value, list | dict) else str(value)
 
 
-def _numbers(values: list[Any]) -> list[str | None]:
-    if set(map(type, values)) <= {int, _Number}:
-        return list(map(str, values))
-    return list(map(_number, values))
+def _quantity(value: Any) -> str:
+    if type(value) is int and -MOST < value < MOST:
+        return str(value)
+    return _digits(value) if type(value) is _Number else ""
 
 
-def _number(value: Any) -> str | None:
-    if value is None or value is msgspec.UNSET:
-        return None
-    return str(value) if type(value) in (int, _Number) else ""
-
-
-def _plain(numbers: pl.Series) -> pl.Series:
-    """Numbers without an exponent; "" for null, and for more digits than a quantity has."""
-    unusual = POINT_OR_EXPONENT if numbers.name == "trades" else EXPONENT
-    odd = numbers.is_null() | numbers.str.contains(unusual) | (numbers.str.len_bytes() > MOST_DIGITS)
-    if not odd.any():
-        return numbers
-    texts = numbers.to_list()
-    for at in odd.arg_true():
-        texts[at] = _digits(texts[at] or "", is_whole=numbers.name == "trades")
-    return pl.Series(numbers.name, texts, dtype=pl.String)
-
-
-def _digits(text: str, *, is_whole: bool) -> str:
+def _digits(text: str) -> str:
     """A number without an exponent. One that would fill the memory with zeros, or as many digits, make no quantity."""
-    if not 0 < len(text) <= MOST_DIGITS:
+    if len(text) > MOST_DIGITS:
         return ""
     number = Decimal(text)
     if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
         return ""
     digits = f"{number:f}"
-    return digits.rstrip("0").removesuffix(".") if is_whole and "." in digits else digits
+    return digits.rstrip("0").removesuffix(".") if "." in digits else digits
+
+
+def _amount(value: Any) -> str | None:
+    if value is None:
+        return None
+    return str(value) if type(value) in (int, _Number) else ""
 
 
 def _whole(text: str) -> int | _Number:
