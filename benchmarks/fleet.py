@@ -72,17 +72,21 @@ def new_ledger(servers: Servers | None, folder: Path) -> Iterator[Ledger]:
 
 @dataclass
 class Fleet:
-    """The processes that share a ledger, a source, an archive and (where there is one) a broker."""
+    """The processes that share a ledger, a source, an archive and (where there is one) a broker.
+
+    Each process has so many `cores` for polars; with 0, those of the machine.
+    """
 
     ledger: Ledger
     source: Path
     folder: Path
     broker_url: str = ""
+    cores: int = 0
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def archive(self) -> Path:
-        """Where the payloads go."""
+        """Where payloads and vintage files go."""
         return self.folder / "archive"
 
     @property
@@ -155,9 +159,10 @@ class Fleet:
             "DATABASE_URL": self.ledger.url,
             "MARKETSPINE_ARCHIVE_DIR": str(self.archive),
             "MARKETSPINE_SOURCE_DIR": str(self.source),
-            "MARKETSPINE_THREADS": "1",
             "MARKETSPINE_LOG_LEVEL": "INFO",  # Celery then logs how long each task took
         }
+        if self.cores:
+            chosen["MARKETSPINE_CORES"] = str(self.cores)
         return inherited | chosen | ({"CELERY_BROKER_URL": self.broker_url} if self.broker_url else {})
 
 
@@ -166,11 +171,11 @@ def _worker_words(number: int) -> tuple[str, ...]:
 
 
 @contextmanager
-def fleet(servers: Servers | None, source: Path, folder: Path) -> Iterator[Fleet]:
+def fleet(servers: Servers | None, source: Path, folder: Path, cores: int = 0) -> Iterator[Fleet]:
     """A fleet on a new ledger, stopped on leaving; without servers, commands work by themselves on SQLite."""
     folder.mkdir(parents=True)
     with new_ledger(servers, folder) as ledger:
-        started = Fleet(ledger, source, folder, f"{servers.broker.url}/0" if servers else "")
+        started = Fleet(ledger, source, folder, f"{servers.broker.url}/0" if servers else "", cores)
         if servers:
             RedisClient.from_url(servers.broker.url).flushall()
         try:

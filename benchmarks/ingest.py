@@ -85,7 +85,7 @@ def one_round(bench: Bench, root: Path, key: PartitionKey) -> None:
     work = partial(ingest.ingest, key, source, Terms(run_date=RUN_DATE))
     first = captured(bench, "first capture", work, Outcome.INGESTED)
     frame = read.of_capture(first).collect()
-    bench.times.measure(RAW, raw_loading.prepared([frame]))
+    bench.times.measure(RAW, raw_loading.prepared(frame))
     raw_loading.clear()
     bench.times.measure(BYTES, lambda: read_and_hash(root))
     captured(bench, "unchanged", work, Outcome.UNCHANGED)
