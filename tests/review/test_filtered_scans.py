@@ -1,4 +1,4 @@
-"""A filtered scan of vintage files finds what a filter over their rows in memory finds: engines have been wrong there."""
+"""The conditions of a search find the same rows in vintage files as in memory: engines have been wrong there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.review.row_words import issue_is_named, symbol_begins, symbol_is, 
 from tests.review.row_frames import SHARES, SYMBOLS, VENUES, WEEK, random_rows
 from tests.review.test_row_order import place_of
 
-FRAMES, FILES = 300, 3
+FRAMES, FILES = 60, 3
 
 
 def conditions(rng: random.Random, rows: pl.DataFrame) -> Iterator[pl.Expr]:
@@ -46,7 +46,7 @@ def written(folder: Path, seed: int, rng: random.Random) -> tuple[list[Path], pl
     return paths, pl.concat(frames)
 
 
-def test_filters_on_300_random_files_find_the_rows_that_they_find_in_memory(tmp_path: Path) -> None:
+def test_the_conditions_of_a_search_find_in_files_what_they_find_in_memory(tmp_path: Path) -> None:
     found = 0
     for seed in range(FRAMES // FILES):
         rng = random.Random(seed)
@@ -60,4 +60,4 @@ def test_filters_on_300_random_files_find_the_rows_that_they_find_in_memory(tmp_
             assert total.row(0) == (expected.height, sum(expected["shares"]), sum(expected["trades"])), told
             assert first["shares"].to_list() == sorted(expected["shares"])[:1], told
             found += expected.height
-    assert found > 10_000
+    assert found > 2_000
