@@ -12,6 +12,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
 django.setup()
 
+from django.conf import settings
 from django.core.management import call_command
 from django.test import override_settings
 
@@ -41,5 +42,6 @@ def ledgers(folder: Path) -> Iterator[dict[str, Ledger]]:
 def stored_in(folder: Path | str) -> Iterator[None]:
     """For the time of the block, let payloads and vintage files be in this folder."""
     backend = "django.core.files.storage.FileSystemStorage"
-    with override_settings(STORAGES={"default": {"BACKEND": backend, "OPTIONS": {"location": str(folder)}}}):
+    default = {"BACKEND": backend, "OPTIONS": {"location": str(folder)}}
+    with override_settings(STORAGES={**settings.STORAGES, "default": default}):
         yield
