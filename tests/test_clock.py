@@ -11,10 +11,10 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from pipeline import canvas, clock, overview, runs, steps, sweeper, workers
-from pipeline import row_versions as vintages
 from pipeline.doctor import diagnose
 from pipeline.models import Capture, PartitionStatus, RunPartition, WorkerSign
 from pipeline.planning import Request, make_plan
+from pipeline.vintages import read
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, WEEK, publish, restate
 from tests.engines import Ledger
@@ -30,7 +30,7 @@ def captured_at(moment: datetime) -> None:
 
 
 def known(instant: datetime) -> list[int]:
-    return [capture.version for capture in vintages.captures_as_of(instant, [OTC])]
+    return [capture.version for capture in read.captures_as_of(instant, [OTC])]
 
 
 @pytest.mark.promise(5)

@@ -12,13 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from pipeline import operations
-from pipeline.models import Capture, Reject, RowVersion
+from pipeline.models import Capture, Reject
 from pipeline.operations import Order
 from pipeline.vintages import archive
 from tests.admin.vintages import SCRIPT, captured, signed_in, two_vintages
 from tests.commands.publications import OTC, TIER_1, WEEK, content
 from tests.engines import Ledger
 from tests.sources_in_memory import psv, row
+from tests.vintages.frames import tampered_with
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 
@@ -91,12 +92,12 @@ def test_the_page_shows_figures_equations_and_the_pin_with_its_note(ledger: Ledg
 def test_verifying_reads_archive_and_rows_only_when_asked_to(ledger: Ledger) -> None:
     first = captured(OTC, content(OTC))
     viewer = signed_in("Viewer")
-    RowVersion.objects.filter(trades=3).update(trades=4)
+    tampered_with(first)
 
     assert "Does not hold" not in text(viewer, url_of(first))
     verified = text(viewer, url_of(first) + "?verify=now")
     assert "SHA-256 as captured" in verified
-    assert verified.count("Does not hold:</span> the stored rows add up") == 1
+    assert verified.count("Does not hold:</span> it has the captured rows") == 1
 
 
 def test_the_payload_is_handed_out_as_it_was_fetched(ledger: Ledger) -> None:

@@ -14,9 +14,8 @@ import time_machine
 from django.utils import timezone
 from time_machine import Traveller
 
-from pipeline import row_versions as vintages
 from pipeline.models import Anomaly, Capture, Readiness
-from pipeline.vintages import archive
+from pipeline.vintages import archive, read
 from tests.commands.calling import Ran, call
 from tests.commands.publications import DAY, OTC, WEEK, capture_id, publish_week, restate
 from tests.engines import Ledger
@@ -97,7 +96,7 @@ def test_an_id_is_written_beside_its_payload(older: Callable[[], LedgerState], a
 @pytest.mark.promise(5, 9)
 def test_what_an_older_database_lacks_is_named_and_taken_back(older: Callable[[], LedgerState]) -> None:
     instants = [MORNING + timedelta(minutes=n) for n in (0, 59, 60, 25 * 60 - 1, 25 * 60)]
-    known = [[one.capture_id for one in vintages.captures_as_of(at, [OTC])] for at in instants]
+    known = [[one.capture_id for one in read.captures_as_of(at, [OTC])] for at in instants]
     lost = older()
 
     (found,) = findings()
@@ -112,7 +111,7 @@ def test_what_an_older_database_lacks_is_named_and_taken_back(older: Callable[[]
     _, _, *words = shlex.split(found["command"])
     assert call(*words).code == 0
     assert ledger_state() == lost
-    assert [[one.capture_id for one in vintages.captures_as_of(at, [OTC])] for at in instants] == known
+    assert [[one.capture_id for one in read.captures_as_of(at, [OTC])] for at in instants] == known
     check_consistent()
     assert (findings(), fates(restore())) == ([], [])
     assert set(Readiness.objects.values_list("state", flat=True)) == {"READY"}

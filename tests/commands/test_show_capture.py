@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.models import Capture, RowVersion
+from pipeline.models import Capture
 from pipeline.vintages import archive
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, capture_id, content, publish
 from tests.engines import Ledger
+from tests.vintages.frames import tampered_with
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 
@@ -159,13 +160,15 @@ def test_verify_finds_a_payload_that_is_cut_short(ledger: Ledger, captured: Path
 
 
 def test_verify_finds_rows_that_were_tampered_with(ledger: Ledger, captured: Path) -> None:
-    capture()
-    RowVersion.objects.filter(trades=3).update(trades=4)
+    """The file is what the ledger says was written: its rows are not those of the payload."""
+    tampered_with(capture())
 
     ran = call("show_capture", capture_id(OTC), "--verify")
 
     assert ran.code == 1
-    assert ran.lines[-1] == "NOT VERIFIED: the stored rows add up: 3 rows, 999999999999.300001 shares, 7 trades"
+    assert ran.lines[-1] == (
+        "NOT VERIFIED: it has the captured rows (content hash): 3 rows, 999999999999.300001 shares, 7 trades"
+    )
 
 
 def test_an_unknown_capture_names_those_of_the_partition(ledger: Ledger, captured: Path) -> None:

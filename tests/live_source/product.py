@@ -14,10 +14,10 @@ from kombu.transport.memory import Channel
 from pytest_django import Settings
 
 from pipeline import canvas, planning, runs, schedules
-from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey
 from pipeline.models import Partition, Run
 from pipeline.planning import Request
+from pipeline.vintages import read
 from tests.finra_service import FinraServer
 from tests.finra_service.rows import FirmRow, FirmRows
 
@@ -67,7 +67,7 @@ def run(request: Request) -> Run:
 
 def held(key: PartitionKey) -> Held:
     """The latest rows of a partition."""
-    return frozenset(_stored(row) for row in vintages.latest([key]))
+    return frozenset(_stored(row) for row in read.latest([key]).collect().iter_rows(named=True))
 
 
 def truth(rows: FirmRows) -> Held:
@@ -80,10 +80,10 @@ def captured_keys() -> list[PartitionKey]:
     return [partition.key for partition in Partition.objects.filter(latest__isnull=False)]
 
 
-def _stored(row: Any) -> tuple[object, ...]:
-    venue = (row.venue.mpid, "", "") if row.venue.mpid else ("", row.venue.crd, row.venue.name)
-    figures = (row.shares, row.trades, row.notional, row.last_update_date.isoformat())
-    return (row.security.symbol, row.security.issue_name, *venue, row.product_type, *figures)
+def _stored(row: dict[str, Any]) -> tuple[object, ...]:
+    venue = (row["mpid"], "", "") if row["mpid"] else ("", row["crd"], row["venue_name"])
+    figures = (row["shares"], row["trades"], row["notional"], row["last_update_date"].isoformat())
+    return (row["symbol"], row["issue_name"], *venue, row["product_type"], *figures)
 
 
 def _published(row: FirmRow) -> tuple[object, ...]:

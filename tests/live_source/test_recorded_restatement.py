@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
+import polars as pl
 import pytest
 from pytest_django import Settings
 
 from pipeline import restatements
-from pipeline import row_versions as vintages
 from pipeline.calendar import PartitionKey, Tier, last_fridays
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, Category, Listing, Outcome, Run, RunStatus, Severity
 from pipeline.planning import Only, Request, source_of
 from pipeline.sources.finra_api.fields import SummaryType
+from pipeline.vintages import read
 from tests.engines import Ledger
 from tests.finra_service import Catalogue, FinraServer, Options, Restatement, Samples, Service, With
 from tests.finra_service.restatements import (
@@ -53,8 +54,8 @@ def captured(finra: FinraServer) -> Capture:
 
 
 def tesla(capture: Capture) -> tuple[Decimal, int]:
-    figures = vintages.of_capture(capture).filter(security__symbol="TSLA").values_list("shares", "trades")
-    return sum((Decimal(shares or 0) for shares, _ in figures), Decimal(0)), sum(trades for _, trades in figures)
+    of_tesla = read.of_capture(capture).filter(pl.col("symbol") == "TSLA")
+    return of_tesla.select(pl.col("shares", "trades").sum()).collect().row(0)  # type: ignore[return-value]
 
 
 def look_back() -> Run:

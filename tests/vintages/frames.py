@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ from pipeline.calendar import PartitionKey, Tier
 from pipeline.finra import rows
 from pipeline.models import Capture, CaptureKind, Cause, FeedCounter, Partition, capture_id_for
 from pipeline.sources.base import Payload
-from pipeline.vintages import archive, payloads, store
+from pipeline.vintages import archive, files, payloads, read, store
 from pipeline.vintages.store import Label, VintageFile
 
 WEEK = date(2025, 11, 14)
@@ -50,8 +51,8 @@ def stored(lines: Collection[Line], known: datetime, *, key: PartitionKey = KEY)
 def captured(payload: Payload, known: datetime, *, key: PartitionKey = KEY) -> Capture:
     """The next capture of the partition, with a payload in the archive and a vintage file of what it reads as."""
     archive.put(payload.content, payload.sha256)
-    read = payloads.read(payload.content, payload.format, key)
-    return _stored(read.frame, known, key, payload.sha256, payload.format)
+    content = payloads.read(payload.content, payload.format, key)
+    return _stored(content.frame, known, key, payload.sha256, payload.format)
 
 
 def _stored(frame: pl.DataFrame, known: datetime, key: PartitionKey, payload: str, payload_format: str) -> Capture:
@@ -101,6 +102,16 @@ def _capture(
         vintage_bytes=file.size,
         vintage_sha256=file.sha256,
     )
+
+
+def tampered_with(capture: Capture) -> None:
+    """One trade more in the first row of a capture's file, and the hash of that file in the ledger."""
+    held = read.of_capture(capture).collect()
+    more = held.with_columns(pl.col("trades") + (pl.int_range(pl.len()) == 0).cast(pl.Int64))
+    content = store.encoded(more, {})
+    files.save(capture.vintage_path, content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    Capture.objects.filter(pk=capture.pk).update(vintage_sha256=sha256, vintage_bytes=len(content))
 
 
 def text_of(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
