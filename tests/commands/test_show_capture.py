@@ -113,13 +113,14 @@ def test_verify_reads_the_archive_back(ledger: Ledger, captured: Path) -> None:
     document = call("show_capture", capture_id(OTC), "--verify", "--json").document
 
     assert ran.code == 0
-    assert ran.lines[-3:] == [
+    assert ran.lines[-4:] == [
         f"verified: the archived payload is whole ({made.payload_bytes} bytes, SHA-256 as captured)",
         "verified: it reads as the captured rows (content hash)",
-        "verified: the stored rows add up: 3 rows, 999999999999.300001 shares, 6 trades",
+        f"verified: the vintage file is what was written ({made.vintage_bytes:,} bytes, SHA-256 as recorded)",
+        "verified: it has the captured rows (content hash): 3 rows, 999999999999.300001 shares, 6 trades",
     ]
     assert document["verified"] is True
-    assert [check["holds"] for check in document["checks"]] == [True, True, True]
+    assert [check["holds"] for check in document["checks"]] == [True] * 4
 
 
 def test_verify_finds_a_payload_that_is_missing(ledger: Ledger, captured: Path, archive_dir: Path) -> None:
@@ -129,7 +130,8 @@ def test_verify_finds_a_payload_that_is_missing(ledger: Ledger, captured: Path, 
     ran = call("show_capture", capture_id(OTC), "--verify")
 
     assert ran.code == 1
-    assert ran.lines[-1].startswith(f"NOT VERIFIED: the archived payload {made.payload_sha256[:16]} is missing (")
+    told = f"NOT VERIFIED: the archived payload {made.payload_sha256[:16]} is missing ("
+    assert [line.startswith(told) for line in ran.lines[-3:]] == [True, False, False]
 
 
 def test_verify_finds_a_payload_that_was_exchanged(ledger: Ledger, captured: Path, archive_dir: Path) -> None:
@@ -143,7 +145,7 @@ def test_verify_finds_a_payload_that_was_exchanged(ledger: Ledger, captured: Pat
 
     assert ran.code == 1
     assert ran.document["verified"] is False
-    assert ran.document["checks"][-1] == {
+    assert ran.document["checks"][0] == {
         "what": f"the archived payload {made.payload_sha256[:16]} is not what was archived: its hash differs",
         "holds": False,
     }
@@ -156,7 +158,7 @@ def test_verify_finds_a_payload_that_is_cut_short(ledger: Ledger, captured: Path
     ran = call("show_capture", capture_id(OTC), "--verify")
 
     assert ran.code == 1
-    assert "NOT VERIFIED: the archived payload" in ran.lines[-1]
+    assert "NOT VERIFIED: the archived payload" in ran.lines[-3]
 
 
 def test_verify_finds_rows_that_were_tampered_with(ledger: Ledger, captured: Path) -> None:

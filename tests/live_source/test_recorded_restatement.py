@@ -10,9 +10,8 @@ import polars as pl
 import pytest
 from pytest_django import Settings
 
-from pipeline import restatements
 from pipeline.calendar import PartitionKey, Tier, last_fridays
-from pipeline.capture import ingest
+from pipeline.capture import ingest, late_restatements
 from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, Category, Listing, Outcome, Run, RunStatus, Severity
 from pipeline.planning import Only, Request, source_of
@@ -167,11 +166,11 @@ def test_a_late_restatement_and_what_is_said_of_it_are_stored_together_or_not_at
     api, terms = source_of(Request(command="sweep", run_date=LOOKED, source="api")), Terms(run_date=LOOKED)
     with product.day(LOOKED, finra):
         with monkeypatch.context() as patched:
-            patched.setattr(restatements, "note_late", dies)
+            patched.setattr(late_restatements, "note", dies)
             with pytest.raises(KeyboardInterrupt):
-                ingest.look(RECORDED_KEY, api, terms)
+                ingest.probe(RECORDED_KEY, api, terms)
         assert (Capture.objects.count(), Anomaly.objects.count()) == (1, 0)
-        ingest.look(RECORDED_KEY, api, terms)
+        ingest.probe(RECORDED_KEY, api, terms)
     assert (Capture.objects.count(), Anomaly.objects.get().category) == (2, Category.RESTATED_LATE)
 
 
