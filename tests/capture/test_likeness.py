@@ -6,7 +6,7 @@ from zlib import crc32
 
 import pytest
 
-from pipeline.capture.likeness import KEPT, Sketch, of_new_rows, of_rows, same, share_in, sketch
+from pipeline.capture.likeness import KEPT, MIXED, Sketch, of_new_rows, of_rows, same, share_in, sketch
 from pipeline.vintages.compare import difference_of
 from tests.vintages.frames import Line, frame_of
 
@@ -15,17 +15,25 @@ def lines(start: int, stop: int, factor: int = 1) -> list[Line]:
     return [(f"S{n}", "AAAA", str(factor * (1000 + n)), 1 + n % 7) for n in range(start, stop)]
 
 
-def test_the_hash_of_a_row_is_the_crc_of_its_text_for_ever() -> None:
-    frame = frame_of([("AAPL", "UBSA", "100.25", 2), ("AAPL", "Some Firm", "7", 1)])
-    texts = ["AAPL|AAPL Inc|Some Firm|7000000|1", "AAPL|AAPL Inc|UBSA|100250000|2"]
+def hash_of(text: str) -> int:
+    """In plain Python: the upper half of products modulo 2^64 of the CRCs of both names, millionths of shares and trades."""
+    security, venue, shares, trades = text.rsplit("|", 3)
+    parts = (crc32(security.encode()), crc32(venue.encode()), int(shares), int(trades))
+    mixed = sum(part * factor for part, factor in zip(parts, MIXED, strict=True)) % 2**64
+    return ((mixed ^ mixed >> 32) * MIXED[0] % 2**64) >> 32
+
+
+def test_the_hash_of_a_row_is_the_same_for_ever() -> None:
+    frame = frame_of([("AAPL", "UBSA", "999999999999.999999", 2), ("AAPL", "Some Firm", "7", 1)])
+    texts = ["AAPL|AAPL Inc|Some Firm|7000000|1", "AAPL|AAPL Inc|UBSA|999999999999999999|2"]
     assert sorted(of_rows(frame)) == texts
-    assert sketch(frame) == Sketch(frozenset(crc32(text.encode()) for text in texts), 2**32 - 1)
-    assert sorted(sketch(frame).hashes) == [1912326587, 3032486229]
+    assert sketch(frame) == Sketch(frozenset(map(hash_of, texts)), 2**32 - 1)
+    assert sorted(sketch(frame).hashes) == [128301752, 1479632421]
 
 
 def test_a_sketch_keeps_the_smallest_hashes_up_to_its_ceiling() -> None:
     frame = frame_of(lines(0, 5000))
-    smallest = sorted(crc32(text.encode()) for text in of_rows(frame))[:KEPT]
+    smallest = sorted(map(hash_of, of_rows(frame)))[:KEPT]
     assert sketch(frame) == Sketch(frozenset(smallest), smallest[-1])
 
 
