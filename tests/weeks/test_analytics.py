@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from polars.testing import assert_frame_equal
 
 from pipeline.calendar import PartitionKey, Tier
@@ -22,6 +25,7 @@ from pipeline.models import (
     VenueVolume,
 )
 from pipeline.vintages.read import NoSuchVintage
+from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import analytics, results, symbols
 from pipeline.weeks.concentration import Figures
 from pipeline.weeks.symbols import SymbolConcentration
@@ -186,6 +190,19 @@ def test_a_restatement_that_lands_meanwhile_changes_nothing(ledger: Ledger) -> N
     assert [capture.version for capture in snapshot.inputs.all()] == [1]
     assert market("OTC", Family.ATS).shares == 4
     assert not analytics.is_current(snapshot, WEEK)
+
+
+def test_a_lost_vintage_file_is_named_and_nothing_is_stored(ledger: Ledger) -> None:
+    lost = captured(MemorySource(), [row("A", "AAAA", 1)])
+    content = Path(default_storage.path(lost.vintage_path)).read_bytes()
+    default_storage.delete(lost.vintage_path)
+    default_storage.save("vintages/2025-11-14/OTC/another.parquet", ContentFile(b""))  # the storage is mounted
+    with pytest.raises(VintageDamaged, match=f"{lost}: its vintage file is missing"):
+        analytics.calculate_week(WEEK)
+    assert (AnalyticsSnapshot.objects.count(), default_storage.exists("analytics")) == (0, False)
+    Path(default_storage.path(lost.vintage_path)).write_bytes(content[:-1] + b"?")  # of the same size
+    with pytest.raises(VintageDamaged, match="its hash differs"):
+        analytics.calculate_week(WEEK)
 
 
 @pytest.mark.promise(10)
