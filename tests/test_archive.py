@@ -193,17 +193,3 @@ def test_a_storage_without_folders_keeps_payloads_too(settings: Settings) -> Non
         archive.put(CONTENT, SHA256)
         assert archive.get(SHA256) == CONTENT
     assert list(store.objects) == [path]
-
-
-def test_what_is_archived_beside_is_there_when_asked_for() -> None:
-    with archive.beside(lambda: archive.put(CONTENT, SHA256)) as archived:
-        archived()
-        assert archive.get(SHA256) == CONTENT
-
-
-def test_what_fails_beside_fails_where_it_is_asked_for() -> None:
-    def fail() -> None:
-        raise OSError("no space left")
-
-    with archive.beside(fail) as archived, pytest.raises(OSError, match="no space left"):
-        archived()

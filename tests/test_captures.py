@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -32,8 +36,10 @@ from pipeline.models import (
     Stage,
     capture_id_for,
 )
+from pipeline.transient import is_transient
 from pipeline.vintages import archive, payloads, read, store
 from pipeline.vintages.read import NoSuchVintage
+from pipeline.vintages.store import StorageAway
 from tests.capturing import (
     DAY,
     KEY,
@@ -317,3 +323,35 @@ def test_rows_that_are_lost_for_good_stop_their_partition_until_it_is_forced(led
     first.refresh_from_db()
     with pytest.raises(NoSuchVintage):
         read.of_capture(first)
+
+
+@pytest.mark.parametrize("broken", ["vintages.archive.put", "vintages.store.write"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_what_cannot_be_written_is_not_captured(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, broken: str, number: int
+) -> None:
+    source = MemorySource()
+    first = captured(source, A)
+    with monkeypatch.context() as full:
+        full.setattr(f"pipeline.{broken}", partial(refuse, number))
+        with pytest.raises(OSError, match=os.strerror(number)):
+            offered(source, B)
+    assert (Capture.objects.get(), latest()) == (first, ROWS_OF_A)
+    assert counts(captured(source, B)) == (1, 1, 1, 1)
+
+
+def refuse(number: int, *arguments: object) -> None:
+    raise OSError(number, os.strerror(number))
+
+
+def test_a_storage_that_is_not_mounted_takes_no_capture_and_passes(ledger: Ledger, archive_dir: Path) -> None:
+    source = MemorySource()
+    captured(source, A)
+    aside = archive_dir.rename(archive_dir.with_name("mounted elsewhere"))
+    with pytest.raises(StorageAway) as away:
+        offered(source, B)
+    assert is_transient(away.value)
+    assert (Capture.objects.count(), list(archive_dir.rglob("*.parquet"))) == (1, [])
+    shutil.rmtree(archive_dir, ignore_errors=True)
+    aside.rename(archive_dir)
+    assert counts(captured(source, B)) == (1, 1, 1, 1)

@@ -13,7 +13,7 @@ from pipeline.calendar import PartitionKey, Tier
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
 from pipeline.finra import reader
-from pipeline.finra.formats import web_file
+from pipeline.finra.formats import rules
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Outcome, Severity
 from pipeline.vintages import archive
 from tests.capturing import DAY, KEY, WEEK, captured, counts, latest, offered, open_anomalies, rows_at, version
@@ -31,7 +31,7 @@ ROWS_READ_BEFORE = ["AAPL UBSA 100 2", "F UBSA 100 2", "IBM UBSA 100 2", "MSFT U
 def parser(number: int, longest_symbol: int) -> Iterator[None]:
     """A release of the parser, which takes symbols up to this length."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(web_file.LIMITS, "symbol", longest_symbol)
+        patch.setitem(rules.LIMITS, "symbol", longest_symbol)
         patch.setattr(reader, "PARSER_VERSION", number)
         yield
 

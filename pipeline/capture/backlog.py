@@ -10,7 +10,7 @@ from django.db import transaction
 from pipeline.calendar import PartitionKey
 from pipeline.capture import current, entries, records
 from pipeline.capture.terms import Terms
-from pipeline.capture.vintage import following
+from pipeline.capture.vintage import following, following_by_force
 from pipeline.finra import reader
 from pipeline.models import Capture, Partition, Readiness
 from pipeline.models.capture import CaptureQuerySet
@@ -55,7 +55,8 @@ def _store(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
     """Store the rows of one archived capture; False when another process did meanwhile, or gave them up."""
     started = time.monotonic()
     content = payloads.read_archived(capture)
-    vintage = following(current.newest_normalized(key), content)
+    base = current.newest_normalized(key)
+    vintage = following_by_force(base, content) if terms.force else following(base, content)
     label = Label(
         capture.capture_id, capture.version, content.content_hash, capture.payload_sha256, reader.PARSER_VERSION
     )

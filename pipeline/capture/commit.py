@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -98,8 +99,8 @@ def _archived(payload: Payload | None) -> Iterator[Callable[[], None]]:
     if payload is None:
         yield lambda: None
         return
-    with archive.beside(partial(archive.put, payload.content, payload.sha256)) as wait:
-        yield wait
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        yield executor.submit(archive.put, payload.content, payload.sha256).result
 
 
 def _commit(candidate: Candidate, label: Label, file: VintageFile | None, started: float, terms: Terms) -> Capture:

@@ -20,7 +20,7 @@ from pipeline.capture.probe import ask
 from pipeline.capture.records import LedgerBehind
 from pipeline.capture.results import Result
 from pipeline.capture.terms import Provenance, Terms
-from pipeline.capture.vintage import Vintage, following
+from pipeline.capture.vintage import Vintage, following, following_by_force
 from pipeline.finra import reader
 from pipeline.finra.content import Content, UnreadablePayload
 from pipeline.models import Capture, CaptureKind, Category, Outcome, Severity
@@ -113,17 +113,11 @@ def _with_rows(key: PartitionKey, payload: Payload, terms: Terms) -> Capture | N
 
 
 def _offered(key: PartitionKey, content: Content, terms: Terms) -> Vintage:
-    """The vintage that a content would be. Rows that are lost for good are compared with by nothing, where force says so."""
-    base = current.newest_with_rows(key)
+    """The vintage that a content would be; what is forced and archived only is compared when its rows are stored."""
     if terms.force and not terms.normalize:
         return Vintage(content, None)
-    try:
-        return following(base, content)
-    except ArchiveDamaged:
-        if base is None or not terms.force:
-            raise
-        current.give_up(base)
-        return Vintage(content, None)
+    base = current.newest_with_rows(key)
+    return following_by_force(base, content) if terms.force else following(base, content)
 
 
 def _assessed(

@@ -15,6 +15,7 @@ from pipeline.finra.content import Content
 from pipeline.finra.rows import FIGURES, NOTIONAL
 from pipeline.models import Capture
 from pipeline.sources.base import PayloadFormat
+from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.compare import Changes, difference_of
 
 VENUE = ("symbol", "issue_name", "mpid", "venue_name")
@@ -67,6 +68,16 @@ def following(base: Capture | None, content: Content) -> Vintage:
     if PayloadFormat(base.payload_format).is_api is not bool(content.parts):
         return Vintage(content, base, changes)
     return Vintage(content, base, changes, difference_of(in_common(before), in_common(after)))
+
+
+def following_by_force(base: Capture | None, content: Content) -> Vintage:
+    """As `following`, and where the rows of `base` are lost for good, the vintage is compared with nothing."""
+    try:
+        return following(base, content)
+    except ArchiveDamaged:
+        if base is not None:
+            current.give_up(base)
+        return Vintage(content, None)
 
 
 def in_common(frame: pl.DataFrame) -> pl.DataFrame:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Collection
 
 import zstandard
 from django.core.files.storage import default_storage
@@ -89,16 +87,6 @@ def is_whole(sha256: str) -> bool:
     except ArchiveDamaged:
         return False
     return True
-
-
-@contextmanager
-def beside(work: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Archive in another thread, since compressing and writing leave the interpreter free meanwhile.
-
-    Yields a function that returns once `work` is done, or raises what went wrong: call it before the capture is written.
-    """
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        yield executor.submit(work).result
 
 
 def discard(sha256: str) -> None:
