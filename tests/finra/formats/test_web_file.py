@@ -73,7 +73,7 @@ def test_columns_may_stand_in_any_order(order: tuple[int, ...]) -> None:
 
 
 def test_a_header_without_rows_is_read() -> None:
-    for file in (HEADER.encode(), psv()):
+    for file in (HEADER.encode(), psv(), f"{HEADER}\r\n".encode(), f"{HEADER}\r".encode()):
         content = read(file, max_reject_share=0)
         assert (content.rows_in, content.rows_kept, content.rejects) == (0, 0, [])
         assert content.frame.equals(rows.empty())
