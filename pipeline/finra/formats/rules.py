@@ -77,9 +77,9 @@ def row_rules(dates: pl.Series, *, is_ats: bool) -> list[Rule]:
 def reason_or_repeated() -> pl.Expr:
     """The reason, which is DUPLICATE_KEY for a row whose natural key an earlier row of the frame has.
 
-    The frame has KEY's columns, with the venue's kind and name in the place of `firm`; no text of a row holds a pipe.
+    The frame has KEY's columns, with the venue's kind and name in the place of `firm`.
     """
-    key = pl.concat_str([FIRM if column == "firm" else pl.col(column) for column in KEY], separator="|")
+    key = pl.struct([FIRM if column == "firm" else pl.col(column) for column in KEY])
     is_repeated = IS_ROW & ~pl.when(IS_ROW).then(key).is_first_distinct()
     return pl.when(is_repeated).then(_reason(RejectReason.DUPLICATE_KEY)).otherwise(REASON).alias(REASON)
 
