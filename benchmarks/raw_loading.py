@@ -1,7 +1,8 @@
 """What the database itself can load: rows into a table of numbers with one index, by COPY, or by executemany on SQLite.
 
 The table is the leanest that rows were ever kept in here (docs/adr/0004): numbers for names, millionths for decimals, the
-primary key as the only index. What the product writes is measured against it.
+primary key as the only index, two checks, and the trigger that every first row met. What the product writes is measured
+against it, as it always was.
 """
 
 from __future__ import annotations
@@ -26,6 +27,25 @@ MAKE = f"""
             CHECK (shares_micros >= 0 AND trades >= 0 AND (notional_micros IS NULL OR notional_micros >= 0)),
         PRIMARY KEY (partition_id, security_id, venue_id, product_type, first_version))
 """
+STORED = "SELECT 1 FROM pipeline_partition AS part WHERE part.id = {row}.partition_id AND part.latest_id IS NOT NULL"
+TRIGGER = {
+    "postgresql": f"""
+        CREATE FUNCTION raw_rows_enter_in_time() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF EXISTS (SELECT 1 FROM entered WHERE first_version = 1 AND EXISTS ({STORED.format(row="entered")})) THEN
+                RAISE EXCEPTION 'too late';
+            END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER raw_rows_enter_in_time AFTER INSERT ON {TABLE} REFERENCING NEW TABLE AS entered
+            FOR EACH STATEMENT EXECUTE FUNCTION raw_rows_enter_in_time()
+    """,
+    "sqlite": f"""
+        CREATE TRIGGER raw_rows_enter_in_time BEFORE INSERT ON {TABLE} WHEN NEW.first_version = 1
+            BEGIN SELECT RAISE(ABORT, 'too late') WHERE EXISTS ({STORED.format(row="NEW")}); END
+    """,
+}
+FIRST_PARTITION = 1_000_001  # the product's own are below
 COLUMNS = (
     "partition_id, security_id, venue_id, product_type, first_version, last_update_date, "
     "shares_micros, trades, notional_micros"
@@ -37,6 +57,7 @@ def make_table() -> None:
     """An empty table in the database."""
     with connection.cursor() as cursor:
         cursor.execute(MAKE)
+        cursor.execute(TRIGGER[connection.vendor])
 
 
 def clear() -> None:
@@ -45,7 +66,7 @@ def clear() -> None:
         cursor.execute(f"TRUNCATE {TABLE}" if connection.vendor == "postgresql" else f"DELETE FROM {TABLE}")
 
 
-def prepared(frame: pl.DataFrame, partition: int = 1) -> Callable[[], None]:
+def prepared(frame: pl.DataFrame, partition: int = FIRST_PARTITION) -> Callable[[], None]:
     """The load of a partition's rows in one transaction, with nothing left to do but the load.
 
     One COPY of ready bytes, or one executemany of ready rows.
@@ -62,7 +83,7 @@ def prepared(frame: pl.DataFrame, partition: int = 1) -> Callable[[], None]:
 def seconds(frames: Iterable[pl.DataFrame]) -> float:
     """How long the loads of these partitions take, one after the other; what is done to prepare each does not count."""
     total = 0.0
-    for number, frame in enumerate(frames, 1):
+    for number, frame in enumerate(frames, FIRST_PARTITION):
         load = prepared(frame, number)
         started = time.perf_counter()
         load()
@@ -92,7 +113,7 @@ def _load(rows: pl.DataFrame) -> Callable[[], None]:
         return _copy(
             rows.write_csv(separator="\t", include_header=False, null_value=NULL, quote_style="never").encode()
         )
-    return _executemany(rows.rows())
+    return _executemany(rows.cast(pl.String).rows())
 
 
 def _copy(payload: bytes) -> Callable[[], None]:
