@@ -104,7 +104,7 @@ def as_of(instant: datetime | date | str, week_ending: date) -> AsOf:
     """
     captures = read.captures_as_of(instant, [PartitionKey(week_ending, tier) for tier in Tier])
     snapshot = _snapshot_of(week_ending, captures)
-    return AsOf(captures, snapshot, results.figures_of(snapshot) if snapshot else _figures(captures))
+    return AsOf(captures, snapshot, results.of_snapshot(snapshot) if snapshot else _figures(captures))
 
 
 def rebuild_symbols(snapshot: AnalyticsSnapshot) -> None:

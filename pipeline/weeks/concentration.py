@@ -20,8 +20,8 @@ SCOPE = pl.Enum(sorted([ALL, *Tier]))
 FAMILY = pl.Enum(sorted([ALL, ATS, NON_ATS]))
 SUM = pl.Decimal(38, 6)
 
-# Securities and venues as one text each, which no field can hold a pipe within. A symbol that two issuers have in one week
-# is two securities. The name of an ATS is no part of what it is.
+# Securities and venues as one text each: no field can hold a pipe. A symbol that two issuers have in one week is two
+# securities. The name of an ATS is no part of its key.
 SECURITY = pl.concat_str("symbol", "issue_name", separator="|").alias("security")
 VENUE = pl.concat_str("venue_kind", "mpid", "crd", FIRM, separator="|").alias("venue")
 IS_POOL = ((pl.col("venue_kind") == NON_ATS) & (pl.col("venue_name") == DE_MINIMIS)).alias("is_pool")

@@ -24,7 +24,7 @@ def save(snapshot: AnalyticsSnapshot, inputs: Collection[Capture], figures: Figu
     )
 
 
-def figures_of(snapshot: AnalyticsSnapshot) -> Figures:
+def of_snapshot(snapshot: AnalyticsSnapshot) -> Figures:
     """The figures of a snapshot, as they were computed. VintageDamaged, StorageAway: of the file of the symbols."""
     of_symbols = symbols.of_snapshot(snapshot).select(SYMBOLS.names())
     with symbols.naming_damage(snapshot):

@@ -230,7 +230,7 @@ def test_both_databases_compute_the_same(engines: Engines) -> None:
             firms = [row(f"S{n}", "", n + 1, name=name) for n in range(40) for name in ("Firm", "De Minimis Firms")]
             publish(MemorySource(), Tier.OTC, lines, firms)
             analytics.calculate_week(WEEK)
-            seen.append(results.figures_of(AnalyticsSnapshot.objects.get()))
+            seen.append(results.of_snapshot(AnalyticsSnapshot.objects.get()))
     check_same(*seen)
     assert seen[0].symbols.height == 120
 
@@ -240,7 +240,7 @@ def test_a_snapshot_is_read_back_as_it_was_computed(ledger: Ledger) -> None:
     publish(MemorySource(), Tier.OTC, [row("A", "AAAA", "1.5"), row("A", "BBBB", 0, 0)], firms)
     calculated = analytics.calculate_week(WEEK)
     assert calculated.snapshot is not None
-    check_same(results.figures_of(calculated.snapshot), analytics._figures(analytics.inputs_of(WEEK)))
+    check_same(results.of_snapshot(calculated.snapshot), analytics._figures(analytics.inputs_of(WEEK)))
 
 
 @pytest.mark.promise(5)
