@@ -53,7 +53,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
 
     @cache  # a payload is read once, however often it is decided on
     def read() -> Content:
-        content = payloads.read(payload.content, payload.format, key)
+        content = payloads.read_fetched(payload, key)
         progress("parsed")
         return content
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.calendar import PartitionKey
 from pipeline.finra.content import Content
 from pipeline.finra.formats import api_pages, web_file
 from pipeline.sources.base import MOST_ROWS, PayloadFormat
+from pipeline.sources.finra_api.decoding import Rows
 
 PARSER_VERSION = 1
 
@@ -16,12 +19,13 @@ def read(
     key: PartitionKey,
     max_reject_share: float,
     max_rows: int = MOST_ROWS,
+    decoded: Sequence[Rows] = (),
 ) -> Content:
-    """Read the payload of a partition.
+    """Read the payload of a partition. `decoded` are its pages of JSON, where they are decoded already.
 
     Raises UnreadablePayload for what is not FINRA's format, has more than `max_rows` lines, or has more than
     `max_reject_share` (0-1) of its lines rejected.
     """
     if payload_format.is_api:
-        return api_pages.read(content, key, max_reject_share, max_rows)
+        return api_pages.read(content, key, max_reject_share, max_rows, decoded)
     return web_file.read(content, payload_format, key, max_reject_share, max_rows)

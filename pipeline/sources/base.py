@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipeline.calendar import PartitionKey
+
+if TYPE_CHECKING:
+    from pipeline.sources.finra_api.decoding import Rows
 
 MOST_ROWS = 500_000  # of a partition; the largest of FINRA's has 168,000 (finra.md, "Rows")
 
@@ -110,6 +113,8 @@ class Payload:
     """The bytes as fetched, with where from and when.
 
     `updated_at` is what the source says of its last update (a file's modification time), None when it says nothing.
+    `decoded` are the rows of its pages, which the source decoded to check them: they are in the bytes, too, and spare their
+    reader the same work.
     """
 
     content: bytes
@@ -117,6 +122,7 @@ class Payload:
     uri: str
     fetched_at: datetime
     updated_at: datetime | None = None
+    decoded: Sequence[Rows] = field(default=(), repr=False, compare=False)
 
     @cached_property
     def sha256(self) -> str:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.conf import settings
 
 from pipeline.calendar import PartitionKey
 from pipeline.finra import reader
 from pipeline.finra.content import Content, UnreadablePayload
 from pipeline.models import Capture
-from pipeline.sources.base import PayloadFormat
+from pipeline.sources.base import Payload, PayloadFormat
+from pipeline.sources.finra_api.decoding import Rows
 from pipeline.vintages import archive
 from pipeline.vintages.archive import ArchiveDamaged
 
 
 def read(content: bytes, payload_format: str, key: PartitionKey) -> Content:
     """What a payload holds. UnreadablePayload."""
-    limits = settings.MARKETSPINE_MAX_REJECT_SHARE, settings.MARKETSPINE_MAX_ROWS
-    return reader.read(content, PayloadFormat(payload_format), key, *limits)
+    return _read(content, PayloadFormat(payload_format), key)
+
+
+def read_fetched(payload: Payload, key: PartitionKey) -> Content:
+    """What a payload holds that was just fetched. UnreadablePayload."""
+    return _read(payload.content, payload.format, key, payload.decoded)
 
 
 def read_archived(capture: Capture) -> Content:
@@ -26,3 +33,8 @@ def read_archived(capture: Capture) -> Content:
         return read(content, capture.payload_format, capture.partition.key)
     except UnreadablePayload as error:
         raise ArchiveDamaged(str(error)) from error
+
+
+def _read(content: bytes, payload_format: PayloadFormat, key: PartitionKey, decoded: Sequence[Rows] = ()) -> Content:
+    limits = settings.MARKETSPINE_MAX_REJECT_SHARE, settings.MARKETSPINE_MAX_ROWS
+    return reader.read(content, payload_format, key, *limits, decoded)

@@ -6,7 +6,7 @@ from 1 over the cut's pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -38,13 +38,19 @@ FIRM_CUTS = (SummaryType.ATS_FIRMS, SummaryType.NON_ATS_FIRMS)
 WHOLE_CRD = r"^([0-9]+)\.0$"  # a number that went through a double
 
 
-def read(content: bytes, key: PartitionKey, max_reject_share: float, max_rows: int = MOST_ROWS) -> Content:
-    """Read a payload of pages.
+def read(
+    content: bytes,
+    key: PartitionKey,
+    max_reject_share: float,
+    max_rows: int = MOST_ROWS,
+    decoded: Sequence[Rows] = (),
+) -> Content:
+    """Read a payload of pages, `decoded` where the source did that when they came.
 
     Raises UnreadablePayload for what is not FINRA's rows, has more than `max_rows` of them by firm (as soon as that is
     certain), or has more than `max_reject_share` (0-1) of these rejected.
     """
-    pages = list(_pages(content, max_rows))
+    pages = _checked(decoded or map(_decoded, unpack_pages(content)), max_rows)
     rows = pl.concat([page.frame.with_columns(page=pl.lit(at)) for at, page in enumerate(pages)] or [_no_rows()])
     lines = _told_apart(pl.concat([_lines(rows, cut) for cut in FIRM_CUTS]))
     lines = lines.with_columns(reason_or_repeated())
@@ -58,20 +64,24 @@ def read(content: bytes, key: PartitionKey, max_reject_share: float, max_rows: i
     )
 
 
-def _pages(content: bytes, max_rows: int) -> Iterator[Rows]:
-    """The pages, decoded."""
-    number = 0
-    for body in unpack_pages(content):
-        try:
-            page = read_rows(body)
-        except NotRows as error:
-            raise UnreadablePayload(f"the pages are not FINRA's rows: {error}") from error
+def _decoded(body: bytes) -> Rows:
+    try:
+        return read_rows(body)
+    except NotRows as error:
+        raise UnreadablePayload(f"the pages are not FINRA's rows: {error}") from error
+
+
+def _checked(pages: Iterable[Rows], max_rows: int) -> list[Rows]:
+    """The pages, none of whose rows lack a field, and no more rows than may be."""
+    checked, number = [], 0
+    for page in pages:
         if page.missing:
             raise UnreadablePayload(f"the pages are not FINRA's rows: they lack {', '.join(sorted(page.missing))}")
         number += int(page.frame["cut"].is_in(FIRM_CUTS).sum())
         if number > max_rows:
             raise UnreadablePayload(f"the payload has {too_many_rows(max_rows)}")
-        yield page
+        checked.append(page)
+    return checked
 
 
 def _no_rows() -> pl.DataFrame:

@@ -64,9 +64,7 @@ TEXTS = {
 QUANTITIES = {"shares": SHARES, "trades": TRADES}
 AMOUNTS = {"notional": NOTIONAL}
 NATURAL_KEY = ("cut", "symbol", "issue_name", "mpid", "crd", "venue_name", "product_type")
-CHECKED = frozenset({*NATURAL_KEY, "week_start", "tier_code", "last_update_date", *QUANTITIES})
 COLUMNS = {**TEXTS, **QUANTITIES, **AMOUNTS}
-EVERY = frozenset(COLUMNS)
 
 
 class NotRows(SourceError):
@@ -109,12 +107,12 @@ _ROWS = msgspec.json.Decoder(list[_Row], float_hook=_Number)  # type: ignore[val
 _TEXTS_OF_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def read_rows(body: bytes, columns: frozenset[str] = EVERY) -> Rows:
-    """The rows of a page, with those of the columns that are wanted. NotRows for anything but a JSON list of objects."""
+def read_rows(body: bytes) -> Rows:
+    """The rows of a page. NotRows for anything but a JSON list of objects."""
     try:
-        return _framed(_ROWS.decode(body), columns)
+        return _framed(_ROWS.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _read_patiently(body, columns)
+        return _read_patiently(body)
 
 
 def distinct(rows: pl.DataFrame) -> pl.DataFrame:
@@ -144,14 +142,14 @@ def texts_of(body: bytes) -> list[str]:
         return list(map(json.dumps, decode(body)))
 
 
-def _read_patiently(body: bytes, columns: frozenset[str]) -> Rows:
+def _read_patiently(body: bytes) -> Rows:
     """A page that the fast decoder refuses: for a field too many or too few, a NaN, half a character, 5,000 digits."""
     rows = decode(body)
     names = set(map(frozenset, rows))
     unknown = {name for name in frozenset().union(*names) if name.lower() not in _KNOWN}
     missing = REQUIRED - frozenset(_NAMES).intersection(*names)
     known = [_Row(**{name: _whole_characters(row.get(name)) for name in _NAMES}) for row in rows]
-    return _framed(known, columns, frozenset(unknown), missing)
+    return _framed(known, frozenset(unknown), missing)
 
 
 def column_of(field: str) -> str:
@@ -159,14 +157,8 @@ def column_of(field: str) -> str:
     return next(column for column, name in COLUMNS.items() if name == field)
 
 
-def _framed(
-    rows: list[Any],
-    columns: frozenset[str],
-    unknown: frozenset[str] = frozenset(),
-    missing: frozenset[str] = frozenset(),
-) -> Rows:
-    wanted = {column: name for column, name in COLUMNS.items() if column in columns}
-    series = [_series(column, list(map(attrgetter(name), rows))) for column, name in wanted.items()]
+def _framed(rows: list[Any], unknown: frozenset[str] = frozenset(), missing: frozenset[str] = frozenset()) -> Rows:
+    series = [_series(column, list(map(attrgetter(name), rows))) for column, name in COLUMNS.items()]
     return Rows(pl.DataFrame(series), unknown, missing)
 
 

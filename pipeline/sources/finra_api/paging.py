@@ -16,7 +16,6 @@ import polars as pl
 
 from pipeline.sources.base import TransientSourceError, UnsafeSource, UnusableReply, too_many_rows
 from pipeline.sources.finra_api.decoding import (
-    CHECKED,
     NATURAL_KEY,
     JsonRow,
     NotRows,
@@ -60,9 +59,10 @@ class _Missing:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """All pages of some queries, and their rows with the columns that are CHECKED."""
+    """All pages of some queries, the rows of each, and all distinct rows together."""
 
     pages: list[Page]
+    decoded: list[Rows]
     rows: pl.DataFrame
 
 
@@ -78,7 +78,7 @@ class Pager:
         self._limits = limits
         self._bytes = 0
         self._pages: list[Page] = []
-        self._rows: list[pl.DataFrame] = []
+        self._decoded: list[tuple[Page, Rows]] = []
         self._problems: list[str] = []
         self._taken: Query | None = None
         self._lock = Lock()
@@ -98,10 +98,12 @@ class Pager:
                 ]
         if self._problems:
             raise self._unusable(self._problems[0])
-        if not self._pages:
+        if not self._decoded:
             return None
         order = {query.name: place for place, query in enumerate(queries)}
-        return Read(sorted(self._pages, key=lambda page: (order[page.query], page.offset)), _joined(self._rows))
+        whole = sorted(self._decoded, key=lambda each: (order[each[0].query], each[0].offset))
+        decoded = [rows for _, rows in whole]
+        return Read([page for page, _ in whole], decoded, _joined([rows.frame for rows in decoded]))
 
     def _first(self, query: Query) -> tuple[Query, Page | None]:
         """The first page, and the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
@@ -163,11 +165,11 @@ class Pager:
         """Keep a page. Where its rows lack fields, that is said once all of the partition is there to be archived."""
         with self._lock:  # pages come from several connections at once
             self._pages.append(page)
-            self._rows.append(rows.frame)
+            self._decoded.append((page, rows))
             if rows.missing:
                 lack = f"rows lack {', '.join(sorted(rows.missing))}; FINRA may have changed its format"
                 self._problems.append(_told(query, page.offset, reply, NotRows(lack)))
-            if sum(frame.height for frame in self._rows) > self._limits.max_rows:
+            if sum(len(each) for _, each in self._decoded) > self._limits.max_rows:
                 raise UnsafeSource(f"the pages have {too_many_rows(self._limits.max_rows)}")
 
 
@@ -194,7 +196,7 @@ def check_place(rows: pl.DataFrame, expected: Mapping[str, str]) -> None:
 
 def read_page(query: Query, offset: int, limit: int, reply: Reply) -> tuple[Page, Rows]:
     """A reply as a page, and its rows. NotRows where it is none, or does not say how many rows there are."""
-    rows = read_rows(_json_of(reply), CHECKED)
+    rows = read_rows(_json_of(reply))
     return _page_of(query, offset, limit, reply, len(rows), lambda: distinct(rows.frame).height), rows
 
 

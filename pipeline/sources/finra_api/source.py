@@ -25,8 +25,8 @@ from pipeline.sources.finra_api.access import NAME, Access
 from pipeline.sources.finra_api.decoding import NotRows, decode
 from pipeline.sources.finra_api.discovery import listed_history, published
 from pipeline.sources.finra_api.fields import SummaryType
-from pipeline.sources.finra_api.pages import Page, pack_pages
-from pipeline.sources.finra_api.paging import Limits, Pager, Torn, read_list, torn_for_good
+from pipeline.sources.finra_api.pages import pack_pages
+from pipeline.sources.finra_api.paging import Limits, Pager, Read, Torn, read_list, torn_for_good
 from pipeline.sources.finra_api.questions import (
     CODES,
     HISTORIC,
@@ -52,11 +52,10 @@ UNEQUAL_READINGS = 2  # the second reading decides: what does not add up in eith
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A partition's pages, in the order in which they are archived, and their rows (`paging.Read`)."""
+    """What a dataset has of a partition."""
 
     dataset: str
-    pages: list[Page]
-    rows: pl.DataFrame
+    read: Read
 
 
 class FinraApi:
@@ -83,12 +82,13 @@ class FinraApi:
         this partition.
         """
         reading = self._read(key)
-        content = pack_pages(reading.pages)
+        content = pack_pages(reading.read.pages)
         return Payload(
             content=content,
             format=PayloadFormat.PAGES,
             uri=f"api:otcMarket/{reading.dataset}/{key.week_ending}/{key.tier}",
             fetched_at=datetime.now(UTC),
+            decoded=reading.read.decoded,
         )
 
     def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
@@ -146,7 +146,7 @@ class FinraApi:
                 logger.info("%s is read again: %s", key, error)
                 continue
             whole = attempt - len(torn)
-            if whole >= UNEQUAL_READINGS or not control_totals(reading.rows).differing:
+            if whole >= UNEQUAL_READINGS or not control_totals(reading.read.rows).differing:
                 return reading
         raise torn_for_good(torn)
 
@@ -156,7 +156,7 @@ class FinraApi:
             if reading is None and self._may_be_history(key):
                 reading = self._of_history(partial(self._from, HISTORIC, [of_history(key, code)]))
             if reading is not None:
-                _require_both(key, reading.rows)
+                _require_both(key, reading.read.rows)
                 return reading
         raise NotPublished(f"FINRA's API has nothing for {key}: not published, or not any more")
 
@@ -172,7 +172,7 @@ class FinraApi:
         """What a dataset has of a partition; None for nothing."""
         limits = Limits(self._max_bytes, self._max_rows)
         read = Pager(self._transport, self._access.connections, limits).read(queries)
-        return _Reading(dataset, read.pages, read.rows) if read else None
+        return _Reading(dataset, read) if read else None
 
 
 def _require_both(key: PartitionKey, rows: pl.DataFrame) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import random
 import tarfile
+from dataclasses import replace
 
 import pytest
 import time_machine
@@ -48,6 +49,19 @@ def test_however_the_pages_are_cut_the_rows_are_the_same(options: dict[str, int]
         content.trades,
         0,
     )
+
+
+def test_what_was_decoded_to_be_checked_reads_as_the_bytes_do() -> None:
+    with finra(max_limit=20) as server:
+        server.service.faults.add(Fault(Kind.UNKNOWN_FIELD, None))
+        server.service.faults.add(Fault(Kind.NEGATIVE_SHARES, None, equal={"summaryTypeCode": "ATS_W_SMBL_FIRM"}))
+        payload = client_of(server).fetch(KEY)
+    assert len(payload.decoded) == len(list(unpack_pages(payload.content)))
+    from_bytes = api_pages.read(payload.content, KEY, 1)
+    spared = api_pages.read(payload.content, KEY, 1, decoded=payload.decoded)
+    assert spared.frame.equals(from_bytes.frame)
+    assert len(spared.rejects) > 1
+    assert replace(spared, frame=from_bytes.frame) == from_bytes
 
 
 def test_the_order_of_rows_and_pages_does_not_change_the_content_hash() -> None:
