@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, Sum
 from redis import Redis as RedisClient
 
 from benchmarks.fleet import Fleet, fleet, load, servers
 from pipeline.calendar import last_fridays
-from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
+from pipeline.models import Capture, PartitionStatus, Run, RunPartition, RunStatus
 from pipeline.samples import Size, publish
 from tests.ledger_state import checksum, ledger_state, row_counts
 
@@ -187,7 +187,7 @@ def has_ended(seen: Look) -> bool:
 
 
 def ended(here: Fleet) -> Ended:
-    """What the ledger and the archive hold now."""
+    """What the ledger and the storage hold now."""
     run = Run.objects.order_by("pk")[0]
     assert run.finished_at is not None
     return Ended(
@@ -195,24 +195,29 @@ def ended(here: Fleet) -> Ended:
         statuses=list(Run.objects.order_by("pk").values_list("status", flat=True)),
         state=checksum(ledger_state()),
         rows=row_counts(),
-        archived=sorted(str(path.relative_to(here.archive)) for path in here.archive.rglob("*") if path.is_file()),
+        archived=sorted(str(path.relative_to(here.archive)) for path in here.archive.rglob("*") if is_whole(path)),
         attempts=sorted(RunPartition.objects.filter(attempts__gt=1).values_list("attempts", flat=True)),
     )
 
 
+def is_whole(path: Path) -> bool:
+    """Whether this is a file that has its name: what a killed process was writing is a part of one."""
+    return path.is_file() and path.suffix != ".part"
+
+
 def differences(undisturbed: Ended, killed: Ended) -> list[str]:
-    """In what the two are not equal: the state, the rows of any table, the archive."""
+    """In what the two are not equal: the state, the rows of any table, the files."""
     tables = [table for table, rows in undisturbed.rows.items() if killed.rows[table] != rows]
     return [
         *(f"{table} {undisturbed.rows[table]} and {killed.rows[table]} rows" for table in tables),
         *(["the state's checksum"] if undisturbed.state != killed.state else []),
-        *(["the archived payloads"] if undisturbed.archived != killed.archived else []),
+        *(["the files"] if undisturbed.archived != killed.archived else []),
     ]
 
 
 def report_watch(watch: Watch, result: Ended) -> None:
     """Memory by thirds of the time, the longest queues, the most in flight."""
-    partitions, rows = watch.looks[-1].partitions, result.rows["pipeline_rowversion"]
+    partitions, rows = watch.looks[-1].partitions, Capture.objects.aggregate(rows=Sum("rows_kept"))["rows"]
     print(f"\n{partitions} partitions, {rows:,} rows, {WORKERS} workers: {result.seconds:.0f} s")
     print("  resident MiB    first third   last third     most   growth per 100 partitions, after the first third")
     for name in watch.watched:
@@ -246,7 +251,7 @@ def report_resumed(undisturbed: Ended, killed: Ended) -> None:
     print(f"  from first command to end {killed.seconds:.0f} s, undisturbed {undisturbed.seconds:.0f} s")
     if problems := differences(undisturbed, killed):
         raise SystemExit("  NOT the same state: " + ", ".join(problems))
-    print(f"  the same state: checksum {killed.state[:16]}, {len(killed.archived)} payloads, every table's row count")
+    print(f"  the same state: checksum {killed.state[:16]}, {len(killed.archived)} files, every table's row count")
 
 
 def _resident(pid: int) -> float:

@@ -26,11 +26,12 @@ from django.core.management import call_command
 from django.db import connection
 from redis import Redis as RedisClient
 
-from benchmarks.databases import DURABLE
+from benchmarks.databases import DURABLE, stored_in
 from pipeline.models import Run, RunStatus
 from tests.engines import Ledger, PostgreSQLLedger, SQLiteLedger, as_default
 from tests.servers import Redis, postgresql, redis
 
+ARCHIVE = "archive"
 QUEUES = "ingest,calc,control"
 PATIENCE = 60
 LOOK_SECONDS = 0.5
@@ -87,7 +88,7 @@ class Fleet:
     @property
     def archive(self) -> Path:
         """Where payloads and vintage files go."""
-        return self.folder / "archive"
+        return self.folder / ARCHIVE
 
     @property
     def logs(self) -> list[Path]:
@@ -172,9 +173,12 @@ def _worker_words(number: int) -> tuple[str, ...]:
 
 @contextmanager
 def fleet(servers: Servers | None, source: Path, folder: Path, cores: int = 0) -> Iterator[Fleet]:
-    """A fleet on a new ledger, stopped on leaving; without servers, commands work by themselves on SQLite."""
+    """A fleet on a new ledger, stopped on leaving, whose files this process reads too.
+
+    Without servers, commands work by themselves on SQLite.
+    """
     folder.mkdir(parents=True)
-    with new_ledger(servers, folder) as ledger:
+    with new_ledger(servers, folder) as ledger, stored_in(folder / ARCHIVE):
         started = Fleet(ledger, source, folder, f"{servers.broker.url}/0" if servers else "", cores)
         if servers:
             RedisClient.from_url(servers.broker.url).flushall()
