@@ -19,7 +19,7 @@ from pipeline.models import Capture, Partition, RowVersion
 from pipeline.vintages import NoSuchVintage
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OLDER_WEEK, OTC, WEEK, publish_week, restate
-from tests.engines import Ledger
+from tests.engines import Begin, Ledger
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 
@@ -36,8 +36,12 @@ def wednesday() -> Iterator[None]:
 
 
 @pytest.fixture
-def weeks(ledger: Ledger, source_dir: Path) -> None:
+def weeks(begin: Begin) -> None:
     """Two weeks of four rows a tier, captured on Monday; on Tuesday OTC's AAPL at UBSA is restated from 100.5 to 101."""
+    begin(two_weeks)
+
+
+def two_weeks(source_dir: Path) -> None:
     publish_week(source_dir)
     publish_week(source_dir, OLDER_WEEK)
     with time_machine.travel(MONDAY):

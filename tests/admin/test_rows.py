@@ -12,19 +12,23 @@ from pipeline import browsing
 from pipeline.models import Capture
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, WEEK, publish_week
-from tests.engines import Ledger
+from tests.engines import Begin
 from tests.sources_in_memory import psv, row
 
 PAGE = "/admin/rows/"
 
 
-@pytest.fixture
-def viewer(ledger: Ledger, source_dir: Path) -> Client:
-    """A Viewer's browser; a week is captured, with a firm of an odd name."""
+def odd_firm(source_dir: Path) -> None:
     publish_week(source_dir)
     odd = row("AAPL", "", 7, 1, name="<script>alert(1)</script>", updated="2025-12-15")
     (source_dir / "otc_week_2025-11-14.nonats.psv").write_bytes(psv(odd))
     call("backfill", "--weeks", WEEK, "--run-date", DAY)
+
+
+@pytest.fixture
+def viewer(begin: Begin) -> Client:
+    """A Viewer's browser; a week is captured, with a firm of an odd name."""
+    begin(odd_firm)
     user = User.objects.create_user("vera", is_staff=True)
     user.groups.add(Group.objects.get(name="Viewer"))
     client = Client()
