@@ -24,6 +24,7 @@ class Act(models.TextChoices):
     SWEEP = "SWEEP", "sweep for restatements"
     SWEEP_RUNS = "SWEEP_RUNS", "bring stalled runs to their end"
     CHECK_ARCHIVE = "CHECK_ARCHIVE", "check the archive"
+    RESTORE = "RESTORE", "take captures back from the archive"
     RUN_NOW = "RUN_NOW", "run a schedule now"
     RESOLVE = "RESOLVE", "resolve anomaly"
     REOPEN = "REOPEN", "reopen anomaly"
