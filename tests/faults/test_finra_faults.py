@@ -170,7 +170,9 @@ CASES = {
         }.items()
     },
     "trades as a double": recovers(Fault(Kind.VALUE, named="totalWeeklyTradeCount", figure="1234.0")),
-    "a CRD number as a double": recovers(Fault(Kind.VALUE, named="firmCRDNumber", figure="116797.0")),
+    "a CRD number as a double": recovers(  # of the first firm, the De Minimis Firms, whose number is 0
+        Fault(Kind.VALUE, named="firmCRDNumber", figure="0.0", equal={"summaryTypeCode": "OTC_W_SMBL_FIRM"})
+    ),
     # Credentials.
     "401 to who asks anonymously": fails("set FINRA_CLIENT_ID and FINRA_CLIENT_SECRET", Fault(Kind.UNAUTHORIZED)),
     "401 to a token that has expired": recovers(Fault(Kind.UNAUTHORIZED), **CREDENTIALS),
