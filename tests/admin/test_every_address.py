@@ -62,7 +62,8 @@ def ledger_with_everything(begin: Begin) -> None:
 
 def everything(source_dir: Path) -> None:
     publish_week(source_dir)
-    call("backfill", "--weeks", WEEK, "--run-date", DAY)
+    captured = call("backfill", "--weeks", WEEK, "--run-date", DAY)
+    assert captured.code == 0, captured
     publish(source_dir, OTC, content(OTC, ROWS[:1]))
     restate(source_dir, TIER_1)
     call("backfill", "--weeks", WEEK, "--run-date", DAY)

@@ -16,9 +16,11 @@ RUN_DATE = ("--run-date", str(DAY))
 
 def one_refused(source_dir: Path) -> None:
     publish_week(source_dir)
-    call("run_weekly", "--weeks", WEEK, *RUN_DATE)
+    captured = call("run_weekly", "--weeks", WEEK, *RUN_DATE)
+    assert captured.code == 0, captured
     publish(source_dir, OTC, content(OTC, ROWS[:1]))
-    call("run_weekly", "--weeks", WEEK, *RUN_DATE)
+    refused = call("run_weekly", "--weeks", WEEK, *RUN_DATE)
+    assert refused.code == 1, refused
 
 
 @pytest.fixture
