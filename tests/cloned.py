@@ -16,7 +16,7 @@ from marketspine.demo import CONFIGURES
 
 ROOT = Path(settings.BASE_DIR)
 INSTALLED = ("bin", "lib", "lib64", "pyvenv.cfg")
-OURS = (*CONFIGURES, "MARKETSPINE_DEMO", "MAKEFLAGS", "MAKELEVEL", "VIRTUAL_ENV")
+OURS = (*CONFIGURES, "MARKETSPINE_DEMO", "ARGS", "MAKEFLAGS", "MAKELEVEL", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)

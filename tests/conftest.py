@@ -9,6 +9,7 @@ import os
 import random
 import secrets
 import signal
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +22,8 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from pipeline import connections, patience, waiting
 from tests import checked_once, network, servers
-from tests.engines import ENGINES, Engines, Ledger
+from tests.engines import ENGINES, Begin, Engines, Ledger, bring_about
+from tests.faults.extent import EVERYTHING
 
 network.block()
 checked_once.remember()
@@ -37,6 +39,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("explore", hypothesis.settings.get_profile("fixed"), derandomize=False)
 hypothesis.settings.load_profile("fixed")
+
+# What stands above the ledger: pages and commands. The ledger's own tests run on each database.
+EITHER_DATABASE = ("admin", "commands", "live_source")
 
 REAL_FILES = Path(configured.BASE_DIR).parent / "shared" / "data" / "real"
 
@@ -86,6 +91,21 @@ def ledger(request: pytest.FixtureRequest, engines: Engines) -> Iterator[Ledger]
     """The migrated, empty database behind `default`; the test runs once on each engine."""
     with engines.using(request.param) as chosen:
         yield chosen
+
+
+@pytest.fixture
+def begin(ledger: Ledger, archive_dir: Path, source_dir: Path, copies: Path) -> Begin:
+    """For a beginning that tests share: `begin(build)` leaves ledger and folders as `build(source_dir)` does.
+
+    It is built once for each database, and from then on copied.
+    """
+    return lambda build: bring_about(build, ledger, (source_dir, archive_dir), copies)
+
+
+@pytest.fixture(scope="session")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the folders of shared beginnings are kept."""
+    return tmp_path_factory.mktemp("beginnings")
 
 
 @pytest.fixture(scope="session")
@@ -177,6 +197,37 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put them into the order that was asked for."""
+    """Take the databases by turns where either will do, and put the tests into the order that was asked for."""
+    if not EVERYTHING and not _names_one(config):
+        _take_turns(config, items)
     if config.getoption("shuffle"):
         random.Random(config.getoption("shuffle")).shuffle(items)
+
+
+def _names_one(config: pytest.Config) -> bool:
+    """Whether a database, or a test with its parameters, is asked for by name."""
+    return any(engine in config.getoption("keyword") for engine in ENGINES) or any("[" in arg for arg in config.args)
+
+
+def _take_turns(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of each test, or case of one, that may have either database, leave the one whose turn it is in its module."""
+    cases: dict[Path, dict[str, list[pytest.Item]]] = defaultdict(lambda: defaultdict(list))
+    for item in items:
+        if engine := _of_either(item):
+            cases[item.path][item.nodeid.replace(engine, "-")].append(item)
+    left_out = set[pytest.Item]()
+    for turns in cases.values():
+        for turn, (first, *second) in enumerate(turns.values()):
+            left_out.update([first] if second and turn % 2 else second)
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _of_either(item: pytest.Item) -> str:
+    """The item's database, where the other one would do as well."""
+    callspec = getattr(item, "callspec", None)
+    engine = str(callspec.params.get("ledger", "")) if callspec else ""
+    room = item.path.relative_to(Path(__file__).parent).parts[0]
+    is_either = room in EITHER_DATABASE or item.get_closest_marker("either_database")
+    return engine if engine in ENGINES and is_either and not item.get_closest_marker("each_database") else ""

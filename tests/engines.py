@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +31,9 @@ from tests import servers
 
 ENGINES = ("sqlite", "postgresql")
 LOCK_TIMEOUT = "10s"
+PRISTINE = "pristine"
 T = TypeVar("T")
+Begin = Callable[[Callable[[Path], object]], None]
 
 
 def cases(named: Mapping[str, T], is_for_each: Callable[[T], bool]) -> list[Any]:
@@ -53,12 +55,16 @@ class Ledger(ABC):
         self.entry: dict[str, Any] = connections.configure_settings({"default": database(url)})["default"]
 
     @abstractmethod
-    def remember(self) -> None:
-        """Keep what `wipe` needs, right after `migrate`."""
+    def keep(self, name: str = PRISTINE) -> None:
+        """Keep what the database holds now, under a name; right after `migrate` under the usual one."""
 
     @abstractmethod
-    def wipe(self) -> None:
-        """Bring the database back to what `migrate` left. Not inside a transaction."""
+    def holds(self, name: str) -> bool:
+        """Whether something is kept under the name."""
+
+    @abstractmethod
+    def wipe(self, name: str = PRISTINE) -> None:
+        """Bring the database back to what is kept: usually what `migrate` left. Not inside a transaction."""
 
     @abstractmethod
     def drop(self) -> None:
@@ -76,23 +82,28 @@ class SQLiteLedger(Ledger):
     def __init__(self, path: Path) -> None:
         super().__init__(f"sqlite:///{path}")
         self.path = path
-        self.pristine = path.with_suffix(".pristine")
 
-    def remember(self) -> None:
+    def keep(self, name: str = PRISTINE) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("VACUUM INTO %s", [str(self.pristine)])
+            cursor.execute("VACUUM INTO %s", [str(self._copy(name))])
 
-    def wipe(self) -> None:
+    def holds(self, name: str) -> bool:
+        return self._copy(name).exists()
+
+    def _copy(self, name: str) -> Path:
+        return self.path.with_suffix(f".{name}")
+
+    def wipe(self, name: str = PRISTINE) -> None:
         connection.ensure_connection()
-        source = sqlite3.connect(self.pristine)
+        source = sqlite3.connect(self._copy(name))
         try:
             source.backup(connection.connection, progress=_refuse_to_wait)
         finally:
             source.close()
 
     def drop(self) -> None:
-        for suffix in (".pristine", ".sqlite3", ".sqlite3-wal", ".sqlite3-shm"):
-            self.path.with_suffix(suffix).unlink(missing_ok=True)
+        for path in self.path.parent.glob(f"{self.path.stem}.*"):
+            path.unlink()
 
 
 def _refuse_to_wait(status: int, _remaining: int, _total: int) -> None:
@@ -102,11 +113,11 @@ def _refuse_to_wait(status: int, _remaining: int, _total: int) -> None:
 
 
 class PostgreSQLLedger(Ledger):
-    """A database of its own on the run's server. Wiping empties what was empty after `migrate`, sequences as well.
+    """A database of its own on the run's server. Wiping empties what was empty when it was kept, sequences as well.
 
     DELETE takes 5 ms where TRUNCATE takes 100, since that makes new files for every table and index. The replica role
-    passes over triggers and foreign keys. Of what `migrate` filled there is a copy in a schema of its own, and only the
-    rows that differ from it are written.
+    passes over triggers and foreign keys. Of what was filled there is a copy in a schema of its own, and only the rows
+    that differ from it are written.
     """
 
     engine = "postgresql"
@@ -114,31 +125,34 @@ class PostgreSQLLedger(Ledger):
     def __init__(self, server_url: str) -> None:
         self.server_url = server_url
         self.name = f"marketspine_test_{uuid.uuid4().hex[:12]}"
-        self._wiping: list[str] = []
+        self._wiping: dict[str, list[str]] = {}
         self._on_server(f"CREATE DATABASE {self.name} TEMPLATE template0")
         super().__init__(urlsplit(server_url)._replace(path=f"/{self.name}").geturl())
 
-    def remember(self) -> None:
+    def keep(self, name: str = PRISTINE) -> None:
         with connection.cursor() as cursor:
             tables = connection.introspection.table_names(cursor)
             empty = [table for table in tables if _is_empty(cursor, table)]
             filled = [table for table in tables if table not in empty]
-            cursor.execute("CREATE SCHEMA pristine")
+            cursor.execute(f'CREATE SCHEMA "{name}"')
             for table in filled:
-                cursor.execute(f'CREATE TABLE pristine."{table}" AS TABLE public."{table}"')
+                cursor.execute(f'CREATE TABLE "{name}"."{table}" AS TABLE public."{table}"')
             cursor.execute("SELECT format('%I', sequencename), last_value FROM pg_sequences")
             sequences = cursor.fetchall()
-        self._wiping = [
+        self._wiping[name] = [
             f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'",
             "SET LOCAL session_replication_role = replica",
             *(f'DELETE FROM "{table}"' for table in empty),
-            *(statement for table in filled for statement in _restoring(table)),
-            *(f"SELECT setval('{name}', {last or 1}, {last is not None})" for name, last in sequences),
+            *(statement for table in filled for statement in _restoring(name, table)),
+            *(f"SELECT setval('{sequence}', {last or 1}, {last is not None})" for sequence, last in sequences),
         ]
 
-    def wipe(self) -> None:
+    def holds(self, name: str) -> bool:
+        return name in self._wiping
+
+    def wipe(self, name: str = PRISTINE) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("; ".join(self._wiping))
+            cursor.execute("; ".join(self._wiping[name]))
 
     def drop(self) -> None:
         self._on_server(f"DROP DATABASE {self.name} WITH (FORCE)")
@@ -148,9 +162,9 @@ class PostgreSQLLedger(Ledger):
             server.execute(statement.encode())
 
 
-def _restoring(table: str) -> tuple[str, str]:
+def _restoring(name: str, table: str) -> tuple[str, str]:
     """Two statements that leave what the copy holds. Rows are compared as text: not every type knows equality."""
-    here, copy = f'public."{table}"', f'pristine."{table}"'
+    here, copy = f'public."{table}"', f'"{name}"."{table}"'
     return (
         f"DELETE FROM {here} AS held WHERE held::text NOT IN (SELECT kept::text FROM {copy} AS kept)",
         f"INSERT INTO {here} SELECT * FROM {copy} AS held WHERE held::text NOT IN (SELECT kept::text FROM {here} AS kept)",
@@ -200,7 +214,7 @@ def migrated(ledger: Ledger) -> Ledger:
     try:
         with as_default(ledger):
             call_command("migrate", verbosity=0, interactive=False)
-            ledger.remember()
+            ledger.keep()
     except BaseException:
         ledger.drop()
         raise
@@ -235,6 +249,31 @@ def wipe() -> None:
         raise RuntimeError("no test database is in use: only a test with the `ledger` fixture may wipe")
     _in_use[-1].wipe()
     _forget_records()
+
+
+def bring_about(build: Callable[[Path], object], ledger: Ledger, folders: Sequence[Path], copies: Path) -> None:
+    """What `build(folder)` does to the ledger and to the folders: done once for each database, and then brought back.
+
+    The times of what is brought back are those of the first time.
+    """
+    name = f"{build.__module__}.{build.__qualname__}"[-60:]
+    copy = copies / ledger.engine / name
+    if ledger.holds(name):
+        ledger.wipe(name)
+        _copy_folders(((copy / str(number), folder) for number, folder in enumerate(folders)))
+        return
+    wipe()
+    build(folders[0])
+    connections.close_all()
+    ledger.keep(name)
+    _copy_folders(((folder, copy / str(number)) for number, folder in enumerate(folders)))
+
+
+def _copy_folders(pairs: Iterable[tuple[Path, Path]]) -> None:
+    for source, target in pairs:
+        shutil.rmtree(target, ignore_errors=True)
+        if source.exists():
+            shutil.copytree(source, target, symlinks=True)
 
 
 def _forget_records() -> None:

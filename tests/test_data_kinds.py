@@ -26,7 +26,7 @@ from pipeline.sources.base import MixedData
 from tests.admin.vintages import signed_in
 from tests.commands.calling import call, finish, start
 from tests.commands.publications import DAY, NEWER_WEEK, OLDER_WEEK, OTC, ROWS, TIER_1, WEEK, content, publish
-from tests.engines import Ledger
+from tests.engines import Begin, Ledger
 from tests.finra_service import Catalogue, FinraServer, Options, Samples, Service
 from tests.sources.finra_api.asking import client_of
 from tests.sources_in_memory import MemorySource
@@ -58,8 +58,12 @@ def samples_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def real(ledger: Ledger, source_dir: Path) -> None:
+def real(begin: Begin) -> None:
     """A ledger with a capture of FINRA's data."""
+    begin(one_captured)
+
+
+def one_captured(source_dir: Path) -> None:
     publish(source_dir, OTC)
     assert call("run_weekly", *RUN).code == 0
 
@@ -235,7 +239,7 @@ def test_a_demo_elsewhere_is_a_mistake(settings: Settings, monkeypatch: pytest.M
 SHOWING: list[tuple[str, *tuple[object, ...]]] = [
     ("run_weekly", *RUN),
     ("run_weekly", *RUN, "--mode", "dry-run"),
-    ("backfill", *RANGE, "--dry-run"),
+    ("backfill", *RANGE, "--mode", "dry-run"),
     ("doctor", "--run-date", DAY),
     ("show_capture", f"finra.otc_transparency:OTC:{WEEK}:{DAY:%Y%m%d}"),
     ("diff_captures", *(f"finra.otc_transparency:OTC:{WEEK}:{DAY:%Y%m%d}" for _ in range(2))),

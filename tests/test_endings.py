@@ -17,7 +17,7 @@ from pipeline.planning import Request
 from pipeline.weeks import analytics
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, content, publish, publish_week, restate
-from tests.engines import Ledger
+from tests.engines import Begin, Ledger
 from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Samples, Service
 from tests.live_source import product
 
@@ -25,11 +25,15 @@ ONE_WEEK = ("--weeks", str(WEEK), "--run-date", str(DAY))
 ERROR_PAGE = b"<!DOCTYPE html><html><body>Service unavailable</body></html>"
 
 
-@pytest.fixture
-def week(ledger: Ledger, source_dir: Path) -> Path:
-    """The source folder; its week is captured."""
+def week_captured(source_dir: Path) -> None:
     publish_week(source_dir)
     assert call("run_weekly", *ONE_WEEK).code == 0
+
+
+@pytest.fixture
+def week(begin: Begin, source_dir: Path) -> Path:
+    """The source folder; its week is captured."""
+    begin(week_captured)
     return source_dir
 
 

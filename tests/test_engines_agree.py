@@ -13,11 +13,12 @@ from pipeline.calendar import last_fridays
 from pipeline.samples import Size, publish, restate
 from tests.commands.calling import call
 from tests.engines import Engines
+from tests.faults.extent import EVERYTHING
 from tests.fleet import Fleet
 from tests.ledger_state import check_all_runs_ended, check_consistent, checksum, ledger_state
 
 DAY, NEXT_DAY = date(2026, 1, 5), date(2026, 1, 6)
-WEEKS = 6
+WEEKS = 6 if EVERYTHING else 2
 ENGINES = ("embedded on SQLite", "embedded on PostgreSQL", "two workers on PostgreSQL and Redis")
 
 

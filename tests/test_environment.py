@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings as configured
 
 from marketspine.environment import Misconfigured
+from tests import warm
 from tests.engines import Engines
 
 BASE = configured.BASE_DIR
@@ -371,15 +372,9 @@ def test_a_variable_given_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 def run(words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
     """A process of its own, without other settings."""
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=BASE,
-        env=clean(variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    with warm.start(words, cwd=BASE, env=clean(variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        out, err = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
 CELERY = ("-m", "celery", "-A", "marketspine")
@@ -438,7 +433,8 @@ def test_settings_that_contradict_each_other_are_a_document(tmp_path: Path) -> N
 
 
 def test_without_its_packages_it_says_what_to_do() -> None:
-    ended = run(["-S", "manage.py", "doctor", "--json"])
+    words = [sys.executable, "-S", "manage.py", "doctor", "--json"]
+    ended = subprocess.run(words, cwd=BASE, env=clean({}), capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 2
     assert "the package 'django' is not installed for" in ended.stderr
     assert "run `make run` once" in json.loads(ended.stdout)["error"]

@@ -13,7 +13,6 @@ import pytest
 from django.db.models import Model
 from django.utils import timezone
 from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
@@ -31,7 +30,7 @@ from pipeline.models import (
 from pipeline.planning import OnlyStage, Request, make_plan, target_keys
 from pipeline.vintages import read
 from tests.engines import ENGINES, Engines
-from tests.faults.extent import EVERYTHING
+from tests.faults.extent import examples
 from tests.ledger_state import archived_files, check_consistent, ledger_state, row_counts
 from tests.model_of_history import (
     CORRECTIONS,
@@ -51,7 +50,6 @@ from tests.sources_in_memory import MemorySource, psv, row
 RUN_DATE = date(2026, 1, 5)
 WEEK = date(2025, 11, 14)
 KEYS = [PartitionKey(WEEK, tier) for tier in Tier]
-EXAMPLES = 10 if EVERYTHING else 4
 LEAST_STEPS, MOST_STEPS = 3, 7
 
 
@@ -232,7 +230,7 @@ class World:
 
 
 @pytest.mark.promise(1, 2, 3, 4, 5, 6, 7, 11, 12)
-@hypothesis_settings(max_examples=EXAMPLES)
+@examples(4, of_all=10)
 @given(history=histories)
 @example(history=ARCHIVED_THEN_WITHDRAWN)
 @example(history=THERE_AND_BACK)

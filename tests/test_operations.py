@@ -47,7 +47,7 @@ from tests.commands.publications import (
     publish_week,
     restate,
 )
-from tests.engines import Ledger
+from tests.engines import Begin, Ledger
 
 ORDER = Order(operator="olive", reason="FINRA called")
 
@@ -59,11 +59,15 @@ def monday() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def captured(ledger: Ledger, source_dir: Path) -> list[Partition]:
-    """All tiers of WEEK, captured."""
+def week_captured(source_dir: Path) -> None:
     publish_week(source_dir)
     assert call("backfill", "--weeks", WEEK, "--run-date", DAY).code == 0
+
+
+@pytest.fixture
+def captured(begin: Begin) -> list[Partition]:
+    """All tiers of WEEK, captured."""
+    begin(week_captured)
     return [Partition.objects.get(week_ending=key.week_ending, tier=key.tier) for key in (TIER_1, TIER_2, OTC)]
 
 

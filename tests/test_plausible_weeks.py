@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline import runs
@@ -17,15 +18,14 @@ from pipeline.calendar import PartitionKey, Tier, due_date
 from pipeline.models import Readiness, Use
 from pipeline.planning import Request, make_plan
 from pipeline.vintages import read
-from tests.engines import ENGINES, Engines, wipe
-from tests.faults.extent import EVERYTHING
+from tests.engines import ENGINES, Begin, Engines, bring_about
+from tests.faults.extent import examples
 from tests.sources_in_memory import HEADER, MemorySource
 
 WEEKS = (date(2025, 10, 31), date(2025, 11, 7), date(2025, 11, 14))
 WEEK = WEEKS[1]
 KEY = PartitionKey(WEEK, Tier.OTC)
 RUN_DATE = date(2025, 12, 22)
-EXAMPLES = 150 if EVERYTHING else 30
 VENUES = {"ats": [("AAAA", "AAAA ATS"), ("BBBB", "BBBB ATS")], "firms": [("", "Firm One"), ("", "De Minimis Firms")]}
 
 Lines = tuple[str, ...]
@@ -156,7 +156,7 @@ def content(lines: Lines | None, cut: int = 0) -> bytes | None:
 
 
 @dataclass
-class Ledger:
+class Weeks:
     """The weeks in a source of their own, and what running over them says."""
 
     source: MemorySource
@@ -182,22 +182,29 @@ class Ledger:
         return {(symbol, mpid or firm): (int(shares), trades) for symbol, mpid, firm, shares, trades in rows.rows()}
 
 
-def with_neighbours(*, captured: bool) -> Ledger:
-    """Two neighbours are captured, and the week itself, or only its other tiers' files are there."""
-    ledger = Ledger(MemorySource())
+def all_published() -> Weeks:
+    weeks = Weeks(MemorySource())
     for week in WEEKS:
         for tier in Tier:
-            ledger.publish(PartitionKey(week, tier), published(PartitionKey(week, tier)))
-    ledger.run(*(week for week in WEEKS if week != WEEK or captured))
-    return ledger
+            weeks.publish(PartitionKey(week, tier), published(PartitionKey(week, tier)))
+    return weeks
 
 
-def after(mutation: Mutation, *, captured: bool) -> Ledger:
-    """The mutated file is offered for the week, once."""
-    ledger = with_neighbours(captured=captured)
-    ledger.publish(KEY, mutation(published(KEY)))
-    ledger.run(WEEK)
-    return ledger
+def with_week(_folder: Path) -> None:
+    all_published().run(*WEEKS)
+
+
+def without_week(_folder: Path) -> None:
+    all_published().run(*(week for week in WEEKS if week != WEEK))
+
+
+def after(mutation: Mutation, begin: Begin, *, captured: bool) -> Weeks:
+    """Two neighbours are captured, and perhaps the week itself; the mutated file is offered for it, once."""
+    begin(with_week if captured else without_week)
+    weeks = all_published()
+    weeks.publish(KEY, mutation(published(KEY)))
+    weeks.run(WEEK)
+    return weeks
 
 
 def rows_of(files: Files) -> dict[tuple[str, str], tuple[int, int]]:
@@ -223,35 +230,35 @@ def _ratio(held: Iterable[tuple[str, str]], right: Iterable[tuple[str, str]], is
 
 
 @pytest.mark.promise(4, 14)
-@hypothesis_settings(max_examples=EXAMPLES)
+@examples(8, of_all=150)
 @given(mutation=mutations, captured=st.booleans())
 @example(mutation=lambda files: mixed(files, 0.3), captured=True)
 @example(mutation=lambda files: mixed(files, 0.3), captured=False)
-def test_a_ready_week_has_the_rows_that_were_published(mutation: Mutation, captured: bool, engines: Engines) -> None:
+def test_a_ready_week_has_the_rows_that_were_published(
+    mutation: Mutation, captured: bool, engines: Engines, source_dir: Path, archive_dir: Path, copies: Path
+) -> None:
     states = []
     for engine in ENGINES:
-        with engines.using(engine):
-            wipe()
-            ledger = after(mutation, captured=captured)
-            states.append(ledger.state())
-            assert states[-1] != "READY" or is_within_thresholds(ledger.held(), captured=captured)
+        with engines.using(engine) as ledger:
+            begin = partial(bring_about, ledger=ledger, folders=(source_dir, archive_dir), copies=copies)
+            weeks = after(mutation, begin, captured=captured)
+            states.append(weeks.state())
+            assert states[-1] != "READY" or is_within_thresholds(weeks.held(), captured=captured)
     assert states[0] == states[1]
 
 
 @pytest.mark.promise(14)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.either_database
 @pytest.mark.parametrize("captured", [True, False], ids=["captured", "first"])
 @pytest.mark.parametrize("what", NEVER)
-def test_what_never_is_ready(engines: Engines, what: str, captured: bool, engine: str) -> None:
-    with engines.using(engine):
-        assert after(NEVER[what], captured=captured).state() == "NOT READY"
+def test_what_never_is_ready(begin: Begin, what: str, captured: bool) -> None:
+    assert after(NEVER[what], begin, captured=captured).state() == "NOT READY"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.either_database
 @pytest.mark.parametrize("captured", [True, False], ids=["captured", "first"])
 @pytest.mark.parametrize("what", ALWAYS)
-def test_what_always_is_ready(engines: Engines, what: str, captured: bool, engine: str) -> None:
-    with engines.using(engine):
-        ledger = after(ALWAYS[what], captured=captured)
-        assert ledger.state() == "READY"
-        assert ledger.held() == rows_of(ALWAYS[what](published(KEY)))
+def test_what_always_is_ready(begin: Begin, what: str, captured: bool) -> None:
+    weeks = after(ALWAYS[what], begin, captured=captured)
+    assert weeks.state() == "READY"
+    assert weeks.held() == rows_of(ALWAYS[what](published(KEY)))

@@ -31,6 +31,7 @@ from pipeline.summary import COULD_NOT_RUN, FAILURES
 
 VERBOSE = 2
 LONGEST_NAME = 150
+DRY_RUN = "dry-run"
 RUN_DATE_HELP = "YYYY-MM-DD to take for today: an earlier day (default: today in America/New_York)"
 SAMPLES = "SAMPLES: all of this is invented data, none of it is FINRA's."
 
@@ -167,6 +168,13 @@ def operator() -> str:
         return storable(getpass.getuser(), LONGEST_NAME)
     except (KeyError, OSError):
         return "unknown"
+
+
+def add_mode(parser: CommandParser, dry_run: str) -> None:
+    """`--mode dry-run`, spelt alike in every command that has it; `dry_run` is what the command then does."""
+    parser.add_argument(
+        "--mode", choices=("run", DRY_RUN), default="run", help=f"{DRY_RUN} {dry_run}, and writes nothing"
+    )
 
 
 def failed_if(bad: bool) -> int:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import Error, connection
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from pipeline import canvas, data_kinds, embedded, operations, runs, sweeper, waiting, workers
 from pipeline.calendar import Tier, due_date
@@ -193,16 +194,21 @@ class RunningCommand(SpineCommand):
             with _in_order(run, lambda step: self.line(_told(step))) as progress:
                 yield progress
             return
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=terminal.console(sys.stderr), transient=True) as bar:
+        with progress_bar(sys.stderr) as bar:
             task = bar.add_task("Partitions", total=run.partitions.count())
             with _in_order(run, lambda step: bar.console.print(_told(step))) as progress:
                 yield _advancing(bar, task, progress)
+
+
+def progress_bar(file: IO[str]) -> Progress:
+    """A bar that takes the room which the partition, its outcome and the figures leave."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(table_column=Column(min_width=len("1000/1000"))),
+        TimeElapsedColumn(table_column=Column(min_width=len("0:00:00"))),
+    )
+    return Progress(*columns, console=terminal.console(file), transient=True)
 
 
 class _Hint:

@@ -25,6 +25,7 @@ class Act(models.TextChoices):
     SWEEP_RUNS = "SWEEP_RUNS", "bring stalled runs to their end"
     CHECK_ARCHIVE = "CHECK_ARCHIVE", "check the archive"
     REBUILD_VINTAGES = "REBUILD_VINTAGES", "rebuild vintage files"
+    RESTORE = "RESTORE", "take captures back from the archive"
     RUN_NOW = "RUN_NOW", "run a schedule now"
     RESOLVE = "RESOLVE", "resolve anomaly"
     REOPEN = "REOPEN", "reopen anomaly"

@@ -16,16 +16,20 @@ from pipeline.admin.acting import PERMISSIONS
 from pipeline.models import Act, Anomaly, Category, OperatorLogEntry, Partition, Run, Severity
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, WEEK, publish_week
-from tests.engines import Ledger
+from tests.engines import Begin
 
 PARTITIONS = "/admin/pipeline/partition/"
 
 
-@pytest.fixture
-def partition(ledger: Ledger, source_dir: Path) -> Partition:
-    """A partition that is captured, with the others of its week."""
+def week_captured(source_dir: Path) -> None:
     publish_week(source_dir)
     assert call("backfill", "--weeks", WEEK, "--run-date", DAY).code == 0
+
+
+@pytest.fixture
+def partition(begin: Begin) -> Partition:
+    """A partition that is captured, with the others of its week."""
+    begin(week_captured)
     return Partition.objects.get(week_ending=OTC.week_ending, tier=OTC.tier)
 
 

@@ -104,6 +104,7 @@ def test_many_are_resolved_at_once_with_one_note(ledger: Ledger) -> None:
 
     asked = operator.post(LIST, form).content.decode()
     assert "2 anomalies" in asked
+    assert asked.count(f"<li>{chosen[0].partition}: ") == 2
     assert not Anomaly.objects.filter(resolved_at__isnull=False).exists()
     assert "This field is required" in operator.post(LIST, {**form, "reason": "  "}).content.decode()
 

@@ -16,7 +16,7 @@ from pipeline.calendar import fully_due_weeks, market_today
 from pipeline.models import Partition
 from tests.commands.calling import call
 from tests.commands.publications import publish_week
-from tests.engines import Ledger
+from tests.engines import Begin, Ledger
 
 
 def signed_in(role: str = "") -> Client:
@@ -30,8 +30,12 @@ def signed_in(role: str = "") -> Client:
 
 
 @pytest.fixture
-def captured(ledger: Ledger, source_dir: Path) -> None:
+def captured(begin: Begin) -> None:
     """The newest week of which everything is due is captured."""
+    begin(newest_week)
+
+
+def newest_week(source_dir: Path) -> None:
     (week,) = fully_due_weeks(1, market_today())
     publish_week(source_dir, week)
     assert call("backfill", "--weeks", week).code == 0

@@ -30,7 +30,7 @@ from pipeline.models import (
 )
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, ROWS, TIER_1, WEEK, content, publish, publish_week, restate
-from tests.engines import Ledger
+from tests.engines import Begin
 
 OPEN_TO_ALL = {"admin/login/", "admin/logout/"}
 PEOPLE = ("admin/auth/",)
@@ -55,10 +55,15 @@ STRANGE = ("0", "999999999", "-1", "x", "1%27--", "..%2f..%2fetc", "%00")
 
 
 @pytest.fixture
-def ledger_with_everything(ledger: Ledger, source_dir: Path) -> None:
+def ledger_with_everything(begin: Begin) -> None:
     """A week captured, then one tier restated and one refused: every kind of thing has a row."""
+    begin(everything)
+
+
+def everything(source_dir: Path) -> None:
     publish_week(source_dir)
-    call("backfill", "--weeks", WEEK, "--run-date", DAY)
+    captured = call("backfill", "--weeks", WEEK, "--run-date", DAY)
+    assert captured.code == 0, captured
     publish(source_dir, OTC, content(OTC, ROWS[:1]))
     restate(source_dir, TIER_1)
     call("backfill", "--weeks", WEEK, "--run-date", DAY)

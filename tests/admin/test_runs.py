@@ -19,7 +19,7 @@ from pipeline.planning import Only, OnlyStage, Plan, Request, Step
 from tests.admin.vintages import SCRIPT, signed_in
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OLDER_WEEK, OTC, TIER_1, TIER_2, WEEK, publish
-from tests.engines import Ledger
+from tests.engines import Begin, Ledger
 
 LIST = "/admin/pipeline/run/"
 
@@ -38,12 +38,16 @@ def started(*keys: PartitionKey, reason: str = "") -> Run:
     return runs.start(Plan(request, tuple(Step(key, Action.INGEST, "never captured") for key in keys)))
 
 
-@pytest.fixture
-def half_failed(ledger: Ledger, source_dir: Path) -> Run:
-    """A run of two partitions: one ingested, of the other an error page."""
+def one_of_two(source_dir: Path) -> None:
     publish(source_dir, OTC)
     publish(source_dir, TIER_1, f"<html>{SCRIPT}</html>".encode())
     call("run_weekly", "--weeks", WEEK, "--tiers", "OTC,T1", "--run-date", DAY)
+
+
+@pytest.fixture
+def half_failed(begin: Begin) -> Run:
+    """A run of two partitions: one ingested, of the other an error page."""
+    begin(one_of_two)
     return Run.objects.get()
 
 
@@ -124,6 +128,16 @@ def test_a_run_is_cancelled_with_a_reason_and_its_failures_are_tried_again(half_
     assert [str(step.partition) for step in retried.partitions.all()] == [str(TIER_1)]
     assert "operator: retry failed partitions" in operator.get(page_of(half_failed)).content.decode()
     assert "Started by" in operator.get(page_of(retried)).content.decode()
+
+
+def test_a_run_whose_failures_have_succeeded_since_offers_no_retry(half_failed: Run, source_dir: Path) -> None:
+    operator, offer = signed_in("Operator"), f"{LIST}{half_failed.pk}/do/retry-failed/"
+    assert offer in operator.get(page_of(half_failed)).content.decode()
+    publish(source_dir, TIER_1)
+    call("run_weekly", "--weeks", WEEK, "--tiers", "T1", "--run-date", DAY)
+    assert offer not in operator.get(page_of(half_failed)).content.decode()
+    said = operator.post(offer, {"token": "b"}, follow=True).content.decode()
+    assert f"Refused: what failed in run {half_failed.pk} has succeeded since" in said
 
 
 def test_parameters_are_said_in_words(ledger: Ledger) -> None:

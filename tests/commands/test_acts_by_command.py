@@ -118,7 +118,7 @@ def test_an_archive_check_is_written_down_and_a_sweep_of_nothing_is_not(folder: 
 def test_what_only_reads_or_cannot_run_is_not_written_down(folder: Path) -> None:
     call("doctor", "--run-date", DAY)
     call("run_weekly", *ONE, "--mode", "dry-run")
-    call("backfill", *ONE, "--dry-run")
+    call("backfill", *ONE, "--mode", "dry-run")
     call("resolve_anomaly", 7, "--note", "x")
     assert entries() == []
     assert not Partition.objects.exists()

@@ -23,7 +23,7 @@ from pipeline.vintages import archive
 from pipeline.weeks import readiness
 from tests.commands.calling import Ran, call
 from tests.commands.publications import DAY, OTC, TIER_1, TIER_2, WEEK, content, publish, publish_week, restate
-from tests.engines import Ledger
+from tests.engines import Begin, Ledger
 from tests.ledger_state import check_consistent, is_untouched_by
 
 PUT_BACK = "unchanged: the same bytes as captured; the lost payload was put back"
@@ -67,13 +67,17 @@ def file_of(archive_dir: Path, key: PartitionKey, version: int = 1) -> Path:
     return archive_dir / archive.path_of(Capture.objects.get(version=version, **partition).payload_sha256)
 
 
+def ready(source_dir: Path) -> None:
+    publish_week(source_dir)
+    assert weekly().code == 0
+    assert states() == {"READY"}
+
+
 @pytest.fixture
-def held(ledger: Ledger, source_dir: Path) -> Iterator[Path]:
+def held(begin: Begin, source_dir: Path) -> Iterator[Path]:
     """The source folder; the week is captured, and READY."""
     with AT_NOON:
-        publish_week(source_dir)
-        assert weekly().code == 0
-        assert states() == {"READY"}
+        begin(ready)
         yield source_dir
 
 

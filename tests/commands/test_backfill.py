@@ -94,12 +94,12 @@ def test_a_list_of_weeks_instead_of_a_range(ledger: Ledger, weeks: Path) -> None
 @pytest.mark.promise(7)
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_a_dry_run_writes_nothing(ledger: Ledger, weeks: Path, form: tuple[str, ...]) -> None:
-    assert is_untouched_by(lambda: call("backfill", *RANGE, "--dry-run", *form))
+    assert is_untouched_by(lambda: call("backfill", *RANGE, "--mode", "dry-run", *form))
 
 
 @pytest.mark.promise(7)
 def test_a_dry_run_lists_the_steps_that_the_run_takes(ledger: Ledger, weeks: Path) -> None:
-    plan = call("backfill", *RANGE, "--dry-run", "--json").document["plan"]
+    plan = call("backfill", *RANGE, "--mode", "dry-run", "--json").document["plan"]
     steps = call("backfill", *RANGE, "--json").document["steps"]
 
     assert [tuple(step.values()) for step in plan] == [
@@ -147,7 +147,7 @@ def test_a_refused_file_stays_failed_whatever_is_read_or_calculated_again(
 
     assert call("run_weekly", "--weeks", WEEK, "--run-date", DAY, "--only-stage", stage).code == 1
 
-    plan = call("backfill", *RANGE, "--only", "failed", "--dry-run", "--json").document["plan"]
+    plan = call("backfill", *RANGE, "--only", "failed", "--mode", "dry-run", "--json").document["plan"]
     assert [(step["week_ending"], step["tier"]) for step in plan] == [("2025-11-14", "OTC")]
 
 

@@ -21,7 +21,7 @@ from pipeline.models import Anomaly, Category, Severity
 from pipeline.sources.file_names import file_name
 from tests.commands.calling import Ran, call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, content, publish, publish_week
-from tests.engines import Ledger, cases
+from tests.engines import Begin, Ledger, cases
 from tests.ledger_state import LedgerState, archived_files, ledger_state
 from tests.sources_in_memory import HEADER, psv
 
@@ -197,11 +197,15 @@ def _limits(settings: Settings) -> None:
     settings.MARKETSPINE_MAX_RESTATED_SHARE = 0.25
 
 
-@pytest.fixture
-def held(ledger: Ledger, source_dir: Path) -> LedgerState:
-    """What the ledger says once a week is captured; its files stand in the source folder."""
+def week_captured(source_dir: Path) -> None:
     publish_week(source_dir)
     assert weekly().code == 0
+
+
+@pytest.fixture
+def held(begin: Begin) -> LedgerState:
+    """What the ledger says once a week is captured; its files stand in the source folder."""
+    begin(week_captured)
     return ledger_state()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, capture_id, content, publish
-from tests.engines import Ledger
+from tests.engines import Begin, Ledger
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 
@@ -42,12 +42,16 @@ CHANGES = [
 ]
 
 
-@pytest.fixture
-def vintages(ledger: Ledger, source_dir: Path) -> tuple[str, str]:
-    """The ids of two vintages of a partition."""
+def two_vintages(source_dir: Path) -> None:
     for rows in (ROWS, RESTATED):
         publish(source_dir, OTC, content(OTC, rows))
         assert call("run_weekly", "--weeks", WEEK, "--tiers", "OTC", "--run-date", DAY).code == 0
+
+
+@pytest.fixture
+def vintages(begin: Begin) -> tuple[str, str]:
+    """The ids of two vintages of a partition."""
+    begin(two_vintages)
     return capture_id(OTC), capture_id(OTC, 2)
 
 

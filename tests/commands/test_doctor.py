@@ -26,7 +26,7 @@ from tests.commands.publications import (
     publish_week,
     restate,
 )
-from tests.engines import Ledger
+from tests.engines import Begin, Ledger
 from tests.ledger_state import is_untouched_by
 
 RUN_DATE = ("--run-date", str(DAY))
@@ -65,12 +65,16 @@ def repair() -> None:
             run_printed(found["command"])
 
 
-@pytest.fixture
-def captured(ledger: Ledger, source_dir: Path) -> Path:
-    """The source folder; what is due of it is captured."""
+def all_due(source_dir: Path) -> None:
     for key in FIRST_DUE:
         publish(source_dir, key)
     assert weekly().code == 0
+
+
+@pytest.fixture
+def captured(begin: Begin, source_dir: Path) -> Path:
+    """The source folder; what is due of it is captured."""
+    begin(all_due)
     return source_dir
 
 

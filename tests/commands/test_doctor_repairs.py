@@ -35,7 +35,7 @@ from pipeline.vintages import archive
 from pipeline.weeks import analytics
 from tests.commands.calling import Ran, call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, content, publish, restate
-from tests.engines import Ledger
+from tests.engines import Begin, Ledger
 
 RUN_DATE = ("--run-date", str(DAY))
 DUE = [key for week in look_back(1, DAY) for tier in Tier if is_due(key := PartitionKey(week, tier), DAY)]
@@ -48,12 +48,16 @@ def _one_week(settings: Settings) -> None:
     settings.MARKETSPINE_LOOKBACK_WEEKS = 1
 
 
-@pytest.fixture
-def captured(ledger: Ledger, source_dir: Path) -> Path:
-    """The source folder; what is due of it is captured."""
+def all_due(source_dir: Path) -> None:
     for key in DUE:
         publish(source_dir, key)
     assert weekly().code == 0
+
+
+@pytest.fixture
+def captured(begin: Begin, source_dir: Path) -> Path:
+    """The source folder; what is due of it is captured."""
+    begin(all_due)
     return source_dir
 
 

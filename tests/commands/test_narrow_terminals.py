@@ -12,11 +12,18 @@ from pathlib import Path
 import pytest
 from django.core.management import load_command_class
 
-from pipeline.models import Capture, Readiness
+from pipeline import runs
+from pipeline.calendar import PartitionKey, Tier
+from pipeline.management.running import progress_bar
+from pipeline.models import Anomaly, Capture, Category, Readiness
+from pipeline.planning import Request, make_plan
 from pipeline.selectors import select
 from tests.commands.calling import Ran, call
-from tests.commands.publications import DAY, OTC, WEEK, capture_id, publish_week, restate
-from tests.engines import Ledger
+from tests.commands.publications import DAY, OTC, ROWS, WEEK, capture_id, content, publish, publish_week, restate
+from tests.commands.test_sweep_restatements import LATER, MOVED, captured, finra, on_sqlite
+from tests.engines import Begin, Ledger
+
+__all__ = ["captured", "finra", "on_sqlite"]
 
 FIRST, SECOND = capture_id(OTC), capture_id(OTC, 2)
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -52,13 +59,17 @@ def shown(monkeypatch: pytest.MonkeyPatch, width: int, colour: str) -> Callable[
     return show
 
 
-@pytest.fixture
-def held(ledger: Ledger, source_dir: Path) -> Path:
-    """The source folder; a week is captured, one partition of it twice."""
+def twice_captured(source_dir: Path) -> None:
     publish_week(source_dir)
     assert weekly().code == 0
     restate(source_dir, OTC)
     assert weekly().code == 0
+
+
+@pytest.fixture
+def held(begin: Begin, source_dir: Path) -> Path:
+    """The source folder; a week is captured, one partition of it twice."""
+    begin(twice_captured)
     return source_dir
 
 
@@ -89,7 +100,43 @@ def test_nothing_is_cut_on_a_narrow_terminal(held: Path, shown: Callable[..., st
     difference = shown("diff_captures", "OTC", WEEK)
     (change,) = call("diff_captures", "OTC", WEEK, "--json").document["changes"]
     whole(difference, *(word for value in change.values() for word in value.split()), FIRST, SECOND)
-    whole(shown("backfill", "--weeks", WEEK, "--dry-run", "--run-date", DAY), *words, "INGEST")
+    whole(shown("backfill", "--weeks", WEEK, "--mode", "dry-run", "--run-date", DAY), *words, "INGEST")
+
+
+@EACH_WIDTH
+@EACH_COLOUR
+def test_what_ends_something_is_told_whole(held: Path, shown: Callable[..., str], width: int) -> None:
+    publish(held, OTC, content(OTC, ROWS[:1]))
+    refused = shown("run_weekly", "--weeks", WEEK, "--run-date", DAY)
+    whole(refused, str(WEEK), "OTC", "REFUSED", "BLOCKED")
+    (anomaly,) = Anomaly.objects.open().filter(category=Category.REFUSED)
+    resolved = shown("resolve_anomaly", anomaly.pk, "--note", "FINRA's file is cut", "--run-date", DAY)
+    whole(resolved, str(anomaly.pk), str(WEEK), "trading:", "compliance:", "research:", "READY")
+    run = runs.start(make_plan(Request(command="backfill", run_date=DAY, weeks=(WEEK,)), None))
+    cancelled = shown("cancel_run", run.pk, "--reason", "wrong range")
+    whole(cancelled, str(run.pk), "CANCELLED.", "cancelled.")
+    whole(shown("check_archive"), "captured,", "archive.")
+    shown("sweep_runs")
+
+
+@EACH_WIDTH
+@pytest.mark.parametrize("colour", ["1"])
+@pytest.mark.usefixtures("few_rows", "captured")
+def test_what_a_sweep_found_is_told_whole(shown: Callable[..., str], width: int) -> None:
+    dry = shown("sweep_restatements", "--run-date", LATER, "--mode", "dry-run")
+    whole(dry, str(MOVED.week_ending), f"{MOVED.tier}:", "moved.")
+    swept = shown("sweep_restatements", "--run-date", LATER)
+    whole(swept, str(MOVED.week_ending), MOVED.tier, "RESTATED", "UNCHANGED", capture_id(MOVED, day=LATER))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_bar_leaves_room_for_the_partition_and_its_outcome(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown, told = Terminal(), f"{PartitionKey(WEEK, Tier.NMS_TIER_1)} NOT_OFFERED"
+    bar = progress_bar(shown)
+    bar.add_task(told, total=1000, completed=999)
+    bar.console.print(bar.get_renderable())
+    whole(ESCAPE.sub("", shown.getvalue()), *told.split(), "999/1000")
 
 
 def test_a_run_names_the_captures_that_it_makes(held: Path) -> None:

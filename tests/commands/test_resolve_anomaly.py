@@ -9,18 +9,24 @@ import pytest
 from pipeline.models import Anomaly, Readiness, ReadinessState, Use
 from tests.commands.calling import call
 from tests.commands.publications import DAY, OTC, ROWS, WEEK, content, publish, publish_week
-from tests.engines import Ledger
+from tests.engines import Begin
 
 RUN_DATE = ("--run-date", str(DAY))
 
 
-@pytest.fixture
-def anomaly(ledger: Ledger, source_dir: Path) -> Anomaly:
-    """That of a refused file, in a week that is captured otherwise."""
+def one_refused(source_dir: Path) -> None:
     publish_week(source_dir)
-    call("run_weekly", "--weeks", WEEK, *RUN_DATE)
+    captured = call("run_weekly", "--weeks", WEEK, *RUN_DATE)
+    assert captured.code == 0, captured
     publish(source_dir, OTC, content(OTC, ROWS[:1]))
-    call("run_weekly", "--weeks", WEEK, *RUN_DATE)
+    refused = call("run_weekly", "--weeks", WEEK, *RUN_DATE)
+    assert refused.code == 1, refused
+
+
+@pytest.fixture
+def anomaly(begin: Begin) -> Anomaly:
+    """That of a refused file, in a week that is captured otherwise."""
+    begin(one_refused)
     return Anomaly.objects.get()
 
 

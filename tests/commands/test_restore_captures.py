@@ -14,7 +14,7 @@ import time_machine
 from django.utils import timezone
 from time_machine import Traveller
 
-from pipeline.models import Anomaly, Capture, Readiness
+from pipeline.models import Anomaly, Capture, OperatorLogEntry, Readiness
 from pipeline.vintages import archive, read
 from tests.commands.calling import Ran, call
 from tests.commands.publications import DAY, OTC, WEEK, capture_id, publish_week, restate
@@ -111,6 +111,9 @@ def test_what_an_older_database_lacks_is_named_and_taken_back(older: Callable[[]
     _, _, *words = shlex.split(found["command"])
     assert call(*words).code == 0
     assert ledger_state() == lost
+    entry = OperatorLogEntry.objects.get(act="RESTORE")
+    assert (entry.upshot, entry.told) == ("DONE", "2 captures were taken back from the archive.")
+    assert list(entry.subjects.order_by("label").values_list("label", flat=True)) == sorted([SECOND, THIRD])
     assert [[one.capture_id for one in read.captures_as_of(at, [OTC])] for at in instants] == known
     check_consistent()
     assert (findings(), fates(restore())) == ([], [])

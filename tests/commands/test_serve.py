@@ -29,7 +29,7 @@ from pytest_django import Settings
 
 from pipeline import runs, serving, steps
 from pipeline.calendar import market_today
-from pipeline.models import Action, Capture, PartitionStatus, Run, RunPartition, RunStatus
+from pipeline.models import Action, Capture, OperatorLogEntry, PartitionStatus, Run, RunPartition, RunStatus
 from pipeline.planning import Request, make_plan, plan_with, source_of
 from pipeline.schedules import START_SCHEDULED
 from tests.commands.calling import call, finish, start, start_on
@@ -158,6 +158,10 @@ def test_a_demo_administrator_is_made_only_when_asked_with_a_new_password_each_t
         demo.is_superuser,
         demo.check_password(max(passwords)) or demo.check_password(min(passwords)),
     ) == ("demo", True, True)
+    assert [(entry.act, entry.told) for entry in OperatorLogEntry.objects.order_by("pk")] == [
+        ("ADD", "Added demo, an administrator, by serve --demo. Password: set"),
+        ("CHANGE", "Changed demo, an administrator, by serve --demo. Password: set"),
+    ]
 
 
 def test_a_second_demo_leaves_the_first_ones_password(sqlite: Ledger) -> None:

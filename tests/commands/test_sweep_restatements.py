@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from pytest_django import Settings
@@ -12,7 +13,7 @@ from pipeline.calendar import PartitionKey, Tier
 from pipeline.estimates import Estimate
 from pipeline.models import Capture, Run
 from tests.commands.calling import call
-from tests.engines import Engines
+from tests.engines import Engines, Ledger, bring_about
 from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service
 from tests.finra_service.restatements import redraw
 from tests.live_source import product
@@ -27,18 +28,28 @@ SWEEP = ("sweep_restatements", "--run-date", LATER)
 
 
 @pytest.fixture
-def finra(engines: Engines, settings: Settings) -> Iterator[FinraServer]:
+def on_sqlite(engines: Engines) -> Iterator[Ledger]:
+    with engines.using("sqlite") as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def finra(on_sqlite: Ledger, settings: Settings) -> Iterator[FinraServer]:
     restated = Restatement(MOVED, date(2025, 12, 24), redraw("christmas"))
     catalogue = Catalogue([WEEK, BEFORE], Samples(securities=1), restatements=[restated])
     service = Service(catalogue, Options(requests_per_second=None), today=DAY)
-    with FinraServer(service) as server, engines.using("sqlite"):
+    with FinraServer(service) as server:
         product.point_at(server, settings)
         yield server
 
 
-@pytest.fixture
-def captured(finra: FinraServer) -> FinraServer:
+def two_weeks(_folder: Path) -> None:
     assert call(*BACKFILL, "--run-date", DAY).code == 0
+
+
+@pytest.fixture
+def captured(finra: FinraServer, on_sqlite: Ledger, source_dir: Path, archive_dir: Path, copies: Path) -> FinraServer:
+    bring_about(two_weeks, on_sqlite, (source_dir, archive_dir), copies)
     finra.service.today = LATER
     finra.service.log.clear()
     return finra
@@ -46,7 +57,7 @@ def captured(finra: FinraServer) -> FinraServer:
 
 @pytest.mark.promise(7)
 def test_a_backfill_says_what_it_will_ask_of_finra_before_it_starts(finra: FinraServer, settings: Settings) -> None:
-    dry = call(*BACKFILL, "--run-date", DAY, "--dry-run")
+    dry = call(*BACKFILL, "--run-date", DAY, "--mode", "dry-run")
     told = str(Estimate(6, 128, timedelta(seconds=128 * 1.4 / settings.MARKETSPINE_THREADS), 1.4, measured=False))
     assert (dry.code, dry.lines[-1]) == (0, told)
     assert not Run.objects.exists()
@@ -80,12 +91,12 @@ def test_a_finra_that_cannot_be_reached_ends_a_sweep_at_once(captured: FinraServ
 @pytest.mark.promise(7)
 def test_a_dry_run_asks_says_what_moved_and_writes_nothing(captured: FinraServer) -> None:
     runs = Run.objects.count()
-    dry = call(*SWEEP, "--dry-run")
+    dry = call(*SWEEP, "--mode", "dry-run")
     assert dry.code == 0
     assert dry.lines[1].startswith("2025-09-26 OTC: moved since version 1: ")
     assert dry.lines[2].endswith("(up to 18 requests): 1 moved.")
     assert (Run.objects.count(), Capture.objects.count()) == (runs, 6)
-    document = call(*SWEEP, "--dry-run", "--json").document
+    document = call(*SWEEP, "--mode", "dry-run", "--json").document
     ((moved,), not_asked) = document["moved"], document["not_asked"]
     assert (document["asked"], moved["partition"], not_asked) == (6, "2025-09-26 OTC", [])
     assert moved["why"].startswith("moved since version 1: ")
@@ -94,7 +105,7 @@ def test_a_dry_run_asks_says_what_moved_and_writes_nothing(captured: FinraServer
 def test_a_question_that_fails_is_told_and_ends_with_1(captured: FinraServer) -> None:
     refused = Fault(Kind.STATUS, times=None, status=400, equal={"tierIdentifier": "T1"})
     captured.service.faults.add(refused)
-    dry = call(*SWEEP, "--dry-run", "--from", WEEK, "--to", WEEK)
+    dry = call(*SWEEP, "--mode", "dry-run", "--from", WEEK, "--to", WEEK)
     assert dry.code == 1
     assert "2025-10-03 NMS_TIER_1: not asked: Cloudflare, which stands before FINRA, answered 400 to" in dry.out
 

@@ -95,7 +95,7 @@ def test_a_killed_backfill_goes_on_where_it_was(ledger: Ledger, undisturbed: Led
 def test_the_dry_run_of_a_killed_backfill_lists_what_is_left(ledger: Ledger, undisturbed: LedgerState) -> None:
     signalled(ledger, "SIGKILL", "steps.process before 4", *BACKFILL)
 
-    planned = call(*BACKFILL, "--dry-run", "--json").document["plan"]
+    planned = call(*BACKFILL, "--mode", "dry-run", "--json").document["plan"]
 
     assert [(step["week_ending"], step["tier"]) for step in planned] == [(str(OLDER_WEEK), tier) for tier in Tier]
     ran = call(*BACKFILL, "--json").document

@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
+from tests.faults.extent import examples
 from tests.finra_service import FinraServer, Options
 from tests.finra_service.catalogue import Catalogue
 from tests.finra_service.rows import DATES, FIELDS
@@ -94,7 +95,7 @@ def server() -> Iterator[FinraServer]:
         yield server
 
 
-@settings(max_examples=150)
+@examples(40, of_all=150)
 @given(body=requests())
 def test_service_and_model_agree_on_status_rows_and_headers(server: FinraServer, body: model.Plain) -> None:
     status, rows, headers = model.answer(body, ROWS)
@@ -131,7 +132,7 @@ def historic_requests(draw: st.DrawFn) -> model.Plain:
     return {**body, name: unlawful[name]} if name else body
 
 
-@settings(max_examples=100)
+@examples(30, of_all=100)
 @given(body=historic_requests())
 def test_the_history_and_its_model_agree_on_status_and_rows(history: FinraServer, body: model.Plain) -> None:
     status, rows = model.answer_of_history(body, plain_rows(HISTORY.catalogue, LATER), WINDOW)

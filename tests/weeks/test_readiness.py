@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 import time_machine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.calendar import PartitionKey, Tier
@@ -16,6 +16,7 @@ from pipeline.models import Anomaly, Category, Partition, Readiness, ReadinessSt
 from pipeline.weeks import analytics, readiness
 from pipeline.weeks.readiness import POLICIES, Facts, Verdict, judge
 from tests.engines import Ledger, wipe
+from tests.faults.extent import examples
 from tests.sources_in_memory import MemorySource, row
 
 WEEK = date(2025, 11, 14)
@@ -160,7 +161,7 @@ def test_a_forced_capture_without_rows_blocks(ledger: Ledger) -> None:
     assert Readiness.objects.get(use=Use.TRADING).reasons == ["2025-11-14 OTC: version 2 has no rows"]
 
 
-@settings(max_examples=30)
+@examples(10, of_all=30)
 @given(st.lists(st.sampled_from(["capture", "archive", "restate", "calculate", "error", "later"]), max_size=8))
 def test_never_ready_while_anything_is_missing_or_stale(ledger: Ledger, steps: list[str]) -> None:
     wipe()

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from pipeline.calendar import parse_run_date, parse_tiers, parse_week, parse_weeks, weeks_between
 from pipeline.configured import origin_of
-from pipeline.management.base import BadArguments
+from pipeline.management.base import DRY_RUN, BadArguments, add_mode
 from pipeline.management.running import RunningCommand
 from pipeline.planning import Only, Request
 
@@ -34,7 +34,7 @@ class Command(RunningCommand):
             help="missing: never captured; captured: held already; failed: whose last try went wrong; all (default)",
         )
         self.add_run_arguments(parser)
-        parser.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
+        add_mode(parser, "prints the plan")
 
     def work(self, **options: Any) -> int:
         """Plan, print it, run it."""
@@ -52,7 +52,7 @@ class Command(RunningCommand):
             requested_by=options["by"],
         )
         plan = self.plan(request)
-        if options["dry_run"]:
+        if options["mode"] == DRY_RUN:
             return self.show_plan(plan)
         self.print_plan(plan)
         self.print_estimate(plan)

@@ -6,9 +6,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline import archive_findings, restoring
+from pipeline import archive_findings, operations, restoring
 from pipeline.calendar import parse_run_date
-from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if
+from pipeline.management.base import DRY_RUN, RUN_DATE_HELP, BadArguments, SpineCommand, add_mode, failed_if, operator
+from pipeline.models import Act, Capture
+from pipeline.operations import Order
 from pipeline.restoring import Fate, Orphan
 from pipeline.vintages.archive import ArchiveDamaged
 
@@ -24,20 +26,20 @@ class Command(SpineCommand):
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Whether to write."""
-        parser.add_argument(
-            "--mode", choices=("run", "dry-run"), default="run", help="dry-run lists them and writes nothing"
-        )
+        add_mode(parser, "lists them")
         parser.add_argument("--run-date", help=RUN_DATE_HELP)
 
     def work(self, **options: Any) -> int:
         """List or restore, print."""
         today = parse_run_date(options["run_date"])
+        is_dry = options["mode"] == DRY_RUN
         try:
-            found = restoring.orphans() if options["mode"] == "dry-run" else restoring.restore(today)
+            found = restoring.orphans() if is_dry else restoring.restore(today)
         except ArchiveDamaged as damage:
             raise BadArguments(str(damage)) from damage
-        if options["mode"] == "run":
+        if not is_dry:
             archive_findings.look(today)
+            _write_down(found)
         if self.as_json:
             self.document({"captures": [_as_document(one) for one in found]})
         for one in found:
@@ -45,6 +47,16 @@ class Command(SpineCommand):
         if not found:
             self.line("The archive knows of no capture that the ledger lacks.")
         return failed_if(any(one.fate not in (Fate.RESTORED, Fate.REPLACED) for one in found))
+
+
+def _write_down(found: list[Orphan]) -> None:
+    """What was taken back, and how much was not, in the operator log; nothing where the ledger lacked nothing."""
+    if found:
+        ids = [one.record.capture_id for one in found if one.fate is Fate.RESTORED]
+        left = f" {len(found) - len(ids)} were not." if len(ids) < len(found) else ""
+        told = f"{len(ids)} captures were taken back from the archive.{left}"
+        taken = Capture.objects.filter(capture_id__in=ids)
+        operations.write_down(Act.RESTORE, Order(operator=operator()), taken, told)
 
 
 def _as_document(one: Orphan) -> dict[str, object]:

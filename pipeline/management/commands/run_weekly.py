@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 
 from pipeline.calendar import CalendarError, parse_run_date, parse_tiers, parse_weeks
 from pipeline.configured import origin_of
+from pipeline.management.base import DRY_RUN, add_mode
 from pipeline.management.running import RunningCommand
 from pipeline.planning import OnlyStage, Request
 
@@ -32,9 +33,7 @@ class Command(RunningCommand):
         )
         which.add_argument("--weeks", help="comma-separated week endings (Fridays) instead: 2025-12-26,2025-12-19")
         self.add_run_arguments(parser)
-        parser.add_argument(
-            "--mode", choices=("run", "dry-run"), default="run", help="dry-run prints the plan and writes nothing"
-        )
+        add_mode(parser, "prints the plan")
         parser.add_argument(
             "--only-stage", choices=list(OnlyStage), default=OnlyStage.ALL, help="work on one stage only"
         )
@@ -58,6 +57,6 @@ class Command(RunningCommand):
             requested_by=options["by"],
         )
         plan = self.plan(request)
-        if options["mode"] == "dry-run":
+        if options["mode"] == DRY_RUN:
             return self.show_plan(plan)
         return self.run_plan(plan, options)

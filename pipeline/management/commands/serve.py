@@ -21,11 +21,13 @@ from django.contrib.auth import get_user_model
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management.base import CommandParser
 from django.core.servers.basehttp import ThreadedWSGIServer
-from django.db import connection
+from django.db import connection, transaction
 
-from pipeline import data_kinds, embedded, serving, stopping
+from pipeline import data_kinds, embedded, operations, serving, stopping
 from pipeline.embedded import NO_BROKER
-from pipeline.management.base import BadArguments, SpineCommand
+from pipeline.management.base import BadArguments, SpineCommand, operator
+from pipeline.models import Act
+from pipeline.operations import Order
 from pipeline.schedules import START_SCHEDULED
 from pipeline.sweeper import SWEEP_SECONDS
 
@@ -141,12 +143,16 @@ def _demo_password() -> str:
     password = secrets.token_urlsafe(12)
     if get_user_model().objects.filter(username=DEMO).exclude(email=DEMO_ADDRESS).exists():
         raise BadArguments(f"there is a user {DEMO!r} whom --demo did not make: sign in as them, or rename them")
-    user, _ = get_user_model().objects.update_or_create(
-        username=DEMO,
-        defaults={"email": DEMO_ADDRESS, "is_staff": True, "is_superuser": True, "is_active": True},
-    )
-    user.set_password(password)
-    user.save()
+    with transaction.atomic():
+        user, is_new = get_user_model().objects.update_or_create(
+            username=DEMO,
+            defaults={"email": DEMO_ADDRESS, "is_staff": True, "is_superuser": True, "is_active": True},
+        )
+        user.set_password(password)
+        user.save()
+        act, told = (Act.ADD, "Added") if is_new else (Act.CHANGE, "Changed")
+        by = Order(operator=operator())
+        operations.write_down(act, by, [user], f"{told} {DEMO}, an administrator, by serve --demo. Password: set")
     return password
 
 

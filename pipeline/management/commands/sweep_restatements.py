@@ -17,7 +17,7 @@ from pipeline.calendar import PartitionKey, last_fridays, parse_run_date, parse_
 from pipeline.capture.probe import Probe, ask
 from pipeline.configured import origin_of
 from pipeline.estimates import QUESTIONS
-from pipeline.management.base import BadArguments, failed_if
+from pipeline.management.base import DRY_RUN, BadArguments, add_mode, failed_if
 from pipeline.management.running import RunningCommand
 from pipeline.models import Action, Capture
 from pipeline.planning import PLAN_SECONDS, Only, Plan, Request, source_of
@@ -39,7 +39,7 @@ class Command(RunningCommand):
         parser.add_argument("--from", dest="first", help="the first week ending (default: the oldest captured)")
         parser.add_argument("--to", dest="last", help="the last week ending (default: the newest)")
         self.add_run_arguments(parser, source=NAME)
-        parser.add_argument("--dry-run", action="store_true", help="ask, say what moved, and write nothing")
+        add_mode(parser, "asks, says what moved")
 
     def work(self, **options: Any) -> int:
         """Ask, and run over what moved."""
@@ -66,7 +66,7 @@ class Command(RunningCommand):
         if not plan.steps:
             raise BadArguments("nothing is captured of these weeks: there is nothing to ask about")
         self.print_estimate(plan)
-        return self._ask(plan) if options["dry_run"] else self._sweep(plan, options)
+        return self._ask(plan) if options["mode"] == DRY_RUN else self._sweep(plan, options)
 
     def _sweep(self, plan: Plan, options: dict[str, Any]) -> int:
         """A run; what it asked, and how long it took."""

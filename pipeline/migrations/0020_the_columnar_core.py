@@ -45,7 +45,7 @@ def give_up_rows(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("pipeline", "0018_forced_outcome_and_acts_by_command"),
+        ("pipeline", "0019_captures_taken_back_in_the_log"),
     ]
 
     operations = [
@@ -206,6 +206,7 @@ class Migration(migrations.Migration):
                     ("SWEEP_RUNS", "bring stalled runs to their end"),
                     ("CHECK_ARCHIVE", "check the archive"),
                     ("REBUILD_VINTAGES", "rebuild vintage files"),
+                    ("RESTORE", "take captures back from the archive"),
                     ("RUN_NOW", "run a schedule now"),
                     ("RESOLVE", "resolve anomaly"),
                     ("REOPEN", "reopen anomaly"),
@@ -269,6 +270,7 @@ class Migration(migrations.Migration):
                             "SWEEP_RUNS",
                             "CHECK_ARCHIVE",
                             "REBUILD_VINTAGES",
+                            "RESTORE",
                             "RUN_NOW",
                             "RESOLVE",
                             "REOPEN",
