@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -161,11 +162,29 @@ def _tallies(files: Iterable[Needed], present: Collection[str]) -> dict[Kind, Ta
 
 
 def put_back(content: bytes, sha256: str) -> bool:
-    """Archive what a source delivers where a capture, any, was made of just these bytes and the archive has lost them."""
-    if not Capture.objects.filter(payload_sha256=sha256).exists() or not archive.put_back(content, sha256):
+    """Archive what a source delivers where a capture, any, was made of just these bytes and the archive has lost them.
+
+    Whether it had. The vintage files of such captures may be lost as well: they are made again. StorageAway.
+    """
+    made_of_it = Capture.objects.filter(payload_sha256=sha256).select_related("partition")
+    if not made_of_it.exists():
+        return False
+    store.check_mounted()
+    if not archive.put_back(content, sha256):
         return False
     FileCheck.objects.filter(sha256=sha256).update(state=FileState.WHOLE, since=timezone.now(), read_at=None)
+    for capture in made_of_it.normalized().filter(pruned_at__isnull=True):
+        _mend(capture)
     return True
+
+
+def _mend(capture: Capture) -> None:
+    """Make a vintage file again that is lost. One that cannot be made again is found by the next look."""
+    try:
+        store.verify(capture)
+    except VintageDamaged:
+        with suppress(VintageDamaged, ArchiveDamaged):
+            record_read({store.rebuild(capture).sha256: True})
 
 
 def read_in_turn(number: int) -> None:

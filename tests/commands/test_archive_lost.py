@@ -82,8 +82,18 @@ def held(begin: Begin, source_dir: Path) -> Iterator[Path]:
 
 
 @pytest.mark.promise(9)
-def test_an_archive_emptied_is_filled_again_by_the_next_run(held: Path, archive_dir: Path) -> None:
+def test_an_archive_emptied_is_filled_again_once_a_person_begins_anew(
+    held: Path, archive_dir: Path, settings: Settings
+) -> None:
+    """A folder that is empty may be one that is not mounted: a person has to say that it is the right one."""
+    settings.MARKETSPINE_MAX_ATTEMPTS = 1  # the clock stands still
     shutil.rmtree(archive_dir)
+    ran = weekly()
+    assert ran.code == 1
+    assert all("is it mounted?" in reason for reason in reasons(ran))
+    assert not archive_dir.exists()
+
+    assert call("rebuild_vintages", "--run-date", DAY).code == 1
     ran = weekly()
     assert (ran.code, reasons(ran)) == (0, [PUT_BACK] * 3)
     assert (states(), said(), of_archive()) == ({"READY"}, [], [])
@@ -238,18 +248,19 @@ def test_an_older_archive_is_one_finding(ledger: Ledger, source_dir: Path, archi
 
 def test_hashes_are_read_in_turn(held: Path, archive_dir: Path, settings: Settings) -> None:
     settings.MARKETSPINE_ARCHIVE_READS = 1
-    for hour in range(3):
+    for hour in range(6):  # three payloads and three vintage files
         with time_machine.travel(timezone.now() + timedelta(hours=hour + 1), tick=False):
             check_archive()
         assert FileCheck.objects.filter(read_at__isnull=False).count() == hour + 1
-    first = FileCheck.objects.order_by("read_at")[0]
-    path = archive_dir / archive.path_of(first.sha256)
+    first = FileCheck.objects.order_by("read_at")[0].sha256
+    of_vintage = Capture.objects.filter(vintage_sha256=first).first()
+    path = archive_dir / (of_vintage.vintage_path if of_vintage else archive.path_of(first))
     whole = path.read_bytes()
     path.write_bytes(whole[:-3])
-    with time_machine.travel(timezone.now() + timedelta(hours=5), tick=False):
+    with time_machine.travel(timezone.now() + timedelta(hours=9), tick=False):
         check_archive()
         assert [category for _, category, _ in said()] == ["ARCHIVE_DAMAGED"]
-        assert "is damaged in the archive" in of_archive()[0]["what"]
+        assert "is damaged in the archive" in of_archive("archive")[0]["what"]
         path.write_bytes(whole)
         check_archive()  # what was damaged is read first
         assert said() == []
