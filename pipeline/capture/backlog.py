@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 
 from django.db import transaction
 
@@ -71,6 +70,6 @@ def _store(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
         Readiness.objects.put_off(partition.week_ending, f"the rows of {capture} were stored")
         entries.record_rows(partition, capture, vintage, started, terms.run)
         partition.save(update_fields=["latest"])
-        transaction.on_commit(partial(records.confirm, capture), robust=True)
+        transaction.on_commit(lambda: records.confirm(capture), robust=True)
         entries.publish(capture, vintage, file, known)
     return True

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
@@ -119,7 +118,7 @@ def _commit(candidate: Candidate, label: Label, file: VintageFile | None, starte
             raise Superseded(f"{partition}: a week like it was captured meanwhile")
         # The archive says whose payload it is: before the commit that the id is taken, after it that the capture is.
         records.claim(capture)
-        transaction.on_commit(partial(records.confirm, capture), robust=True)
+        transaction.on_commit(lambda: records.confirm(capture), robust=True)
         if file is not None:
             entries.publish(capture, candidate.vintage, file, known)
     return capture
