@@ -55,6 +55,7 @@ def token_in(page: str) -> str:
 def test_every_act_has_its_permission() -> None:
     of_forms = {Act.ADD, Act.CHANGE, Act.DELETE}
     of_commands = {Act.RUN, Act.INGEST_FILE, Act.SWEEP, Act.SWEEP_RUNS, Act.CHECK_ARCHIVE}
+    of_commands |= {Act.REBUILD_VINTAGES, Act.RESTORE}
     assert PERMISSIONS.keys() == set(Act) - of_forms - of_commands
     assert set(PERMISSIONS.values()) == {
         f"pipeline.{name}" for name in ("can_run", "can_force", "can_resolve", "can_pin", "can_cancel")
