@@ -124,7 +124,7 @@ def _copy(payload: bytes) -> Callable[[], None]:
     return load
 
 
-def _executemany(rows: Sequence[tuple[object, ...]]) -> Callable[[], None]:
+def _executemany(rows: Sequence[tuple[str | None, ...]]) -> Callable[[], None]:
     places = ", ".join(["%s"] * len(COLUMNS.split(",")))
 
     def load() -> None:

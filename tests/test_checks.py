@@ -233,7 +233,7 @@ def test_commands_say_it_and_do_not_begin(tmp_path: Path, words: list[str], code
         ("marketspine_log_level", ["E015"], "did you mean MARKETSPINE_LOG_LEVEL?"),
         ("CELERY_BROKER", ["E015"], "did you mean CELERY_BROKER_URL?"),
         ("FINRA_CLIENTSECRET", ["E015"], "did you mean FINRA_CLIENT_SECRET?"),
-        ("MARKETSPINE_COLOUR", ["W007"], "MARKETSPINE_COLOUR, which is no setting: it changes nothing"),
+        ("MARKETSPINE_BANNER", ["W007"], "MARKETSPINE_BANNER, which is no setting: it changes nothing"),
         ("MARKETSPINE_SERVICE_HOST", [], ""),
         ("MARKETSPINE_WEB_PORT_8000_TCP_ADDR", [], ""),
         ("MARKETSPINE_PORT", [], ""),
