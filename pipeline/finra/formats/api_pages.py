@@ -51,7 +51,8 @@ def read(
     certain), or has more than `max_reject_share` (0-1) of these rejected.
     """
     pages = _checked(decoded or map(_decoded, unpack_pages(content)), max_rows)
-    rows = pl.concat([page.frame.with_columns(page=pl.lit(at)) for at, page in enumerate(pages)] or [_no_rows()])
+    numbered = [page.frame.with_columns(page=pl.lit(at)) for at, page in enumerate(pages)]
+    rows = pl.concat(numbered or [_no_rows()], rechunk=True)
     lines = _told_apart(pl.concat([_lines(rows, cut) for cut in FIRM_CUTS]))
     lines = lines.with_columns(reason_or_repeated())
     refuse_too_many(lines, max_reject_share)
