@@ -12,8 +12,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import polars as pl
@@ -179,9 +179,11 @@ def is_bare() -> bool:
     """Whether nothing is in the folder of the vintage files, on a storage of this machine."""
     if not files.is_of_this_machine(FOLDER):
         return False
-    with suppress(FileNotFoundError):
-        return not any(default_storage.listdir(FOLDER))
-    return True
+    try:
+        with os.scandir(default_storage.path(FOLDER)) as found:
+            return next(found, None) is None
+    except FileNotFoundError:
+        return True
 
 
 def begin_anew() -> None:
