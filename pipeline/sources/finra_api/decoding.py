@@ -104,15 +104,17 @@ _Row = msgspec.defstruct(
     gc=False,
 )
 _ROWS = msgspec.json.Decoder(list[_Row], float_hook=_Number)  # type: ignore[valid-type]
+REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TEXTS_OF_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def read_rows(body: bytes) -> Rows:
     """The rows of a page. NotRows for anything but a JSON list of objects."""
     try:
-        return _framed(_ROWS.decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        rows = _ROWS.decode(body)
+    except REFUSED:
         return _read_patiently(body)
+    return Rows(_framed({name: list(map(attrgetter(name), rows)) for name in COLUMNS.values()}))
 
 
 def distinct(rows: pl.DataFrame) -> pl.DataFrame:
@@ -138,7 +140,7 @@ def texts_of(body: bytes) -> list[str]:
     """The JSON text of each row of a page that `read_rows` takes."""
     try:
         return [bytes(text).decode() for text in _TEXTS_OF_ROWS.decode(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except REFUSED:
         return list(map(json.dumps, decode(body)))
 
 
@@ -148,8 +150,8 @@ def _read_patiently(body: bytes) -> Rows:
     names = set(map(frozenset, rows))
     unknown = {name for name in frozenset().union(*names) if name.lower() not in _KNOWN}
     missing = REQUIRED - frozenset(_NAMES).intersection(*names)
-    known = [_Row(**{name: _whole_characters(row.get(name)) for name in _NAMES}) for row in rows]
-    return _framed(known, frozenset(unknown), missing)
+    values = {name: [_whole_characters(row.get(name)) for row in rows] for name in COLUMNS.values()}
+    return Rows(_framed(values), frozenset(unknown), missing)
 
 
 def column_of(field: str) -> str:
@@ -157,9 +159,8 @@ def column_of(field: str) -> str:
     return next(column for column, name in COLUMNS.items() if name == field)
 
 
-def _framed(rows: list[Any], unknown: frozenset[str] = frozenset(), missing: frozenset[str] = frozenset()) -> Rows:
-    series = [_series(column, list(map(attrgetter(name), rows))) for column, name in COLUMNS.items()]
-    return Rows(pl.DataFrame(series), unknown, missing)
+def _framed(values: dict[str, list[Any]]) -> pl.DataFrame:
+    return pl.DataFrame([_series(column, values[name]) for column, name in COLUMNS.items()])
 
 
 def _series(column: str, values: list[Any]) -> pl.Series:
