@@ -39,13 +39,13 @@ class RowsForm(forms.Form):
     """What to look for. Everything is optional: without anything, the newest vintage from its start."""
 
     symbol = forms.CharField(required=False, max_length=40, help_text="such as AAPL", widget=forms.TextInput())
-    issue = forms.CharField(required=False, max_length=100, label="Issue name", help_text="a part of it")
-    venue = forms.CharField(required=False, max_length=100, help_text="MPID, CRD number, or a part of the name")
+    issue = forms.CharField(required=False, max_length=100, label="Issue name", help_text="part of it")
+    venue = forms.CharField(required=False, max_length=100, help_text="MPID, CRD or part of a name")
     week = DayField(required=False, label="Week ending")
     tier = forms.ChoiceField(required=False, choices=[("", "any"), *((tier.value, tier.value) for tier in Tier)])
     as_of = InstantField(required=False, label="As of", help_text="UTC; empty: the latest")
     capture = forms.CharField(
-        required=False, max_length=80, label="Capture", help_text="a capture_id: exactly this vintage"
+        required=False, max_length=80, label="Capture", help_text="exactly this vintage"
     )
 
     def clean_as_of(self) -> datetime | None:
