@@ -93,7 +93,7 @@ screenshots: .venv/.dev  ## the pictures of the documents, docs/images/*.png, fr
 	@$(BIN)/python -m tests.browser.provision
 	$(BIN)/python -m tests.browser.screenshots
 
-bench-admin: .venv/.dev  ## the admin's pages on 260 weeks and 5 million row versions; ARGS="--small" for a quick try
+bench-admin: .venv/.dev  ## the admin's pages on 260 weeks of real size; ARGS="--small" for a quick try
 	$(BIN)/python -m benchmarks.admin $(ARGS)
 
 clean:  ## remove the virtualenv and caches; never var/, whose captures may be the only copies left

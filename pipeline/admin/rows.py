@@ -44,9 +44,7 @@ class RowsForm(forms.Form):
     week = DayField(required=False, label="Week ending")
     tier = forms.ChoiceField(required=False, choices=[("", "any"), *((tier.value, tier.value) for tier in Tier)])
     as_of = InstantField(required=False, label="As of", help_text="UTC; empty: the latest")
-    capture = forms.CharField(
-        required=False, max_length=80, label="Capture", help_text="exactly this vintage"
-    )
+    capture = forms.CharField(required=False, max_length=80, label="Capture", help_text="exactly this vintage")
 
     def clean_as_of(self) -> datetime | None:
         """An instant that is not to come."""
