@@ -54,7 +54,7 @@ def captured(finra: FinraServer) -> Capture:
 
 def tesla(capture: Capture) -> tuple[Decimal, int]:
     of_tesla = read.of_capture(capture).filter(pl.col("symbol") == "TSLA")
-    return of_tesla.select(pl.col("shares", "trades").sum()).collect().row(0)  # type: ignore[return-value]
+    return of_tesla.select(pl.col("shares", "trades").sum()).collect().row(0)
 
 
 def look_back() -> Run:

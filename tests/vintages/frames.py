@@ -93,7 +93,7 @@ def _capture(
         rows_non_ats=firms.height,
         shares=rows.shares_of(frame),
         shares_non_ats=rows.shares_of(firms),
-        trades=frame["trades"].sum(),
+        trades=int(frame["trades"].sum()),
         rows_added=frame.height,
         rows_changed=0,
         rows_removed=0,

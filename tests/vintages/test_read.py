@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -103,12 +104,13 @@ def test_what_retention_removed_is_not_answered_by_another_vintage(ledger: Ledge
     Capture.objects.filter(pk=first.pk).update(pruned_at=NOON)
     store.discard(first.vintage_path)
 
-    for ask in (
+    asked: list[Callable[[], object]] = [
         lambda: read.as_of(NOON, [KEY]),
         lambda: read.of_capture(Capture.objects.get(pk=first.pk)),
         lambda: read.of_capture(seen_before),
         lambda: read.of_captures([second, seen_before]),
-    ):
+    ]
+    for ask in asked:
         with pytest.raises(NoSuchVintage, match="its rows were given up at 2025-12-26"):
             ask()
     assert text_of(read.as_of(NOON + HOUR, [KEY])) == ROWS_OF_B

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -88,7 +89,7 @@ def test_a_large_frame_lies_in_row_groups_of_16384_rows_by_symbol(ledger: Ledger
     assert [groups.row_group(number).num_rows for number in range(groups.num_row_groups)] == [16_384, 16_384, 7_232]
     column = frame.columns.index("symbol")
     bounds = [groups.row_group(number).column(column).statistics for number in range(3)]
-    assert [(bound.min, bound.max) for bound in bounds] == [
+    assert [(bound.min, bound.max) for bound in bounds if bound] == [
         ("S00000", "S00819"),
         ("S00819", "S01638"),
         ("S01638", "S01999"),
@@ -135,7 +136,7 @@ def test_a_file_system_without_links_serves_too(
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(files.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     frame = frame_of(A)
     first, again, other = (store.write_parquet("vintages/one.parquet", frame, {"by": by}) for by in "aab")
 
@@ -187,7 +188,8 @@ def spoil(path: Path, damage: str) -> None:
         path.unlink()
         return
     content[len(content) // 3] ^= 255
-    path.write_bytes({"cut": content[:-9], "flipped": content, "emptied": b""}[damage])
+    left = {"cut": bytes(content[:-9]), "flipped": bytes(content), "emptied": b""}
+    path.write_bytes(left[damage])
 
 
 def test_a_folder_that_is_not_mounted_is_away_and_not_empty(ledger: Ledger, archive_dir: Path) -> None:
