@@ -115,7 +115,7 @@ def test_what_ends_something_is_told_whole(held: Path, shown: Callable[..., str]
     run = runs.start(make_plan(Request(command="backfill", run_date=DAY, weeks=(WEEK,)), None))
     cancelled = shown("cancel_run", run.pk, "--reason", "wrong range")
     whole(cancelled, str(run.pk), "CANCELLED.", "cancelled.")
-    whole(shown("check_archive"), "captured,", "archive.")
+    whole(shown("check_archive"), "payloads", "accepted.")
     shown("sweep_runs")
 
 
