@@ -169,7 +169,7 @@ def test_a_full_disk_is_tried_again_and_told_without_a_traceback(
     told = again(step).reason
     assert told.startswith(settings.MARKETSPINE_ARCHIVE_DIR)
     assert told.endswith(
-        ".zst: No space left on device; the disk is full: free space on it, then the same command goes on"
+        ".parquet: No space left on device; the disk is full: free space on it, then the same command goes on"
     )
     assert [record.exc_info for record in caplog.records if record.levelname == "ERROR"] == [None]
 
