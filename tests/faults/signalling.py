@@ -6,7 +6,7 @@ SIGKILL capture.commit.make before 2 celery -A marketspine worker ...   the same
 SIGKILL capture.commit.make before 2025-11-14/OTC celery ...          at each call for that partition
 MEET=FOLDER capture.commit.make before 1 run_weekly ...               goes on when two processes are at this point
 HANG sources.files.FilesSource.fetch before 1 run_weekly ...    never goes on
-DEAF vintages.payloads.read before 1 celery ...                    never goes on, whatever Celery's soft limit tells it
+DEAF vintages.payloads.read_fetched before 1 celery ...                    never goes on, whatever Celery's soft limit tells it
 
 A point is a function or a method of `pipeline`, or of Celery: celery.worker.request.Request.acknowledge.
 """

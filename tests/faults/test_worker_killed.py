@@ -43,7 +43,7 @@ PARTITION = [
     "steps._perform before 2",
     "sources.files.FilesSource.fetch before 1",
     "sources.files.FilesSource.fetch after 6",
-    "vintages.payloads.read before 2",
+    "vintages.payloads.read_fetched before 2",
     "finra.formats.web_file.read after 3",
     "capture.vintage.difference_of after 1",  # of the restated partition
     "capture.decision.decide after 4",

@@ -105,7 +105,7 @@ SOURCE = Hanging(
     attempts=2,
 )
 TASK = Hanging(
-    "HANG vintages.payloads.read before",
+    "HANG vintages.payloads.read_fetched before",
     "prefork",
     {"soft_time_limit": 3},
     Category.INTERNAL,
@@ -114,7 +114,7 @@ TASK = Hanging(
     attempts=1,
 )
 DEAF_TASK = Hanging(
-    "DEAF vintages.payloads.read before",
+    "DEAF vintages.payloads.read_fetched before",
     "prefork",
     {"soft_time_limit": 3, "time_limit": 4},
     Category.STALLED,
