@@ -1,12 +1,12 @@
 """`python -m tests.faults.signalling`: a `manage.py` or `celery` that at a named point sends itself a signal, or waits.
 
 SIGKILL capture.commit.make before 2 run_weekly --weeks 2025-11-14    at the entry of the second commit.make
-SIGTERM runs.settle after 1 run_weekly ...                      at its exit
-SIGKILL capture.commit.make before 2 celery -A marketspine worker ...   the same in a worker, or in a child of its pool
+SIGTERM runs.settle after 1 run_weekly ...                            at its exit
+SIGKILL capture.commit.make before 2 celery -A marketspine worker ... the same in a worker, or in a child of its pool
 SIGKILL capture.commit.make before 2025-11-14/OTC celery ...          at each call for that partition
 MEET=FOLDER capture.commit.make before 1 run_weekly ...               goes on when two processes are at this point
-HANG sources.files.FilesSource.fetch before 1 run_weekly ...    never goes on
-DEAF vintages.payloads.read_fetched before 1 celery ...                    never goes on, whatever Celery's soft limit tells it
+HANG sources.files.FilesSource.fetch before 1 run_weekly ...          never goes on
+DEAF vintages.payloads.read_fetched before 1 celery ...               never, whatever Celery's soft limit tells it
 
 A point is a function or a method of `pipeline`, or of Celery: celery.worker.request.Request.acknowledge.
 """
