@@ -13,6 +13,7 @@ each with a newline at its end: it does not depend on the order or the formattin
 from __future__ import annotations
 
 import hashlib
+import io
 from decimal import Decimal
 
 import polars as pl
@@ -45,29 +46,31 @@ KEY = ("symbol", "issue_name", "mpid", "crd", "firm", "product_type")  # with FI
 FIGURES = ("shares", "trades", "notional", "last_update_date")
 
 
-def canonical_text() -> pl.Expr:
-    """Each row's canonical text, from a frame of SCHEMA's columns."""
-    return pl.concat_str(
+def canonical_text(frame: pl.DataFrame) -> memoryview:
+    """The canonical texts of a frame of SCHEMA's columns, each with its newline, as UTF-8. What is null is empty."""
+    fields = frame.select(
         pl.col("symbol", "issue_name", "mpid", "crd"),
         FIRM,
         pl.col("product_type"),
         _millionths("shares"),
-        pl.col("trades").cast(pl.String),
-        _millionths("notional").fill_null(""),
-        pl.col("last_update_date").dt.to_string("%Y-%m-%d"),
-        separator="|",
-    ).alias("canonical")
+        pl.col("trades"),
+        _millionths("notional"),
+        pl.col("last_update_date"),
+    )
+    written = io.BytesIO()
+    fields.write_csv(written, include_header=False, separator="|", quote_style="never", date_format="%Y-%m-%d")
+    return written.getbuffer()
 
 
 def _millionths(column: str) -> pl.Expr:
-    """A decimal of six places as the text of its whole millionths."""
-    return pl.col(column).to_physical().cast(pl.String)
+    """A decimal of six places as its whole millionths."""
+    return pl.col(column).to_physical()
 
 
 def in_order(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     """The rows in the order of their canonical texts, and their content hash. No two have the same natural key."""
-    ordered = frame.select(SCHEMA.names())[_order(frame)]
-    return ordered, _hash_of(ordered.select(canonical_text()).to_series())
+    ordered = frame.select(SCHEMA.names())[places(frame).arg_sort()]
+    return ordered, hash_of(ordered)
 
 
 def content_hash(frame: pl.DataFrame) -> str:
@@ -75,29 +78,26 @@ def content_hash(frame: pl.DataFrame) -> str:
     return in_order(frame)[1]
 
 
-def _order(frame: pl.DataFrame) -> pl.Series:
-    """Where the rows stand, in the order of their natural keys' texts.
+def places(frame: pl.DataFrame) -> pl.Series:
+    """A number for each natural key, in the order of the keys' texts; null where a field of the key is.
 
     Each half of the keys is sorted once, and the rows by two numbers: four times as fast as by their texts. No field holds a
     pipe, so that no half, which ends in one, is how another begins.
     """
     securities = _ranks(frame, pl.col("symbol"), pl.col("issue_name"))
     venues = _ranks(frame, pl.col("mpid"), pl.col("crd"), FIRM, pl.col("product_type"))
-    return (securities * 2**32 + venues).arg_sort()
+    return securities * 2**32 + venues
 
 
 def _ranks(frame: pl.DataFrame, *columns: pl.Expr) -> pl.Series:
     """The place of each row's text among all, by code points."""
     texts = frame.select(pl.concat_str(*columns, pl.lit(""), separator="|")).to_series()
-    return texts.cast(pl.Enum(texts.unique().sort())).to_physical().cast(pl.UInt64)
+    return texts.cast(pl.Enum(texts.unique().drop_nulls().sort())).to_physical().cast(pl.UInt64)
 
 
-def _hash_of(canonical: pl.Series) -> str:
-    """SHA-256 over canonical texts that are in their order."""
-    if canonical.is_empty():
-        return hashlib.sha256().hexdigest()
-    lines: str = canonical.str.join("\n", ignore_nulls=False).item()
-    return hashlib.sha256(f"{lines}\n".encode()).hexdigest()
+def hash_of(ordered: pl.DataFrame) -> str:
+    """The content hash of rows that are in their order."""
+    return hashlib.sha256(canonical_text(ordered)).hexdigest()
 
 
 def shares_of(frame: pl.DataFrame) -> Decimal:

@@ -32,7 +32,7 @@ def read_firms(*lines: str) -> Content:
 
 def texts(content: Content) -> list[str]:
     """The canonical text of each row, in the order of the frame."""
-    return content.frame.select(canonical_text()).to_series().to_list()
+    return bytes(canonical_text(content.frame)).decode().split("\n")[:-1]
 
 
 def places(content: Content) -> list[tuple[str, int, str]]:
