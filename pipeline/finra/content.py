@@ -12,7 +12,7 @@ import polars as pl
 
 from pipeline.calendar import CalendarError, parse_day
 from pipeline.finra.rejects import RejectedLine
-from pipeline.finra.rows import IS_ATS, in_order, shares_of
+from pipeline.finra.rows import IS_ATS, hash_of, shares_of
 from pipeline.sources.base import PartName
 from pipeline.sources.finra_api.oddities import Oddities
 from pipeline.sources.finra_api.totals import ControlTotals, Listing
@@ -92,7 +92,7 @@ class Content:
 
 
 def content_of(
-    rows: pl.DataFrame,
+    frame: pl.DataFrame,
     rejects: list[RejectedLine],
     *,
     controls: ControlTotals | None = None,
@@ -101,13 +101,12 @@ def content_of(
     listing: Listing | None = None,
     misplaced: int = 0,
 ) -> Content:
-    """The content that kept rows (columns of `rows.SCHEMA`, in any order) and rejects make, with its sums and its hash."""
-    frame, content_hash = in_order(rows)
+    """The content that kept rows (`rows.SCHEMA`, in canonical order) and rejects make, with its sums and its hash."""
     firms = frame.filter(~IS_ATS)
     dates = frame["last_update_date"].value_counts()
     return Content(
         frame=frame,
-        content_hash=content_hash,
+        content_hash=hash_of(frame),
         rejects=sorted(rejects, key=lambda reject: (reject.part, reject.line)),
         rows_in=frame.height + len(rejects),
         rows_non_ats=firms.height,

@@ -55,16 +55,16 @@ def canonical_text(frame: pl.DataFrame) -> memoryview:
         _millionths("shares"),
         pl.col("trades"),
         _millionths("notional"),
-        pl.col("last_update_date"),
+        pl.col("last_update_date").dt.to_string("%Y-%m-%d"),
     )
     written = io.BytesIO()
-    fields.write_csv(written, include_header=False, separator="|", quote_style="never", date_format="%Y-%m-%d")
+    fields.write_csv(written, include_header=False, separator="|", quote_style="never")
     return written.getbuffer()
 
 
 def _millionths(column: str) -> pl.Expr:
-    """A decimal of six places as its whole millionths."""
-    return pl.col(column).to_physical()
+    """A decimal of six places as its whole millionths, in text: the writer's own way with 128 bits is slower."""
+    return pl.col(column).to_physical().cast(pl.String)
 
 
 def in_order(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
@@ -84,9 +84,19 @@ def places(frame: pl.DataFrame) -> pl.Series:
     Each half of the keys is sorted once, and the rows by two numbers: four times as fast as by their texts. No field holds a
     pipe, so that no half, which ends in one, is how another begins.
     """
-    securities = _ranks(frame, pl.col("symbol"), pl.col("issue_name"))
+    first, run = runs_of_securities(frame)
+    securities = _ranks(first, pl.col("symbol"), pl.col("issue_name")).gather(run)
     venues = _ranks(frame, pl.col("mpid"), pl.col("crd"), FIRM, pl.col("product_type"))
     return securities * 2**32 + venues
+
+
+def runs_of_securities(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """The first row of each run of rows of one security, and for each row the number of its run.
+
+    Where a frame is in order, and in FINRA's files, a security's rows stand together: what is asked of each is asked once.
+    """
+    run = frame.select(pl.struct("symbol", "issue_name").rle_id()).to_series()
+    return frame.filter(run != run.shift(fill_value=2**32 - 1)), run
 
 
 def _ranks(frame: pl.DataFrame, *columns: pl.Expr) -> pl.Series:

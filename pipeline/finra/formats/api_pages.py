@@ -16,11 +16,11 @@ from pipeline.finra.formats.rules import (
     IS_ROW,
     Rule,
     first_reason,
-    reason_or_repeated,
     refuse_too_many,
     rejects_of,
     row_rules,
     rows_of,
+    without_repeated,
 )
 from pipeline.finra.rejects import RejectReason
 from pipeline.finra.rows import ATS, NON_ATS
@@ -53,12 +53,12 @@ def read(
     pages = _checked(decoded or map(_decoded, unpack_pages(content)), max_rows)
     numbered = [page.frame.with_columns(page=pl.lit(at)) for at, page in enumerate(pages)]
     rows = pl.concat(numbered or [_no_rows()], rechunk=True)
-    lines = _told_apart(pl.concat([_lines(rows, cut) for cut in FIRM_CUTS]))
-    lines = lines.with_columns(reason_or_repeated())
-    refuse_too_many(lines, max_reject_share)
+    lines = without_repeated(_told_apart(pl.concat([_lines(rows, cut) for cut in FIRM_CUTS])))
+    rejected = lines.filter(~IS_ROW)
+    refuse_too_many(rejected, lines.height, max_reject_share)
     return content_of(
-        rows_of(lines.with_columns(dollars()), key),
-        rejects_of(_with_texts(lines, content)),
+        rows_of(lines, key, dollars()),
+        rejects_of(_with_texts(rejected, content)),
         controls=control_totals(distinct(rows)),
         oddities=oddities_of(rows, frozenset().union(*(page.unknown for page in pages))),
         listing=listing_of(rows),
@@ -117,9 +117,8 @@ def _told_apart(lines: pl.DataFrame) -> pl.DataFrame:
     return lines.with_columns(pl.when(is_alone).then(pl.lit("")).otherwise("crd").alias("crd"))
 
 
-def _with_texts(lines: pl.DataFrame, content: bytes) -> pl.DataFrame:
+def _with_texts(rejected: pl.DataFrame, content: bytes) -> pl.DataFrame:
     """The lines that are no rows, with their text as FINRA wrote it."""
-    rejected = lines.filter(~IS_ROW)
     pages = set(rejected["page"])
     bodies = enumerate(unpack_pages(content) if pages else ())
     texts = {page: texts_of(body) for page, body in bodies if page in pages}

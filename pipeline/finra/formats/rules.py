@@ -12,7 +12,7 @@ import polars as pl
 from pipeline.calendar import PartitionKey, read_day
 from pipeline.finra.content import UnreadablePayload
 from pipeline.finra.rejects import RejectedLine, RejectReason
-from pipeline.finra.rows import FIRM, KEY, SCHEMA, SHARES
+from pipeline.finra.rows import SCHEMA, SHARES, places
 
 MAX_SYMBOL = 40
 MAX_NAME = 400
@@ -38,6 +38,7 @@ NEGATIVE = r"^-[0-9]+(\.[0-9]+)?$"
 SHOWN_REJECTS = 5
 
 REASON = "reason"
+PLACE = "place"  # of a row in the order of the natural keys
 REASONS = pl.Enum([reason.value for reason in RejectReason])
 IS_ROW = pl.col(REASON).is_null()
 Rule = tuple[RejectReason, pl.Expr]
@@ -74,35 +75,35 @@ def row_rules(dates: pl.Series, *, is_ats: bool) -> list[Rule]:
     ]
 
 
-def reason_or_repeated() -> pl.Expr:
-    """The reason, which is DUPLICATE_KEY for a row whose natural key an earlier row of the frame has.
+def without_repeated(lines: pl.DataFrame) -> pl.DataFrame:
+    """The lines, in which a row has the reason DUPLICATE_KEY where an earlier one has its natural key.
 
-    The frame has KEY's columns, with the venue's kind and name in the place of `firm`.
+    They have KEY's columns, with the venue's kind and name in the place of `firm`, and get PLACE.
     """
-    key = pl.struct([FIRM if column == "firm" else pl.col(column) for column in KEY])
-    is_repeated = IS_ROW & ~pl.when(IS_ROW).then(key).is_first_distinct()
-    return pl.when(is_repeated).then(_reason(RejectReason.DUPLICATE_KEY)).otherwise(REASON).alias(REASON)
-
-
-def rejects_of(lines: pl.DataFrame) -> list[RejectedLine]:
-    """The lines that are no rows. `text` is what they say."""
-    rejected = lines.filter(~IS_ROW).select("part", "line", REASON, "text")
-    return [RejectedLine(part, line, RejectReason(reason), text) for part, line, reason, text in rejected.iter_rows()]
-
-
-def rows_of(lines: pl.DataFrame, key: PartitionKey) -> pl.DataFrame:
-    """The rows that lines without a reason are, typed: the columns of SCHEMA. `notional` is typed before."""
-    return (
-        lines.filter(IS_ROW)
-        .with_columns(
-            pl.lit(key.week_ending).alias("week_ending"),
-            pl.lit(key.tier.value).alias("tier"),
-            _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES).cast(SHARES),
-            _number("trades", MAX_TRADES_DIGITS).cast(pl.Int64),
-            pl.col("last_update_date").str.to_date("%Y-%m-%d"),
-        )
-        .select(SCHEMA.names())
+    placed = lines.with_columns(places(lines).alias(PLACE))
+    is_repeated = IS_ROW & ~pl.when(IS_ROW).then(PLACE).is_first_distinct()
+    return placed.with_columns(
+        pl.when(is_repeated).then(_reason(RejectReason.DUPLICATE_KEY)).otherwise(REASON).alias(REASON)
     )
+
+
+def rejects_of(rejected: pl.DataFrame) -> list[RejectedLine]:
+    """The lines that are no rows. `text` is what they say."""
+    lines = rejected.select("part", "line", REASON, "text").iter_rows()
+    return [RejectedLine(part, line, RejectReason(reason), text) for part, line, reason, text in lines]
+
+
+def rows_of(lines: pl.DataFrame, key: PartitionKey, notional: pl.Expr) -> pl.DataFrame:
+    """The rows that lines without a reason are, typed, in canonical order: the columns of SCHEMA."""
+    kept = lines.lazy().with_columns(notional.alias("notional")).filter(IS_ROW).sort(PLACE)
+    typed = kept.with_columns(
+        pl.lit(key.week_ending).alias("week_ending"),
+        pl.lit(key.tier.value).alias("tier"),
+        _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES).cast(SHARES),
+        _number("trades", MAX_TRADES_DIGITS).cast(pl.Int64),
+        pl.col("last_update_date").str.to_date("%Y-%m-%d"),
+    )
+    return typed.select(SCHEMA.names()).collect()
 
 
 def _number(column: str, most: int) -> pl.Expr:
@@ -110,19 +111,20 @@ def _number(column: str, most: int) -> pl.Expr:
     return pl.concat_str(pl.lit("0"), pl.col(column).str.strip_chars_start("0").str.slice(0, most)).alias(column)
 
 
-def refuse_too_many(lines: pl.DataFrame, max_reject_share: float, *, uncounted: int = 0, elsewhere: int = 0) -> None:
+def refuse_too_many(
+    rejected: pl.DataFrame, lines: int, max_reject_share: float, *, uncounted: int = 0, elsewhere: int = 0
+) -> None:
     """UnreadablePayload when more of the lines are rejected than the share (0-1) allows.
 
     `uncounted` rejects are no sign of another format. `elsewhere` ones belong in another part, and are no lines of this one.
     """
-    rejected = lines.filter(~IS_ROW)
     number = rejected.height - uncounted - elsewhere
-    if number <= (lines.height - elsewhere) * max_reject_share:
+    if number <= (lines - elsewhere) * max_reject_share:
         return
     shown = rejected.head(SHOWN_REJECTS).select("line", REASON).iter_rows()
     first = "; ".join(f"line {line} {reason}" for line, reason in shown)
     share = f"{max_reject_share * 100:g}%"
-    raise UnreadablePayload(f"{number:,} of {lines.height:,} rows were rejected, more than {share} allows: {first}")
+    raise UnreadablePayload(f"{number:,} of {lines:,} rows were rejected, more than {share} allows: {first}")
 
 
 def _reason(reason: RejectReason) -> pl.Expr:

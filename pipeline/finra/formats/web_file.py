@@ -7,7 +7,9 @@ rows behind an unescaped one. Case is never folded.
 from __future__ import annotations
 
 from codecs import BOM_UTF8
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -15,14 +17,15 @@ from pipeline import signatures
 from pipeline.calendar import CalendarError, PartitionKey, Tier
 from pipeline.finra.content import Content, PartRead, UnreadablePayload, content_of
 from pipeline.finra.formats.rules import (
+    IS_ROW,
     REASON,
     Rule,
     first_reason,
-    reason_or_repeated,
     refuse_too_many,
     rejects_of,
     row_rules,
     rows_of,
+    without_repeated,
 )
 from pipeline.finra.rejects import RejectReason
 from pipeline.finra.rows import ATS, NON_ATS, NOTIONAL
@@ -70,25 +73,31 @@ def read(
     parts = unpack(content, payload_format)
     if sum(map(_lines_below_header, parts)) > max_rows:
         raise UnreadablePayload(f"the payload has {too_many_rows(max_rows)}")
-    read_parts = [_read_part(part, key.tier) for part in parts]
-    lines = pl.concat([part.lines for part in read_parts])
-    misplaced = lines.filter(pl.col(REASON) == RejectReason.UNEXPECTED_MPID.value).height
-    _refuse(lines, read_parts, misplaced, max_reject_share)
+    with ThreadPoolExecutor(len(PartName)) as executor:
+        read_parts = list(executor.map(partial(_read_part, tier=key.tier), parts))
+    lines = without_repeated(pl.concat([part.lines for part in read_parts]))
+    rejected = lines.filter(~IS_ROW)
+    misplaced = rejected.filter(pl.col(REASON) == RejectReason.UNEXPECTED_MPID.value).height
+    _refuse(rejected, lines.height, read_parts, misplaced, max_reject_share)
     return content_of(
-        rows_of(lines.with_columns(pl.lit(None, NOTIONAL).alias("notional")), key),
-        rejects_of(lines),
+        rows_of(lines, key, pl.lit(None, NOTIONAL)),
+        rejects_of(rejected),
         parts=tuple(part.read for part in read_parts),
         misplaced=misplaced,
     )
 
 
-def _refuse(lines: pl.DataFrame, parts: list[_PartLines], misplaced: int, max_reject_share: float) -> None:
+def _refuse(
+    rejected: pl.DataFrame, lines: int, parts: list[_PartLines], misplaced: int, max_reject_share: float
+) -> None:
     """Refuse what has too many rejects.
 
     Rows of a non-ATS file that name an MPID do not count beside ATS rows: the good half is kept, and the other one told.
     """
     elsewhere = misplaced if len(parts) > 1 and misplaced <= MOST_MISPLACED else 0
-    refuse_too_many(lines, max_reject_share, uncounted=sum(part.is_cut for part in parts), elsewhere=elsewhere)
+    refuse_too_many(
+        rejected, lines, max_reject_share, uncounted=sum(part.is_cut for part in parts), elsewhere=elsewhere
+    )
 
 
 def _lines_below_header(part: Part) -> int:
@@ -97,43 +106,58 @@ def _lines_below_header(part: Part) -> int:
 
 
 def _read_part(part: Part, tier: Tier) -> _PartLines:
-    header, _, body = _text_of(part).partition("\n")
-    order = _column_order(part.name, header)
-    fields = _fields(body, order).with_columns(
+    text = _text_of(part)
+    lines = _lines_of(text)
+    order = _column_order(part.name, lines["text"][0])
+    fields = _fields(lines[1:], order).with_columns(
         pl.lit(part.name.value).alias("part"),
         pl.lit(ATS if part.name is PartName.ATS else NON_ATS).alias("venue_kind"),
         pl.lit("").alias("crd"),
         pl.lit("").alias("product_type"),
     )
     rules = _rules(part.name, order[-1], _spellings(fields["named_tier"], tier), fields["last_update_date"])
-    lines = fields.with_columns(first_reason(rules))
-    ends_in_a_row = lines.is_empty() or lines[REASON][-1] is None
-    breaks_off = bool(body) and not body.endswith("\n")
+    read_lines = fields.with_columns(first_reason(rules))
+    ends_in_a_row = read_lines.is_empty() or read_lines[REASON][-1] is None
+    breaks_off = not read_lines.is_empty() and not part.content.endswith(b"\n")
     return _PartLines(
-        PartRead(part.name, lines.height, breaks_off and not (ends_in_a_row and order[-1] == "last_update_date")),
-        lines.with_columns(reason_or_repeated()),
+        PartRead(part.name, fields.height, breaks_off and not (ends_in_a_row and order[-1] == "last_update_date")),
+        read_lines,
         is_cut=breaks_off and not ends_in_a_row,
     )
 
 
-def _text_of(part: Part) -> str:
-    """The part's text, without BOM and with LF line ends."""
+def _text_of(part: Part) -> pl.Series:
+    """The part's text as one value, without BOM and with LF line ends."""
     content = part.content.removeprefix(BOM_UTF8)
     if kind := signatures.told(content):
         raise UnreadablePayload(f"this is {kind}", part.name)
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        line, byte = content.count(b"\n", 0, error.start) + 1, len(part.content) - len(content) + error.start
-        raise UnreadablePayload(f"not UTF-8 text (line {line}, byte {byte:,})", part.name) from error
-    if not text or text.isspace():
+    text = _text(part, content)
+    start = content[:256].decode(errors="ignore")[:64].lstrip()
+    if not start and not text.item().strip():
         raise UnreadablePayload("the body is empty", part.name)
-    start = text[:64].lstrip()
     if start.startswith("<"):
         raise UnreadablePayload(f"this is an HTML or XML page, not a pipe-separated file: {start[:40]!r}", part.name)
     if start.startswith(("{", "[")):
         raise UnreadablePayload(f"this is JSON, not a pipe-separated file: {start[:40]!r}", part.name)
-    return text.replace("\r\n", "\n") if "\r" in text else text
+    return text.str.replace_all("\r\n", "\n", literal=True) if b"\r" in content else text
+
+
+def _text(part: Part, content: bytes) -> pl.Series:
+    """The part's content without BOM as one text. It is copied once, and never into Python's."""
+    try:
+        return pl.Series("text", [content], dtype=pl.Binary).cast(pl.String)
+    except pl.exceptions.ComputeError:  # Python says where
+        try:
+            return pl.Series("text", [content.decode()])
+        except UnicodeDecodeError as error:
+            line, byte = content.count(b"\n", 0, error.start) + 1, len(part.content) - len(content) + error.start
+            raise UnreadablePayload(f"not UTF-8 text (line {line}, byte {byte:,})", part.name) from error
+
+
+def _lines_of(text: pl.Series) -> pl.DataFrame:
+    """The lines with their numbers (the header is line 1). A blank line is a line too. The last newline begins none."""
+    lines = text.to_frame().select(pl.col("text").str.split("\n").explode()).with_row_index("line", offset=1)
+    return lines if lines["text"][-1] else lines[:-1]
 
 
 def _column_order(part: PartName, header: str) -> list[str]:
@@ -154,16 +178,10 @@ def _column_order(part: PartName, header: str) -> list[str]:
     return [FIELDS[name] for name in names]
 
 
-def _fields(body: str, order: list[str]) -> pl.DataFrame:
-    """The lines below the header with their numbers (the header is line 1) and fields, null where a line has too few.
-
-    A blank line is a line too. The last newline begins none.
-    """
-    text = pl.Series("text", [body.removesuffix("\n")] if body else [], dtype=pl.String)
+def _fields(lines: pl.DataFrame, order: list[str]) -> pl.DataFrame:
+    """The fields of lines, null where a line has too few."""
     fields = pl.col("text").str.split_exact("|", len(COLUMNS)).struct.rename_fields([*order, REST]).struct.unnest()
-    lines = text.to_frame().select(pl.col("text").str.split("\n").explode())
-    numbered = lines.with_columns(fields).with_row_index("line", offset=2)
-    return numbered.select("line", "text", *FIELDS.values(), REST)
+    return lines.with_columns(fields).select("line", "text", *FIELDS.values(), REST)
 
 
 def _spellings(named: pl.Series, tier: Tier) -> list[str]:
