@@ -193,15 +193,20 @@ def _rank(*within: str) -> pl.Expr:
 def _concentrations(volumes: pl.DataFrame, *of: str) -> pl.DataFrame:
     """The concentration over venues, of the market or of each thing named, in each scope and family.
 
-    From volumes of single venues. The squares of the pool are summed apart: the two ends of HHI differ in them.
+    From volumes of single venues. The squares of the pool are summed apart: the two ends of HHI differ in them. They are
+    added in the venues' order, for in another the last digit would be another.
     """
     volume, is_pool = pl.col("shares").cast(pl.Float64), pl.col("is_pool")
     square = volume * volume
-    of_kinds = volumes.group_by("scope", "family", *of).agg(
-        pl.col("shares", "trades").sum(),
-        venues=pl.len(),
-        named=pl.when(~is_pool).then(square).sum(),
-        pooled=pl.when(is_pool).then(square).sum(),
+    of_kinds = (
+        volumes.sort("venue")
+        .group_by("scope", "family", *of)
+        .agg(
+            pl.col("shares", "trades").sum(),
+            venues=pl.len(),
+            named=pl.when(~is_pool).then(square).sum(),
+            pooled=pl.when(is_pool).then(square).sum(),
+        )
     )
     total = pl.col("shares").cast(pl.Float64)
     return pl.concat([of_kinds, _of_both_kinds(of_kinds, *of)]).with_columns(
