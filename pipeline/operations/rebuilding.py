@@ -73,7 +73,7 @@ def _captures(weeks: Collection[date]) -> list[Capture]:
 
 def _rebuilt(capture: Capture, *, whole: bool) -> Rebuilt:
     try:
-        store.verify(capture) if whole else read.of_capture(capture)
+        store.verify(capture) if whole else read.check_size(capture)
     except VintageDamaged as damage:
         return _made_again(capture, damage)
     if whole:

@@ -6,29 +6,41 @@ collected: do that within `naming_damage`, which tells which capture's file is l
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 import polars as pl
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from pipeline.calendar import MARKET_ZONE, CalendarError, PartitionKey, parse_instant, read_day
 from pipeline.finra import rows
-from pipeline.models import Capture, Partition
+from pipeline.models import Capture, FileCheck, FileState, Partition
 from pipeline.vintages import files, store
 
 LONGEST_STORE = timedelta(hours=1)  # storing 168,000 rows takes a second
 INSTANT_BEFORE = timedelta(microseconds=1)
+READ_WHOLE = 40  # files of one question, 13 weeks of 3 tiers: half a millisecond each, once
+SEEN_WHOLE = 4096  # files that a process remembers to have read
 
 
 class NoSuchVintage(Exception):
     """The vintage asked for does not exist (yet), or retention has removed its rows: never answered by another one."""
+
+
+class _NotAsWritten(Exception):
+    """A file is not what was written: `how`."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(how)
+        self.how = how
 
 
 def latest(keys: Iterable[PartitionKey]) -> pl.LazyFrame:
@@ -46,12 +58,25 @@ def of_capture(capture: Capture) -> pl.LazyFrame:
 
 
 def of_captures(captures: Collection[Capture]) -> pl.LazyFrame:
-    """The rows of some vintages, as one scan over their files. Errors as `of_capture`."""
+    """The rows of some vintages, as one scan over their files. Errors as `of_capture`.
+
+    Parquet has no checksum here: a file with a changed byte can be read, as other figures. Each is compared with its hash
+    before, once in a process while it stays the same; of more than READ_WHOLE those that were found to be damaged.
+    """
     for capture in captures:
         check_stored(capture)
     if not captures:
         return rows.empty().lazy()
-    return _scanned([_source(capture) for capture in captures])
+    suspects = {capture.vintage_sha256 for capture in captures}
+    if len(captures) > READ_WHOLE:
+        suspects = set(FileCheck.objects.filter(state=FileState.DAMAGED).values_list("sha256", flat=True))
+    return _scanned([_source(capture, whole=capture.vintage_sha256 in suspects) for capture in captures])
+
+
+def check_size(capture: Capture) -> None:
+    """The errors of `of_capture`, for a file that is lost or has another size: it is not read."""
+    check_stored(capture)
+    _source(capture)
 
 
 def check_stored(capture: Capture) -> None:
@@ -130,22 +155,22 @@ def naming_damage(captures: Iterable[Capture]) -> Iterator[None]:
     """
     try:
         yield
-    except (PolarsError, OSError):
+    except (PolarsError, PanicException, OSError):
         for capture in captures:
             _source(capture)
             store.verify(capture)
         raise
 
 
-def scan(path: str, size: int) -> pl.LazyFrame:
-    """A file of so many bytes that `store.write_parquet` wrote. VintageDamaged when it is lost, StorageAway."""
+def scan(path: str, size: int, sha256: str) -> pl.LazyFrame:
+    """A file that `store.write_parquet` wrote. VintageDamaged when it is lost or is not what was written, StorageAway."""
     try:
-        return _scanned([_of_size(path, size)])
+        return _scanned([_as_written(path, size, sha256)])
     except FileNotFoundError:
         store.check_mounted()
         how = "is missing"
-    except ValueError:
-        how = "is not what was written: its size differs"
+    except _NotAsWritten as changed:
+        how = changed.how
     raise store.VintageDamaged(f"the file {path} {how}", path, how)
 
 
@@ -153,28 +178,47 @@ def _scanned(sources: Sequence[str | io.BytesIO]) -> pl.LazyFrame:
     return pl.scan_parquet(sources, glob=False, hive_partitioning=False)  # type: ignore[arg-type]
 
 
-def _source(capture: Capture) -> str | io.BytesIO:
+def _source(capture: Capture, *, whole: bool = False) -> str | io.BytesIO:
     """Where polars reads a capture's rows: its file's path, or its bytes where the storage is not of this machine."""
     try:
-        return _of_size(capture.vintage_path, capture.vintage_bytes)
+        return _as_written(capture.vintage_path, capture.vintage_bytes, capture.vintage_sha256 if whole else "")
     except FileNotFoundError:
         capture.refresh_from_db(fields=["pruned_at"])
         check_stored(capture)
         store.check_mounted()
         raise store.missing(capture) from None
-    except ValueError:
-        raise store.cut(capture) from None
+    except _NotAsWritten as changed:
+        raise store.changed(capture, changed.how) from None
 
 
-def _of_size(path: str, size: int | None) -> str | io.BytesIO:
-    """FileNotFoundError when a file is not there, ValueError when it is not of this size."""
-    source: str | io.BytesIO
-    if files.is_of_this_machine(path):
-        source = default_storage.path(path)
-        found = os.stat(source).st_size
-    else:
-        source = io.BytesIO(files.content_of(path))
-        found = len(source.getvalue())
-    if size not in (None, found):
-        raise ValueError(path)
+def _as_written(path: str, size: int | None, sha256: str) -> str | io.BytesIO:
+    """FileNotFoundError when a file is not there, _NotAsWritten when it has another size or, where one is given, hash."""
+    if not files.is_of_this_machine(path):
+        content = files.content_of(path)
+        _compare(len(content), size)
+        _require(not sha256 or hashlib.sha256(content).hexdigest() == sha256)
+        return io.BytesIO(content)
+    source = default_storage.path(path)
+    found = os.stat(source)
+    _compare(found.st_size, size)
+    _require(
+        not sha256 or _hash_of(source, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)) == sha256
+    )
     return source
+
+
+def _compare(found: int, size: int | None) -> None:
+    if size not in (None, found):
+        raise _NotAsWritten("is not what was written: its size differs")
+
+
+def _require(same: bool) -> None:
+    if not same:
+        raise _NotAsWritten("is not what was written: its hash differs")
+
+
+@lru_cache(SEEN_WHOLE)
+def _hash_of(source: str, _stamp: tuple[int, ...]) -> str:
+    """Read once, until the operating system says that it was changed."""
+    with open(source, "rb") as stored:
+        return hashlib.file_digest(stored, "sha256").hexdigest()

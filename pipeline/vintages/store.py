@@ -30,6 +30,7 @@ ABOUT = (
     "The rows of each capture, one Parquet file each: {week ending}/{tier}/v{version}-{content hash}.parquet\n"
     "The ledger says which of them is the newest of its partition, and which was at an instant.\n"
 )
+IS_A_FOLDER = "is a folder: move that away"
 ROW_GROUP = 16_384  # rows: one symbol is in one group, in a few places two; a group reads in a millisecond
 
 
@@ -112,6 +113,8 @@ def content_of(capture: Capture) -> bytes:
     except FileNotFoundError:
         check_mounted()
         raise missing(capture) from None
+    except IsADirectoryError:
+        raise _damaged(capture, IS_A_FOLDER) from None
 
 
 def rebuild(capture: Capture) -> VintageFile:
@@ -123,7 +126,10 @@ def rebuild(capture: Capture) -> VintageFile:
     if content.content_hash != capture.content_hash:
         raise _damaged(capture, "cannot be made again: its payload does not read as the captured rows any more")
     encoded_rows = encoded(content.frame, _metadata(_label_of(capture)))
-    files.save(capture.vintage_path, encoded_rows)
+    try:
+        files.save(capture.vintage_path, encoded_rows)
+    except IsADirectoryError:
+        raise _damaged(capture, f"cannot be made again: it {IS_A_FOLDER}") from None
     file = VintageFile(capture.vintage_path, len(encoded_rows), _sha256(encoded_rows), content.rows_kept)
     _record(capture, file)
     return file
@@ -147,9 +153,9 @@ def missing(capture: Capture) -> VintageDamaged:
     return _damaged(capture, "is missing")
 
 
-def cut(capture: Capture) -> VintageDamaged:
-    """That a capture's file has another size."""
-    return _damaged(capture, "is not what was written: its size differs")
+def changed(capture: Capture, how: str) -> VintageDamaged:
+    """That a capture's file is not what was written."""
+    return _damaged(capture, how)
 
 
 def _damaged(capture: Capture, how: str) -> VintageDamaged:

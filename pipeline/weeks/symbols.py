@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from pipeline.data_kinds import manage_py
 from pipeline.models import AnalyticsSnapshot, Capture
@@ -63,11 +63,11 @@ def _label(snapshot: AnalyticsSnapshot, inputs: Collection[Capture]) -> dict[str
 def of_snapshot(snapshot: AnalyticsSnapshot) -> pl.LazyFrame:
     """A row per scope, family and security: the week, and the columns of `concentration.SYMBOLS`.
 
-    VintageDamaged when the file is missing or has another size, StorageAway when the storage is not mounted. Collect it
-    within `naming_damage`.
+    VintageDamaged when the file is missing or is not what was written, StorageAway when the storage is not mounted. Collect
+    it within `naming_damage`.
     """
     try:
-        return read.scan(snapshot.symbols_path, snapshot.symbols_bytes)
+        return read.scan(snapshot.symbols_path, snapshot.symbols_bytes, snapshot.symbols_sha256)
     except VintageDamaged as damage:
         raise damaged(snapshot, damage.how) from None
 
@@ -77,7 +77,7 @@ def naming_damage(snapshot: AnalyticsSnapshot) -> Iterator[None]:
     """An error of polars or of the system within becomes VintageDamaged where the file is not what was written."""
     try:
         yield
-    except (PolarsError, OSError):
+    except (PolarsError, PanicException, OSError):
         verify(snapshot)
         raise
 

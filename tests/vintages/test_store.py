@@ -200,7 +200,7 @@ def test_a_folder_that_is_not_mounted_is_away_and_not_empty(ledger: Ledger, arch
         lambda: store.verify(capture),
         lambda: read.of_capture(capture),
         lambda: store.write(KEY, frame, replace(label_of(frame), version=2)),
-        lambda: read.scan("analytics/one.parquet", 1),
+        lambda: read.scan("analytics/one.parquet", 1, ""),
     ]
     shutil.rmtree(archive_dir)
     for folder in (archive_dir.parent, archive_dir, archive_dir / "vintages"):
