@@ -12,11 +12,12 @@ from celery.concurrency.prefork import TaskPool as ForkingPool
 from celery.signals import beat_init, celeryd_init, setup_logging, worker_init
 from django.conf import settings
 
-from marketspine import cores
+from marketspine import broker, cores
 from marketspine.startup import COULD_NOT_RUN, require_readable_settings, require_sound_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
 
+broker.use()
 app = Celery("marketspine")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
 from django.conf import settings
 
+from marketspine.celery import app
 from pipeline.models import PartitionStatus, Run, RunStatus
 from tests import servers
 from tests.commands.calling import PATIENCE, Ran
@@ -54,6 +56,17 @@ def finished(process: subprocess.Popen[str]) -> Ran:
     """What the command came to."""
     out, err = process.communicate(timeout=PATIENCE)
     return Ran(process.returncode, out, err)
+
+
+def test_a_channel_whose_connection_was_given_up_says_that_it_is_lost(broker: servers.Redis) -> None:
+    """Any other error than of a connection ends a worker while it closes what it had."""
+    with app.connection_for_write(broker.url) as connection:
+        channel: Any = connection.channel()
+        connection.collect()
+        channel._disconnect_pools()
+
+        with pytest.raises(connection.connection_errors, match="given up"):
+            channel._create_client()
 
 
 @pytest.mark.promise(9)
