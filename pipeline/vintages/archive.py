@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection
+from contextlib import suppress
 
 import zstandard
 from django.core.files.storage import default_storage
@@ -42,8 +43,9 @@ def put(content: bytes, sha256: str) -> None:
 
 def put_back(content: bytes, sha256: str) -> bool:
     """Archive a payload as `put` does; whether it was missing or damaged."""
-    if is_whole(sha256):
-        return False
+    with suppress(ArchiveDamaged):
+        if _stored(sha256) == content:
+            return False
     files.save(path_of(sha256), zstandard.ZstdCompressor(level=LEVEL).compress(content))
     return True
 
@@ -96,10 +98,18 @@ def discard(sha256: str) -> None:
 
 def get(sha256: str) -> bytes:
     """The payload with this hash. ArchiveDamaged when it is missing or its bytes are not what they were."""
+    content = _stored(sha256)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ArchiveDamaged(f"the archived payload {sha256[:16]} is not what was archived: its hash differs", sha256)
+    return content
+
+
+def _stored(sha256: str) -> bytes:
+    """What is kept under this hash. ArchiveDamaged when nothing is, or nothing that can be read."""
     path = path_of(sha256)
     try:
         with default_storage.open(path) as stored:
-            content = zstandard.ZstdDecompressor().decompress(stored.read(), max_output_size=2**31)
+            return zstandard.ZstdDecompressor().decompress(stored.read(), max_output_size=2**31)
     except FileNotFoundError as error:
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} is missing ({path})", sha256) from error
     except OSError as error:
@@ -107,6 +117,3 @@ def get(sha256: str) -> bytes:
     except (zstandard.ZstdError, MemoryError) as error:  # a damaged header may declare any size
         why = str(error) or "it declares a size that does not fit into memory"
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be decompressed: {why}", sha256) from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ArchiveDamaged(f"the archived payload {sha256[:16]} is not what was archived: its hash differs", sha256)
-    return content
