@@ -39,6 +39,7 @@ from pipeline.models.anomaly import MARKETSPINE
 from pipeline.sources.base import PartName, Payload, unpack
 from pipeline.sources.file_names import file_name
 from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.compare import Changes
 
 NEIGHBOURS = 8
 AROUND = timedelta(weeks=13)  # a quarter: a market of years ago is no neighbour
@@ -140,15 +141,20 @@ def neighbours(week_ending: date, captured: Mapping[date, Capture]) -> dict[date
 def _suspects(key: PartitionKey, offered: Vintage, own: Sketch, limit: float) -> Iterator[Again]:
     """The captured weeks that the rows may be of, with how many are the same there and are not held here already."""
     changes, frame = offered.comparable, offered.content.frame
-    fresh = likeness.of_rows(frame) if changes is None else likeness.of_new_rows(changes.rows)
-    if len(fresh) < limit * frame.height:
+    fresh = frame.height if changes is None else changes.added + changes.changed
+    if fresh < limit * frame.height:
         return
     others = PartitionSketch.objects.filter(partition__tier=key.tier).select_related("partition")
     for stored in others.exclude(partition__week_ending=key.week_ending):
         if likeness.share_in(own, _unpacked(stored)) >= limit / 2:
-            same = _same_rows(fresh, stored.partition)
+            same = _same_rows(_likeness_of_new(frame, changes), stored.partition)
             if same is not None:
                 yield Again(stored.partition.week_ending, same)
+
+
+def _likeness_of_new(frame: pl.DataFrame, changes: Changes | None) -> pl.Series:
+    """The likeness of each row that is not held: of all where nothing is."""
+    return likeness.of_rows(frame) if changes is None else likeness.of_new_rows(changes.rows)
 
 
 def _same_rows(fresh: pl.Series, partition: Partition) -> int | None:
