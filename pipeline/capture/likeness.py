@@ -53,9 +53,9 @@ def sketch(frame: pl.DataFrame) -> Sketch:
 
 def _hashes(frame: pl.DataFrame) -> pl.Series:
     """The hash of each row, 32 bits: the upper ones of sums and products modulo 2^64."""
-    first, run = runs_of_securities(frame)
+    runs, run = runs_of_securities(frame)
     parts = [
-        _crcs(first, pl.concat_str("symbol", "issue_name", separator="|")).gather(run),
+        _crcs(runs, pl.concat_str("symbol", "issue_name", separator="|")).gather(run),
         _crcs(frame, pl.when(IS_ATS).then("mpid").otherwise("venue_name")),
         frame["shares"].to_physical().cast(pl.UInt64),
         frame["trades"].cast(pl.UInt64),
