@@ -99,6 +99,11 @@ def explained(error: BaseException) -> str:
     return ""
 
 
+def told(error: BaseException) -> str:
+    """What to say of an error to a person: with what to do, where that is known."""
+    return explained(error) or str(error)
+
+
 def told_of_database(error: DatabaseFailure) -> str:
     """What a database said, and what to do about that."""
     said = " ".join(str(error).split())

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from pipeline import archive_findings, clock, endings, steps, workers
 from pipeline.capture import assessment
+from pipeline.failures import explained
 from pipeline.models import (
     BAD_OUTCOMES,
     FETCHING,
@@ -38,6 +39,7 @@ from pipeline.models.anomaly import AnomalyQuerySet
 from pipeline.planning import PASSED_OVER, OnlyStage, Plan, Request, Step, partitions_for
 from pipeline.sources.base import Source
 from pipeline.transient import is_transient
+from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import analytics, readiness
 
 logger = logging.getLogger(__name__)
@@ -184,8 +186,11 @@ def _calculate(run: Run, week_ending: date) -> tuple[Calculation, str]:
     except Exception as error:
         if is_transient(error):
             raise
-        logger.exception("run %s: analytics of %s failed", run.pk, week_ending)
-        message = f"{type(error).__name__}: {error}"
+        told = str(error) if isinstance(error, VintageDamaged) else explained(error)
+        message = told or f"{type(error).__name__}: {error}"
+        logger.error(
+            "run %s: analytics of %s failed: %s", run.pk, week_ending, message, exc_info=None if told else error
+        )
         Anomaly.objects.record(
             Category.CALC_FAILED, Severity.ERROR, message, week_ending=week_ending, stage=Stage.CALC, run=run
         )

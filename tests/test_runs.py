@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from pipeline import runs, steps, workers
@@ -27,7 +28,7 @@ from pipeline.models import (
     RunStatus,
     Severity,
 )
-from pipeline.planning import Request, make_plan
+from pipeline.planning import OnlyStage, Request, make_plan
 from pipeline.runs import MOVES
 from pipeline.sources.base import Payload
 from pipeline.weeks import analytics
@@ -157,6 +158,22 @@ def test_analytics_that_fail_fail_the_run_and_leave_the_captures(
     assert (run.status, outcomes(run)) == (RunStatus.FAILED, [Outcome.INGESTED] * 3)
     assert (run.weeks.get().calculation, run.weeks.get().reason) == ("FAILED", "ZeroDivisionError: a bug")
     assert (Anomaly.objects.get().category, Anomaly.objects.get().week_ending) == (Category.CALC_FAILED, WEEK)
+
+
+def test_analytics_of_a_lost_file_name_its_repair_without_a_traceback(
+    ledger: Ledger, source: MemorySource, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs.execute(start(), source)
+    AnalyticsSnapshot.objects.update(calculation_version=0)
+    lost = Capture.objects.get(partition__tier="OTC")
+    default_storage.delete(lost.vintage_path)
+
+    run = runs.execute(start(replace(REQUEST, only_stage=OnlyStage.CALC)), source)
+
+    reason = run.weeks.get().reason
+    assert (run.status, reason.startswith(f"{lost}: its vintage file is missing")) == (RunStatus.FAILED, True)
+    assert "rebuild_vintages" in reason
+    assert [one.exc_info for one in caplog.records if one.name == "pipeline.runs"] == [None]
 
 
 @pytest.mark.promise(10)

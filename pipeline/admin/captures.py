@@ -25,7 +25,7 @@ from pipeline.models import Act, Capture
 from pipeline.models.capture import DOMAIN
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.read import NoSuchVintage
-from pipeline.vintages.store import StorageAway, VintageDamaged
+from pipeline.vintages.store import VintageDamaged
 
 SHORTEST_HASH = 6
 CANNOT_BE_SERVED = 409  # neither absent nor our mistake: the archive does not hold what the ledger says
@@ -158,7 +158,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
             return differences.as_download(found, before, form)
         except NoSuchVintage as why:
             raise Http404(str(why)) from why
-        except (VintageDamaged, StorageAway):
+        except (VintageDamaged, OSError):
             response = self._page(request, found, "difference", differences.contents(found, request.GET.dict()))
             response.status_code = CANNOT_BE_SERVED
             return response

@@ -13,15 +13,16 @@ from django.urls import reverse
 
 from pipeline import reconciliation
 from pipeline.admin import downloads, figures
+from pipeline.failures import told
 from pipeline.models import Capture
 from pipeline.review.difference_table import biggest_movers_first, table_of
 from pipeline.vintages import compare
 from pipeline.vintages.compare import Difference, Kind, RowChange, RowValues
 from pipeline.vintages.read import NoSuchVintage
-from pipeline.vintages.store import StorageAway, VintageDamaged
+from pipeline.vintages.store import VintageDamaged
 
 PER_PAGE = 50
-CANNOT_COMPARE = (NoSuchVintage, VintageDamaged, StorageAway)
+CANNOT_COMPARE = (NoSuchVintage, VintageDamaged, OSError)
 ICONS = {Kind.ADDED: "add", Kind.CHANGED: "edit", Kind.REMOVED: "remove"}
 MOST_DIGITS = 9  # of a version: a column of the database holds no more
 
@@ -86,7 +87,7 @@ def contents(capture: Capture, asked: Mapping[str, str]) -> dict[str, Any]:
     try:
         difference = compare.compare(before, capture)
     except CANNOT_COMPARE as why:
-        return {**context, "why_not": f"{why}."}
+        return {**context, "why_not": f"{told(why)}."}
     return {**context, **_rows(difference, _kind(asked), asked.get("page"))}
 
 

@@ -22,17 +22,18 @@ from django.utils import timezone
 from pipeline.admin import downloads, figures
 from pipeline.admin.days import DayField, InstantField
 from pipeline.calendar import Tier, read_day
+from pipeline.failures import told
 from pipeline.models import Capture, Partition
 from pipeline.models.capture import DOMAIN
 from pipeline.review.row_order import parse_place
 from pipeline.review.row_question import Question
 from pipeline.review.row_search import Page, Row, TooManyRows, every_row, find
 from pipeline.vintages.read import NoSuchVintage
-from pipeline.vintages.store import StorageAway, VintageDamaged
+from pipeline.vintages.store import VintageDamaged
 
 PERMISSION = "pipeline.view_capture"
 CANNOT_BE_SERVED = HTTPStatus.CONFLICT
-UNANSWERED = (NoSuchVintage, VintageDamaged, StorageAway)
+UNANSWERED = (NoSuchVintage, VintageDamaged, OSError)
 
 
 class RowsForm(forms.Form):
@@ -114,7 +115,7 @@ def rows(request: HttpRequest) -> HttpResponse:
         try:
             page = find(_question(form, request))
         except UNANSWERED as why:
-            trouble = str(why)
+            trouble = told(why)
     return _shown(request, form, page, trouble)
 
 
@@ -126,7 +127,7 @@ def download(request: HttpRequest, form: str) -> HttpResponseBase:
     try:
         found = every_row(_question(asked, request))
     except (*UNANSWERED, TooManyRows) as why:
-        return _shown(request, asked, Page(), str(why), CANNOT_BE_SERVED)
+        return _shown(request, asked, Page(), told(why), CANNOT_BE_SERVED)
     return downloads.FORMATS[form]("_".join(("rows", *_named(asked))), found)
 
 

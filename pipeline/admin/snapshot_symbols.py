@@ -13,9 +13,10 @@ from django.urls import reverse
 
 from pipeline.admin import downloads, figures
 from pipeline.admin.concentration import band_badge, effective_venues
+from pipeline.failures import told
 from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family, MarketConcentration
 from pipeline.models.analytics import SCOPES
-from pipeline.vintages.store import StorageAway, VintageDamaged
+from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import symbols
 from pipeline.weeks.symbols import SymbolConcentration
 
@@ -81,8 +82,8 @@ def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str,
         return context
     try:
         return {**context, **_symbols(snapshot, market, symbol, asked.get("page"))}
-    except (VintageDamaged, StorageAway) as error:
-        return {**context, "trouble": str(error)}
+    except (VintageDamaged, OSError) as error:
+        return {**context, "trouble": told(error)}
 
 
 def as_download(snapshot: AnalyticsSnapshot, asked: Mapping[str, str], form: str) -> HttpResponseBase:

@@ -20,6 +20,7 @@ from pipeline.admin import downloads, snapshot_symbols
 from pipeline.admin.acting import ActingAdmin, Doing
 from pipeline.admin.base import DayFilter, badge, page_url
 from pipeline.admin.snapshot_page import contents
+from pipeline.failures import told
 from pipeline.models import Act, AnalyticsSnapshot, OperatorLogEntry
 from pipeline.operations import Order
 from pipeline.vintages.store import VintageDamaged
@@ -109,8 +110,8 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
         found = self.find(request, object_id)
         try:
             return snapshot_symbols.as_download(found, request.GET.dict(), form)
-        except VintageDamaged as damage:
-            raise Http404(str(damage)) from damage
+        except (VintageDamaged, OSError) as damage:
+            raise Http404(told(damage)) from damage
 
     def page(self, request: HttpRequest, found: Any) -> dict[str, Any]:
         """Its inputs, the market's concentration, and a page of the venues of a scope."""

@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 
 from pipeline import archive_checks, archive_findings
+from pipeline.failures import PASSING, explained
 from pipeline.models import Act, AnalyticsSnapshot, Capture
 from pipeline.operations.orders import Order, write_down
 from pipeline.vintages import read, store
@@ -84,9 +85,11 @@ def _rebuilt(capture: Capture, *, whole: bool) -> Rebuilt:
 def _made_again(capture: Capture, damage: VintageDamaged) -> Rebuilt:
     try:
         file = store.rebuild(capture)
-    except (ArchiveDamaged, VintageDamaged) as error:
+    except (ArchiveDamaged, VintageDamaged, OSError) as error:
+        if isinstance(error, OSError) and error.errno in PASSING:
+            raise
         archive_checks.record_read({capture.vintage_sha256: False})
-        return Rebuilt(capture, Fate.LOST, f"{damage.how}, and {error}")
+        return Rebuilt(capture, Fate.LOST, f"{damage.how}, and {explained(error) or error}")
     archive_checks.record_read({file.sha256: True})
     return Rebuilt(capture, Fate.REBUILT, f"{damage.how}; {file.rows:,} rows were read from its payload")
 

@@ -169,6 +169,8 @@ def scan(path: str, size: int, sha256: str) -> pl.LazyFrame:
     except FileNotFoundError:
         store.check_mounted()
         how = "is missing"
+    except OSError as error:
+        how = store.unreadable(error)
     except _NotAsWritten as changed:
         how = changed.how
     raise store.VintageDamaged(f"the file {path} {how}", path, how)
@@ -187,6 +189,8 @@ def _source(capture: Capture, *, whole: bool = False) -> str | io.BytesIO:
         check_stored(capture)
         store.check_mounted()
         raise store.missing(capture) from None
+    except OSError as error:
+        raise store.changed(capture, store.unreadable(error)) from error
     except _NotAsWritten as changed:
         raise store.changed(capture, changed.how) from None
 

@@ -21,6 +21,7 @@ from django.core.files.storage import default_storage
 
 from pipeline.calendar import PartitionKey
 from pipeline.data_kinds import manage_py
+from pipeline.failures import PASSING
 from pipeline.models import Capture
 from pipeline.vintages import files, payloads
 
@@ -113,8 +114,15 @@ def content_of(capture: Capture) -> bytes:
     except FileNotFoundError:
         check_mounted()
         raise missing(capture) from None
-    except IsADirectoryError:
-        raise _damaged(capture, IS_A_FOLDER) from None
+    except OSError as error:
+        raise _damaged(capture, unreadable(error)) from error
+
+
+def unreadable(error: OSError) -> str:
+    """How a file is damaged that cannot be read; what may pass is raised again."""
+    if error.errno in PASSING:
+        raise error
+    return IS_A_FOLDER if isinstance(error, IsADirectoryError) else f"cannot be read: {error.strerror}"
 
 
 def rebuild(capture: Capture) -> VintageFile:

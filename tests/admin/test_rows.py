@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -15,6 +17,7 @@ from django.test import Client
 
 from pipeline.models import Capture, DataKind, LedgerKind
 from pipeline.review import row_search
+from pipeline.vintages import read
 from tests.admin.vintages import SCRIPT, signed_in
 from tests.engines import Ledger
 from tests.vintages.frames import KEY, T1, WEEK, stored
@@ -112,6 +115,33 @@ def test_a_lost_vintage_file_is_a_sentence_with_what_repairs_it(viewer: Client) 
         assert f"{capture}: its vintage file is missing" in answer.content.decode()
         assert "rebuild_vintages" in answer.context["trouble"]
     assert (page.status_code, download.status_code) == (200, 409)
+
+
+def test_a_vintage_file_that_cannot_be_read_is_a_sentence_too(viewer: Client) -> None:
+    """Without permission, say: here a link to itself, a folder, and a disk that fails."""
+    capture = Capture.objects.get(partition__tier="OTC")
+    path = Path(default_storage.path(capture.vintage_path))
+    path.unlink()
+    path.symlink_to(path.name)
+    seen = [viewer.get(address, {"symbol": "AAPL"}) for address in (PAGE, CSV)]
+    path.unlink()
+    path.mkdir()
+    seen += [viewer.get(address, {"symbol": "AAPL"}) for address in (PAGE, CSV)]
+
+    assert [answer.status_code for answer in seen] == [200, 409, 200, 409]
+    assert f"{capture}: its vintage file cannot be read: " in seen[0].context["trouble"]
+    assert all("rebuild_vintages" in answer.context["trouble"] for answer in seen)
+
+
+def test_a_disk_that_fails_is_a_sentence_too(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", "file")
+
+    monkeypatch.setattr(read, "_as_written", fails)
+    for address, status in ((PAGE, 200), (CSV, 409)):
+        answer = viewer.get(address, {"symbol": "AAPL"})
+        assert answer.status_code == status
+        assert answer.context["trouble"].startswith("file: Input/output error; the disk fails: look at it")
 
 
 def lines(client: Client, asked: dict[str, str]) -> list[list[str]]:

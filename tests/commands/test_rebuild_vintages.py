@@ -169,6 +169,26 @@ def test_show_capture_proves_payload_rows_and_file(held: list[Capture], archive_
     assert ran.document["checks"][0]["what"].startswith("the archived payload is whole (")
 
 
+def test_a_folder_in_the_place_of_a_file_holds_up_no_other_file(held: list[Capture], archive_dir: Path) -> None:
+    """What is in it is not known to be nobody's: a person moves it away, and the same command makes the file."""
+    folder, other = (archive_dir / capture.vintage_path for capture in (held[0], held[2]))
+    folder.unlink()
+    (folder / "kept").mkdir(parents=True)
+    other.unlink()
+    other.symlink_to(other.name)
+
+    ran = rebuilt("--verify")
+    shown = call("show_capture", held[0], "--verify", "--json")
+
+    assert (ran.code, sorted(fates(ran))) == (1, ["LOST", "REBUILT", "WHOLE"])
+    (lost,) = [one for one in ran.document["files"] if one["fate"] == "LOST"]
+    assert lost["why"].count("is a folder: move that away") == 2
+    assert (shown.code, [check["holds"] for check in shown.document["checks"]]) == (1, [True, True, False])
+
+    folder.rename(archive_dir / "moved away")
+    assert (rebuilt().code, checked("--all").code, findings()) == (0, 0, [])
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_show_capture_tells_of_a_file_that_is_not_what_was_written(
     held: list[Capture], archive_dir: Path, damage: str
