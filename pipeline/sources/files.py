@@ -8,7 +8,7 @@ that compressing a file in another way is a replay and not a restatement.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,13 +59,15 @@ class FilesSource:
         readings = {part: self._read(name) for part, name in names.items()}
         _check_total(key, readings, self.max_bytes)
         content, payload_format = pack(tuple(Part(part, reading.content) for part, reading in readings.items()))
-        return Payload(
+        payload = Payload(
             content=content,
             format=payload_format,
             uri=f"{self.name}:{'+'.join(names.values())}",
             fetched_at=datetime.now(UTC),
             updated_at=max(reading.modified_at for reading in readings.values()),
         )
+        _check_kind(payload, [(names[part], reading) for part, reading in readings.items()], samples=self.reads_samples)
+        return payload
 
     def _listing(self) -> frozenset[str]:
         """The names in the folder. A name with a slash is never among them, so none can lead elsewhere."""
@@ -94,9 +96,7 @@ class FilesSource:
 
     def _read(self, name: str) -> Reading:
         stored = read_beneath(self.root, name, self.max_bytes)
-        reading = _decompressed(stored, Compression.by_suffix(name), name, self.max_bytes, self.max_rows)
-        _check_kind(name, reading.content, samples=self.reads_samples)
-        return reading
+        return _decompressed(stored, Compression.by_suffix(name), name, self.max_bytes, self.max_rows)
 
 
 class SamplesSource(FilesSource):
@@ -135,21 +135,22 @@ class SingleFile:
         readings = {part: self._read(path) for part, path in named.items()}
         _check_total(key, readings, self.max_bytes)
         content, payload_format = pack(tuple(Part(part, reading.content) for part, reading in readings.items()))
-        return Payload(
+        payload = Payload(
             content=content,
             format=payload_format,
             uri=f"upload:{'+'.join(map(_shown, named.values()))}",
             fetched_at=datetime.now(UTC),
             updated_at=max(reading.modified_at for reading in readings.values()),
         )
+        named_readings = [(_shown(named[part]), reading) for part, reading in readings.items()]
+        _check_kind(payload, named_readings, samples=self.reads_samples)
+        return payload
 
     def _read(self, path: Path) -> Reading:
         name = _shown(path)
         stored = read_anywhere(path, name, self.max_bytes)
         compression = Compression.by_magic(stored.content) or Compression.by_suffix(path.name)
-        reading = _decompressed(stored, compression, name, self.max_bytes, self.max_rows)
-        _check_kind(name, reading.content, samples=self.reads_samples)
-        return reading
+        return _decompressed(stored, compression, name, self.max_bytes, self.max_rows)
 
 
 def _shown(path: Path) -> str:
@@ -166,11 +167,18 @@ def _check_total(key: PartitionKey, readings: Mapping[PartName, Reading], max_by
         )
 
 
-def _check_kind(name: str, content: bytes, *, samples: bool) -> None:
-    if is_sample(content) and not samples:
-        raise MixedData(f"{name} holds invented samples, and only FINRA's data is taken here: remove it")
-    if samples and not is_sample(content):
-        raise MixedData(f"{name} holds no samples, and only samples are taken here: keep your own data apart from them")
+def _check_kind(payload: Payload, readings: Iterable[tuple[str, Reading]], *, samples: bool) -> None:
+    """MixedData for a payload of the other kind. Which file is told once one is: FINRA's are looked through once."""
+    if not payload.is_sample and not samples:
+        return
+    for name, reading in readings:
+        is_one = is_sample(reading.content)
+        if is_one and not samples:
+            raise MixedData(f"{name} holds invented samples, and only FINRA's data is taken here: remove it")
+        if samples and not is_one:
+            raise MixedData(
+                f"{name} holds no samples, and only samples are taken here: keep your own data apart from them"
+            )
 
 
 def _only(found: list[str]) -> str:
