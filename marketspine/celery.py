@@ -17,6 +17,7 @@ from marketspine.startup import COULD_NOT_RUN, require_readable_settings, requir
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
 
+cores.keep_freed_memory()
 broker.use()
 app = Celery("marketspine")
 app.config_from_object("django.conf:settings", namespace="CELERY")

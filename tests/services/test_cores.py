@@ -64,6 +64,12 @@ for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
     importlib.import_module(module.name)
 print(cores.polars_was_used())
 """
+KEPT = """
+import manage, os, sys
+sys.argv = ["manage.py", "check"]
+manage.main()
+print(os.environ["_RJEM_MALLOC_CONF"])
+"""
 FORKED = """
 import multiprocessing, polars
 def work(number):
@@ -104,6 +110,12 @@ def test_what_forks_survive_is_no_use(tmp_path: Path) -> None:
 @linux_only
 def test_no_module_of_the_product_uses_polars_when_it_is_imported() -> None:
     assert python(IMPORT_ALL).stdout.split() == ["False"]
+
+
+def test_what_a_command_frees_is_kept_for_ten_seconds_of_reading() -> None:
+    """What is said last holds: polars says 0.5 s first, and a person may say something else before."""
+    assert python(KEPT).stdout.strip().endswith(f",{cores.KEPT_MEMORY}")
+    assert python(KEPT, _RJEM_MALLOC_CONF="narenas:1").stdout.strip().endswith(",narenas:1")
 
 
 def test_children_of_a_parent_that_only_imported_polars_work() -> None:
