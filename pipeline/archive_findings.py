@@ -20,7 +20,7 @@ from pipeline.data_kinds import manage_py
 from pipeline.models import Anomaly, Category, Readiness, Run, Severity, Stage
 from pipeline.models.anomaly import MARKETSPINE, NotOpen
 from pipeline.restoring import Orphan
-from pipeline.weeks import readiness
+from pipeline.weeks import readiness, symbols
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ def _looked(read: int, run: Run | None) -> tuple[Holdings, set[date]]:
     """What the archive has, and the weeks to be judged again."""
     if read:
         archive_checks.read_in_turn(read)
+        archive_checks.record_read(symbols.read_newest(read))
     held = archive_checks.holdings()
     archive_checks.record_existence(held)
     weeks = _open(held, run) | _end(held)

@@ -100,9 +100,8 @@ def _computed_again() -> Iterator[Repair]:
     snapshots = symbols.lost()
     if snapshots:
         weeks = sorted({snapshot.week_ending for snapshot in snapshots})
-        files = (
-            f"{len(snapshots):,} files of the symbols of snapshots are missing, the first: {snapshots[0].symbols_path}"
-        )
+        first = snapshots[0].symbols_path
+        files = f"{len(snapshots):,} files of the symbols of snapshots are missing or damaged, the first: {first}"
         yield Repair(files, ("rebuild_vintages", "--weeks", ",".join(map(str, weeks))))
 
 

@@ -107,7 +107,9 @@ def _with_symbols(snapshot: AnalyticsSnapshot, *, whole: bool) -> Rebuilt:
             analytics.rebuild_symbols(snapshot)
         except (VintageDamaged, NoSuchVintage) as error:
             return Rebuilt(snapshot, Fate.LOST, f"{damage.how}, and {error}")
+        archive_checks.record_read({snapshot.symbols_sha256: True})
         return Rebuilt(snapshot, Fate.REBUILT, f"{damage.how}; computed again from the snapshot's captures")
+    archive_checks.record_read({snapshot.symbols_sha256: True})
     return Rebuilt(snapshot, Fate.WHOLE, "it is there and what was written" if whole else "it is there")
 
 

@@ -18,7 +18,7 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from pipeline.data_kinds import manage_py
-from pipeline.models import AnalyticsSnapshot, Capture
+from pipeline.models import AnalyticsSnapshot, Capture, FileCheck, FileState
 from pipeline.vintages import archive, files, read, store
 from pipeline.vintages.store import VintageDamaged
 
@@ -97,10 +97,34 @@ def damaged(snapshot: AnalyticsSnapshot, how: str) -> VintageDamaged:
 
 
 def lost() -> list[AnalyticsSnapshot]:
-    """The snapshots whose file is not there. ArchiveDamaged when the storage cannot be asked."""
-    snapshots = list(AnalyticsSnapshot.objects.order_by("week_ending", "sequence"))
+    """The snapshots whose file is not there, or was found to be damaged. ArchiveDamaged when the storage cannot be asked."""
+    snapshots = _all()
     present = archive.present_files({snapshot.symbols_path for snapshot in snapshots})
-    return [snapshot for snapshot in snapshots if snapshot.symbols_path not in present]
+    damaged = _known_to_be_damaged()
+    return [one for one in snapshots if one.symbols_path not in present or one.symbols_sha256 in damaged]
+
+
+def read_newest(number: int) -> dict[str, bool]:
+    """Read so many files whole, of the newest weeks: by their hash, whether each is what was written, where that is news."""
+    damaged = _known_to_be_damaged()
+    found = {snapshot.symbols_sha256: _is_whole(snapshot) for snapshot in _all()[::-1][:number]}
+    return {sha256: is_whole for sha256, is_whole in found.items() if is_whole == (sha256 in damaged)}
+
+
+def _known_to_be_damaged() -> set[str]:
+    return set(FileCheck.objects.filter(state=FileState.DAMAGED).values_list("sha256", flat=True))
+
+
+def _is_whole(snapshot: AnalyticsSnapshot) -> bool:
+    try:
+        verify(snapshot)
+    except (VintageDamaged, OSError):
+        return False
+    return True
+
+
+def _all() -> list[AnalyticsSnapshot]:
+    return list(AnalyticsSnapshot.objects.order_by("week_ending", "sequence"))
 
 
 def largest(snapshot: AnalyticsSnapshot, scope: str, family: str, begins: str = "") -> pl.DataFrame:

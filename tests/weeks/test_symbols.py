@@ -98,8 +98,28 @@ def test_the_doctor_prints_what_makes_a_missing_file_again(snapshot: AnalyticsSn
     file_of(snapshot).unlink()
 
     (found,) = [one for one in doctor.diagnose(6, DAY).findings if "symbols" in one.what]
-    assert found.what == f"1 files of the symbols of snapshots are missing, the first: {snapshot.symbols_path}"
+    assert (
+        found.what == f"1 files of the symbols of snapshots are missing or damaged, the first: {snapshot.symbols_path}"
+    )
     assert found.command == f"python manage.py rebuild_vintages --weeks 2025-11-14 --run-date {DAY}"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_archives_check_finds_a_damaged_file_and_the_printed_command_repairs_it(
+    snapshot: AnalyticsSnapshot, damage: str
+) -> None:
+    spoil(file_of(snapshot), damage)
+
+    ran = call("check_archive", "--all", "--json")
+    (told,) = ran.document["lost_symbols"]
+    (found,) = [one for one in doctor.diagnose(6, DAY).findings if "symbols" in one.what]
+    repaired = call("rebuild_vintages", "--weeks", "2025-11-14")
+
+    assert (ran.code, "the file of its symbols is lost or damaged" in told) == (1, True)
+    assert found.command == f"python manage.py rebuild_vintages --weeks 2025-11-14 --run-date {DAY}"
+    assert repaired.code == 0
+    assert not [one for one in doctor.diagnose(6, DAY).findings if "symbols" in one.what]
+    assert call("check_archive", "--all", "--json").document["lost_symbols"] == []
 
 
 def test_what_another_calculation_made_is_not_made_again(snapshot: AnalyticsSnapshot) -> None:

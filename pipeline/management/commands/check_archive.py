@@ -13,6 +13,7 @@ from pipeline.calendar import parse_run_date
 from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if, operator
 from pipeline.models import Act
 from pipeline.operations import Order
+from pipeline.weeks import symbols
 
 
 class Command(SpineCommand):
@@ -20,8 +21,9 @@ class Command(SpineCommand):
 
     help = (
         "See that the archive has the payload and the vintage file of every capture, and read some whole: those known to be "
-        "damaged, then those that were not read for longest. What is lost becomes an ERROR anomaly, what is there again "
-        "ends it, and the weeks concerned are judged again. Exit code: 0 nothing is lost, 1 something is, 2 could not run."
+        "damaged, then those that were not read for longest; and as many files of the symbols of snapshots. What is lost "
+        "becomes an ERROR anomaly, what is there again ends it, and the weeks concerned are judged again. Exit code: 0 "
+        "nothing is lost, 1 something is, 2 could not run."
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
@@ -44,12 +46,15 @@ class Command(SpineCommand):
         unaccepted = archive_findings.unaccepted(held.lost)
         told = f"{_counted(held)}; {len(unaccepted):,} lost."
         operations.write_down(Act.CHECK_ARCHIVE, Order(operator=operator()), (), told)
+        of_symbols = [] if held.gone else [str(symbols.damaged(one, "is lost or damaged")) for one in symbols.lost()]
         if self.as_json:
-            self.document(_as_document(held, unaccepted))
+            self.document({**_as_document(held, unaccepted), "lost_symbols": of_symbols})
         self._print_lost(held, unaccepted)
+        for told_of_symbols in of_symbols:
+            self.line(told_of_symbols)
         for anomaly in archive_findings.standing().filter(archive_findings.BEHIND):
             self.line(anomaly.message)
-        return failed_if(archive_findings.standing().exists())
+        return failed_if(archive_findings.standing().exists() or bool(of_symbols))
 
     def _print_lost(self, held: Holdings, unaccepted: list[Lost]) -> None:
         counted = _counted(held)
