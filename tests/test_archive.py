@@ -41,6 +41,20 @@ def test_a_payload_is_kept_as_zstd_under_its_sha256(archive_dir: Path) -> None:
     assert zstandard.ZstdDecompressor().decompress(file_of(archive_dir).read_bytes()) == CONTENT
 
 
+def test_a_name_is_on_the_disk_with_its_folders_whoever_wrote_the_file(
+    archive_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that write the same file one gives it its name, and may be killed before the folder is on the disk."""
+    synced: list[str] = []
+    monkeypatch.setattr(files, "_sync", synced.append)
+    for _ in range(2):
+        archive.put(CONTENT, SHA256)
+        assert synced[-3:] == [f"payloads/{SHA256[:2]}", "payloads", ""]
+        files.place("vintages/week/tier/v0001.parquet", CONTENT)
+        assert synced[-4:] == ["vintages/week/tier", "vintages/week", "vintages", ""]
+        synced.clear()
+
+
 @pytest.mark.parametrize("content", [b"", b"\0", b"a" * 5_000_000])
 def test_any_bytes_come_back(content: bytes) -> None:
     sha256 = hashlib.sha256(content).hexdigest()

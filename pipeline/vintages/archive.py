@@ -38,7 +38,8 @@ def path_of(sha256: str) -> str:
 
 def put(content: bytes, sha256: str) -> None:
     """Archive a payload under its hash; one that is there and whole is left as it is, one that is not is replaced."""
-    put_back(content, sha256)
+    if not put_back(content, sha256):
+        files.flush_folders(path_of(sha256))
 
 
 def put_back(content: bytes, sha256: str) -> bool:

@@ -43,6 +43,7 @@ def save(path: str, content: bytes) -> None:
     with _named(path):
         if is_of_this_machine(path):
             _save_in_folder(path, content, os.replace)
+            flush_folders(path)
         else:
             _save_elsewhere(path, content)
 
@@ -63,11 +64,19 @@ def _place(path: str, content: bytes) -> str:
         if is_of_this_machine(path):
             with suppress(FileExistsError):
                 _save_in_folder(path, content, _link)
+            flush_folders(path)
         elif not default_storage.exists(path):
             _save_elsewhere(path, content)
     if read(path) != content:
         raise Taken(path)
     return path
+
+
+def flush_folders(path: str) -> None:
+    """Have the name of a file on the disk, and those of the folders that it is in: some may be new, or another process's."""
+    while path and is_of_this_machine(path):
+        path = os.path.dirname(path)
+        _sync(path)
 
 
 def remove(path: str) -> None:
@@ -100,13 +109,12 @@ def _save_in_folder(path: str, content: bytes, name: Callable[[str, str], None])
     part = f"{path}.{secrets.token_hex(4)}.part"
     try:
         default_storage.save(part, ContentFile(content))
-        _flush(default_storage.path(part))
+        _flush(part)
         name(default_storage.path(part), default_storage.path(path))
     except OSError:
         with suppress(OSError):
             default_storage.delete(part)
         raise
-    _flush(os.path.dirname(default_storage.path(path)))
 
 
 def _link(part: str, final: str) -> None:
@@ -124,7 +132,13 @@ def _link(part: str, final: str) -> None:
 
 
 def _flush(path: str) -> None:
+    """Have the content of a file on the disk."""
+    _sync(path)
+
+
+def _sync(path: str) -> None:
     """Have the operating system write a file or a folder to the disk."""
+    path = default_storage.path(path)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

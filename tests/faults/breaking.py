@@ -104,7 +104,7 @@ def breaking_storage(fault: Fault) -> Iterator[None]:
     """Let the storage fail so, and files on their way to the disk and to their names; `STORAGES` names BreakingStorage."""
     with ExitStack() as stack:
         stack.enter_context(patch.object(BreakingStorage, "fault", fault))
-        for step in ("_flush", "_link"):
+        for step in ("_flush", "_link", "flush_folders"):
             stack.enter_context(patch.object(files, step, _after(_fill, fault, getattr(files, step))))
         yield
 
