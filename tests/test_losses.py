@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
 
 from pipeline import runs
 from pipeline.calendar import PartitionKey, Tier, due_date, last_fridays
-from pipeline.capture import ingest
+from pipeline.capture import entries, ingest
 from pipeline.capture.results import Result
 from pipeline.capture.terms import Terms
 from pipeline.models import (
@@ -27,6 +28,7 @@ from pipeline.models import (
 from pipeline.planning import Request, make_plan
 from pipeline.vintages import archive, read
 from pipeline.vintages.read import NoSuchVintage
+from pipeline.vintages.store import StorageAway
 from pipeline.weeks import analytics, readiness
 from tests.engines import Ledger
 from tests.sources_in_memory import MemorySource, psv, row
@@ -84,6 +86,60 @@ def test_a_payload_that_nobody_has_any_more_is_given_up_by_force(ledger: Ledger)
     lost.refresh_from_db()
     with pytest.raises(NoSuchVintage):
         read.of_capture(lost)
+
+
+def test_rows_are_given_up_only_with_the_capture_that_replaces_them(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = MemorySource()
+    source.publish_rows(KEY, ATS)
+    lost = offered(source).capture
+    assert lost is not None
+    for path in (lost.vintage_path, archive.path_of(lost.payload_sha256)):
+        default_storage.delete(path)
+    source.publish_rows(KEY, [row("S00", "AAAA", 7), *ATS[1:]])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(entries, "publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            offered(source, force=True)
+    lost.refresh_from_db()
+    assert lost.pruned_at is None
+
+    assert offered(source, force=True).outcome is Outcome.RESTATED
+    lost.refresh_from_db()
+    assert lost.pruned_at is not None
+    assert read.latest([KEY]).collect().height == 50
+
+
+def killed(*_arguments: object) -> None:
+    """All is written, and nothing is committed."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_nothing_is_lost_or_given_up_while_the_archive_is_not_mounted(
+    ledger: Ledger, archive_dir: Path, force: bool
+) -> None:
+    source = MemorySource()
+    source.publish_rows(KEY, ATS)
+    offered(source)
+    source.publish_rows(KEY, ATS[1:])
+    archived = offered(source, normalize=False).capture
+    assert archived is not None
+    source.publish_rows(KEY, [row("S00", "AAAA", 7), *ATS[1:]])
+
+    mounted = archive_dir.rename(archive_dir.with_name("mounted"))
+    with pytest.raises(StorageAway):
+        offered(source, force=force)
+    with pytest.raises(StorageAway):
+        ingest.renormalize(KEY, Terms(run_date=DAY, force=force))
+    archived.refresh_from_db()
+    assert (archived.pruned_at, Anomaly.objects.count()) == (None, 0)
+
+    mounted.rename(archive_dir)
+    assert offered(source, force=force).outcome is Outcome.RESTATED
+    assert [capture.version for capture in Capture.objects.normalized().order_by("version")] == [1, 2, 3]
 
 
 def test_a_week_is_not_ready_from_the_moment_its_ground_moves(ledger: Ledger) -> None:

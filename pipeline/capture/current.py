@@ -57,5 +57,9 @@ def _rebuild(capture: Capture) -> None:
 
 
 def give_up(capture: Capture) -> None:
-    """Say of a capture that neither its vintage file nor its payload can be read: its rows are lost for good."""
+    """Say of a capture that neither its vintage file nor its payload can be read: its rows are lost for good.
+
+    StorageAway when the storage is not mounted: then nothing is known to be lost.
+    """
+    store.check_mounted()
     Capture.objects.filter(pk=capture.pk).update(pruned_at=timezone.now())

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from pipeline import endings
-from pipeline.capture import content_checks, late_restatements
+from pipeline.capture import content_checks, current, late_restatements
 from pipeline.capture.vintage import Vintage
 from pipeline.finra import reader
 from pipeline.finra.content import Content
@@ -38,7 +38,10 @@ def describe(capture: Capture, content: Content) -> None:
 
 
 def record_rows(partition: Partition, capture: Capture, vintage: Vintage, started: float, run: Run | None) -> None:
-    """Write the manifest, the rejects and the anomalies of rows that are stored, and make them the partition's latest."""
+    """Write the manifest, the rejects and the anomalies of rows that are stored, and make them the partition's latest.
+
+    The rows before them are given up where they are lost: until then they are the latest, and their week says so.
+    """
     content = vintage.content
     add_manifest(capture, Stage.NORMALIZED, capture.content_hash, started, run, content.controls)
     Reject.objects.bulk_create(
@@ -50,6 +53,8 @@ def record_rows(partition: Partition, capture: Capture, vintage: Vintage, starte
     note_listing(partition, content)
     if vintage.base is not None and vintage.changes is not None:
         late_restatements.note(Difference(vintage.base, capture, vintage.changes), run)
+    if vintage.lost is not None:
+        current.give_up(vintage.lost)
     partition.latest = capture
 
 

@@ -11,7 +11,7 @@ from pipeline.capture import current
 from pipeline.capture.terms import Terms
 from pipeline.models import Anomaly, Capture, Category, Check, Outcome, Partition, Seen, Severity, Stage
 from pipeline.sources.base import NotPublished, SourceError, TransientSourceError, UnusableReply
-from pipeline.vintages import archive
+from pipeline.vintages import archive, store
 from pipeline.vintages.archive import ArchiveDamaged
 
 CAPTURED = (Outcome.INGESTED, Outcome.RESTATED, Outcome.FORCED)
@@ -66,7 +66,11 @@ def unfetched(key: PartitionKey, error: TransientSourceError, terms: Terms) -> R
 
 
 def damaged(key: PartitionKey, error: ArchiveDamaged, terms: Terms) -> Result:
-    """A payload that was captured cannot be read from the archive any more, and its rows are needed."""
+    """A payload that was captured cannot be read from the archive any more, and its rows are needed.
+
+    StorageAway when the storage is not mounted: then nothing is known to be damaged.
+    """
+    store.check_mounted()
     return failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms, error.sha256)
 
 

@@ -36,13 +36,15 @@ class Vintage:
     """A payload's content, and how it differs from the rows of `base`.
 
     `changes` are None where there is no base, or its content is the same. `in_common` are those in the columns that both
-    sources have; None where both have the same columns.
+    sources have; None where both have the same columns. `lost` is the capture that it ought to be compared with, and whose
+    rows nobody can read any more: they are given up when the vintage is stored.
     """
 
     content: Content
     base: Capture | None
     changes: Changes | None = None
     in_common: Changes | None = None
+    lost: Capture | None = None
 
     @property
     def comparable(self) -> Changes | None:
@@ -75,9 +77,7 @@ def following_by_force(base: Capture | None, content: Content) -> Vintage:
     try:
         return following(base, content)
     except ArchiveDamaged:
-        if base is not None:
-            current.give_up(base)
-        return Vintage(content, None)
+        return Vintage(content, None, lost=base)
 
 
 def in_common(frame: pl.DataFrame) -> pl.DataFrame:
