@@ -17,8 +17,9 @@ from django.db.models import F
 
 from pipeline import data_kinds
 from pipeline.calendar import PartitionKey
-from pipeline.capture import assessment, current, entries, likeness, records
+from pipeline.capture import assessment, backlog, current, entries, likeness, records
 from pipeline.capture.records import Record
+from pipeline.capture.terms import Terms
 from pipeline.capture.vintage import following
 from pipeline.finra import reader
 from pipeline.finra.content import Content, UnreadablePayload
@@ -102,6 +103,10 @@ def _restored(orphan: Orphan) -> Orphan:
     record, started = orphan.record, time.monotonic()
     try:
         content = payloads.read(archive.get(record.payload_sha256), record.payload_format, record.key)
+        if (
+            record.normalized_at
+        ):  # rows are stored in the order of versions; a record may not know yet that its own were
+            backlog.store_rows(record.key, Terms(run_date=record.captured_on))
         vintage = following(current.newest_normalized(record.key), content)
     except (ArchiveDamaged, UnreadablePayload) as error:
         return Orphan(record, Fate.PAYLOAD_LOST, str(error))

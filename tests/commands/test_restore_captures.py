@@ -175,6 +175,22 @@ def test_a_capture_that_was_only_archived_is_taken_back_as_such(
     assert Capture.objects.get(version=4).normalized_at is None
 
 
+def test_rows_are_stored_in_the_order_of_versions(
+    older: Callable[[], LedgerState], source_dir: Path, archive_dir: Path
+) -> None:
+    """A record may say of a capture that it is archived only: its process was killed when its rows had been stored."""
+    lost = older()
+    path = archive_dir / "captures" / f"{SECOND}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "normalized_at": None}))
+
+    assert restore().code == 0
+    assert ledger_state() == lost
+    check_consistent()
+    restate(source_dir, OTC, "104")
+    ran = weekly(day=date(2025, 12, 16))
+    assert (ran.code, ran.document["steps"][2]["outcome"]) == (0, "RESTATED")
+
+
 @pytest.mark.parametrize(("shares", "nth"), [("", 1), ("101", 2)], ids=["same", "other"])
 def test_a_claim_keeps_its_id_from_other_bytes(
     ledger: Ledger, source_dir: Path, archive_dir: Path, shares: str, nth: int
