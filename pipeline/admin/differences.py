@@ -15,7 +15,7 @@ from pipeline import reconciliation
 from pipeline.admin import downloads, figures
 from pipeline.failures import told
 from pipeline.models import Capture
-from pipeline.review.difference_table import biggest_movers_first, table_of
+from pipeline.review.difference_table import table_of
 from pipeline.vintages import compare
 from pipeline.vintages.compare import Difference, Kind, RowChange, RowValues
 from pipeline.vintages.read import NoSuchVintage
@@ -106,7 +106,7 @@ def other_capture(capture: Capture, asked: Mapping[str, str]) -> Capture | None:
 
 def as_download(capture: Capture, before: Capture, form: str) -> HttpResponseBase:
     """All rows that differ, the biggest movers first, as CSV or Parquet. Errors as those of `compare`."""
-    table = biggest_movers_first(table_of(compare.compare(before, capture).changes))
+    table = table_of(compare.biggest_first(compare.compare(before, capture).changes.rows))
     key = capture.partition.key
     name = f"difference_{key.tier}_{key.week_ending}_v{before.version}_v{capture.version}"
     return downloads.FORMATS[form](name, table)

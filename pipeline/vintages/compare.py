@@ -1,12 +1,11 @@
 """The difference of two vintages of a partition: rows added, changed and removed, by natural key, before and after.
 
-Rows that are the same in both are found by their 64-bit hashes, which is five times as fast as a join over all of them; that
-no two different rows had the same hash is then checked by counting.
+Rows that are the same in both are found by their 64-bit hashes, which is several times as fast as a join over all of them;
+that no two different rows had the same hash is then checked row by row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -18,7 +17,6 @@ from pipeline.finra.rows import FIGURES, FIRM, KEY, without_zeros
 from pipeline.models import Capture
 from pipeline.vintages import read
 
-AT_ONCE = 2000
 COLUMNS = (*KEY, "venue_kind", *FIGURES)
 COMPARED = [FIRM if column == "firm" else pl.col(column) for column in COLUMNS]
 MOVED = (pl.col("after_shares").fill_null(0) - pl.col("before_shares").fill_null(0)).abs()
@@ -102,7 +100,7 @@ class RowChange:
 
 
 def difference_of(before: pl.DataFrame, after: pl.DataFrame) -> Changes:
-    """How two frames of rows of one partition differ. Both have the columns of `rows.SCHEMA`, each key once."""
+    """How two frames of rows of one partition differ. Both have the columns of `rows.SCHEMA`, each key once, in order."""
     stale, fresh = _only_in_one(before.select(COMPARED), after.select(COMPARED))
     joined = _named(stale, "before").join(
         _named(fresh, "after"), on=[*KEY, "venue_kind"], how="full", coalesce=True, nulls_equal=True
@@ -130,9 +128,9 @@ def _named(frame: pl.DataFrame, side: str) -> pl.DataFrame:
 def _only_in_one(before: pl.DataFrame, after: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that only the first frame has, and those that only the second one has."""
     were, are = before.hash_rows(), after.hash_rows()
-    stale, fresh = before.filter(~were.is_in(are.implode())), after.filter(~are.is_in(were.implode()))
-    if before.height - stale.height == after.height - fresh.height:
-        return stale, fresh
+    stayed, held = were.is_in(are.implode()), are.is_in(were.implode())
+    if before.filter(stayed).equals(after.filter(held)):
+        return before.filter(~stayed), after.filter(~held)
     return (
         before.join(after, on=list(COLUMNS), how="anti", nulls_equal=True),
         after.join(before, on=list(COLUMNS), how="anti", nulls_equal=True),
@@ -150,20 +148,15 @@ def compare(before: Capture, after: Capture) -> Difference:
 
 def movers(difference: Difference, start: int, number: int, kind: Kind | None = None) -> list[RowChange]:
     """Some of the rows that differ, by how many shares they moved."""
-    return list(map(_change, _biggest_first(difference, kind).slice(start, number).iter_rows(named=True)))
-
-
-def all_movers(difference: Difference) -> Iterator[RowChange]:
-    """Every row that differs, the biggest movers first."""
-    for batch in _biggest_first(difference, None).iter_slices(AT_ONCE):
-        yield from map(_change, batch.iter_rows(named=True))
-
-
-def _biggest_first(difference: Difference, kind: Kind | None) -> pl.DataFrame:
     found = difference.changes.rows
     if kind is not None:
         found = found.filter(pl.col("kind") == kind.value)
-    return found.sort(MOVED, *KEY, descending=[True, *[False] * len(KEY)])
+    return list(map(_change, biggest_first(found).slice(start, number).iter_rows(named=True)))
+
+
+def biggest_first(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows that differ (columns of `Changes.rows`) by how many shares they moved, whichever way."""
+    return rows.sort(MOVED, *KEY, descending=[True, *[False] * len(KEY)])
 
 
 def _change(row: dict[str, Any]) -> RowChange:

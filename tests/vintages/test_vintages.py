@@ -141,7 +141,7 @@ def test_three_restated_rows_of_a_large_week_are_told_and_the_rest_is_as_it_was(
     second = captured(source, after)
 
     assert (first.rows_kept, counts(second)) == (20_000, (0, 3, 0, 19_997))
-    told = compare.all_movers(compare.compare(first, second))
+    told = compare.movers(compare.compare(first, second), 0, 10)
     assert sorted((change.key.symbol, change.key.mpid) for change in told) == [
         ("S00000", "UBSA"),
         ("S05000", "SGMT"),
@@ -164,7 +164,7 @@ def test_twelve_restatements_of_a_day_are_twelve_vintages(ledger: Ledger) -> Non
         captured(source, [row("STAY", "UBSA", 1), row("MOVE", "UBSA", number)])
     assert version(12).capture_id == "finra.otc_transparency:OTC:2025-11-14:20251226.12"
     assert [rows_at(version(number))[0] for number in (1, 6, 12)] == [f"MOVE UBSA {n} 1" for n in (1, 6, 12)]
-    (change,) = compare.all_movers(compare.compare(version(1), version(12)))
+    (change,) = compare.movers(compare.compare(version(1), version(12)), 0, 10)
     assert (change.key.symbol, change.kind) == ("MOVE", "changed")
 
 

@@ -53,7 +53,7 @@ class Command(SpineCommand):
         """Find both, compare, print."""
         before, after = select(options["captures"], (PREVIOUS, LATEST))
         try:
-            table = table_of(compare(before, after).changes)
+            table = table_of(compare(before, after).changes.rows)
         except (NoSuchVintage, VintageDamaged, ValueError) as error:
             raise BadArguments(str(error)) from error
         rows = [tuple(map(_plain, row)) for row in table.iter_rows()]
