@@ -28,7 +28,6 @@ from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import VintageDamaged
 
 SHORTEST_HASH = 6
-CANNOT_BE_SERVED = 409  # neither absent nor our mistake: the archive does not hold what the ledger says
 
 DOINGS: tuple[Doing[Capture], ...] = (
     Doing(
@@ -160,7 +159,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
             raise Http404(str(why)) from why
         except (VintageDamaged, OSError):
             response = self._page(request, found, "difference", differences.contents(found, request.GET.dict()))
-            response.status_code = CANNOT_BE_SERVED
+            response.status_code = downloads.CANNOT_BE_SERVED
             return response
 
     def movement_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -181,7 +180,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
             return payloads.as_download(found)
         except ArchiveDamaged as damage:
             response = self._page(request, found, "payload", {"damage": str(damage)})
-            response.status_code = CANNOT_BE_SERVED
+            response.status_code = downloads.CANNOT_BE_SERVED
             return response
 
     def _page(self, request: HttpRequest, found: Capture, name: str, contents: dict[str, Any]) -> TemplateResponse:

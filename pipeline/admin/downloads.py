@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from io import BytesIO
 
 import polars as pl
@@ -14,6 +15,7 @@ from pipeline import data_kinds
 
 STARTS_A_FORMULA = r"^([=+\-@\t\r\n])"
 ROWS_AT_ONCE = 20_000
+CANNOT_BE_SERVED = HTTPStatus.CONFLICT  # neither absent nor our mistake: the archive does not hold what the ledger says
 
 
 def as_csv(name: str, table: pl.DataFrame) -> HttpResponseBase:

@@ -32,7 +32,6 @@ from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import VintageDamaged
 
 PERMISSION = "pipeline.view_capture"
-CANNOT_BE_SERVED = HTTPStatus.CONFLICT
 UNANSWERED = (NoSuchVintage, VintageDamaged, OSError)
 
 
@@ -127,7 +126,7 @@ def download(request: HttpRequest, form: str) -> HttpResponseBase:
     try:
         found = every_row(_question(asked, request))
     except (*UNANSWERED, TooManyRows) as why:
-        return _shown(request, asked, Page(), told(why), CANNOT_BE_SERVED)
+        return _shown(request, asked, Page(), told(why), downloads.CANNOT_BE_SERVED)
     return downloads.FORMATS[form]("_".join(("rows", *_named(asked))), found)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
@@ -20,7 +20,6 @@ from pipeline.admin import downloads, snapshot_symbols
 from pipeline.admin.acting import ActingAdmin, Doing
 from pipeline.admin.base import DayFilter, badge, page_url
 from pipeline.admin.snapshot_page import contents
-from pipeline.failures import told
 from pipeline.models import Act, AnalyticsSnapshot, OperatorLogEntry
 from pipeline.operations import Order
 from pipeline.vintages.store import VintageDamaged
@@ -110,8 +109,10 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
         found = self.find(request, object_id)
         try:
             return snapshot_symbols.as_download(found, request.GET.dict(), form)
-        except (VintageDamaged, OSError) as damage:
-            raise Http404(told(damage)) from damage
+        except (VintageDamaged, OSError):
+            response = self.symbols_view(request, object_id)
+            response.status_code = downloads.CANNOT_BE_SERVED
+            return response
 
     def page(self, request: HttpRequest, found: Any) -> dict[str, Any]:
         """Its inputs, the market's concentration, and a page of the venues of a scope."""

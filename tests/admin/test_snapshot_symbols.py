@@ -90,7 +90,7 @@ def test_a_lost_file_is_named_in_the_place_of_the_symbols(snapshot: AnalyticsSna
     repair = f"`python manage.py rebuild_vintages --weeks {WEEK}`"
     told = f"the file of its symbols is missing ({snapshot.symbols_path}); {repair}"
     assert told in html.unescape(page.content.decode())
-    assert signed_in("Operator").get(address(snapshot).rstrip("/") + ".csv").status_code == 404
+    assert signed_in("Operator").get(address(snapshot).rstrip("/") + ".csv").status_code == 409
 
 
 def test_the_symbols_found_are_downloaded_as_csv_and_parquet(snapshot: AnalyticsSnapshot) -> None:
