@@ -1,0 +1,1 @@
+"""One week: its analytics, then its verdict."""
