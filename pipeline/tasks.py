@@ -19,6 +19,7 @@ from django.conf import settings
 
 from pipeline import archive_findings, canvas, checkup, runs, schedules, steps, stopping, sweeper, workers
 from pipeline.calendar import market_today
+from pipeline.failures import told
 from pipeline.models import Run
 from pipeline.patience import patiently
 
@@ -32,10 +33,17 @@ def process_partition(run_partition_id: int) -> None:
         steps.process(run_partition_id, worker, retries=True)
 
 
-@shared_task(name="pipeline.close_week")
+@shared_task(name="pipeline.close_week", throws=(OSError,))
 def close_week(run_id: int, week_ending: str) -> None:
-    """Close one week of a run, when all of it is done, and bring the run on."""
-    patiently(partial(_close_week, run_id, date.fromisoformat(week_ending)))
+    """Close one week of a run, when all of it is done, and bring the run on.
+
+    A full disk, say, leaves the week open for another try: it is told as such, without the traceback of a bug.
+    """
+    try:
+        patiently(partial(_close_week, run_id, date.fromisoformat(week_ending)))
+    except OSError as error:
+        logger.error("run %s: the week %s is not closed yet: %s", run_id, week_ending, told(error))
+        raise
 
 
 def _close_week(run_id: int, week_ending: date) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from pipeline import runs, steps, workers
+from pipeline import runs, steps, tasks, workers
 from pipeline.calendar import PartitionKey, Tier
 from pipeline.capture import ingest
 from pipeline.capture.results import Result
@@ -174,6 +175,32 @@ def test_analytics_of_a_lost_file_name_its_repair_without_a_traceback(
     assert (run.status, reason.startswith(f"{lost}: its vintage file is missing")) == (RunStatus.FAILED, True)
     assert "rebuild_vintages" in reason
     assert [one.exc_info for one in caplog.records if one.name == "pipeline.runs"] == [None]
+
+
+def test_a_disk_that_is_full_when_a_week_is_closed_leaves_it_open_without_a_traceback(
+    ledger: Ledger, source: MemorySource, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_week_ending: date, _run: Run) -> analytics.Calculated:
+        raise OSError(errno.ENOSPC, "No space left on device", "analytics/one.parquet")
+
+    run = start()
+    for step in run.partitions.order_by("pk"):
+        steps.process(step.pk, ELSEWHERE, retries=False, source=source)
+    with monkeypatch.context() as patched:
+        patched.setattr(analytics, "calculate_week", full)
+        tasks.close_week.apply((run.pk, WEEK.isoformat()))
+
+    assert run.weeks.get().closed_at is None
+    told = [(one.getMessage(), one.exc_info) for one in caplog.records if one.levelname == "ERROR"]
+    assert told == [
+        (
+            f"run {run.pk}: the week {WEEK} is not closed yet: analytics/one.parquet: No space left on device; "
+            "the disk is full: free space on it, then the same command goes on",
+            None,
+        )
+    ]
+    tasks.close_week.apply((run.pk, WEEK.isoformat()))
+    assert run.weeks.get().closed_at is not None
 
 
 @pytest.mark.promise(10)
