@@ -105,8 +105,7 @@ def difference_of(before: pl.DataFrame, after: pl.DataFrame) -> Changes:
     joined = _named(stale, "before").join(
         _named(fresh, "after"), on=[*KEY, "venue_kind"], how="full", coalesce=True, nulls_equal=True
     )
-    kind = pl.when(IS_ADDED).then(pl.lit("added")).when(IS_REMOVED).then(pl.lit("removed")).otherwise(pl.lit("changed"))
-    changes = joined.select(*KEY, "venue_kind", kind.alias("kind"), *_sides()).sort(KEY)
+    changes = joined.select(*KEY, "venue_kind", _kind(), *_sides()).sort(KEY)
     changed = stale.height + fresh.height - changes.height
     return Changes(
         rows=changes,
@@ -115,6 +114,11 @@ def difference_of(before: pl.DataFrame, after: pl.DataFrame) -> Changes:
         removed=stale.height - changed,
         unchanged=after.height - fresh.height,
     )
+
+
+def _kind() -> pl.Expr:
+    added, removed, changed = (pl.lit(kind.value) for kind in (Kind.ADDED, Kind.REMOVED, Kind.CHANGED))
+    return pl.when(IS_ADDED).then(added).when(IS_REMOVED).then(removed).otherwise(changed).alias("kind")
 
 
 def _sides() -> list[str]:
