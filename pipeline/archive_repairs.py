@@ -48,10 +48,11 @@ def repairs() -> Iterator[Repair]:
     if lacking:
         yield Repair(archive_findings.behind(lacking), ("restore_captures",))
     lost = archive_findings.unaccepted(held.lost)
-    payloads = [one for one in lost if one.is_payload]
-    yield from _from_source([one for one in payloads if one.is_newest])
-    yield from _from_backup([one for one in payloads if not one.is_newest])
-    yield from _made_again([one for one in lost if not one.is_payload])
+    without_payload = {one.capture.pk for one in held.lost if one.is_payload}
+    payload_first = [one for one in lost if one.capture.pk in without_payload]
+    yield from _from_source([one for one in payload_first if one.is_newest])
+    yield from _from_backup([one for one in payload_first if not one.is_newest])
+    yield from _made_again([one for one in lost if one.capture.pk not in without_payload])
     yield from _computed_again()
     yield from _over(held.lost)
 
@@ -61,7 +62,7 @@ def _from_source(lost: Iterable[Lost]) -> Iterator[Repair]:
     for one in lost:
         grouped.setdefault(_way(one), []).append(one)
     for (command, tier, *how), ones in grouped.items():
-        weeks = ",".join(one.capture.partition.week_ending.isoformat() for one in ones)
+        weeks = ",".join(dict.fromkeys(one.capture.partition.week_ending.isoformat() for one in ones))
         if command == "ingest_file":
             words: tuple[str, ...] = (command, *how, "--tier", tier, "--week", weeks)
         else:
