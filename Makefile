@@ -66,6 +66,7 @@ types: .venv/.dev  ## mypy --strict
 
 lock: .venv/lock/.uv-$(UV_VERSION)  ## lock requirements*.in into requirements*.txt; ARGS=--upgrade takes newer versions
 	$(COMPILE) $(ARGS) requirements.in -o requirements.txt
+	$(COMPILE) $(ARGS) requirements-extras.in -o requirements-extras.txt
 	$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
 
 demo-api: .venv/.dev  ## a FINRA of your own on loopback, to point the product at; ARGS="--help" shows what it can do
