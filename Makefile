@@ -70,7 +70,7 @@ lock: .venv/lock/.uv-$(UV_VERSION)  ## lock requirements*.in into requirements*.
 	$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
 
 demo-api: .venv/.dev  ## a FINRA of your own on loopback, to point the product at; ARGS="--help" shows what it can do
-	@$(BIN)/python -m tests.finra_service $(ARGS)
+	@$(BIN)/python -m tests.fake_finra $(ARGS)
 
 bench: .venv/.dev  ## the README's figures: loading on PostgreSQL and SQLite; ARGS="..." goes to the benchmark
 	$(BIN)/python -m benchmarks.ingest $(ARGS)

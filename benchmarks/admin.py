@@ -34,12 +34,12 @@ from django.test.utils import CaptureQueriesContext
 
 from benchmarks.databases import DURABLE, stored_in
 from benchmarks.large_ledger import build
-from pipeline.calendar import fully_due_weeks, market_today
+from pipeline.finra.calendar import fully_due_weeks, market_today
 from pipeline.models import AnalyticsSnapshot, Anomaly, Capture, Manifest, OperatorLogEntry, Partition, Readiness, Run
-from pipeline.planning import Request
+from pipeline.runs.request import Request
 from pipeline.weeks.analytics import CALCULATION_VERSION
-from tests.engines import PostgreSQLLedger, as_default
-from tests.servers import postgresql
+from tests.support.engines import PostgreSQLLedger, as_default
+from tests.support.servers import postgresql
 
 WEEKS, SMALL = 260, 26
 LIMIT_MS, LIMIT_OF_A_SYMBOL_MS = 300.0, 500.0

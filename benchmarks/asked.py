@@ -31,17 +31,18 @@ django.setup()
 from django.conf import settings
 from django.test import override_settings
 
-from pipeline.calendar import PartitionKey, Tier, last_fridays
-from pipeline.estimates import TYPICAL_PAGE_SECONDS, Estimate, estimate
+from pipeline.finra.calendar import PartitionKey, Tier, last_fridays
 from pipeline.models import Action, Capture, Run
-from pipeline.planning import Request, make_plan
-from tests.commands.calling import call
-from tests.engines import SQLiteLedger, as_default, migrated
-from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service
-from tests.finra_service.log import Entry
-from tests.finra_service.restatements import redraw
-from tests.finra_service.rows import FIELDS
+from pipeline.runs.estimate import TYPICAL_PAGE_SECONDS, Estimate, estimate
+from pipeline.runs.plan import make_plan
+from pipeline.runs.request import Request
+from tests.fake_finra import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service
+from tests.fake_finra.log import Entry
+from tests.fake_finra.restatements import redraw
+from tests.fake_finra.rows import FIELDS
 from tests.live_source import product
+from tests.management.calling import call
+from tests.support.engines import SQLiteLedger, as_default, migrated
 
 SATURDAY = date(2026, 1, 10)
 SUNDAY, MONDAY, TUESDAY = (SATURDAY + timedelta(days=n) for n in (1, 2, 3))

@@ -28,10 +28,10 @@ from django.db.models import Q, Sum
 from redis import Redis as RedisClient
 
 from benchmarks.fleet import Fleet, fleet, load, servers
-from pipeline.calendar import last_fridays
+from pipeline.finra.calendar import last_fridays
+from pipeline.finra.samples import Size, publish
 from pipeline.models import Capture, PartitionStatus, Run, RunPartition, RunStatus
-from pipeline.samples import Size, publish
-from tests.ledger_state import checksum, ledger_state, row_counts
+from tests.support.ledger_state import checksum, ledger_state, row_counts
 
 RUN_DATE = date(2026, 1, 5)
 NEWEST = date(2025, 11, 14)  # on RUN_DATE all tiers of it are due

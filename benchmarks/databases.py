@@ -16,8 +16,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.test import override_settings
 
-from tests.engines import Ledger, PostgreSQLLedger, SQLiteLedger, as_default
-from tests.servers import postgresql
+from tests.support.engines import Ledger, PostgreSQLLedger, SQLiteLedger, as_default
+from tests.support.servers import postgresql
 
 DURABLE = "jit = off\nshared_buffers = 512MB\nmax_wal_size = 4GB\n"  # fsync and commits as a production server has them
 

@@ -28,8 +28,8 @@ from redis import Redis as RedisClient
 
 from benchmarks.databases import DURABLE, stored_in
 from pipeline.models import Run, RunStatus
-from tests.engines import Ledger, PostgreSQLLedger, SQLiteLedger, as_default
-from tests.servers import Redis, postgresql, redis
+from tests.support.engines import Ledger, PostgreSQLLedger, SQLiteLedger, as_default
+from tests.support.servers import Redis, postgresql, redis
 
 ARCHIVE = "archive"
 QUEUES = "ingest,calc,control"

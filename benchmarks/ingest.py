@@ -24,16 +24,16 @@ from benchmarks import raw_loading, written
 from benchmarks.databases import ledgers, stored_in
 from benchmarks.timing import Times
 from benchmarks.written import Written
-from pipeline.calendar import PartitionKey, Tier, last_fridays
 from pipeline.capture import ingest
 from pipeline.capture.results import Result
 from pipeline.capture.terms import Terms
+from pipeline.finra.calendar import PartitionKey, Tier, last_fridays
+from pipeline.finra.samples import Size, publish
+from pipeline.finra.sources.files.source import FilesSource
 from pipeline.models import Calculation, Capture, Outcome
-from pipeline.samples import Size, publish
-from pipeline.sources.files import FilesSource
 from pipeline.vintages import read
 from pipeline.weeks import analytics
-from tests.engines import Ledger, as_default
+from tests.support.engines import Ledger, as_default
 
 TIER = Tier.NMS_TIER_2
 RUN_DATE = date(2026, 1, 5)

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from benchmarks.large_vintages import ROWS, write_all
-from pipeline.calendar import last_fridays
+from pipeline.finra.calendar import last_fridays
 
 HELD = ", ".join(f"('{tier}', {rows})" for tier, rows in ROWS.items())
 TIERS = "('NMS_TIER_1', 0), ('NMS_TIER_2', 1), ('OTC', 2)"

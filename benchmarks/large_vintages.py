@@ -14,7 +14,7 @@ from itertools import groupby
 import polars as pl
 from django.core.files.storage import default_storage
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.rows import ATS, NON_ATS, NOTIONAL, SCHEMA, SHARES, in_order
 from pipeline.models import Capture
 from pipeline.vintages import files

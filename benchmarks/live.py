@@ -30,18 +30,18 @@ os.environ.setdefault("MARKETSPINE_DEMO", "1")  # what the service plays is inve
 django.setup()
 
 from benchmarks.databases import ledgers, stored_in
-from pipeline.calendar import PartitionKey, Tier, fully_due_weeks
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
+from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks
+from pipeline.finra.sources.api.access import Access
+from pipeline.finra.sources.api.fields import SummaryType
+from pipeline.finra.sources.api.pager import Limits, Pager
+from pipeline.finra.sources.api.queries import CODES, MOST_ROWS, SUMMARY, Query, data_path, of_type
+from pipeline.finra.sources.api.rate import HEADROOM
+from pipeline.finra.sources.api.source import FinraApi
+from pipeline.finra.sources.api.transport import Transport
 from pipeline.models import Outcome
-from pipeline.sources.finra_api.access import Access
-from pipeline.sources.finra_api.fields import SummaryType
-from pipeline.sources.finra_api.pace import HEADROOM
-from pipeline.sources.finra_api.paging import Limits, Pager
-from pipeline.sources.finra_api.questions import CODES, MOST_ROWS, SUMMARY, Query, data_path, of_type
-from pipeline.sources.finra_api.source import FinraApi
-from pipeline.sources.finra_api.transport import Transport
-from tests.engines import as_default
+from tests.support.engines import as_default
 
 TODAY = date(2026, 1, 5)
 WEEK = fully_due_weeks(1, TODAY)[0]
@@ -84,7 +84,7 @@ def main() -> None:
 def served(size: str) -> Iterator[str]:
     """The service, in its own process; its address."""
     words = ["--port", "0", "--rate", "0", "--weeks", "8", "--size", size, "--date", str(TODAY)]
-    command = [sys.executable, "-u", "-m", "tests.finra_service", *words]
+    command = [sys.executable, "-u", "-m", "tests.fake_finra", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -29,11 +29,11 @@ from redis import Redis as RedisClient
 
 from benchmarks.databases import DURABLE
 from benchmarks.fleet import Fleet, Servers, fleet, load
-from pipeline.calendar import last_fridays
+from pipeline.finra.calendar import last_fridays
+from pipeline.finra.samples import Size, publish
 from pipeline.models import Capture, PartitionStatus, Readiness, Run, RunPartition, RunStatus, VenueVolume
-from pipeline.samples import Size, publish
-from tests.ledger_state import CAPTURE_FIELDS, check_consistent, open_anomalies
-from tests.servers import PostgreSQL, Redis, postgresql, redis
+from tests.support.ledger_state import CAPTURE_FIELDS, check_consistent, open_anomalies
+from tests.support.servers import PostgreSQL, Redis, postgresql, redis
 
 RUN_DATE = date(2026, 1, 5)
 NEWEST = date(2025, 11, 14)  # on RUN_DATE all tiers of it are due

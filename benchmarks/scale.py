@@ -32,10 +32,10 @@ from django.conf import settings
 from benchmarks import raw_loading
 from benchmarks.fleet import Servers, checkpoint, cores_free, fleet, load, new_ledger, servers
 from benchmarks.measured import BETWEEN, CLOSING, PHASES, SHELL, Measured, measured_run, median, run_on, share
-from pipeline.calendar import PartitionKey, Tier, last_fridays
 from pipeline.finra import reader
-from pipeline.samples import Size, publish
-from pipeline.sources.files import FilesSource
+from pipeline.finra.calendar import PartitionKey, Tier, last_fridays
+from pipeline.finra.samples import Size, publish
+from pipeline.finra.sources.files.source import FilesSource
 
 RUN_DATE = date(2026, 1, 5)
 EARLIER = date(2023, 1, 9)

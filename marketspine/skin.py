@@ -39,7 +39,7 @@ SKIN: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "LOGIN": {"form": "marketspine.signing_in.SignInForm"},
-    "DASHBOARD_CALLBACK": "pipeline.admin.dashboard.dashboard",
+    "DASHBOARD_CALLBACK": "pipeline.admin.dashboard.index.dashboard",
     "STYLES": [_style("spine.css")],
     "SCRIPTS": [_style("spine.js"), _style("reachable.js")],
     "COLORS": {

@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 
 from marketspine.health import health
 from pipeline.admin import rows
-from pipeline.admin.people import change_own_password
+from pipeline.admin.people.people import change_own_password
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

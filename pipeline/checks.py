@@ -17,9 +17,9 @@ from django.db import connections
 from django.http.request import validate_host
 
 from marketspine.environment import is_set
-from pipeline.embedded import NO_BROKER
-from pipeline.sources import REGISTRY
-from pipeline.sources.finra_api.access import unsafe
+from pipeline.engine.embedded import NO_BROKER
+from pipeline.finra.sources import REGISTRY
+from pipeline.finra.sources.api.access import unsafe
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
 FEWEST_BEATS_SECONDS = 30

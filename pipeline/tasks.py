@@ -17,11 +17,18 @@ from celery import bootsteps, current_app, shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
-from pipeline import archive_findings, canvas, checkup, runs, schedules, steps, stopping, sweeper, workers
-from pipeline.calendar import market_today
-from pipeline.failures import told
+from pipeline.engine import canvas, schedules, sweeper
+from pipeline.finra.calendar import market_today
+from pipeline.integrity import losses
 from pipeline.models import Run
-from pipeline.patience import patiently
+from pipeline.resilience import stopping
+from pipeline.resilience.failures import told
+from pipeline.resilience.patience import patiently
+from pipeline.review import doctor
+from pipeline.runs import close_week as weeks
+from pipeline.runs import liveness
+from pipeline.runs import process_partition as partitions
+from pipeline.weeks import readiness
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +36,8 @@ logger = logging.getLogger(__name__)
 @shared_task(name="pipeline.process_partition")
 def process_partition(run_partition_id: int) -> None:
     """Bring one partition of a run to its outcome, or to its next try."""
-    with workers.working() as worker:
-        steps.process(run_partition_id, worker, retries=True)
+    with liveness.working() as worker:
+        partitions.process(run_partition_id, worker, retries=True)
 
 
 @shared_task(name="pipeline.close_week", throws=(OSError,))
@@ -48,14 +55,14 @@ def close_week(run_id: int, week_ending: str) -> None:
 
 def _close_week(run_id: int, week_ending: date) -> None:
     run = Run.objects.get(pk=run_id)
-    if runs.close_week(run, week_ending):
-        canvas.go_on(run)
+    if weeks.close_week(run, week_ending):
+        canvas.advance(run)
 
 
 @shared_task(name="pipeline.recover", ignore_result=True)
 def recover() -> None:
     """Show that a worker is there, and bring stalled runs to their end: each worker of `control` has itself do it."""
-    sweeper.show_up()
+    sweeper.report_alive()
     sweeper.sweep()
 
 
@@ -76,13 +83,15 @@ def start_scheduled(**_parameters: object) -> None:
 @shared_task(name="pipeline.check_up", ignore_result=True)
 def check_up(run_id: int | None = None) -> None:
     """Judge the weeks again, and have the doctor look: after each run, and daily."""
-    checkup.check_up(Run.objects.get(pk=run_id) if run_id else None)
+    today = Run.objects.get(pk=run_id).run_date if run_id else market_today()
+    readiness.decide_again(settings.MARKETSPINE_LOOKBACK_WEEKS, today)
+    doctor.log_findings(doctor.diagnose(settings.MARKETSPINE_LOOKBACK_WEEKS, today))
 
 
 @shared_task(name="pipeline.check_archive")
 def check_archive() -> None:
     """See that the archive has the payload of every capture, and read some of them whole, in turn."""
-    archive_findings.look(market_today(), read=settings.MARKETSPINE_ARCHIVE_READS)
+    losses.look(market_today(), read=settings.MARKETSPINE_ARCHIVE_READS)
 
 
 @worker_ready.connect

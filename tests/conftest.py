@@ -20,16 +20,17 @@ import redis
 from django.conf import settings as configured
 from pytest_django import DjangoDbBlocker, Settings
 
-from pipeline import connections, patience, waiting
-from tests import checked_once, network, servers
-from tests.engines import ENGINES, Begin, Engines, Ledger, bring_about
+from pipeline.engine import waiting
+from pipeline.resilience import connections, patience
 from tests.faults.extent import EVERYTHING
+from tests.support import checked_once, network, servers
+from tests.support.engines import ENGINES, Begin, Engines, Ledger, bring_about
 
 network.block()
 checked_once.remember()
 
 # Randomised tests try the same examples on every machine; `--hypothesis-profile explore` tries new ones, and prints
-# what reproduces a failure. A test's fixtures live through all its examples: `tests.engines.wipe` parts them.
+# what reproduces a failure. A test's fixtures live through all its examples: `tests.support.engines.wipe` parts them.
 hypothesis.settings.register_profile(
     "fixed",
     deadline=None,
@@ -40,8 +41,21 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile("explore", hypothesis.settings.get_profile("fixed"), derandomize=False)
 hypothesis.settings.load_profile("fixed")
 
-# What stands above the ledger: pages and commands. The ledger's own tests run on each database.
-EITHER_DATABASE = ("admin", "commands", "live_source")
+# What stands above the ledger, by the folder of its tests. The tests of the ledger itself run on each database.
+EITHER_DATABASE = (
+    "admin",
+    "api",
+    "integrity",
+    "keeping",
+    "live_source",
+    "management",
+    "metrics",
+    "notices",
+    "operations",
+    "readers",
+    "resilience",
+    "review",
+)
 
 REAL_FILES = Path(configured.BASE_DIR).parent / "shared" / "data" / "real"
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from pipeline.calendar import last_fridays
-from pipeline.samples import Size, publish, restate
-from tests.commands.calling import call
-from tests.engines import Engines
+from pipeline.finra.calendar import last_fridays
+from pipeline.finra.samples import Size, publish, restate
 from tests.faults.extent import EVERYTHING
-from tests.fleet import Fleet
-from tests.ledger_state import check_all_runs_ended, check_consistent, checksum, ledger_state
+from tests.management.calling import call
+from tests.support.engines import Engines
+from tests.support.fleet import Fleet
+from tests.support.ledger_state import check_all_runs_ended, check_consistent, checksum, ledger_state
 
 DAY, NEXT_DAY = date(2026, 1, 5), date(2026, 1, 6)
 WEEKS = 6 if EVERYTHING else 2

@@ -16,8 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from pipeline import runs
-from pipeline.calendar import PartitionKey, Tier, due_date
+from pipeline.finra.calendar import PartitionKey, Tier, due_date
 from pipeline.models import (
     ALL_TIERS,
     AnalyticsSnapshot,
@@ -27,12 +26,14 @@ from pipeline.models import (
     Run,
     VenueVolume,
 )
-from pipeline.planning import OnlyStage, Request, make_plan, target_keys
+from pipeline.runs import in_process, lifecycle
+from pipeline.runs.plan import make_plan, target_keys
+from pipeline.runs.request import OnlyStage, Request
 from pipeline.vintages import read
-from tests.engines import ENGINES, Engines
 from tests.faults.extent import examples
-from tests.ledger_state import archived_files, check_consistent, ledger_state, row_counts
-from tests.model_of_history import (
+from tests.support.engines import ENGINES, Engines
+from tests.support.ledger_state import archived_files, check_consistent, ledger_state, row_counts
+from tests.support.model_of_history import (
     CORRECTIONS,
     MISHAPS,
     Edit,
@@ -45,7 +46,7 @@ from tests.model_of_history import (
     restated,
     without_one,
 )
-from tests.sources_in_memory import MemorySource, psv, row
+from tests.support.sources_in_memory import MemorySource, psv, row
 
 RUN_DATE = date(2026, 1, 5)
 WEEK = date(2025, 11, 14)
@@ -177,7 +178,7 @@ class World:
         counts = row_counts()
         plan = make_plan(request, offered)
         assert row_counts() == counts  # promise 7
-        run = runs.execute(runs.start(plan), self.source)
+        run = in_process.execute(lifecycle.start(plan), self.source)
         planned = [(step.key, step.action, step.reason) for step in plan.steps]
         done = run.partitions.select_related("partition")
         assert [(step.partition.key, step.action, step.plan_reason) for step in done] == planned  # promise 7

@@ -17,7 +17,10 @@ from django.core.management import get_commands, load_command_class
 ROOT = Path(settings.BASE_DIR)
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 
-PROMISES = frozenset({*range(1, 13), 14, 15})  # the 13th is of vintage files, which are to come
+PROMISES = frozenset(range(1, 16))
+DECISIONS = sorted((ROOT / "docs/adr").glob("*.md"))
+STATUS = re.compile(r"# \d+\. .*\n\nStatus: (accepted\.|superseded (?:\w+ )*by \[ADR \d+\]\((\d{4}-[a-z0-9-]+\.md)\))")
+SOURCE = re.compile(r"[a-z_]+(?:/[a-z_]+)+\.py")
 
 FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```", re.M | re.S)
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -161,3 +164,20 @@ def test_every_decision_has_a_number_of_its_own() -> None:
     numbers = [int(page.name[:4]) for page in pages]
     assert numbers == sorted(set(numbers))
     assert [title.partition(".")[0] for title in titles] == [f"# {number}" for number in numbers]
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda path: path.name)
+def test_a_decision_says_whether_it_stands_and_what_replaced_it(decision: Path) -> None:
+    status = STATUS.match(decision.read_text(encoding="utf-8"))
+
+    assert status, "the line after the title is no status"
+    assert status[2] is None or (decision.parent / status[2]).exists()
+
+
+@each_document
+def test_the_source_files_that_a_document_names_exist(document: Path) -> None:
+    if document.parent.name == "adr":  # a decision speaks of its day
+        return
+    named = {name for span in _code(document) for name in SOURCE.findall(span)}
+    known = [_relative(path) for path in _tracked()]
+    assert not {name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in known)}

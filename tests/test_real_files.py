@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import runs
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.finra.samples import Size, publish
+from pipeline.finra.sources.files.file_names import file_name
+from pipeline.finra.sources.files.source import FilesSource
 from pipeline.models import Capture, Family, MarketConcentration, Outcome
-from pipeline.planning import Request, make_plan
-from pipeline.samples import Size, publish
-from pipeline.sources.file_names import file_name
-from pipeline.sources.files import FilesSource
+from pipeline.runs import in_process, lifecycle
+from pipeline.runs.plan import make_plan
+from pipeline.runs.request import Request
 from pipeline.vintages import read
-from tests.engines import Engines
+from tests.support.engines import Engines
 from tests.weeks.off_exchange import SCOPES, check_market, check_symbols, check_venues, market
 
 WEEKS = (date(2025, 11, 21), date(2025, 11, 14))
@@ -43,8 +44,8 @@ def captured(request: pytest.FixtureRequest, engines: Engines, source_of_both: P
     with engines.using(request.param):
         request_ = Request(command="run_weekly", run_date=date(2026, 1, 5), weeks=WEEKS)
         source = FilesSource(source_of_both, 10**9)
-        run = runs.start(make_plan(request_, source.available([PartitionKey(w, t) for w in WEEKS for t in Tier])))
-        runs.execute(run, source)
+        run = lifecycle.start(make_plan(request_, source.available([PartitionKey(w, t) for w in WEEKS for t in Tier])))
+        in_process.execute(run, source)
         assert {step.outcome for step in run.partitions.all()} == {Outcome.INGESTED}
         yield source_of_both
 

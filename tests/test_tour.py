@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from marketspine.demo import FIRST, FRESH, LAST
-from pipeline.samples import Size, publish
-from tests.cloned import ROOT, Clone, clone
+from pipeline.finra.samples import Size, publish
+from tests.support.cloned import ROOT, Clone, clone
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ACTIVATE = ". .venv/bin/activate\n"

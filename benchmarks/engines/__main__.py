@@ -21,10 +21,10 @@ from benchmarks.engines.in_pyarrow import PyArrow
 from benchmarks.engines.work import KINDS, Engine, Week
 from benchmarks.fleet import load
 from benchmarks.timing import Answer, Times
-from pipeline.calendar import PartitionKey, Tier
-from pipeline.samples import Size
-from pipeline.samples.publications import render
-from pipeline.sources.base import PartName
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.finra.payloads import PartName
+from pipeline.finra.samples import Size
+from pipeline.finra.samples.publications import render
 
 WEEK = date(2025, 11, 14)
 SEED = 7

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.engines.work import Week
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.formats.web_file import COLUMNS
 from pipeline.finra.rows import FIGURES, KEY
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.engines.work import Week
-from pipeline.calendar import PartitionKey
+from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.formats import web_file
+from pipeline.finra.payloads import Part, PartName, pack
 from pipeline.finra.rows import ATS, FIGURES, FIRM, KEY, content_hash
-from pipeline.sources.base import Part, PartName, pack
 
 ROWS_OF_A_GROUP = 16_384
 VENUE = ("tier", "venue_kind", "mpid", "crd", "firm")

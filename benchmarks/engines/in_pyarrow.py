@@ -14,7 +14,7 @@ import pyarrow.parquet
 
 from benchmarks.engines.in_duckdb import SPELLINGS
 from benchmarks.engines.work import Week
-from pipeline.calendar import PartitionKey
+from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.rows import ATS, FIGURES, KEY
 
 FIELDS = ("named_tier", "symbol", "issue_name", "venue_name", "mpid", "shares", "trades", "last_update_date")

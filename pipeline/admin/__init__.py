@@ -1,20 +1,15 @@
-"""The admin, one module per thing reviewed. Pages are read by everybody who may view them; acts are guarded one by one."""
+"""The admin, a folder per thing reviewed. Everybody who may view pages reads them; acts are guarded one by one."""
 
 from __future__ import annotations
 
-from pipeline.admin import (
-    anomalies,
-    captures,
-    manifests,
-    operator_log,
-    partitions,
-    people,
-    readiness,
-    rows,
-    runs,
-    schedules,
-    snapshots,
-)
+from pipeline.admin.anomalies import admin as anomalies
+from pipeline.admin.captures import admin as captures
+from pipeline.admin.captures import manifests, rows
+from pipeline.admin.partitions import admin as partitions
+from pipeline.admin.people import operator_log, people
+from pipeline.admin.runs import admin as runs
+from pipeline.admin.schedules import admin as schedules
+from pipeline.admin.weeks import readiness, snapshots
 
 __all__ = [
     "anomalies",

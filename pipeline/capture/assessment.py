@@ -17,12 +17,13 @@ from django.db import connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from pipeline import endings
-from pipeline.calendar import PartitionKey, Tier
-from pipeline.capture import current, likeness, plausibility
+from pipeline.capture import current, endings, likeness, plausibility
 from pipeline.capture.likeness import Sketch
 from pipeline.capture.plausibility import Again, Bounds, Limits, Offer, Refusal, Size, Sizes
 from pipeline.capture.vintage import Vintage
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.finra.payloads import PartName, Payload, unpack
+from pipeline.finra.sources.files.file_names import file_name
 from pipeline.models import (
     Anomaly,
     Capture,
@@ -36,8 +37,6 @@ from pipeline.models import (
     Stage,
 )
 from pipeline.models.anomaly import MARKETSPINE
-from pipeline.sources.base import PartName, Payload, unpack
-from pipeline.sources.file_names import file_name
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.compare import Changes
 

@@ -6,14 +6,14 @@ import time
 
 from django.db import transaction
 
-from pipeline.calendar import PartitionKey
 from pipeline.capture import current, entries, records
 from pipeline.capture.terms import Terms
 from pipeline.capture.vintage import following, following_by_force
 from pipeline.finra import reader
+from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.payloads import Payload
 from pipeline.models import Capture, Partition, Readiness
 from pipeline.models.capture import CaptureQuerySet
-from pipeline.sources.base import Payload
 from pipeline.vintages import archive, payloads, store
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.store import Label

@@ -16,16 +16,15 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline import data_kinds, endings
-from pipeline.calendar import PartitionKey
-from pipeline.capture import assessment, entries, records
+from pipeline.capture import assessment, endings, entries, records
 from pipeline.capture.decision import Decision
 from pipeline.capture.likeness import Sketch
 from pipeline.capture.terms import Provenance, Terms
 from pipeline.capture.vintage import Vintage
 from pipeline.finra import reader
-from pipeline.models import Capture, CaptureKind, Cause, Check, Outcome, Partition, Readiness, Run, Stage
-from pipeline.sources.base import Payload
+from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.payloads import Payload
+from pipeline.models import Capture, CaptureKind, Cause, Check, Outcome, Partition, Readiness, Run, Stage, data_kinds
 from pipeline.vintages import archive, store
 from pipeline.vintages.store import Label, VintageFile
 

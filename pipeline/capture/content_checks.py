@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from pipeline import endings
+from pipeline.capture import endings
 from pipeline.finra.content import Content
+from pipeline.finra.payloads import PartName
+from pipeline.finra.sources.files.file_names import file_name
 from pipeline.models import Anomaly, Capture, Category, Partition, Run, Severity, Stage
-from pipeline.sources.base import PartName
-from pipeline.sources.file_names import file_name
 
 
 def record_anomalies(content: Content, capture: Capture, run: Run | None) -> None:

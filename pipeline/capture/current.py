@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from django.utils import timezone
 
-from pipeline.calendar import PartitionKey
+from pipeline.finra.calendar import PartitionKey
 from pipeline.models import Capture
 from pipeline.models.capture import CaptureQuerySet
 from pipeline.vintages import payloads, read, store

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from pipeline import endings
-from pipeline.capture import content_checks, current, late_restatements
+from pipeline.capture import content_checks, current, endings, late_restatements
 from pipeline.capture.vintage import Vintage
 from pipeline.finra import reader
 from pipeline.finra.content import Content
+from pipeline.finra.sources.api.control_totals import ControlTotals
 from pipeline.models import Capture, FeedCounter, Listing, Manifest, Partition, Reject, Run, Stage
-from pipeline.sources.finra_api.totals import ControlTotals
 from pipeline.vintages.compare import Difference
 from pipeline.vintages.store import VintageFile
 

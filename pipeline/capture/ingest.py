@@ -10,9 +10,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
-from pipeline import archive_checks, connections, endings
-from pipeline.calendar import PartitionKey
-from pipeline.capture import assessment, backlog, commit, content_checks, current, decision, entries, likeness, results
+from pipeline.capture import (
+    assessment,
+    backlog,
+    commit,
+    content_checks,
+    current,
+    decision,
+    endings,
+    entries,
+    likeness,
+    results,
+)
 from pipeline.capture.commit import Candidate, Superseded
 from pipeline.capture.decision import Decision, Verdict
 from pipeline.capture.likeness import Sketch
@@ -22,10 +31,13 @@ from pipeline.capture.results import Result
 from pipeline.capture.terms import Provenance, Terms
 from pipeline.capture.vintage import Vintage, following, following_by_force
 from pipeline.finra import reader
+from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content, UnreadablePayload
+from pipeline.finra.payloads import Payload
+from pipeline.finra.sources.base import CannotBeAsked, Source, SourceError
 from pipeline.models import Capture, CaptureKind, Category, Outcome, Severity
-from pipeline.sources.base import CannotBeAsked, Payload, Source, SourceError
-from pipeline.vintages import archive, payloads
+from pipeline.resilience import connections
+from pipeline.vintages import archive, holdings, payloads
 from pipeline.vintages.archive import ArchiveDamaged
 
 Progress = Callable[[str], None]
@@ -49,7 +61,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
     except SourceError as error:
         return results.checked(key, _not_delivered(key, error, terms), terms)
     progress("fetched")
-    was_lost = archive_checks.put_back(payload.content, payload.sha256)
+    was_lost = holdings.put_back(payload.content, payload.sha256)
 
     @cache  # a payload is read once, however often it is decided on
     def read() -> Content:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.conf import settings
 
-from pipeline.calendar import PartitionKey, due_date, look_back
+from pipeline.finra.calendar import PartitionKey, due_date, look_back
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Run, Severity, Stage
 from pipeline.vintages.compare import Difference, RowChange, movers
 

@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from statistics import median_high, median_low
 
-from pipeline.calendar import (
+from pipeline.finra.calendar import (
     SLIP,
     PartitionKey,
     due_date,
@@ -22,9 +22,9 @@ from pipeline.calendar import (
     week_ending_from_update,
 )
 from pipeline.finra.content import Content
+from pipeline.finra.payloads import PartName
 from pipeline.finra.rows import ATS, NON_ATS
-from pipeline.sources.base import PartName
-from pipeline.sources.file_names import file_name, is_named_for
+from pipeline.finra.sources.files.file_names import file_name, is_named_for
 from pipeline.vintages.compare import Changes, Kind
 
 ALWAYS_ALLOWED = 1  # rows: the smallest restatement there is, whatever share of a tiny partition it is

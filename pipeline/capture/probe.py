@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline import connections
-from pipeline.calendar import PartitionKey
+from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.sources.base import Asking, Source, SourceError, Standing
 from pipeline.models import Capture, Listing
-from pipeline.sources.base import Asking, Source, SourceError, Standing
+from pipeline.resilience import connections
 
 
 @dataclass(frozen=True, slots=True)

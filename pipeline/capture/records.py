@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from pipeline.calendar import PartitionKey, Tier
-from pipeline.data_kinds import manage_py
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Capture, DataKind, LedgerKind, Partition, capture_id_for
+from pipeline.models.data_kinds import manage_py
 from pipeline.vintages import archive, files
 
 FOLDER = "captures"

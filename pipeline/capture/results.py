@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from pipeline import endings
-from pipeline.calendar import PartitionKey
-from pipeline.capture import current
+from pipeline.capture import current, endings
 from pipeline.capture.terms import Terms
+from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.sources.base import NotPublished, SourceError, TransientSourceError, UnusableReply
 from pipeline.models import Anomaly, Capture, Category, Check, Outcome, Partition, Seen, Severity, Stage
-from pipeline.sources.base import NotPublished, SourceError, TransientSourceError, UnusableReply
 from pipeline.vintages import archive, store
 from pipeline.vintages.archive import ArchiveDamaged
 

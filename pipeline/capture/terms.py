@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from pipeline.finra.payloads import Payload
 from pipeline.models import Capture, DataKind, Run
-from pipeline.sources.base import Payload
 
 
 @dataclass(frozen=True, slots=True)

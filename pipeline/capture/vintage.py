@@ -12,9 +12,9 @@ import polars as pl
 
 from pipeline.capture import current
 from pipeline.finra.content import Content
+from pipeline.finra.payloads import PayloadFormat
 from pipeline.finra.rows import FIGURES, NOTIONAL
 from pipeline.models import Capture
-from pipeline.sources.base import PayloadFormat
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.compare import Changes, difference_of
 

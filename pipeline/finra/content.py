@@ -10,12 +10,12 @@ from decimal import Decimal
 
 import polars as pl
 
-from pipeline.calendar import CalendarError, parse_day
+from pipeline.finra.calendar import CalendarError, parse_day
+from pipeline.finra.payloads import PartName
 from pipeline.finra.rejects import RejectedLine
 from pipeline.finra.rows import IS_ATS, hash_of, shares_of
-from pipeline.sources.base import PartName
-from pipeline.sources.finra_api.oddities import Oddities
-from pipeline.sources.finra_api.totals import ControlTotals, Listing
+from pipeline.finra.sources.api.control_totals import ControlTotals, Listing
+from pipeline.finra.sources.api.oddities import Oddities
 
 
 class UnreadablePayload(Exception):

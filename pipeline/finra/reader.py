@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.calendar import PartitionKey
+from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content
 from pipeline.finra.formats import api_pages, web_file
-from pipeline.sources.base import MOST_ROWS, PayloadFormat
-from pipeline.sources.finra_api.decoding import Rows
+from pipeline.finra.payloads import PayloadFormat
+from pipeline.finra.sources.api.decoding import Rows
+from pipeline.finra.sources.base import MOST_ROWS
 
 PARSER_VERSION = 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.plain_text import storable
+from pipeline.finra.plain_text import storable
 
 LONGEST_REJECT = 1000  # characters: three times what the longest of FINRA's lines has
 

@@ -21,13 +21,14 @@ from django.db import Error as DatabaseFailure
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from pipeline import data_kinds, stopping
-from pipeline.calendar import CalendarError
-from pipeline.failures import explained, told_of_database
+from pipeline.finra.calendar import CalendarError
+from pipeline.finra.plain_text import as_typed, is_utf8, printable, storable
+from pipeline.finra.sources.base import SourceError
 from pipeline.management import terminal
-from pipeline.plain_text import as_typed, is_utf8, printable, storable
-from pipeline.sources.base import SourceError
-from pipeline.summary import COULD_NOT_RUN, FAILURES
+from pipeline.models import data_kinds
+from pipeline.resilience import stopping
+from pipeline.resilience.failures import explained, told_of_database
+from pipeline.runs.summary import COULD_NOT_RUN, FAILURES
 
 VERBOSE = 2
 LONGEST_NAME = 150

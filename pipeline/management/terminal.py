@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.plain_text import fitting, printable, shortened
+from pipeline.finra.plain_text import fitting, printable, shortened
 
 BORDERS = 3  # of a column: a line, and a blank on each side
 SENTENCE = 24  # a longer text is one, where its words are shorter

@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.db.models.expressions
 from django.db import migrations, models
 
-import pipeline.calendar
+import pipeline.finra.calendar
 import pipeline.models.fields
 
 
@@ -778,9 +778,9 @@ class Migration(migrations.Migration):
                     (
                         "tier__in",
                         [
-                            pipeline.calendar.Tier["NMS_TIER_1"],
-                            pipeline.calendar.Tier["NMS_TIER_2"],
-                            pipeline.calendar.Tier["OTC"],
+                            pipeline.finra.calendar.Tier["NMS_TIER_1"],
+                            pipeline.finra.calendar.Tier["NMS_TIER_2"],
+                            pipeline.finra.calendar.Tier["OTC"],
                         ],
                     )
                 ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
-from pipeline.calendar import Tier
+from pipeline.finra.calendar import Tier
 from pipeline.models.capture import Capture
 from pipeline.models.fields import ExactDecimalField
 

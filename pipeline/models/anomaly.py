@@ -10,10 +10,10 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from pipeline.finra.plain_text import storable
 from pipeline.models.manifest import Stage
 from pipeline.models.partition import Partition
 from pipeline.models.readiness import Readiness
-from pipeline.plain_text import storable
 
 if TYPE_CHECKING:
     from pipeline.models.run import Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from pipeline.sources.base import MixedData
+from pipeline.finra.sources.base import MixedData
 
 ONLY = 1
 

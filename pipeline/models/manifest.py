@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.db.models import F, Q
 
+from pipeline.finra.sources.api import control_totals
 from pipeline.models.capture import Capture
 from pipeline.models.fields import ExactDecimalField
-from pipeline.sources.finra_api import totals
 
 if TYPE_CHECKING:
     from pipeline.models.analytics import AnalyticsSnapshot
@@ -43,7 +43,7 @@ class Manifest(models.Model):
     shares = ExactDecimalField()
     trades = models.BigIntegerField()
     control_symbols = models.PositiveIntegerField(null=True)
-    control_shares = ExactDecimalField(null=True, places=totals.PLACES)
+    control_shares = ExactDecimalField(null=True, places=control_totals.PLACES)
     control_trades = models.BigIntegerField(null=True)
     control_differing = models.PositiveIntegerField(null=True)
     checksum = models.CharField(max_length=64)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Q
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 
 if TYPE_CHECKING:
     from pipeline.models.capture import Capture
@@ -30,6 +30,12 @@ class PartitionQuerySet(models.QuerySet["Partition"]):
         for tier, of_tier in weeks.items():
             wanted |= Q(tier=tier, week_ending__in=of_tier)
         return self.filter(wanted)
+
+    def ensure(self, keys: Collection[PartitionKey]) -> dict[PartitionKey, Partition]:
+        """The partitions of `keys`, made where they are new."""
+        new = [Partition(week_ending=key.week_ending, tier=key.tier) for key in keys]
+        self.bulk_create(new, ignore_conflicts=True)
+        return {partition.key: partition for partition in self.for_keys(keys)}
 
     def locked(self, key: PartitionKey) -> Partition:
         """The partition, its row locked until the transaction ends; created when it is new."""

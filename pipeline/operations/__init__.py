@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pipeline.operations.commanding import go_on, start_run
-from pipeline.operations.judging import pin, reevaluate, reopen, resolve, unpin
 from pipeline.operations.orders import Order, Refused, given_before, new_token, write_down
 from pipeline.operations.rebuilding import rebuild_vintages
-from pipeline.operations.running import (
+from pipeline.operations.reruns import (
     backfill,
     cancel,
     force_reingest,
@@ -17,6 +16,7 @@ from pipeline.operations.running import (
     run_now,
     still_failed,
 )
+from pipeline.operations.resolutions import pin, reevaluate, reopen, resolve, unpin
 
 __all__ = [
     "Order",

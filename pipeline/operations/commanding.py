@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from pipeline.models import Act, OperatorLogEntry, Partition, Run
 from pipeline.operations.orders import Came, Order, carry_out
-from pipeline.planning import PASSED_OVER, Plan, partitions_for
+from pipeline.runs.history import PASSED_OVER
+from pipeline.runs.plan import Plan
 
 ACTS = {
     "run_weekly": Act.RUN,
@@ -42,7 +43,7 @@ def _write(plan: Plan, work: Callable[[], Came]) -> OperatorLogEntry:
 
 def _partitions(plan: Plan) -> list[Partition]:
     keys = [step.key for step in plan.steps if step.action not in PASSED_OVER]
-    return list(partitions_for(keys).values())
+    return list(Partition.objects.ensure(keys).values())
 
 
 def _counted(plan: Plan) -> str:

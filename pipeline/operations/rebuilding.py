@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from pipeline import archive_checks, archive_findings
-from pipeline.failures import PASSING, explained
+from pipeline.integrity import losses
 from pipeline.models import Act, AnalyticsSnapshot, Capture
 from pipeline.operations.orders import Order, write_down
-from pipeline.vintages import read, store
+from pipeline.resilience.failures import PASSING, explained
+from pipeline.vintages import holdings, read, store
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import VintageDamaged
@@ -53,7 +53,7 @@ def rebuild_vintages(weeks: Collection[date], order: Order, today: date, *, veri
     folder is taken for the right one. At the end the archive is looked at, which judges the weeks concerned again.
     """
     store.begin_anew()
-    damaged = {one.needed.path for one in archive_checks.recorded() if not one.is_payload}
+    damaged = {one.needed.path for one in holdings.recorded() if not one.is_payload}
     done: list[Rebuilt] = []
     with _written_down(done, order):
         for capture in _captures(weeks):
@@ -62,7 +62,7 @@ def rebuild_vintages(weeks: Collection[date], order: Order, today: date, *, veri
         for snapshot in _snapshots(weeks):
             done.append(_with_symbols(snapshot, whole=verify))
             yield done[-1]
-    archive_findings.look(today)
+    losses.look(today)
 
 
 def _captures(weeks: Collection[date]) -> list[Capture]:
@@ -78,7 +78,7 @@ def _rebuilt(capture: Capture, *, whole: bool) -> Rebuilt:
     except VintageDamaged as damage:
         return _made_again(capture, damage)
     if whole:
-        archive_checks.record_read({capture.vintage_sha256: True})
+        holdings.record_read({capture.vintage_sha256: True})
     return Rebuilt(capture, Fate.WHOLE, "it is there and what was written" if whole else "it is there")
 
 
@@ -88,9 +88,9 @@ def _made_again(capture: Capture, damage: VintageDamaged) -> Rebuilt:
     except (ArchiveDamaged, VintageDamaged, OSError) as error:
         if isinstance(error, OSError) and error.errno in PASSING:
             raise
-        archive_checks.record_read({capture.vintage_sha256: False})
+        holdings.record_read({capture.vintage_sha256: False})
         return Rebuilt(capture, Fate.LOST, f"{damage.how}, and {explained(error) or error}")
-    archive_checks.record_read({file.sha256: True})
+    holdings.record_read({file.sha256: True})
     return Rebuilt(capture, Fate.REBUILT, f"{damage.how}; {file.rows:,} rows were read from its payload")
 
 
@@ -107,9 +107,9 @@ def _with_symbols(snapshot: AnalyticsSnapshot, *, whole: bool) -> Rebuilt:
             analytics.rebuild_symbols(snapshot)
         except (VintageDamaged, NoSuchVintage) as error:
             return Rebuilt(snapshot, Fate.LOST, f"{damage.how}, and {error}")
-        archive_checks.record_read({snapshot.symbols_sha256: True})
+        holdings.record_read({snapshot.symbols_sha256: True})
         return Rebuilt(snapshot, Fate.REBUILT, f"{damage.how}; computed again from the snapshot's captures")
-    archive_checks.record_read({snapshot.symbols_sha256: True})
+    holdings.record_read({snapshot.symbols_sha256: True})
     return Rebuilt(snapshot, Fate.WHOLE, "it is there and what was written" if whole else "it is there")
 
 

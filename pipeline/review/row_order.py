@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from pipeline.calendar import CalendarError, parse_day
+from pipeline.finra.calendar import CalendarError, parse_day
 from pipeline.finra.rows import FIRM, SHARES
 
 SEPARATOR = "|"  # no field of a row can hold it

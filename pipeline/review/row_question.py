@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from django.db.models import Exists, OuterRef
 
-from pipeline.calendar import Tier
+from pipeline.finra.calendar import Tier
 from pipeline.models import Capture, Partition
 from pipeline.review.row_order import Place
 from pipeline.vintages import read

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from pipeline.calendar import PartitionKey
 from pipeline.finra import reader
+from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content, UnreadablePayload
+from pipeline.finra.payloads import Payload, PayloadFormat
+from pipeline.finra.sources.api.decoding import Rows
 from pipeline.models import Capture
-from pipeline.sources.base import Payload, PayloadFormat
-from pipeline.sources.finra_api.decoding import Rows
 from pipeline.vintages import archive
 from pipeline.vintages.archive import ArchiveDamaged
 

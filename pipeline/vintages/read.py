@@ -20,8 +20,8 @@ from django.db import transaction
 from django.utils import timezone
 from polars.exceptions import PanicException, PolarsError
 
-from pipeline.calendar import MARKET_ZONE, CalendarError, PartitionKey, parse_instant, read_day
 from pipeline.finra import rows
+from pipeline.finra.calendar import MARKET_ZONE, CalendarError, PartitionKey, parse_instant, read_day
 from pipeline.models import Capture, FileCheck, FileState, Partition
 from pipeline.vintages import files, store
 

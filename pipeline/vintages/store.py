@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass
 import polars as pl
 from django.core.files.storage import default_storage
 
-from pipeline.calendar import PartitionKey
-from pipeline.data_kinds import manage_py
-from pipeline.failures import PASSING
+from pipeline.finra.calendar import PartitionKey
 from pipeline.models import Capture
+from pipeline.models.data_kinds import manage_py
+from pipeline.resilience.failures import PASSING
 from pipeline.vintages import files, payloads
 
 FOLDER = "vintages"

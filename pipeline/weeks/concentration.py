@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.calendar import Tier
+from pipeline.finra.calendar import Tier
 from pipeline.finra.rows import ATS, DE_MINIMIS, FIRM, NON_ATS
 
 ALL = "ALL"  # as scope: all tiers; as family: both kinds

@@ -12,7 +12,7 @@ from datetime import date
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline.calendar import PartitionKey, Tier, due_date, is_due
+from pipeline.finra.calendar import PartitionKey, Tier, due_date, is_due, look_back
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
@@ -77,6 +77,13 @@ def decide_week(week_ending: date, today: date) -> dict[Use, Verdict]:
         for use, verdict in verdicts.items():
             _store(week_ending, use, verdict, snapshot)
     return verdicts
+
+
+def decide_again(weeks: int, today: date) -> None:
+    """Decide the weeks of a look-back that were decided before: a tier that has become due since blocks its week."""
+    decided = Readiness.objects.filter(week_ending__in=look_back(weeks, today)).order_by("week_ending")
+    for week in decided.values_list("week_ending", flat=True).distinct():
+        decide_week(week, today)
 
 
 def assess(week_ending: date, today: date) -> dict[Use, Verdict]:

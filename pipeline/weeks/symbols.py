@@ -17,8 +17,8 @@ from decimal import Decimal
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from pipeline.data_kinds import manage_py
 from pipeline.models import AnalyticsSnapshot, Capture, FileCheck, FileState
+from pipeline.models.data_kinds import manage_py
 from pipeline.vintages import archive, files, read, store
 from pipeline.vintages.store import VintageDamaged
 

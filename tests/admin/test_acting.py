@@ -12,11 +12,11 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from pytest_django import Settings
 
-from pipeline.admin.acting import PERMISSIONS
+from pipeline.admin.shared.acting import PERMISSIONS
 from pipeline.models import Act, Anomaly, Category, OperatorLogEntry, Partition, Run, Severity
-from tests.commands.calling import call
-from tests.commands.publications import DAY, OTC, WEEK, publish_week
-from tests.engines import Begin
+from tests.management.calling import call
+from tests.management.publications import DAY, OTC, WEEK, publish_week
+from tests.support.engines import Begin
 
 PARTITIONS = "/admin/pipeline/partition/"
 

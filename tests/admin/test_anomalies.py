@@ -10,13 +10,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from pipeline.admin.anomaly_page import NEXT_STEPS
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.admin.anomalies.page import NEXT_STEPS
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Anomaly, Category, OperatorLogEntry, Partition, Readiness, Severity
 from pipeline.weeks import readiness
 from tests.admin.vintages import SCRIPT, captured, signed_in
-from tests.commands.publications import DAY, NEWER_WEEK, OTC, WEEK, content
-from tests.engines import Ledger
+from tests.management.publications import DAY, NEWER_WEEK, OTC, WEEK, content
+from tests.support.engines import Ledger
 
 LIST = "/admin/pipeline/anomaly/"
 

@@ -16,9 +16,9 @@ from django.test import Client
 from pipeline import operations
 from pipeline.models import OperatorLogEntry, Partition, Run
 from pipeline.operations import Order
-from pipeline.planning import Request
-from tests.commands.publications import DAY, OLDER_WEEK, OTC, WEEK, publish, publish_week
-from tests.engines import Ledger
+from pipeline.runs.request import Request
+from tests.management.publications import DAY, OLDER_WEEK, OTC, WEEK, publish, publish_week
+from tests.support.engines import Ledger
 
 FORM = "/admin/pipeline/run/backfill/"
 RANGE: dict[str, Any] = {

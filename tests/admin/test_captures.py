@@ -16,9 +16,9 @@ from pipeline.models import Capture, Reject
 from pipeline.operations import Order
 from pipeline.vintages import archive
 from tests.admin.vintages import SCRIPT, captured, signed_in, two_vintages
-from tests.commands.publications import OTC, TIER_1, WEEK, content
-from tests.engines import Ledger
-from tests.sources_in_memory import psv, row
+from tests.management.publications import OTC, TIER_1, WEEK, content
+from tests.support.engines import Ledger
+from tests.support.sources_in_memory import psv, row
 from tests.vintages.frames import tampered_with
 
 pytestmark = pytest.mark.usefixtures("few_rows")

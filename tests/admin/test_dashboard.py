@@ -12,11 +12,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from pipeline.calendar import fully_due_weeks, market_today
+from pipeline.finra.calendar import fully_due_weeks, market_today
 from pipeline.models import Partition
-from tests.commands.calling import call
-from tests.commands.publications import publish_week
-from tests.engines import Begin, Ledger
+from tests.management.calling import call
+from tests.management.publications import publish_week
+from tests.support.engines import Begin, Ledger
 
 
 def signed_in(role: str = "") -> Client:

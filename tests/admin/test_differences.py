@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from pipeline.models import Capture, Partition, capture_id_for
 from tests.admin.vintages import SCRIPT, signed_in
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 from tests.vintages.frames import DAY, KEY, PAYLOAD, stored
 
 KNOWN = datetime(2025, 12, 15, 16, tzinfo=UTC)

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from django.http import StreamingHttpResponse
 
-from pipeline.admin import downloads
-from tests.engines import Ledger
+from pipeline.admin.shared import downloads
+from tests.support.engines import Ledger
 
 SHARES = pl.Decimal(18, 6)
 

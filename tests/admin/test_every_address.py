@@ -28,9 +28,9 @@ from pipeline.models import (
     Readiness,
     Run,
 )
-from tests.commands.calling import call
-from tests.commands.publications import DAY, OTC, ROWS, TIER_1, WEEK, content, publish, publish_week, restate
-from tests.engines import Begin
+from tests.management.calling import call
+from tests.management.publications import DAY, OTC, ROWS, TIER_1, WEEK, content, publish, publish_week, restate
+from tests.support.engines import Begin
 
 OPEN_TO_ALL = {"admin/login/", "admin/logout/"}
 PEOPLE = ("admin/auth/",)

@@ -9,14 +9,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from pipeline import operations
-from pipeline.admin.base import page_url
-from pipeline.admin.concentration import band, band_badge
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.admin.shared.base import page_url
+from pipeline.admin.shared.concentration import band, band_badge
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import AnalyticsSnapshot, Anomaly, Category, Manifest, OperatorLogEntry, Severity
 from pipeline.operations import Order, Refused
 from tests.admin.vintages import SCRIPT, captured, signed_in, two_vintages
-from tests.commands.publications import OTC, WEEK, content
-from tests.engines import Ledger
+from tests.management.publications import OTC, WEEK, content
+from tests.support.engines import Ledger
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 

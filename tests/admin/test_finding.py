@@ -8,8 +8,8 @@ from django.test import Client
 from pipeline.models import Anomaly, Capture, Partition, Readiness
 from tests.admin.test_every_address import ledger_with_everything
 from tests.admin.vintages import signed_in
-from tests.commands.publications import WEEK
-from tests.engines import Ledger
+from tests.management.publications import WEEK
+from tests.support.engines import Ledger
 
 __all__ = ["ledger_with_everything"]
 

@@ -20,7 +20,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import resolve
 
-from pipeline.admin.offered import PAGES
+from pipeline.admin.shared.offered import PAGES
 from tests.admin.test_every_address import addresses, ledger_with_everything, signed_in
 from tests.faults.extent import SEED
 

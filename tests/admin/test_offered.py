@@ -14,7 +14,7 @@ from django.urls import reverse
 from pipeline.models import Anomaly, Capture, Partition
 from tests.admin.test_every_address import ledger_with_everything
 from tests.admin.vintages import signed_in
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 
 __all__ = ["ledger_with_everything"]
 

@@ -13,11 +13,11 @@ from django.urls import reverse
 from pipeline import operations
 from pipeline.models import Anomaly, Category, Partition, Run, Severity
 from pipeline.operations import Order
-from pipeline.planning import last_tries
+from pipeline.runs.history import last_tries
 from tests.admin.vintages import signed_in, two_vintages
-from tests.commands.calling import call
-from tests.commands.publications import DAY, OTC, ROWS, TIER_1, WEEK, content, publish
-from tests.engines import Ledger
+from tests.management.calling import call
+from tests.management.publications import DAY, OTC, ROWS, TIER_1, WEEK, content, publish
+from tests.support.engines import Ledger
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 

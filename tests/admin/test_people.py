@@ -7,9 +7,9 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from pipeline.admin.people import outranks
+from pipeline.admin.people.people import outranks
 from tests.admin.vintages import signed_in
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 
 USERS, ROLES = "/admin/auth/user/", "/admin/auth/group/"
 PASSWORD = "a long enough secret 1"

@@ -9,12 +9,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from pipeline.admin.base import page_url
+from pipeline.admin.shared.base import page_url
 from pipeline.models import Anomaly, Category, Partition, Readiness, Severity
 from pipeline.weeks import readiness
 from tests.admin.vintages import captured, signed_in
-from tests.commands.publications import DAY, NEWER_WEEK, OLDER_WEEK, OTC, WEEK, content
-from tests.engines import Ledger
+from tests.management.publications import DAY, NEWER_WEEK, OLDER_WEEK, OTC, WEEK, content
+from tests.support.engines import Ledger
 
 LIST = "/admin/pipeline/readiness/"
 

@@ -19,7 +19,7 @@ from pipeline.models import Capture, DataKind, LedgerKind
 from pipeline.review import row_search
 from pipeline.vintages import read
 from tests.admin.vintages import SCRIPT, signed_in
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 from tests.vintages.frames import KEY, T1, WEEK, stored
 
 PAGE, CSV, PARQUET = "/admin/rows/", "/admin/rows.csv", "/admin/rows.parquet"

@@ -11,15 +11,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from pipeline import runs
-from pipeline.admin.run_words import TAKEN, in_words, ranges
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.admin.runs.request_words import TAKEN, in_words, ranges
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Action, Run
-from pipeline.planning import Only, OnlyStage, Plan, Request, Step
+from pipeline.runs import lifecycle
+from pipeline.runs.plan import Plan, Step
+from pipeline.runs.request import Only, OnlyStage, Request
 from tests.admin.vintages import SCRIPT, signed_in
-from tests.commands.calling import call
-from tests.commands.publications import DAY, OLDER_WEEK, OTC, TIER_1, TIER_2, WEEK, publish
-from tests.engines import Begin, Ledger
+from tests.management.calling import call
+from tests.management.publications import DAY, OLDER_WEEK, OTC, TIER_1, TIER_2, WEEK, publish
+from tests.support.engines import Begin, Ledger
 
 LIST = "/admin/pipeline/run/"
 
@@ -35,7 +36,7 @@ def live_of(run: Run) -> str:
 def started(*keys: PartitionKey, reason: str = "") -> Run:
     """A run of these partitions that nobody has begun."""
     request = Request(command="backfill", run_date=DAY, partitions=keys, reason=reason, requested_by="olive")
-    return runs.start(Plan(request, tuple(Step(key, Action.INGEST, "never captured") for key in keys)))
+    return lifecycle.start(Plan(request, tuple(Step(key, Action.INGEST, "never captured") for key in keys)))
 
 
 def one_of_two(source_dir: Path) -> None:

@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from marketspine.addresses import origins
 from marketspine.signing_in import client_address
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 
 LOGIN = "/admin/login/"
 PRODUCTION = {

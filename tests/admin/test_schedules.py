@@ -14,10 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from pipeline.admin.schedule_times import in_words, next_at
+from pipeline.admin.schedules.times import in_words, next_at
 from pipeline.models import OperatorLogEntry, Run, Trigger
 from tests.admin.vintages import signed_in
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 
 LIST = "/admin/django_celery_beat/periodictask/"
 NEW_YORK = ZoneInfo("America/New_York")

@@ -13,11 +13,11 @@ import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import AnalyticsSnapshot
 from pipeline.weeks import analytics
 from tests.admin.vintages import SCRIPT, signed_in
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 from tests.vintages.frames import WEEK, stored
 
 KNOWN = datetime(2025, 12, 15, 12, tzinfo=UTC)

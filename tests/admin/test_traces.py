@@ -10,7 +10,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from pipeline.models import Act, Anomaly, Category, OperatorLogEntry, Severity, Upshot
 from tests.admin.vintages import signed_in
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 
 USERS, ROLES = "/admin/auth/user/", "/admin/auth/group/"
 BEAT = "/admin/django_celery_beat"

@@ -10,12 +10,12 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, look_back, market_today
+from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks, look_back, market_today
 from pipeline.models import Anomaly, Category, Partition, Severity
 from tests.admin.vintages import signed_in
-from tests.commands.calling import call
-from tests.commands.publications import publish
-from tests.engines import Ledger
+from tests.management.calling import call
+from tests.management.publications import publish
+from tests.support.engines import Ledger
 
 ERROR_PAGE = b"<html>down</html>"
 ACTION = "/admin/pipeline/partition/"

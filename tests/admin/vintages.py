@@ -5,13 +5,13 @@ from __future__ import annotations
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from pipeline.calendar import PartitionKey
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
+from pipeline.finra.calendar import PartitionKey
 from pipeline.models import Capture
 from pipeline.weeks import analytics
-from tests.commands.publications import DAY, OTC, ROWS, content
-from tests.sources_in_memory import MemorySource
+from tests.management.publications import DAY, OTC, ROWS, content
+from tests.support.sources_in_memory import MemorySource
 
 RESTATED = (("AAPL", "UBSA", "101.000001", 3), ROWS[1], ROWS[2], ("NEWW", "SGMT", "7.5", 1))
 SCRIPT = "<script>alert(1)</script>"

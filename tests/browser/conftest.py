@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from tests.browser import provision
 from tests.browser.browsing import Visitor, chromium
 from tests.browser.product import PASSWORD, people, served
-from tests.engines import Engines, Ledger
+from tests.support.engines import Engines, Ledger
 
 ADVICE = "`make test-browser` installs it, or says why it cannot be had"
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import operations, samples
-from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, last_fridays, market_today
+from pipeline import operations
+from pipeline.finra import samples
+from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks, last_fridays, market_today
 from pipeline.models import Anomaly, Capture
 from pipeline.operations import Order
-from tests.commands.calling import call
-from tests.commands.publications import content, publish
-from tests.sources_in_memory import psv, row
+from tests.management.calling import call
+from tests.management.publications import content, publish
+from tests.support.sources_in_memory import psv, row
 
 WEEKS = 3
 ERROR_PAGE = b"<!DOCTYPE html><html><body>Service unavailable</body></html>"

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 
-from tests.commands.calling import finish, start
-from tests.engines import Ledger
+from tests.management.calling import finish, start
+from tests.support.engines import Ledger
 
 PASSWORD = "correct horse 1"
 TOLD = "Market Spine is at "

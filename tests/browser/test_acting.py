@@ -9,12 +9,12 @@ from pathlib import Path
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from pipeline.admin.base import page_url
-from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, market_today
+from pipeline.admin.shared.base import page_url
+from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks, market_today
 from pipeline.models import Act, Capture, CaptureKind, OperatorLogEntry, Partition, PartitionStatus, Run, RunStatus
 from tests.browser.conftest import Visits
-from tests.commands.calling import call
-from tests.commands.publications import publish, publish_week, restate, rows_of
+from tests.management.calling import call
+from tests.management.publications import publish, publish_week, restate, rows_of
 
 REASON = "FINRA confirmed the correction"
 LONG = 40  # weeks of a backfill that is under way for long enough to be cancelled

@@ -7,12 +7,12 @@ from pathlib import Path
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from pipeline.calendar import Tier, fully_due_weeks, market_today
+from pipeline.finra.calendar import Tier, fully_due_weeks, market_today
 from pipeline.models import Partition
 from tests.browser.conftest import Visits
 from tests.browser.test_mending import cell
-from tests.commands.calling import call
-from tests.commands.publications import publish_week
+from tests.management.calling import call
+from tests.management.publications import publish_week
 
 A_LOOK = 10_001  # milliseconds
 

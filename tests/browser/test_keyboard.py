@@ -9,13 +9,13 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from pipeline.admin.base import page_url
-from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, market_today
+from pipeline.admin.shared.base import page_url
+from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks, market_today
 from pipeline.models import Anomaly, Capture, Partition, Run
 from tests.browser import eventful
 from tests.browser.conftest import Visits
-from tests.commands.calling import call
-from tests.commands.publications import publish
+from tests.management.calling import call
+from tests.management.publications import publish
 
 MOST_STOPS = 400
 

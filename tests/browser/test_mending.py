@@ -8,14 +8,14 @@ from pathlib import Path
 from django.urls import reverse
 from playwright.sync_api import Locator, Page, expect
 
-from pipeline.admin.base import page_url
-from pipeline.calendar import PartitionKey, Tier, fully_due_weeks, market_today
+from pipeline.admin.shared.base import page_url
+from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks, market_today
 from pipeline.models import Anomaly, Capture, Category, Partition, Readiness, ReadinessState, RunStatus
 from pipeline.models.anomaly import MARKETSPINE
 from tests.browser.conftest import Visits
 from tests.browser.eventful import ERROR_PAGE
-from tests.commands.calling import call
-from tests.commands.publications import content, publish, publish_week
+from tests.management.calling import call
+from tests.management.publications import content, publish, publish_week
 
 BLOCKED, PROVISIONAL, READY = (re.compile(f"{word}$") for word in ("blocked", "provisional", "ready"))  # after an icon
 NOTE = "one line of FINRA's file is not a row"

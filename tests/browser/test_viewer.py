@@ -8,8 +8,8 @@ from pathlib import Path
 from django.contrib import admin
 from django.urls import reverse
 
-from pipeline.admin.acting import PERMISSIONS
-from pipeline.admin.base import page_url
+from pipeline.admin.shared.acting import PERMISSIONS
+from pipeline.admin.shared.base import page_url
 from pipeline.models import Act, Anomaly, Capture, OperatorLogEntry, Partition, Readiness, Run
 from tests.browser import eventful
 from tests.browser.browsing import Visitor

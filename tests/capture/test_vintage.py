@@ -9,9 +9,9 @@ import polars as pl
 from pipeline.capture.plausibility import Change, Size, changes_by_kind
 from pipeline.capture.vintage import Counts, Vintage, in_common
 from pipeline.finra.content import content_of
+from pipeline.finra.payloads import PartName
 from pipeline.finra.rows import NOTIONAL
 from pipeline.models import Capture
-from pipeline.sources.base import PartName
 from pipeline.vintages.compare import Changes, difference_of
 from tests.vintages.frames import frame_of
 

@@ -25,11 +25,11 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
-from pipeline.calendar import last_fridays, market_today
+from pipeline.finra.calendar import last_fridays, market_today
+from pipeline.finra.samples import Size, publish
 from pipeline.models import Run, RunStatus, Trigger
-from pipeline.samples import Size, publish
 from tests.containers.composing import make_app, service
-from tests.engines import Engines
+from tests.support.engines import Engines
 
 PATIENCE = 90
 SITE = "market.example"

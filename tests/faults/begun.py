@@ -14,11 +14,11 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from pipeline.calendar import PartitionKey, Tier
-from tests.commands.calling import call
-from tests.commands.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
+from pipeline.finra.calendar import PartitionKey, Tier
 from tests.faults.prepared import Prepared
-from tests.ledger_state import LedgerState, ledger_state
+from tests.management.calling import call
+from tests.management.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
+from tests.support.ledger_state import LedgerState, ledger_state
 
 RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY))
 

@@ -17,8 +17,9 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.db import OperationalError, connection
 
-from pipeline.calendar import PartitionKey
-from pipeline.sources.base import Payload, Source, TransientSourceError
+from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.payloads import Payload
+from pipeline.finra.sources.base import Source, TransientSourceError
 from pipeline.vintages import files
 
 

@@ -10,15 +10,17 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
 
-from pipeline import canvas
+from pipeline.engine import canvas
+from pipeline.engine.schedules import START_SCHEDULED
 from pipeline.models import Run
-from pipeline.planning import Request, plan_with, source_of
-from pipeline.schedules import START_SCHEDULED
-from tests.commands.publications import DAY, OLDER_WEEK, WEEK
-from tests.engines import Engines
+from pipeline.runs.plan import plan_with
+from pipeline.runs.request import Request
+from pipeline.runs.sources import source_of
 from tests.faults.begun import Beginnings
-from tests.fleet import HASTE, Fleet
-from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent
+from tests.management.publications import DAY, OLDER_WEEK, WEEK
+from tests.support.engines import Engines
+from tests.support.fleet import HASTE, Fleet
+from tests.support.ledger_state import LedgerState, check_all_runs_ended, check_consistent
 
 REQUEST = Request(command="run_weekly", run_date=DAY, weeks=(WEEK, OLDER_WEEK))
 

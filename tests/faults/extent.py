@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from hypothesis import Phase, settings
 
-from tests.engines import ENGINES
+from tests.support.engines import ENGINES
 
 T = TypeVar("T")
 

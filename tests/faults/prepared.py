@@ -11,7 +11,7 @@ from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from tests.engines import wipe
+from tests.support.engines import wipe
 
 
 class Prepared:

@@ -29,8 +29,8 @@ import celery.bin.celery
 import django
 from django.core.management import execute_from_command_line
 
-from pipeline import stopping
-from pipeline.calendar import PartitionKey
+from pipeline.finra.calendar import PartitionKey
+from pipeline.resilience import stopping
 
 PATIENCE = 30
 STOPPING = (signal.SIGTERM, signal.SIGINT)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.fleet import PATIENCE, Fleet
+from tests.support.fleet import PATIENCE, Fleet
 
 STOPPED = "T"
 

@@ -9,13 +9,13 @@ from decimal import Decimal
 import pytest
 import time_machine
 
-from pipeline.calendar import PartitionKey, Tier
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Anomaly, Capture, Manifest, Outcome, Reject, Stage
-from tests.engines import Ledger
-from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Samples, Service
-from tests.sources.finra_api.asking import client_of
+from tests.fake_finra import Catalogue, Fault, FinraServer, Kind, Options, Samples, Service
+from tests.finra.sources.api.asking import client_of
+from tests.support.engines import Ledger
 
 KEY = PartitionKey(date(2025, 10, 3), Tier.NMS_TIER_1)
 DAY = date(2025, 10, 27)

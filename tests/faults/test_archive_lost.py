@@ -9,11 +9,11 @@ import pytest
 
 from pipeline.models import Anomaly, Category, Run, RunStatus
 from pipeline.weeks import readiness
-from tests.commands.publications import DAY
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker
-from tests.fleet import Fleet
-from tests.ledger_state import check_consistent, ledger_state
+from tests.management.publications import DAY
+from tests.support.fleet import Fleet
+from tests.support.ledger_state import check_consistent, ledger_state
 
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 

@@ -14,13 +14,13 @@ from django.conf import settings
 
 from marketspine.celery import app
 from pipeline.models import PartitionStatus, Run, RunStatus
-from tests import servers
-from tests.commands.calling import PATIENCE, Ran
-from tests.commands.publications import DAY, OLDER_WEEK, WEEK
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker
-from tests.fleet import Fleet
-from tests.ledger_state import ledger_state
+from tests.management.calling import PATIENCE, Ran
+from tests.management.publications import DAY, OLDER_WEEK, WEEK
+from tests.support import servers
+from tests.support.fleet import Fleet
+from tests.support.ledger_state import ledger_state
 
 RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY), "--queue")
 SEVERAL_SWEEPS = 240  # seconds

@@ -13,17 +13,17 @@ from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker, Settings
 
-from pipeline import waiting
+from pipeline.engine import waiting
 from pipeline.models import Run, RunStatus
-from tests import servers
-from tests.commands.calling import finish
-from tests.engines import PostgreSQLLedger, as_default, migrated
 from tests.faults.begun import RUN
 from tests.faults.conftest import Work
 from tests.faults.extent import EVERYTHING
 from tests.faults.stopping import stopped_worker
-from tests.fleet import HASTE, Fleet
-from tests.ledger_state import ledger_state
+from tests.management.calling import finish
+from tests.support import servers
+from tests.support.engines import PostgreSQLLedger, as_default, migrated
+from tests.support.fleet import HASTE, Fleet
+from tests.support.ledger_state import ledger_state
 
 POINTS = (
     "capture.commit.make before 2",

@@ -6,13 +6,13 @@ import pytest
 from celery import current_app
 from redis import Redis
 
-from pipeline import canvas
+from pipeline.engine import canvas
 from pipeline.models import AnalyticsSnapshot, Capture, Manifest, Run, RunStatus, Stage
-from tests.commands.publications import OLDER_WEEK, WEEK
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker
-from tests.fleet import Fleet
-from tests.ledger_state import ledger_state
+from tests.management.publications import OLDER_WEEK, WEEK
+from tests.support.fleet import Fleet
+from tests.support.ledger_state import ledger_state
 
 QUEUES = ("ingest", "calc", "control")
 RESULTS = ("celery-task-meta-*", "celery-taskset-meta-*", "chord-*", "*.j", "*.t", "*.s")

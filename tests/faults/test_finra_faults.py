@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 import time_machine
 
-from pipeline.calendar import PartitionKey, Tier
 from pipeline.capture import ingest, results
 from pipeline.capture.results import Result
 from pipeline.capture.terms import Terms
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.finra.sources.api.access import Access
+from pipeline.finra.sources.api.source import FinraApi
+from pipeline.finra.sources.base import TransientSourceError
 from pipeline.models import Anomaly, Capture, Outcome
-from pipeline.sources.base import TransientSourceError
-from pipeline.sources.finra_api.access import Access
-from pipeline.sources.finra_api.source import FinraApi
-from tests.engines import Engines
-from tests.finra_service import Catalogue, Empty, Fault, FinraServer, Kind, Options, Restatement, Samples, Service
-from tests.finra_service.restatements import redraw
+from tests.fake_finra import Catalogue, Empty, Fault, FinraServer, Kind, Options, Restatement, Samples, Service
+from tests.fake_finra.restatements import redraw
 from tests.live_source import product
+from tests.support.engines import Engines
 
 KEY = PartitionKey(date(2025, 10, 3), Tier.NMS_TIER_1)
 FIRST, AFTER = date(2025, 10, 20), date(2025, 11, 3)

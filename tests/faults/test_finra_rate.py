@@ -13,13 +13,15 @@ from itertools import pairwise
 import redis
 from pytest_django import Settings
 
-from pipeline import canvas
-from pipeline.calendar import last_fridays
+from pipeline.engine import canvas
+from pipeline.finra.calendar import last_fridays
+from pipeline.finra.sources.api.rate import HEADROOM, KEYS, SharedPlaces
 from pipeline.models import Capture, Run, RunStatus
-from pipeline.planning import Request, plan_with, source_of
-from pipeline.sources.finra_api.pace import HEADROOM, KEYS, SharedPlaces
-from tests.finra_service import FinraServer, Options, sample_service
-from tests.fleet import Fleet
+from pipeline.runs.plan import plan_with
+from pipeline.runs.request import Request
+from pipeline.runs.sources import source_of
+from tests.fake_finra import FinraServer, Options, sample_service
+from tests.support.fleet import Fleet
 
 TODAY = date(2025, 12, 26)
 WEEKS = last_fridays(13, TODAY)[5:]

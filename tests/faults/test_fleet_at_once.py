@@ -11,15 +11,15 @@ from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from pipeline import schedules, sweeper
-from pipeline.calendar import PartitionKey, Tier, is_due, look_back, market_today
+from pipeline.engine import schedules, sweeper
+from pipeline.finra.calendar import PartitionKey, Tier, is_due, look_back, market_today
 from pipeline.models import Capture, PartitionStatus, Run, RunStatus, Trigger
-from tests.commands.calling import finish, start_on
-from tests.commands.publications import DAY, OLDER_WEEK, WEEK, publish
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker
-from tests.fleet import Fleet
-from tests.ledger_state import check_consistent, ledger_state
+from tests.management.calling import finish, start_on
+from tests.management.publications import DAY, OLDER_WEEK, WEEK, publish
+from tests.support.fleet import Fleet
+from tests.support.ledger_state import check_consistent, ledger_state
 
 RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY))
 

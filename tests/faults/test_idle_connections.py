@@ -11,15 +11,15 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from pipeline import planning, runs, steps, workers
-from pipeline.calendar import PartitionKey
 from pipeline.capture import current
+from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.payloads import Payload
 from pipeline.models import Anomaly, Capture, Outcome, RunPartition
-from pipeline.planning import Request
-from pipeline.sources.base import Payload
-from tests.commands.publications import DAY, OTC, WEEK, content
-from tests.engines import Engines
-from tests.sources_in_memory import MemorySource
+from pipeline.runs import lifecycle, liveness, plan, process_partition
+from pipeline.runs.request import Request
+from tests.management.publications import DAY, OTC, WEEK, content
+from tests.support.engines import Engines
+from tests.support.sources_in_memory import MemorySource
 
 REQUEST = Request(command="run_weekly", run_date=DAY, tiers=(OTC.tier,), weeks=(WEEK,), source="memory")
 IDLE, SLOW = "400ms", 1.0
@@ -70,11 +70,11 @@ def _postgresql(engines: Engines, settings: Settings) -> Iterator[None]:
 
 def processed(source: MemorySource) -> RunPartition:
     """The partition of a run that was planned and worked on with the source."""
-    plan = planning.plan_with(REQUEST, source)
-    with workers.working() as worker:
-        run = runs.start(plan, worker)
+    planned = plan.plan_with(REQUEST, source)
+    with liveness.working() as worker:
+        run = lifecycle.start(planned, worker)
         step = run.partitions.get()
-        assert steps.process(step.pk, worker, source, retries=True) is None
+        assert process_partition.process(step.pk, worker, source, retries=True) is None
     step.refresh_from_db()
     return step
 

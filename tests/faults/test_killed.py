@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from pipeline.calendar import Tier
+from pipeline.finra.calendar import Tier
 from pipeline.models import PartitionStatus, Run, RunStatus
-from tests.commands.calling import Ran, call, finish, start
-from tests.commands.publications import DAY, OLDER_WEEK, WEEK
-from tests.engines import Ledger
 from tests.faults.begun import RUN, Beginnings
 from tests.faults.extent import EVERYTHING, spread
-from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
+from tests.management.calling import Ran, call, finish, start
+from tests.management.publications import DAY, OLDER_WEEK, WEEK
+from tests.support.engines import Ledger
+from tests.support.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
 
 BACKFILL = ("backfill", "--from", str(OLDER_WEEK), "--to", str(WEEK), "--run-date", str(DAY))
 
 
 POINTS = [
-    "runs.partitions_for before 1",
-    "runs.start after 1",
-    "steps.process after 1",
+    "models.partition.PartitionQuerySet.ensure before 1",
+    "runs.lifecycle.start after 1",
+    "runs.process_partition.process after 1",
     "capture.ingest.ingest after 2",
     "vintages.archive.put before 2",
     "vintages.files._flush before 3",  # all of a file is written, and none of it is on the disk for certain
@@ -37,11 +37,11 @@ POINTS = [
     "capture.entries.publish after 1",  # all is written, and nothing is committed
     "capture.records.confirm before 2",  # committed
     "capture.commit.make after 2",
-    "steps._finish before 6",
+    "runs.process_partition._finish before 6",
     "weeks.analytics.calculate_week before 1",
     "weeks.analytics.calculate_week after 2",
     "weeks.readiness.decide_week after 1",
-    "runs.settle before 1",
+    "runs.lifecycle.settle before 1",
 ]
 
 
@@ -74,7 +74,7 @@ def test_killed_at_a_point_and_run_again_ends_as_if_undisturbed(
 
 @pytest.mark.promise(9)
 def test_a_killed_backfill_goes_on_where_it_was(ledger: Ledger, undisturbed: LedgerState) -> None:
-    killed = signalled(ledger, "SIGKILL", "steps.process before 4", *BACKFILL)
+    killed = signalled(ledger, "SIGKILL", "runs.process_partition.process before 4", *BACKFILL)
     assert killed.code == -signal.SIGKILL
     run = Run.objects.latest("pk")
     assert run.status == RunStatus.RUNNING
@@ -93,7 +93,7 @@ def test_a_killed_backfill_goes_on_where_it_was(ledger: Ledger, undisturbed: Led
 
 @pytest.mark.promise(7)
 def test_the_dry_run_of_a_killed_backfill_lists_what_is_left(ledger: Ledger, undisturbed: LedgerState) -> None:
-    signalled(ledger, "SIGKILL", "steps.process before 4", *BACKFILL)
+    signalled(ledger, "SIGKILL", "runs.process_partition.process before 4", *BACKFILL)
 
     planned = call(*BACKFILL, "--mode", "dry-run", "--json").document["plan"]
 
@@ -124,7 +124,7 @@ def test_a_run_that_is_told_to_stop_is_interrupted_and_goes_on_later(
 
 
 def test_a_run_that_is_told_to_stop_prints_one_document(ledger: Ledger, undisturbed: LedgerState) -> None:
-    stopped = signalled(ledger, "SIGTERM", "steps.process before 2", *RUN, "--json")
+    stopped = signalled(ledger, "SIGTERM", "runs.process_partition.process before 2", *RUN, "--json")
 
     assert stopped.code == 1
     assert stopped.document == {
@@ -136,7 +136,11 @@ def test_a_run_that_is_told_to_stop_prints_one_document(ledger: Ledger, undistur
 
 @pytest.mark.promise(9)
 def test_killed_again_and_again_it_still_comes_to_its_end(ledger: Ledger, undisturbed: LedgerState) -> None:
-    for point in ("steps.process after 1", "capture.commit.make after 1", "weeks.analytics.calculate_week after 1"):
+    for point in (
+        "runs.process_partition.process after 1",
+        "capture.commit.make after 1",
+        "weeks.analytics.calculate_week after 1",
+    ):
         assert signalled(ledger, "SIGKILL", point, *RUN).code == -signal.SIGKILL
 
     assert call(*RUN).code == 0

@@ -15,19 +15,21 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
-from pipeline import patience, runs, workers
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.finra.sources.base import Source, SourceError
 from pipeline.models import Anomaly, Capture, Category, Outcome, Run
-from pipeline.planning import Request, make_plan, target_keys
-from pipeline.sources.base import Source, SourceError
+from pipeline.resilience import patience
+from pipeline.runs import in_process, lifecycle, liveness, recovery
+from pipeline.runs.plan import make_plan, target_keys
+from pipeline.runs.request import Request
 from pipeline.vintages import archive
 from pipeline.weeks import readiness
-from tests.commands.publications import DAY, NEWER_WEEK, content
-from tests.engines import Ledger
 from tests.faults.breaking import BreakingSource, Fault, breaking_database, breaking_storage
 from tests.faults.extent import EVERYTHING, SEED, spread
 from tests.faults.prepared import Prepared
-from tests.ledger_state import (
+from tests.management.publications import DAY, NEWER_WEEK, content
+from tests.support.engines import Ledger
+from tests.support.ledger_state import (
     LedgerState,
     PartitionState,
     check_all_runs_ended,
@@ -35,7 +37,7 @@ from tests.ledger_state import (
     ledger_state,
     partition_states,
 )
-from tests.sources_in_memory import MemorySource
+from tests.support.sources_in_memory import MemorySource
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 
@@ -71,9 +73,9 @@ def _storage(settings: Settings, archive_dir: Path) -> None:
 def weekly(source: Source, request: Request = REQUEST) -> Run:
     """What `run_weekly` does, without its output."""
     plan = make_plan(request, source.available(target_keys(request)))
-    runs.take_back_dead()
-    with workers.working() as worker:
-        return runs.execute(runs.resumable(plan, worker) or runs.start(plan, worker), source)
+    recovery.requeue_dead()
+    with liveness.working() as worker:
+        return in_process.execute(lifecycle.resumable(plan, worker) or lifecycle.start(plan, worker), source)
 
 
 def published() -> MemorySource:

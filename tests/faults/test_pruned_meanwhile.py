@@ -12,14 +12,14 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Capture, Partition, Run, RunStatus
 from pipeline.vintages import archive, read, store
 from pipeline.vintages.read import NoSuchVintage
-from tests.commands.publications import OLDER_WEEK, restate
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker
-from tests.fleet import PATIENCE, Fleet
+from tests.management.publications import OLDER_WEEK, restate
+from tests.support.fleet import PATIENCE, Fleet
 
 KEY = PartitionKey(OLDER_WEEK, Tier.OTC)
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"

@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import AnalyticsSnapshot, Capture, Outcome, RunPartition
-from tests.commands.calling import Ran, call, finish, start
-from tests.commands.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
-from tests.engines import Ledger, wipe
 from tests.faults.extent import spread
-from tests.ledger_state import check_all_runs_ended, check_consistent, ledger_state
+from tests.management.calling import Ran, call, finish, start
+from tests.management.publications import DAY, OLDER_WEEK, WEEK, publish_week, restate
+from tests.support.engines import Ledger, wipe
+from tests.support.ledger_state import check_all_runs_ended, check_consistent, ledger_state
 
-POINTS = ["steps.process before 1", "runs.start before 1", "runs.close_week before 1", "capture.commit.make before 1"]
+POINTS = [
+    "runs.process_partition.process before 1",
+    "runs.lifecycle.start before 1",
+    "runs.close_week.close_week before 1",
+    "capture.commit.make before 1",
+]
 RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY), "--json")
 
 
@@ -66,7 +71,7 @@ def test_two_runs_at_once_store_a_restatement_once(ledger: Ledger, source_dir: P
     newest = PartitionKey(WEEK, Tier.NMS_TIER_1)
     restate(source_dir, newest)
 
-    ended = run_twice_at_once(ledger, meeting, "steps.process before 1", *RUN)
+    ended = run_twice_at_once(ledger, meeting, "runs.process_partition.process before 1", *RUN)
 
     assert [ran.code for ran in ended] == [0, 0], ended
     assert Capture.objects.count() == 7
@@ -82,7 +87,7 @@ def test_of_two_processes_one_goes_on_with_an_interrupted_run(ledger: Ledger, so
     stopped = finish(start(ledger, "-m", "tests.faults.signalling", "SIGTERM", "steps.process", "before", "3", *RUN))
     assert stopped.code == 1
 
-    ended = run_twice_at_once(ledger, meeting, "runs.resumable before 1", *RUN)
+    ended = run_twice_at_once(ledger, meeting, "runs.lifecycle.resumable before 1", *RUN)
 
     assert [ran.code for ran in ended] == [0, 0], ended
     assert sorted(ran.document["run"] for ran in ended) == [1, 2]

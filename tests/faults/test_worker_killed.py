@@ -14,12 +14,12 @@ import pytest
 from pytest_django import Settings
 
 from pipeline.models import Anomaly, Category, Outcome, Run, RunStatus, Severity
-from tests.commands.publications import OTC
 from tests.faults.conftest import Work
 from tests.faults.extent import EVERYTHING, SEED
 from tests.faults.signalling import word
-from tests.fleet import Fleet, died
-from tests.ledger_state import check_consistent, ledger_state, partition_states
+from tests.management.publications import OTC
+from tests.support.fleet import Fleet, died
+from tests.support.ledger_state import check_consistent, ledger_state, partition_states
 
 # The week to capture is sent first; the week of which a tier is restated, OTC, when the first is closed. So its
 # partition is the sixth to be claimed and fetched, and the fourth to be captured.
@@ -27,7 +27,7 @@ ONE_WEEK_AT_A_TIME = 3
 
 # Every test run tries these, `make test-faults` those that follow, too.
 REPRESENTATIVE = [
-    "steps._claim after 2",
+    "runs.claims.claim after 2",
     "vintages.files._flush before 1",  # half of a file has its name, or none
     "vintages.files._link after 4",  # the file of the restated partition has its name, and no capture names it
     "capture.entries.publish after 2",  # all of the capture is written, and nothing is committed
@@ -35,14 +35,14 @@ REPRESENTATIVE = [
     "celery.worker.request.Request.acknowledge before 3",  # done, and the broker does not know
     "weeks.results.save after 2",
     "celery.canvas.Signature.apply_async before 3",  # half of the second week is sent
-    "runs.move before 1",
+    "runs.lifecycle.move before 1",
 ]
 PARTITION = [
-    "steps._claim before 1",
-    "steps._claim after 6",
-    "steps._perform before 2",
-    "sources.files.FilesSource.fetch before 1",
-    "sources.files.FilesSource.fetch after 6",
+    "runs.claims.claim before 1",
+    "runs.claims.claim after 6",
+    "runs.process_partition._perform before 2",
+    "finra.sources.files.source.FilesSource.fetch before 1",
+    "finra.sources.files.source.FilesSource.fetch after 6",
     "vintages.payloads.read_fetched before 2",
     "finra.formats.web_file.read after 3",
     "capture.vintage.difference_of after 1",  # of the restated partition
@@ -63,39 +63,39 @@ PARTITION = [
     "capture.records.claim after 3",
     "capture.entries.publish after 4",
     "capture.records.confirm before 4",  # committed
-    "steps._finish before 6",
-    "steps._finish after 3",
+    "runs.process_partition._finish before 6",
+    "runs.process_partition._finish after 3",
     "celery.worker.request.Request.acknowledge after 3",
     "celery.backends.redis.RedisBackend.on_chord_part_return before 3",
     "celery.canvas.Signature.apply_async before 1",  # all of the header is done, the body is not sent
 ]
 WEEK = [
-    "runs.close_week before 1",
+    "runs.close_week.close_week before 1",
     "weeks.analytics.calculate_week before 1",
     "weeks.results.save after 1",
     "weeks.analytics.calculate_week after 2",
     "weeks.readiness.decide_week before 2",
     "weeks.readiness._store after 2",
     "weeks.readiness.decide_week after 1",
-    "runs.close_week after 1",
-    "canvas.go_on before 2",
-    "canvas.week_canvas before 1",  # marked as sent, and not sent
+    "runs.close_week.close_week after 1",
+    "engine.canvas.advance before 2",
+    "engine.canvas.week_canvas before 1",  # marked as sent, and not sent
     "celery.canvas._chord.apply_async after 1",
-    "runs.settle before 1",
-    "runs.move after 1",
-    "checkup.check_up before 1",
+    "runs.lifecycle.settle before 1",
+    "runs.lifecycle.move after 1",
+    "review.doctor.diagnose before 1",
 ]
 POINTS = REPRESENTATIVE + (PARTITION + WEEK if EVERYTHING else [])
 
 # Where one worker dies, and then the one that sweeps up after it.
 SWEEPS = [
-    ("steps._claim after 2", "steps.is_stalled after 1"),
-    ("runs.close_week before 1", "weeks.analytics.calculate_week after 1"),
-    ("steps._claim after 2", "sweeper.sweep before 1"),
-    ("steps._finish before 3", "steps.take_back_stalled after 1"),
-    ("steps._claim after 6", "steps.recall_unstarted after 1"),
-    ("canvas.week_canvas before 1", "runs.close_complete after 1"),
-    ("runs.move before 1", "runs.settle before 1"),
+    ("runs.claims.claim after 2", "runs.recovery.is_stalled after 1"),
+    ("runs.close_week.close_week before 1", "weeks.analytics.calculate_week after 1"),
+    ("runs.claims.claim after 2", "engine.sweeper.sweep before 1"),
+    ("runs.process_partition._finish before 3", "runs.recovery.requeue_stalled after 1"),
+    ("runs.claims.claim after 6", "runs.recovery.resend_unstarted after 1"),
+    ("engine.canvas.week_canvas before 1", "runs.close_week.close_complete after 1"),
+    ("runs.lifecycle.move before 1", "runs.lifecycle.settle before 1"),
 ]
 INSTANTS = range(20 if EVERYTHING else 3)
 LIFE = 1.0  # seconds: what a worker needs for the whole run on a quiet machine, less a little

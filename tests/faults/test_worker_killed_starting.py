@@ -10,23 +10,23 @@ import pytest
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from pipeline import schedules
-from pipeline.calendar import PartitionKey, Tier, look_back, market_today
+from pipeline.engine import schedules
+from pipeline.finra.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.models import Run, RunStatus
-from tests.commands.calling import call
-from tests.commands.publications import publish
 from tests.faults.extent import EVERYTHING
 from tests.faults.prepared import Prepared
-from tests.fleet import Fleet, died
-from tests.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
+from tests.management.calling import call
+from tests.management.publications import publish
+from tests.support.fleet import Fleet, died
+from tests.support.ledger_state import LedgerState, check_all_runs_ended, check_consistent, ledger_state
 
 SCHEDULE = "weekly run"
 POINTS = [
-    "canvas.dispatch before 1",  # written, and nothing is sent
-    "runs.start after 1",  # not committed
-    "schedules._start before 1",
-    "canvas.week_canvas before 1",
-    "schedules._start after 1",
+    "engine.canvas.dispatch before 1",  # written, and nothing is sent
+    "runs.lifecycle.start after 1",  # not committed
+    "engine.schedules._start before 1",
+    "engine.canvas.week_canvas before 1",
+    "engine.schedules._start after 1",
 ]
 
 

@@ -10,15 +10,16 @@ import pytest
 from celery.canvas import Signature
 from pytest_django import Settings
 
-from pipeline import canvas
-from pipeline.calendar import PartitionKey
+from pipeline.engine import canvas
+from pipeline.finra.calendar import PartitionKey
 from pipeline.models import Anomaly, Category, Outcome, PartitionStatus, Run, RunPartition, RunStatus, Severity
-from pipeline.planning import plan_with, source_of
-from tests.commands.publications import OTC, TIER_1
+from pipeline.runs.plan import plan_with
+from pipeline.runs.sources import source_of
 from tests.faults.conftest import Work
 from tests.faults.signalling import word
-from tests.fleet import PATIENCE, Fleet
-from tests.ledger_state import ledger_state, partition_states
+from tests.management.publications import OTC, TIER_1
+from tests.support.fleet import PATIENCE, Fleet
+from tests.support.ledger_state import ledger_state, partition_states
 
 ONE_WEEK_AT_A_TIME = 3
 

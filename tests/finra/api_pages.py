@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from pipeline.calendar import PartitionKey, Tier
 from pipeline.finra import reader
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.content import Content
-from pipeline.sources.base import PayloadFormat
-from pipeline.sources.finra_api.pages import Page, pack_pages
+from pipeline.finra.payloads import PayloadFormat
+from pipeline.finra.sources.api.pages import Page, pack_pages
 
 KEY = PartitionKey(date(2025, 10, 3), Tier.NMS_TIER_2)
 ATS = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
 
-from pipeline.calendar import CalendarError, Tier
+from pipeline.finra.calendar import CalendarError, Tier
 
 TIER, SYMBOL, ISSUE, NAME, MPID, SHARES, TRADES, DATE = (
     "tierDescription",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.finra import rows
 from tests.finra.web_files import read, read_parts, texts
-from tests.sources_in_memory import HEADER, psv, row
+from tests.support.sources_in_memory import HEADER, psv, row
 
 keys = st.tuples(
     st.sampled_from(["A", "B", "BRK.B", "ABRpD", "", '"']), st.sampled_from(["x", "y"]), st.sampled_from("MN")

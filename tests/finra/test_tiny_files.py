@@ -13,15 +13,16 @@ import zstandard
 
 from pipeline.finra import reader
 from pipeline.finra.content import UnreadablePayload
-from pipeline.sources.base import PayloadFormat, UnsafeSource, tar_of
-from pipeline.sources.compression import Compression, decompress
-from pipeline.sources.file_names import file_name
-from pipeline.sources.files import FilesSource, SingleFile
-from pipeline.sources.finra_api.source import FinraApi
-from tests.capturing import KEY
-from tests.sources.finra_api.asking import KEY as API_KEY
-from tests.sources.finra_api.asking import client_of, finra
-from tests.sources_in_memory import HEADER, psv, row
+from pipeline.finra.payloads import PayloadFormat, tar_of
+from pipeline.finra.sources.api.source import FinraApi
+from pipeline.finra.sources.base import UnsafeSource
+from pipeline.finra.sources.files.compression import Compression, decompress
+from pipeline.finra.sources.files.file_names import file_name
+from pipeline.finra.sources.files.source import FilesSource, SingleFile
+from tests.finra.sources.api.asking import KEY as API_KEY
+from tests.finra.sources.api.asking import client_of, finra
+from tests.support.capturing import KEY
+from tests.support.sources_in_memory import HEADER, psv, row
 
 MIB = 1024 * 1024
 CAP = 64 * MIB

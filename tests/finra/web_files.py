@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from pipeline.calendar import PartitionKey, Tier
 from pipeline.finra import reader
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.content import Content
+from pipeline.finra.payloads import Part, PartName, PayloadFormat, pack
 from pipeline.finra.rows import canonical_text
-from pipeline.sources.base import Part, PartName, PayloadFormat, pack
-from tests.sources_in_memory import psv
+from tests.support.sources_in_memory import psv
 
 WEEK = date(2025, 11, 14)
 

@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.content import Content
 from pipeline.finra.formats import web_file
+from pipeline.finra.payloads import Part, PartName, pack
 from pipeline.finra.rows import FIRM
-from pipeline.samples import Size
-from pipeline.samples.publications import render
-from pipeline.sources.base import Part, PartName, pack
+from pipeline.finra.samples import Size
+from pipeline.finra.samples.publications import render
 from pipeline.vintages.compare import difference_of
 from pipeline.vintages.store import encoded
 from pipeline.weeks.concentration import Figures, figures_of

@@ -13,13 +13,14 @@ from django_celery_beat.models import PeriodicTask
 from kombu.transport.memory import Channel
 from pytest_django import Settings
 
-from pipeline import canvas, planning, runs, schedules
-from pipeline.calendar import PartitionKey
+from pipeline.engine import canvas, schedules
+from pipeline.finra.calendar import PartitionKey
 from pipeline.models import Partition, Run
-from pipeline.planning import Request
+from pipeline.runs import in_process, plan, sources
+from pipeline.runs.request import Request
 from pipeline.vintages import read
-from tests.finra_service import FinraServer
-from tests.finra_service.rows import FirmRow, FirmRows
+from tests.fake_finra import FinraServer
+from tests.fake_finra.rows import FirmRow, FirmRows
 
 NEW_YORK = ZoneInfo("America/New_York")
 Held = frozenset[tuple[object, ...]]
@@ -53,14 +54,14 @@ def work_off(now: datetime) -> list[Run]:
     """What the schedules owe, done."""
     started = schedules.start_owed(now)
     for run in started:
-        runs.execute(run, None)
+        in_process.execute(run, None)
     return started
 
 
 def run(request: Request) -> Run:
     """A run by hand."""
-    launched = canvas.launch(planning.plan_with(request, planning.source_of(request)))
-    runs.execute(launched, None)
+    launched = canvas.launch(plan.plan_with(request, sources.source_of(request)))
+    in_process.execute(launched, None)
     launched.refresh_from_db()
     return launched
 

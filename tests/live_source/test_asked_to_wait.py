@@ -8,12 +8,13 @@ from datetime import date, timedelta
 import pytest
 from pytest_django import Settings
 
-from pipeline import canvas, planning, steps
+from pipeline.engine import canvas
 from pipeline.models import PartitionStatus, Run
-from pipeline.planning import Request
-from tests.engines import Engines
-from tests.finra_service import Fault, FinraServer, Kind, Options, sample_service
+from pipeline.runs import plan, process_partition, sources
+from pipeline.runs.request import Request
+from tests.fake_finra import Fault, FinraServer, Kind, Options, sample_service
 from tests.live_source import product
+from tests.support.engines import Engines
 
 WEEK, DAY = date(2025, 10, 3), date(2025, 11, 10)
 ASKED = timedelta(minutes=10)
@@ -31,7 +32,7 @@ def finra(engines: Engines, settings: Settings) -> Iterator[FinraServer]:
 
 def launched() -> Run:
     request = Request(command="backfill", run_date=DAY, weeks=(WEEK,), source="api")
-    return canvas.launch(planning.plan_with(request, planning.source_of(request)))
+    return canvas.launch(plan.plan_with(request, sources.source_of(request)))
 
 
 def test_no_partition_asks_before_the_time_that_finra_gave(finra: FinraServer) -> None:
@@ -39,7 +40,7 @@ def test_no_partition_asks_before_the_time_that_finra_gave(finra: FinraServer) -
         run = launched()
         finra.service.faults.add(Fault(Kind.STORM, 1, retry_after="600"))
         finra.service.log.clear()
-        waits = [steps.process(step.pk, "worker", retries=True) for step in run.partitions.all()]
+        waits = [process_partition.process(step.pk, "worker", retries=True) for step in run.partitions.all()]
 
         assert len(finra.service.log.entries()) == 1
         assert all(wait is not None and ASKED - timedelta(seconds=30) < wait <= ASKED for wait in waits), waits

@@ -10,14 +10,15 @@ import pytest
 from django.core.files.storage import default_storage
 from pytest_django import Settings
 
-from pipeline.calendar import PartitionKey, Tier, last_fridays
+from pipeline.finra.calendar import PartitionKey, Tier, last_fridays
+from pipeline.finra.sources.api.fields import SummaryType
 from pipeline.models import Action, Capture
-from pipeline.planning import Only, OnlyStage, Request, make_plan
-from pipeline.sources.finra_api.fields import SummaryType
+from pipeline.runs.plan import make_plan
+from pipeline.runs.request import Only, OnlyStage, Request
 from pipeline.vintages import archive
-from tests.engines import Engines
-from tests.finra_service import FinraServer, Options, sample_service
+from tests.fake_finra import FinraServer, Options, sample_service
 from tests.live_source import product
+from tests.support.engines import Engines
 
 WEEK = date(2025, 10, 3)
 DAY, LONG_AFTER = date(2025, 11, 10), date(2026, 10, 12)

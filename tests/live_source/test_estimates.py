@@ -10,13 +10,14 @@ from django.db.models import F
 from django.utils import timezone
 from pytest_django import Settings
 
-from pipeline.calendar import last_fridays
-from pipeline.estimates import LEAST_PAGES, Estimate, estimate
+from pipeline.finra.calendar import last_fridays
 from pipeline.models import RunPartition
-from pipeline.planning import Request, make_plan
-from tests.engines import Engines
-from tests.finra_service import FinraServer, Options, sample_service
+from pipeline.runs.estimate import LEAST_PAGES, Estimate, estimate
+from pipeline.runs.plan import make_plan
+from pipeline.runs.request import Request
+from tests.fake_finra import FinraServer, Options, sample_service
 from tests.live_source import product
+from tests.support.engines import Engines
 
 DAY = date(2025, 11, 10)
 FIVE_YEARS = Request(command="backfill", run_date=DAY, weeks=last_fridays(265, DAY)[5:], source="api")

@@ -10,25 +10,19 @@ import polars as pl
 import pytest
 from pytest_django import Settings
 
-from pipeline.calendar import PartitionKey, Tier, last_fridays
 from pipeline.capture import ingest, late_restatements
 from pipeline.capture.terms import Terms
+from pipeline.finra.calendar import PartitionKey, Tier, last_fridays
+from pipeline.finra.sources.api.fields import SummaryType
 from pipeline.models import Anomaly, Capture, Category, Listing, Outcome, Run, RunStatus, Severity
-from pipeline.planning import Only, Request, source_of
-from pipeline.sources.finra_api.fields import SummaryType
+from pipeline.runs.request import Only, Request
+from pipeline.runs.sources import source_of
 from pipeline.vintages import read
-from tests.engines import Ledger
-from tests.finra_service import Catalogue, FinraServer, Options, Restatement, Samples, Service, With
-from tests.finra_service.restatements import (
-    RECORDED,
-    RECORDED_AFTER,
-    RECORDED_BEFORE,
-    RECORDED_KEY,
-    RECORDED_ROWS,
-    undo,
-)
-from tests.finra_service.rows import AT, Row
+from tests.fake_finra import Catalogue, FinraServer, Options, Restatement, Samples, Service, With
+from tests.fake_finra.restatements import RECORDED, RECORDED_AFTER, RECORDED_BEFORE, RECORDED_KEY, RECORDED_ROWS, undo
+from tests.fake_finra.rows import AT, Row
 from tests.live_source import product
+from tests.support.engines import Ledger
 
 TIERS = (Tier.NMS_TIER_1,)
 CAPTURED, LOOKED, RESTATED = date(2021, 12, 6), date(2022, 7, 11), date(2022, 7, 6)

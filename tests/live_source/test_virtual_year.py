@@ -14,7 +14,7 @@ import pytest
 from django.db.models import F
 from pytest_django import Settings
 
-from pipeline.calendar import PartitionKey, Tier, is_due, last_fridays, week_start_of, weeks_between
+from pipeline.finra.calendar import PartitionKey, Tier, is_due, last_fridays, week_start_of, weeks_between
 from pipeline.models import (
     Action,
     Anomaly,
@@ -27,13 +27,13 @@ from pipeline.models import (
     Run,
     RunPartition,
 )
-from pipeline.planning import Only, Request
-from tests.engines import ENGINES, Engines
+from pipeline.runs.request import Only, Request
+from tests.fake_finra import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service, drawn
+from tests.fake_finra.restatements import redraw
+from tests.fake_finra.rows import FirmRows
 from tests.faults.extent import EVERYTHING, SEED
-from tests.finra_service import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service, drawn
-from tests.finra_service.restatements import redraw
-from tests.finra_service.rows import FirmRows
 from tests.live_source import product
+from tests.support.engines import ENGINES, Engines
 
 INSTALLED = date(2025, 10, 13)
 HISTORY_WEEKS, DAYS = (260, 365) if EVERYTHING else (13, 21)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.rows import ATS, DE_MINIMIS, NON_ATS, SCHEMA, in_order
 
 WEEK = date(2025, 11, 14)

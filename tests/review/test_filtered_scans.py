@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.rows import SHARES as DECIMAL
 from pipeline.review.row_order import is_after
 from pipeline.review.row_words import issue_is_named, symbol_begins, symbol_is, venue_is, venue_is_named

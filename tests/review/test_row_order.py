@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.rows import ATS
 from pipeline.review.row_order import Place, in_order, is_after, parse_place
 from tests.review.row_frames import WEEK, random_rows

@@ -15,7 +15,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.rows import without_zeros
 from pipeline.models import Capture
 from pipeline.review import row_search
@@ -23,7 +23,7 @@ from pipeline.review.row_question import Question
 from pipeline.review.row_search import Page, TooManyRows, Totals, every_row, find
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import StorageAway, VintageDamaged
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 from tests.vintages.frames import stored
 
 WEEK, OLDER = date(2025, 11, 14), date(2025, 11, 7)

@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 
 from marketspine import cores
-from tests.commands.calling import environment
+from tests.management.calling import environment
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the threads of a process are read from /proc")
 PATIENCE = 60

@@ -15,7 +15,7 @@ from django.core.files.storage import default_storage
 from django.db import connection, connections, transaction
 
 from pipeline.models import Partition
-from tests.engines import ENGINES, Engines, Ledger, wipe
+from tests.support.engines import ENGINES, Engines, Ledger, wipe
 
 
 def _partition() -> Partition:

@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 from pytest_django import Settings
 
 from marketspine.addresses import broker, results_of
-from pipeline import configured
+from pipeline.runs import sources
 from tests.services.fronts import certificate, tls_in_front_of, unix_socket_in_front_of
 
 FAILURES = (OperationalError, redis.exceptions.RedisError, OSError)
@@ -33,7 +33,7 @@ def for_results(url: str, _settings: Settings) -> None:
 
 def for_the_rate(url: str, settings: Settings) -> None:
     settings.CELERY_BROKER_URL = broker(url)
-    with redis.Redis.from_url(configured.access().shared) as client:
+    with redis.Redis.from_url(sources.access().shared) as client:
         assert client.ping()
 
 

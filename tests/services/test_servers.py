@@ -8,8 +8,8 @@ import psycopg
 import pytest
 import redis
 
-from tests import servers
-from tests.network import NetworkBlocked
+from tests.support import servers
+from tests.support.network import NetworkBlocked
 
 ELSEWHERE = ("192.0.2.1", 9)  # TEST-NET-1 of RFC 5737: nobody's
 

@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from marketspine.connections import LOOKED_AT, REQUEST_SECONDS, TimedSocket, is_whole
-from tests.commands.calling import finish, start_on
 from tests.containers.composing import service
-from tests.engines import Engines
+from tests.management.calling import finish, start_on
+from tests.support.engines import Engines
 
 SLOW = 40  # more than the web of compose has threads
 PATIENCE = 60

@@ -10,10 +10,10 @@ from decimal import Decimal
 import polars as pl
 from django.db import transaction
 
-from pipeline.calendar import PartitionKey, Tier
 from pipeline.finra import rows
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.finra.payloads import Payload
 from pipeline.models import Capture, CaptureKind, Cause, FeedCounter, Partition, capture_id_for
-from pipeline.sources.base import Payload
 from pipeline.vintages import archive, files, payloads, read, store
 from pipeline.vintages.store import Label, VintageFile
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.finra.rows import FIGURES, FIRM, KEY
 from pipeline.vintages import compare
 from pipeline.vintages.compare import Kind, RowChange, RowKey, RowValues, difference_of
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 from tests.vintages.frames import T1, Line, frame_of, stored
 
 A = [("AAPL", "UBSA", "100", 2), ("MSFT", "A firm", "25.25", 1), ("BRK.B", "SGMT", "7", 1)]

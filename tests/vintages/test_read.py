@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 import time_machine
 
-from pipeline.calendar import CalendarError
 from pipeline.finra import rows
+from pipeline.finra.calendar import CalendarError
 from pipeline.models import Capture, FileCheck, FileState
 from pipeline.vintages import read, store
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import VintageDamaged
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 from tests.vintages.frames import KEY, T1, WEEK, stored, text_of
 from tests.vintages.test_store import spoil
 

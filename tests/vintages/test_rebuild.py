@@ -12,8 +12,8 @@ from pipeline.models import Capture
 from pipeline.vintages import archive, read, store
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.store import VintageDamaged
-from tests.engines import Ledger
-from tests.sources_in_memory import MemorySource, psv, row
+from tests.support.engines import Ledger
+from tests.support.sources_in_memory import MemorySource, psv, row
 from tests.vintages.frames import KEY, captured, text_of
 from tests.vintages.test_store import spoil, vintage_files
 

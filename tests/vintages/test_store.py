@@ -23,10 +23,10 @@ from django.core.files.storage import Storage, storages
 from pytest_django import Settings
 
 from pipeline.finra import rows
-from pipeline.transient import is_transient
+from pipeline.resilience.retries import is_transient
 from pipeline.vintages import files, read, store
 from pipeline.vintages.store import StorageAway, VintageDamaged, VintageFile
-from tests.engines import Ledger
+from tests.support.engines import Ledger
 from tests.vintages.frames import KEY, PAYLOAD, frame_of, label_of, stored, text_of
 
 A = [("AAPL", "UBSA", "100", 2), ("MSFT", "A firm", "25.25", 1)]

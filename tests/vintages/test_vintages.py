@@ -12,7 +12,7 @@ from pipeline.capture.terms import Terms
 from pipeline.models import Capture, Check, FeedCounter, Partition
 from pipeline.vintages import compare, read
 from pipeline.vintages.read import NoSuchVintage
-from tests.capturing import (
+from tests.support.capturing import (
     DAY,
     KEY,
     NOON,
@@ -25,9 +25,9 @@ from tests.capturing import (
     rows_at,
     version,
 )
-from tests.engines import Ledger
-from tests.ledger_state import archived_files
-from tests.sources_in_memory import MemorySource, psv, row
+from tests.support.engines import Ledger
+from tests.support.ledger_state import archived_files
+from tests.support.sources_in_memory import MemorySource, psv, row
 from tests.vintages.frames import T1, text_of
 
 pytestmark = pytest.mark.usefixtures("few_rows")

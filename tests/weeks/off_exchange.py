@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.finra.payloads import PartName
+from pipeline.finra.sources.files.file_names import file_name
 from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family, MarketConcentration, VenueKind, VenueVolume
-from pipeline.sources.base import PartName
-from pipeline.sources.file_names import file_name
 from pipeline.weeks import symbols
 
 POOL = "De Minimis Firms"

@@ -12,9 +12,9 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from polars.testing import assert_frame_equal
 
-from pipeline.calendar import PartitionKey, Tier
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import (
     ALL_TIERS,
     AnalyticsSnapshot,
@@ -29,10 +29,10 @@ from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import analytics, results, symbols
 from pipeline.weeks.concentration import Figures
 from pipeline.weeks.symbols import SymbolConcentration
-from tests.capturing import NOON, at_once, captured, hours_later
-from tests.engines import Engines, Ledger
-from tests.ledger_state import archived_files
-from tests.sources_in_memory import MemorySource, psv, row
+from tests.support.capturing import NOON, at_once, captured, hours_later
+from tests.support.engines import Engines, Ledger
+from tests.support.ledger_state import archived_files
+from tests.support.sources_in_memory import MemorySource, psv, row
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.calendar import PartitionKey, Tier
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.finra.samples import Size, publish
+from pipeline.finra.sources.files.source import FilesSource
 from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family
-from pipeline.samples import Size, publish
-from pipeline.sources.files import FilesSource
 from pipeline.weeks import analytics, symbols
-from tests.engines import Engines
+from tests.support.engines import Engines
 from tests.weeks.off_exchange import SCOPES, check_market, check_symbols, check_venues, market
 
 WEEK = date(2026, 2, 6)  # from that month on FINRA has fractional shares

@@ -9,15 +9,15 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.calendar import PartitionKey, Tier
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Anomaly, Category, Partition, Readiness, ReadinessState, Severity, Use
 from pipeline.weeks import analytics, readiness
 from pipeline.weeks.readiness import POLICIES, Facts, Verdict, judge
-from tests.engines import Ledger, wipe
 from tests.faults.extent import examples
-from tests.sources_in_memory import MemorySource, row
+from tests.support.engines import Ledger, wipe
+from tests.support.sources_in_memory import MemorySource, row
 
 WEEK = date(2025, 11, 14)
 DUE = {Tier.NMS_TIER_1: "2025-12-01", Tier.NMS_TIER_2: "2025-12-15", Tier.OTC: "2025-12-15"}

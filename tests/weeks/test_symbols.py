@@ -12,14 +12,14 @@ import pytest
 from django.core.files.storage import default_storage
 from polars.testing import assert_frame_equal
 
-from pipeline import doctor
 from pipeline.models import AnalyticsSnapshot
+from pipeline.review import doctor
 from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import analytics, symbols
-from tests.capturing import DAY, WEEK, captured
-from tests.commands.calling import call
-from tests.engines import Ledger
-from tests.sources_in_memory import MemorySource, row
+from tests.management.calling import call
+from tests.support.capturing import DAY, WEEK, captured
+from tests.support.engines import Ledger
+from tests.support.sources_in_memory import MemorySource, row
 from tests.vintages.test_store import spoil
 
 pytestmark = pytest.mark.usefixtures("few_rows")

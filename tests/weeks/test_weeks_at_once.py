@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from django.db import connections, transaction
 
-from pipeline.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
@@ -24,9 +24,9 @@ from pipeline.models import (
 )
 from pipeline.weeks import analytics, readiness
 from pipeline.weeks.analytics import Calculated
-from tests.capturing import DAY, KEY, PATIENCE, WEEK, captured
-from tests.engines import Ledger
-from tests.sources_in_memory import MemorySource, row
+from tests.support.capturing import DAY, KEY, PATIENCE, WEEK, captured
+from tests.support.engines import Ledger
+from tests.support.sources_in_memory import MemorySource, row
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from pipeline.calendar import PartitionKey
+from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content, UnreadablePayload, content_of
 from pipeline.finra.formats.rules import (
     IS_ROW,
@@ -24,12 +24,12 @@ from pipeline.finra.formats.rules import (
 )
 from pipeline.finra.rejects import RejectReason
 from pipeline.finra.rows import ATS, NON_ATS
-from pipeline.sources.base import MOST_ROWS, too_many_rows
-from pipeline.sources.finra_api.decoding import NotRows, Rows, distinct, read_rows, texts_of
-from pipeline.sources.finra_api.fields import SummaryType
-from pipeline.sources.finra_api.oddities import dollars, oddities_of
-from pipeline.sources.finra_api.pages import unpack_pages
-from pipeline.sources.finra_api.totals import control_totals, listing_of
+from pipeline.finra.sources.api.control_totals import control_totals, listing_of
+from pipeline.finra.sources.api.decoding import NotRows, Rows, distinct, read_rows, texts_of
+from pipeline.finra.sources.api.fields import SummaryType
+from pipeline.finra.sources.api.oddities import dollars, oddities_of
+from pipeline.finra.sources.api.pages import unpack_pages
+from pipeline.finra.sources.base import MOST_ROWS, too_many_rows
 
 # What would end a field or a line of canonical text, and what PostgreSQL stores in no text.
 UNFIT = r"[\x00-\x1f\x7f|]"

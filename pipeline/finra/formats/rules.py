@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from pipeline.calendar import PartitionKey, read_day
+from pipeline.finra.calendar import PartitionKey, read_day
 from pipeline.finra.content import UnreadablePayload
 from pipeline.finra.rejects import RejectedLine, RejectReason
 from pipeline.finra.rows import SCHEMA, SHARES, places

@@ -13,8 +13,8 @@ from functools import partial
 
 import polars as pl
 
-from pipeline import signatures
-from pipeline.calendar import CalendarError, PartitionKey, Tier
+from pipeline.finra import signatures
+from pipeline.finra.calendar import CalendarError, PartitionKey, Tier
 from pipeline.finra.content import Content, PartRead, UnreadablePayload, content_of
 from pipeline.finra.formats.rules import (
     IS_ROW,
@@ -27,10 +27,11 @@ from pipeline.finra.formats.rules import (
     rows_of,
     without_repeated,
 )
+from pipeline.finra.payloads import Part, PartName, PayloadFormat, unpack
+from pipeline.finra.plain_text import shortened
 from pipeline.finra.rejects import RejectReason
 from pipeline.finra.rows import ATS, NON_ATS, NOTIONAL
-from pipeline.plain_text import shortened
-from pipeline.sources.base import MOST_ROWS, Part, PartName, PayloadFormat, too_many_rows, unpack
+from pipeline.finra.sources.base import MOST_ROWS, too_many_rows
 
 FIELDS = {
     "tierDescription": "named_tier",

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline.calendar import parse_run_date, parse_tiers, parse_week, parse_weeks, weeks_between
-from pipeline.configured import origin_of
+from pipeline.finra.calendar import parse_run_date, parse_tiers, parse_week, parse_weeks, weeks_between
 from pipeline.management.base import DRY_RUN, BadArguments, add_mode
-from pipeline.management.running import RunningCommand
-from pipeline.planning import Only, Request
+from pipeline.management.plan_command import RunningCommand
+from pipeline.runs.request import Only, Request
+from pipeline.runs.sources import origin_of
 
 
 class Command(RunningCommand):

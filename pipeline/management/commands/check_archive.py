@@ -7,12 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline import archive_findings, operations
-from pipeline.archive_checks import Holdings, Lost
-from pipeline.calendar import parse_run_date
+from pipeline import operations
+from pipeline.finra.calendar import parse_run_date
+from pipeline.integrity import losses
 from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if, operator
 from pipeline.models import Act
 from pipeline.operations import Order
+from pipeline.vintages.holdings import Holdings, Lost
 from pipeline.weeks import symbols
 
 
@@ -42,8 +43,8 @@ class Command(SpineCommand):
     def work(self, **options: Any) -> int:
         """Look, print."""
         today = parse_run_date(options["run_date"])
-        held = archive_findings.look(today, read=2**31 if options["all"] else max(options["read"], 0))
-        unaccepted = archive_findings.unaccepted(held.lost)
+        held = losses.look(today, read=2**31 if options["all"] else max(options["read"], 0))
+        unaccepted = losses.unaccepted(held.lost)
         told = f"{_counted(held)}; {len(unaccepted):,} lost."
         operations.write_down(Act.CHECK_ARCHIVE, Order(operator=operator()), (), told)
         of_symbols = [] if held.gone else [str(symbols.damaged(one, "is lost or damaged")) for one in symbols.lost()]
@@ -52,9 +53,9 @@ class Command(SpineCommand):
         self._print_lost(held, unaccepted)
         for told_of_symbols in of_symbols:
             self.line(told_of_symbols)
-        for anomaly in archive_findings.standing().filter(archive_findings.BEHIND):
+        for anomaly in losses.standing().filter(losses.BEHIND):
             self.line(anomaly.message)
-        return failed_if(archive_findings.standing().exists() or bool(of_symbols))
+        return failed_if(losses.standing().exists() or bool(of_symbols))
 
     def _print_lost(self, held: Holdings, unaccepted: list[Lost]) -> None:
         counted = _counted(held)

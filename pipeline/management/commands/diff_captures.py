@@ -9,12 +9,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline.data_kinds import as_table
+from pipeline.finra.plain_text import printable
 from pipeline.finra.rows import without_zeros
 from pipeline.management.base import BadArguments, SpineCommand
-from pipeline.plain_text import printable
+from pipeline.models.data_kinds import as_table
 from pipeline.review.difference_table import table_of
-from pipeline.selectors import HELP, LATEST, PREVIOUS, select
+from pipeline.review.selectors import HELP, LATEST, PREVIOUS, select
 from pipeline.vintages.compare import compare
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import VintageDamaged

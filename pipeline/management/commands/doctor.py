@@ -8,10 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline.calendar import Tier, parse_run_date
-from pipeline.doctor import diagnose
+from pipeline.finra.calendar import Tier, parse_run_date
 from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if
 from pipeline.models import Use
+from pipeline.review.doctor import diagnose
 
 LEGEND = (
     "v2 calculated: version 2 is the newest capture, and the week's analytics are computed from it; stored: they are not "

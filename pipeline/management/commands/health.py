@@ -14,10 +14,10 @@ from django.http.request import validate_host
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from pipeline import clock
-from pipeline.canvas import UNREACHABLE
-from pipeline.embedded import NO_BROKER
+from pipeline.engine.canvas import UNREACHABLE
+from pipeline.engine.embedded import NO_BROKER
 from pipeline.management.base import BadArguments, SpineCommand, failed_if
+from pipeline.resilience import clock
 
 TIMEOUT = 5
 SILENCE = timedelta(minutes=10)  # beat writes what it fired every three minutes

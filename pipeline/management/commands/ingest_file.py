@@ -8,13 +8,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline import data_kinds
-from pipeline.calendar import PartitionKey, Tier, parse_run_date, parse_week
 from pipeline.capture import current
+from pipeline.finra.calendar import PartitionKey, Tier, parse_run_date, parse_week
+from pipeline.finra.sources.files.source import SingleFile
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, operator
-from pipeline.management.running import RunningCommand
-from pipeline.planning import Request, make_plan
-from pipeline.sources.files import SingleFile
+from pipeline.management.plan_command import RunningCommand
+from pipeline.models import data_kinds
+from pipeline.runs.plan import make_plan
+from pipeline.runs.request import Request
 
 
 class Command(RunningCommand):

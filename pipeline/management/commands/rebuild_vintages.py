@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from pipeline import operations
-from pipeline.calendar import parse_run_date, parse_weeks
+from pipeline.finra.calendar import parse_run_date, parse_weeks
 from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if, operator
 from pipeline.models import Capture
 from pipeline.operations import Order

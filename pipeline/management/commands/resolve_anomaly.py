@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from pipeline import operations
-from pipeline.calendar import parse_run_date
+from pipeline.finra.calendar import parse_run_date
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, operator
 from pipeline.models import Anomaly, Readiness, Use
 from pipeline.operations import Order, Refused

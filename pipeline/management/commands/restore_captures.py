@@ -6,12 +6,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline import archive_findings, operations, restoring
-from pipeline.calendar import parse_run_date
+from pipeline import operations
+from pipeline.finra.calendar import parse_run_date
+from pipeline.integrity import losses, restoring
+from pipeline.integrity.restoring import Fate, Orphan
 from pipeline.management.base import DRY_RUN, RUN_DATE_HELP, BadArguments, SpineCommand, add_mode, failed_if, operator
 from pipeline.models import Act, Capture
 from pipeline.operations import Order
-from pipeline.restoring import Fate, Orphan
 from pipeline.vintages.archive import ArchiveDamaged
 
 
@@ -38,7 +39,7 @@ class Command(SpineCommand):
         except ArchiveDamaged as damage:
             raise BadArguments(str(damage)) from damage
         if not is_dry:
-            archive_findings.look(today)
+            losses.look(today)
             _write_down(found)
         if self.as_json:
             self.document({"captures": [_as_document(one) for one in found]})

@@ -7,11 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline.calendar import CalendarError, parse_run_date, parse_tiers, parse_weeks
-from pipeline.configured import origin_of
+from pipeline.finra.calendar import CalendarError, parse_run_date, parse_tiers, parse_weeks
 from pipeline.management.base import DRY_RUN, add_mode
-from pipeline.management.running import RunningCommand
-from pipeline.planning import OnlyStage, Request
+from pipeline.management.plan_command import RunningCommand
+from pipeline.runs.request import OnlyStage, Request
+from pipeline.runs.sources import origin_of
 
 
 class Command(RunningCommand):

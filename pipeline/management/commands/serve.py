@@ -23,13 +23,15 @@ from django.core.management.base import CommandParser
 from django.core.servers.basehttp import ThreadedWSGIServer
 from django.db import connection, transaction
 
-from pipeline import data_kinds, embedded, operations, serving, stopping
-from pipeline.embedded import NO_BROKER
+from pipeline import operations
+from pipeline.engine import driver, embedded, serving
+from pipeline.engine.embedded import NO_BROKER
+from pipeline.engine.schedules import START_SCHEDULED
+from pipeline.engine.sweeper import SWEEP_SECONDS
 from pipeline.management.base import BadArguments, SpineCommand, operator
-from pipeline.models import Act
+from pipeline.models import Act, data_kinds
 from pipeline.operations import Order
-from pipeline.schedules import START_SCHEDULED
-from pipeline.sweeper import SWEEP_SECONDS
+from pipeline.resilience import stopping
 
 HIGHEST_PORT = 65535
 RECOVER = "pipeline.recover"
@@ -70,7 +72,7 @@ class Command(SpineCommand):
         server = _listen(host, options["port"])
         asked = _asked_to_stop()
         with serving.web(server), embedded.engine(), serving.beat() if with_beat else nullcontext():
-            serving.take_up()
+            driver.resume_queue()
             if with_beat:
                 current_app.send_task(START_SCHEDULED)
             url = f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/"

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline.inspection import Checked, describe, verify
 from pipeline.management.base import SpineCommand, failed_if
-from pipeline.selectors import HELP, LATEST, select
+from pipeline.review.selectors import HELP, LATEST, select
+from pipeline.review.verification import Checked, describe, verify
 
 
 class Command(SpineCommand):

@@ -11,11 +11,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline import data_kinds
-from pipeline.calendar import PartitionKey, Tier, is_due, last_fridays, parse_run_date, parse_week
+from pipeline.finra.calendar import PartitionKey, Tier, is_due, last_fridays, parse_run_date, parse_week
+from pipeline.finra.payloads import is_sample
+from pipeline.finra.samples import NotAPublication, Published, Restated, Size, publish_samples, restate
 from pipeline.management.base import BadArguments, SpineCommand
-from pipeline.samples import NotAPublication, Published, Restated, Size, publish_samples, restate
-from pipeline.sources.base import is_sample
+from pipeline.models import data_kinds
 
 HEAD = 64 * 1024  # bytes: hundreds of rows, and nearly each has a venue
 

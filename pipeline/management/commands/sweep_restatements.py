@@ -13,16 +13,17 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from pipeline.calendar import PartitionKey, last_fridays, parse_run_date, parse_tiers, parse_week, weeks_between
 from pipeline.capture.probe import Probe, ask
-from pipeline.configured import origin_of
-from pipeline.estimates import QUESTIONS
+from pipeline.finra.calendar import PartitionKey, last_fridays, parse_run_date, parse_tiers, parse_week, weeks_between
+from pipeline.finra.sources.api.access import NAME
+from pipeline.finra.sources.base import Source, SourceError
 from pipeline.management.base import DRY_RUN, BadArguments, add_mode, failed_if
-from pipeline.management.running import RunningCommand
+from pipeline.management.plan_command import RunningCommand
 from pipeline.models import Action, Capture
-from pipeline.planning import PLAN_SECONDS, Only, Plan, Request, source_of
-from pipeline.sources.base import Source, SourceError
-from pipeline.sources.finra_api.access import NAME
+from pipeline.runs.estimate import QUESTIONS
+from pipeline.runs.plan import Plan
+from pipeline.runs.request import Only, Request
+from pipeline.runs.sources import PLAN_SECONDS, origin_of, source_of
 
 
 class Command(RunningCommand):

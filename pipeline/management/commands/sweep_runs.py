@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from django.conf import settings
-
-from pipeline import canvas, embedded, operations, schedules, steps, sweeper, waiting
-from pipeline.embedded import NO_BROKER
+from pipeline import operations
+from pipeline.engine import driver, schedules
+from pipeline.engine.sweeper import Swept
 from pipeline.management.base import SpineCommand, operator
-from pipeline.models import Act, Run, RunPartition, RunStatus
+from pipeline.models import Act, RunPartition
 from pipeline.operations import Order
-from pipeline.sweeper import Swept
 
 
 class Command(SpineCommand):
@@ -27,7 +25,7 @@ class Command(SpineCommand):
     def work(self, **_options: Any) -> int:
         """Sweep, say what was found; without a broker, work off what the sweep has sent."""
         mended = schedules.mend()
-        swept = self._swept_and_worked_off() if settings.CELERY_BROKER_URL == NO_BROKER else sweeper.sweep()
+        swept = driver.recover(self._print_step)
         told = _told(swept, mended)
         if mended or not swept.found_nothing:
             operations.write_down(Act.SWEEP_RUNS, Order(operator=operator()), (), " ".join(told))
@@ -38,15 +36,6 @@ class Command(SpineCommand):
         for line in told:
             self.line(line)
         return 0
-
-    def _swept_and_worked_off(self) -> Swept:
-        with embedded.engine():
-            steps.recall_queued()  # what `serve` had sent was in its memory
-            swept = sweeper.sweep()
-            for run in Run.objects.filter(status=RunStatus.RUNNING, worker="").order_by("pk"):
-                canvas.take_up(run)
-                waiting.wait(run, self._print_step)
-        return swept
 
     def _print_step(self, step: RunPartition) -> None:
         self.line(f"run {step.run_id}: {step.partition} {step.outcome}: {step.reason}")

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.finra.content import Content, UnreadablePayload
 from pipeline.finra.rejects import RejectReason
-from pipeline.sources.finra_api.oddities import Odd
+from pipeline.finra.sources.api.oddities import Odd
 from tests.finra.api_pages import ATS, FIRM, TOTAL, Row, read, read_pages, text
 from tests.finra.web_files import places, texts
 

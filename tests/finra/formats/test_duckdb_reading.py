@@ -8,11 +8,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.calendar import PartitionKey, Tier
 from pipeline.finra import reader
+from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.content import Content
-from pipeline.samples import Size, render
-from pipeline.sources.base import Part, PartName, pack
+from pipeline.finra.payloads import Part, PartName, pack
+from pipeline.finra.samples import Size, render
 from tests.finra.web_files import read
 
 # As text, and with nothing that quotes or escapes.

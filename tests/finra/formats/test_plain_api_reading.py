@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.finra_api.oddities import Odd
+from pipeline.finra.sources.api.oddities import Odd
 from tests.finra import plain_api_reading
 from tests.finra.api_pages import ATS, FIRM, TOTAL, Row, read_pages, text
 from tests.finra.web_files import places, texts

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.calendar import Tier
+from pipeline.finra.calendar import Tier
 from pipeline.finra.content import Content, UnreadablePayload
 from tests.finra import plain_reading
 from tests.finra.web_files import read, read_parts, texts
-from tests.sources_in_memory import HEADER, psv
+from tests.support.sources_in_memory import HEADER, psv
 
 # What a column may hold; the first three of each are usual ones.
 NUMBERS = [

@@ -7,12 +7,12 @@ import json
 
 import pytest
 
-from pipeline.calendar import Tier
+from pipeline.finra.calendar import Tier
 from pipeline.finra.content import PartRead, UnreadablePayload
 from pipeline.finra.formats.web_file import COLUMNS
-from pipeline.sources.base import PartName
+from pipeline.finra.payloads import PartName
 from tests.finra.web_files import places, read, read_parts
-from tests.sources_in_memory import HEADER, psv, row
+from tests.support.sources_in_memory import HEADER, psv, row
 
 GOOD = row("A", "UBSA", 1)
 SPOILT = [row(f"S{n}", "UBSA", 1) for n in range(8)] + ["x", "", row("Z", "", 1)]

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.calendar import Tier
 from pipeline.finra import rows
+from pipeline.finra.calendar import Tier
 from pipeline.finra.content import PartRead
+from pipeline.finra.payloads import PartName
 from pipeline.finra.rejects import RejectedLine, RejectReason
-from pipeline.sources.base import PartName
 from tests.finra.web_files import places, read, read_firms, read_parts, texts
-from tests.sources_in_memory import HEADER, psv, row
+from tests.support.sources_in_memory import HEADER, psv, row
 
 DUPLICATE = RejectReason.DUPLICATE_KEY
 few = settings(max_examples=30)

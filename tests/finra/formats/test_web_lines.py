@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.finra.rejects import RejectedLine, RejectReason
 from tests.finra.web_files import places, read, read_firms, texts
-from tests.sources_in_memory import psv
+from tests.support.sources_in_memory import psv
 
 GOOD = ("OTC", "AABB", "Asia Broadband Inc", "OTCN OTC LINK", "OTCN", "6753871", "171", "2025-12-15")
 FIRM = ("OTC", "AABB", "Asia Broadband Inc", "De Minimis Firms", "", "6753871", "171", "2025-12-15")

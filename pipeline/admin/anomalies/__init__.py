@@ -1,0 +1,1 @@
+"""Anomalies: their list, their page, and the words for what is wrong."""

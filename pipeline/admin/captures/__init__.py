@@ -1,0 +1,1 @@
+"""Captures: their list and pages, differences, rows, manifests, downloads."""

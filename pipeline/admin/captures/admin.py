@@ -1,0 +1,210 @@
+"""Captures: the figures of a vintage, its rejects, what it changed and moved; pinning it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import RangeDateFilter
+
+from pipeline import operations
+from pipeline.admin.captures import difference_page, download
+from pipeline.admin.captures import page as capture_page
+from pipeline.admin.shared import downloads, figures
+from pipeline.admin.shared.acting import ActingAdmin, Doing, one
+from pipeline.admin.shared.base import badge, link
+from pipeline.admin.shared.lines import kind_badge
+from pipeline.finra.calendar import read_day
+from pipeline.models import Act, Capture
+from pipeline.models.capture import DOMAIN
+from pipeline.review import verification
+from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.read import NoSuchVintage
+from pipeline.vintages.store import VintageDamaged
+
+SHORTEST_HASH = 6
+
+DOINGS: tuple[Doing[Capture], ...] = (
+    Doing(
+        Act.PIN,
+        one(operations.pin),
+        "keep",
+        needs_reason=True,
+        fits=lambda capture: not capture.pinned,
+        explained="Pruning leaves a pinned capture, whatever its age. Your note is kept with it.",
+        in_list=False,
+    ),
+    Doing(
+        Act.UNPIN,
+        one(operations.unpin),
+        "keep_off",
+        needs_reason=True,
+        fits=lambda capture: capture.pinned,
+        explained="It may be pruned again, when retention is switched on.",
+        in_list=False,
+    ),
+)
+
+
+@admin.register(Capture)
+class CaptureAdmin(ActingAdmin[Capture]):
+    """The vintages of all partitions, the newest first."""
+
+    page_template = "pipeline/capture.html"
+    list_display = ("name", "week", "version", "kept", "why", "captured", "rows", "restated")
+    list_select_related = ("partition", "partition__latest")
+    list_filter = (
+        "partition__tier",
+        "kind",
+        "pinned",
+        ("partition__week_ending", RangeDateFilter),
+        ("captured_on", RangeDateFilter),
+    )
+    search_fields = ("capture_id",)  # shows the field; `get_search_results` searches
+    search_help_text = "A capture_id from its start, or from the tier on (OTC:2025-11-14); a week; the start of a hash"
+    ordering = ("-pk",)
+    doings = DOINGS
+    linked = ("partition__exact",)
+
+    class Media:
+        css = {"all": ("pipeline/capture.css",)}
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages beside the first."""
+        beside: dict[str, Callable[..., HttpResponseBase]] = {
+            "difference": self.difference_view,
+            **{f"difference.{form}": partial(self.difference_download, form=form) for form in downloads.FORMATS},
+            "movement": self.movement_view,
+            "rejects": self.rejects_view,
+            "payload": self.payload_view,
+        }
+        own = [
+            path(
+                f"<path:object_id>/{name}/" if "." not in name else f"<path:object_id>/{name}",
+                self.admin_site.admin_view(view),
+                name=f"pipeline_capture_{name.replace('.', '_')}",
+            )
+            for name, view in beside.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Capture], search_term: str
+    ) -> tuple[QuerySet[Capture], bool]:
+        """By the start of an id or a hash, as an index has it: nothing is looked for in the midst of a text."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        wanted = Q(capture_id__startswith=term) | Q(capture_id__startswith=f"{DOMAIN}:{term}")
+        if len(term) >= SHORTEST_HASH:
+            wanted |= Q(payload_sha256__startswith=term.lower()) | Q(content_hash__startswith=term.lower())
+        if read_day(term):
+            wanted |= Q(partition__week_ending=term)
+        return queryset.filter(wanted), False
+
+    @admin.display(description="capture", ordering="pk")
+    def name(self, capture: Capture) -> SafeString:
+        return format_html('<span class="ms-mono">{}</span>', capture.capture_id.removeprefix(f"{DOMAIN}:"))
+
+    @admin.display(description="week ending", ordering="partition__week_ending")
+    def week(self, capture: Capture) -> SafeString | str:
+        return link(capture.partition, capture.partition.week_ending.isoformat())
+
+    @admin.display(description="why", ordering="kind")
+    def why(self, capture: Capture) -> str:
+        return kind_badge(capture)
+
+    @admin.display(description="captured", ordering="captured_at")
+    def captured(self, capture: Capture) -> str:
+        return f"{capture.captured_at:%Y-%m-%d %H:%M} UTC"
+
+    @admin.display(description="rows", ordering="rows_kept")
+    def rows(self, capture: Capture) -> str:
+        return figures.number(capture.rows_kept)
+
+    @admin.display(description="+ / changed / -")
+    def restated(self, capture: Capture) -> str:
+        return figures.restated(capture)
+
+    @admin.display(description="state")
+    def kept(self, capture: Capture) -> SafeString:
+        """Whether it is the newest, and whether its rows are there."""
+        return format_html("{} {}", _standing(capture), badge("INFO", "pinned") if capture.pinned else "")
+
+    def page(self, request: HttpRequest, found: Capture) -> dict[str, Any]:
+        """Its first page; with `?verify`, also what reading the archive and the rows comes to."""
+        checks = verification.verify(found) if "verify" in request.GET else None
+        return {**self._heads(request, found, "change"), **capture_page.overview(found), "checks": checks}
+
+    def difference_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The rows in which it differs from another capture of its partition."""
+        found = self.find(request, object_id)
+        contents = difference_page.contents(found, request.GET.dict())
+        return self._page(request, found, "difference", contents)
+
+    def difference_download(self, request: HttpRequest, object_id: str, form: str) -> HttpResponseBase:
+        """The same, all of them, as CSV or Parquet."""
+        found = self.find(request, object_id)
+        before = difference_page.other_capture(found, request.GET.dict())
+        if before is None:
+            raise Http404(f"{found} is the only capture of its partition")
+        try:
+            return difference_page.as_download(found, before, form)
+        except NoSuchVintage as why:
+            raise Http404(str(why)) from why
+        except (VintageDamaged, OSError):
+            response = self._page(request, found, "difference", difference_page.contents(found, request.GET.dict()))
+            response.status_code = downloads.CANNOT_BE_SERVED
+            return response
+
+    def movement_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Venue shares and market concentration before and with it."""
+        found = self.find(request, object_id)
+        return self._page(request, found, "movement", capture_page.movement(found))
+
+    def rejects_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The lines that were not stored."""
+        found = self.find(request, object_id)
+        page = capture_page.rejects(found, request.GET.get("page"))
+        return self._page(request, found, "rejects", {"page": page, "total": figures.number(page.paginator.count)})
+
+    def payload_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The bytes as fetched, or the page that says what is wrong with the archive."""
+        found = self.find(request, object_id)
+        try:
+            return download.as_download(found)
+        except ArchiveDamaged as damage:
+            response = self._page(request, found, "payload", {"damage": str(damage)})
+            response.status_code = downloads.CANNOT_BE_SERVED
+            return response
+
+    def _page(self, request: HttpRequest, found: Capture, name: str, contents: dict[str, Any]) -> TemplateResponse:
+        context = {
+            **self.frame(request, str(found)),
+            "object": found,
+            **self._heads(request, found, name),
+            **contents,
+        }
+        return TemplateResponse(request, f"pipeline/capture_{name}.html", context)
+
+    def _heads(self, request: HttpRequest, found: Capture, here: str) -> dict[str, Any]:
+        """Buttons, badges and tabs, which all its pages have."""
+        standing = {"standing": _standing(found), "kind_badge": kind_badge(found)}
+        return {**self.frame_of(request, found), **standing, "tabs": capture_page.tabs(found, here)}
+
+
+def _standing(capture: Capture) -> SafeString:
+    """What stands of it: the newest, an earlier vintage, archived only, or given up."""
+    if capture.pruned_at is not None:
+        return badge("CANCELLED", "rows given up")
+    if capture.normalized_at is None:
+        return badge("ARCHIVED", "rows not stored")
+    return badge("GOOD", "latest") if capture.partition.latest_id == capture.pk else badge("UNCHANGED", "superseded")

@@ -1,0 +1,29 @@
+"""Handing out an archived payload: whole and verified, or not at all."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.utils.http import content_disposition_header
+
+from pipeline.finra.payloads import PayloadFormat
+from pipeline.models import Capture
+from pipeline.vintages import archive
+
+SUFFIXES = {PayloadFormat.PSV: ".psv", PayloadFormat.PARTS: ".tar", PayloadFormat.PAGES: ".tar"}
+
+
+def file_name(capture: Capture) -> str:
+    """What the payload is called on somebody's disk: its capture_id without colons, as a file of its format."""
+    return capture.capture_id.replace(":", "_") + SUFFIXES[PayloadFormat(capture.payload_format)]
+
+
+def as_download(capture: Capture) -> HttpResponse:
+    """The bytes as fetched. ArchiveDamaged, and not one byte, when they are not what was captured.
+
+    They are read whole before the first is sent: a hash is known at the end only.
+    """
+    content = archive.get(capture.payload_sha256)
+    response = HttpResponse(content, content_type="application/octet-stream")
+    response["Content-Disposition"] = content_disposition_header(True, file_name(capture)) or "attachment"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

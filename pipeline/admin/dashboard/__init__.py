@@ -1,0 +1,1 @@
+"""The first page: figures, the grid of weeks and tiers, charts."""

@@ -1,0 +1,1 @@
+"""Partitions: their list and their page."""

@@ -1,0 +1,113 @@
+"""The operator log: who did what, when, on what, why, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from pipeline.admin.shared.base import DayFilter, EvidenceAdmin, badge, link
+from pipeline.models import OperatorLogEntry, OperatorLogSubject
+
+NAMED_IN_LIST = 3
+NAMED_ON_PAGE = 500
+
+
+@admin.register(OperatorLogEntry)
+class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
+    """What people did, the newest first. Nothing of it is ever changed or removed."""
+
+    page_template = "pipeline/operator_log_entry.html"
+    when_empty = (
+        "Nobody has acted yet. Each button that starts, forces, resolves or pins something is written down here, and each "
+        "change of schedules, users and roles."
+    )
+    list_display = ("at_", "who", "what", "on", "why", "upshot_badge", "by_run")
+    list_select_related = ("run",)
+    list_filter = (
+        ("act", ChoicesDropdownFilter),
+        "upshot",
+        ("at", DayFilter),
+        ("operator", admin.AllValuesFieldListFilter),
+    )
+    search_fields = ("operator", "reason", "told", "subjects__label")
+    search_help_text = "Who; words of the reason or of what came of it; what it was done on"
+
+    class Media:
+        css = {"all": ("pipeline/review.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OperatorLogEntry]:
+        """With what it was done on, in one query for all."""
+        return super().get_queryset(request).prefetch_related("subjects")
+
+    @admin.display(description="when", ordering="pk")
+    def at_(self, entry: OperatorLogEntry) -> str:
+        return f"{entry.at:%Y-%m-%d %H:%M:%S} UTC"
+
+    @admin.display(description="who", ordering="operator")
+    def who(self, entry: OperatorLogEntry) -> SafeString | str:
+        """The name of then; two accounts may have had it, one after the other, so the account's number is beside it."""
+        if entry.account is None:
+            return entry.operator
+        return format_html('{} <span class="ms-quiet">account {}</span>', entry.operator, entry.account)
+
+    @admin.display(description="did", ordering="act")
+    def what(self, entry: OperatorLogEntry) -> str:
+        return entry.get_act_display()
+
+    @admin.display(description="on")
+    def on(self, entry: OperatorLogEntry) -> SafeString | str:
+        subjects = list(entry.subjects.all())
+        told = ", ".join(subject.label for subject in subjects[:NAMED_IN_LIST])
+        more = len(subjects) - NAMED_IN_LIST
+        return format_html('<span class="rv-why">{}{}</span>', told or "-", f" and {more} more" if more > 0 else "")
+
+    @admin.display(description="why")
+    def why(self, entry: OperatorLogEntry) -> SafeString | str:
+        return format_html('<span class="rv-why">{}</span>', entry.reason) if entry.reason else "-"
+
+    @admin.display(description="came of it", ordering="upshot")
+    def upshot_badge(self, entry: OperatorLogEntry) -> SafeString:
+        return badge(entry.upshot)
+
+    @admin.display(description="run")
+    def by_run(self, entry: OperatorLogEntry) -> SafeString | str:
+        return link(entry.run, f"run {entry.run_id}")
+
+    def page(self, request: HttpRequest, found: OperatorLogEntry) -> dict[str, Any]:
+        """What was done, on what, and what the person was told."""
+        subjects = list(found.subjects.all()[: NAMED_ON_PAGE + 1])
+        return {
+            "upshot": badge(found.upshot),
+            "upshot_told": found.get_upshot_display(),
+            "run": link(found.run),
+            "account": _account(found),
+            "subjects": [subject_link(subject) for subject in subjects[:NAMED_ON_PAGE]],
+            "more": len(subjects) > NAMED_ON_PAGE,
+        }
+
+
+def _account(entry: OperatorLogEntry) -> str:
+    """The account that acted, and how it is named now."""
+    if entry.account is None:
+        return "none: by a command"
+    now = User.objects.filter(pk=entry.account).values_list("username", flat=True).first()
+    if now is None:
+        return f"{entry.account}, which has been deleted"
+    return f"{entry.account}" if now == entry.operator else f"{entry.account}, which is named {now} now"
+
+
+def subject_link(subject: OperatorLogSubject) -> SafeString | str:
+    """What it was done on, by the name it had, leading to its page."""
+    apps = {model._meta.model_name: model._meta.app_label for model in admin.site._registry}
+    if subject.kind not in apps:
+        return subject.label
+    url = reverse(f"admin:{apps[subject.kind]}_{subject.kind}_change", args=[subject.key])
+    return format_html('<a class="ms-link" href="{}">{}</a>', url, subject.label)

@@ -1,0 +1,93 @@
+"""What is added, changed and deleted in Django's own forms (schedules, users, roles) stands in the operator log as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models, transaction
+from django.forms import Form
+from django.http import HttpRequest
+
+from pipeline.admin.shared.acting import order_of
+from pipeline.models import Act
+from pipeline.operations import write_down
+
+SECRET = "password"  # noqa: S105 # a part of the names of fields whose values are not told
+
+
+class Traced:
+    """An admin whose forms leave a trace, in the transaction in which they change something."""
+
+    def construct_change_message(self, _request: HttpRequest, form: Form, _formsets: Any, _add: bool = False) -> Any:
+        """What was changed from what to what, as a sentence."""
+        return "; ".join(_changes(form))
+
+    def log_addition(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
+        """Added, with what its form held."""
+        trace(request, Act.ADD, [obj], f"Added {obj}. {message}")
+        return super().log_addition(request, obj, message)  # type: ignore[misc] # of the admin that this is mixed into
+
+    def log_change(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
+        """Changed; a form that was sent as it was shown changes nothing."""
+        if message:
+            trace(request, Act.CHANGE, [obj], f"Changed {obj}. {message}")
+        return super().log_change(request, obj, message)  # type: ignore[misc]
+
+    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+        """Deleted, with what went with it."""
+        with transaction.atomic():
+            _trace_deletion(request, [obj])
+            super().delete_model(request, obj)  # type: ignore[misc]
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        """The same of what is ticked in the list."""
+        with transaction.atomic():
+            _trace_deletion(request, list(queryset))
+            super().delete_queryset(request, queryset)  # type: ignore[misc]
+
+
+def trace(request: HttpRequest, act: Act, subjects: Iterable[models.Model], told: str) -> None:
+    """The entry of what has just been done."""
+    write_down(act, order_of(request), subjects, told.strip())
+
+
+def _trace_deletion(request: HttpRequest, gone: list[Any]) -> None:
+    told = ", ".join(str(one) for one in (*gone, *(other for one in gone for other in _dependent(one))))
+    trace(request, Act.DELETE, gone, f"Deleted {told}.")
+
+
+def _dependent(gone: models.Model) -> list[models.Model]:
+    """The schedules that go with a time at which they come."""
+    schedules: Any = getattr(gone, "periodictask_set", None)
+    return list(schedules.all()) if schedules is not None else []
+
+
+def _changes(form: Form) -> Iterable[str]:
+    """`Enabled: yes, now no` for each field that was changed; of a password only that it was."""
+    changed = [name for name in form.changed_data if SECRET not in name]
+    if len(changed) < len(form.changed_data):
+        yield "Password: set"
+    for name in changed:
+        label = form[name].label
+        if isinstance(after := form.cleaned_data.get(name), models.QuerySet):
+            yield f"{label}: {_members(form.initial.get(name) or [], after)}"
+        else:
+            yield f"{label}: {_told(form, name, form.initial.get(name))}, now {_told(form, name, after)}"
+
+
+def _members(before: Iterable[Any], after: Iterable[Any]) -> str:
+    """Which were given and which were taken."""
+    was, now = {str(one) for one in before}, {str(one) for one in after}
+    changes = (("given", now - was), ("taken", was - now))
+    return ", ".join(f"{verb} {', '.join(sorted(names))}" for verb, names in changes if names)
+
+
+def _told(form: Form, name: str, value: Any) -> str:
+    """A value of a field: a choice by its words, what is empty as none."""
+    choices: Any = getattr(form.fields[name], "queryset", None)
+    if choices is not None and value not in ("", None):
+        value = choices.filter(pk=getattr(value, "pk", value)).first()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value in ("", None) else str(value)

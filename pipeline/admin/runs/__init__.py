@@ -1,0 +1,1 @@
+"""Runs: their list, their page with its progress, and the form of a backfill."""

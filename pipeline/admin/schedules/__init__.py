@@ -1,0 +1,1 @@
+"""Schedules: their list, their form, their times."""

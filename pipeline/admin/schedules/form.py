@@ -1,0 +1,94 @@
+"""The form of a schedule: only what the product can do at its time, with arguments that it can read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django_celery_beat.models import PeriodicTask
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from pipeline.admin.shared.days import DayField
+from pipeline.engine import schedules
+from pipeline.engine.canvas import CHECK_UP
+from pipeline.models import Trigger
+
+TASKS = {
+    schedules.START_SCHEDULED: "start a run",
+    CHECK_UP: "judge readiness, ask the doctor",
+    "pipeline.sweep": "sweep up stalled and missed runs",
+}
+
+
+if TYPE_CHECKING:
+    FormOfSchedule = forms.ModelForm[PeriodicTask]
+else:
+    FormOfSchedule = forms.ModelForm
+
+
+class ScheduleForm(FormOfSchedule):
+    """Refuses what beat, or the run that it starts, could not read."""
+
+    class Meta:
+        model = PeriodicTask
+        exclude = ("exchange", "routing_key", "headers")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("start_time", "expires"):
+            if name in self.fields:
+                field: Any = self.fields[name]
+                field.fields = (DayField(required=False), field.fields[1])
+        if "task" in self.fields:
+            self.fields["task"] = forms.ChoiceField(
+                label="Does",
+                choices=self._choices(),
+                widget=UnfoldAdminSelectWidget(),
+                help_text="What it does at its time",
+            )
+
+    def _choices(self) -> list[tuple[str, str]]:
+        """What there is to do; a task that somebody has put there otherwise stays."""
+        known = [(task, f"{told} ({task})") for task, told in TASKS.items()]
+        own = self.instance.task
+        return known if not own or own in TASKS else [*known, (own, own)]
+
+    def clean_args(self) -> str:
+        """A JSON list."""
+        return _json(self.cleaned_data["args"], list, '["one", 2]')
+
+    def clean_kwargs(self) -> str:
+        """A JSON object."""
+        return _json(self.cleaned_data["kwargs"], dict, '{"lookback_weeks": 6}')
+
+    def clean(self) -> dict[str, Any]:
+        """What starts runs needs a crontab, and arguments that a run takes."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("expires") and cleaned.get("expire_seconds") is not None:
+            self.add_error("expire_seconds", "Give either an end or a number of seconds, not both.")
+        if cleaned.get("task") == schedules.START_SCHEDULED and "kwargs" in cleaned:
+            self._check_run(cleaned)
+        return cleaned
+
+    def _check_run(self, cleaned: dict[str, Any]) -> None:
+        if not cleaned.get("crontab"):
+            self.add_error("crontab", "Only a crontab says which slot a run is for; choose one, and no interval.")
+        row = PeriodicTask(name=cleaned.get("name", ""), kwargs=cleaned["kwargs"])
+        try:
+            schedules.request_of(row, requested_by="", reason="", trigger=Trigger.ADMIN)
+        except schedules.BadSchedule as error:
+            self.add_error("kwargs", str(error))
+
+
+def _json(text: str, kind: type[list[Any]] | type[dict[str, Any]], example: str) -> str:
+    """The text when it is JSON of that kind; empty, the empty one."""
+    if not text.strip():
+        return json.dumps(kind())
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise forms.ValidationError(f"This is not JSON: {error}. Write for example {example}") from error
+    if not isinstance(found, kind):
+        raise forms.ValidationError(f"Write for example {example}")
+    return text

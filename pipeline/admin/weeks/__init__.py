@@ -1,0 +1,1 @@
+"""Weeks: readiness and analytics snapshots."""

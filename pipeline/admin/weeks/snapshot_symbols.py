@@ -1,0 +1,136 @@
+"""The page of a snapshot's symbols: how concentrated each was within a scope and kind, the largest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponseBase
+from django.urls import reverse
+
+from pipeline.admin.shared import downloads, figures
+from pipeline.admin.shared.concentration import band_badge, effective_venues
+from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family, MarketConcentration
+from pipeline.models.analytics import SCOPES
+from pipeline.resilience.failures import told
+from pipeline.vintages.store import VintageDamaged
+from pipeline.weeks import symbols
+from pipeline.weeks.symbols import SymbolConcentration
+
+PER_PAGE = 50
+FAMILIES = list(Family.values)
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolLine:
+    """A security's concentration."""
+
+    found: SymbolConcentration
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Shares, trades, venues."""
+        return figures.number(self.found.shares), figures.number(self.found.trades), figures.number(self.found.venues)
+
+    @property
+    def points(self) -> str:
+        return figures.points(self.found.hhi_low, self.found.hhi_high)
+
+    @property
+    def effective(self) -> str:
+        return effective_venues(self.found.hhi_low, self.found.hhi_high)
+
+    @property
+    def band(self) -> str:
+        return band_badge(self.found.hhi_low, self.found.hhi_high)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A scope and family of which the snapshot has symbols."""
+
+    scope: str
+    family: str
+
+    @property
+    def name(self) -> str:
+        scope = "all tiers" if self.scope == ALL_TIERS else self.scope
+        return f"{scope}, {Family(self.family).label}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A market as a link of the page."""
+
+    name: str
+    query: str
+    here: bool
+
+
+def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str, Any]:
+    """The context of the page; with `trouble` in the place of the symbols where their file cannot be read.
+
+    `asked` is the query of the address: `scope` and `kind`, `symbol` (its beginning), `page`.
+    """
+    markets = _markets(snapshot)
+    market, symbol = _chosen(markets, asked), asked.get("symbol", "").strip()
+    context = {"choices": [_choice(one, symbol, one == market) for one in markets], "symbol": symbol, "market": market}
+    if market is None:
+        return context
+    try:
+        return {**context, **_symbols(snapshot, market, symbol, asked.get("page"))}
+    except (VintageDamaged, OSError) as error:
+        return {**context, "trouble": told(error)}
+
+
+def as_download(snapshot: AnalyticsSnapshot, asked: Mapping[str, str], form: str) -> HttpResponseBase:
+    """All symbols of the page, as CSV or Parquet. VintageDamaged, StorageAway before anything is sent."""
+    market = _chosen(_markets(snapshot), asked)
+    if market is None:
+        raise Http404(f"{snapshot} has no symbols: its captures have no rows")
+    found = symbols.largest(snapshot, market.scope, market.family, asked.get("symbol", "").strip())
+    name = f"symbols_{snapshot.week_ending}_s{snapshot.sequence}_{market.scope}_{market.family}"
+    return downloads.FORMATS[form](name, found)
+
+
+def _markets(snapshot: AnalyticsSnapshot) -> list[Market]:
+    """Tier by tier, then all tiers; ATS, non-ATS, both."""
+    stored = MarketConcentration.objects.filter(snapshot=snapshot).values_list("scope", "family")
+    return sorted(
+        (Market(scope, family) for scope, family in stored),
+        key=lambda market: (SCOPES.index(market.scope), FAMILIES.index(market.family)),
+    )
+
+
+def _chosen(markets: list[Market], asked: Mapping[str, str]) -> Market | None:
+    """The market asked for, where the snapshot has it; else all venues over all tiers, or the last that it has."""
+    wanted = Market(asked.get("scope", ALL_TIERS), asked.get("kind", Family.ALL.value))
+    return wanted if wanted in markets else next(reversed(markets), None)
+
+
+def _choice(market: Market, symbol: str, here: bool) -> Choice:
+    return Choice(market.name, _query(market, symbol), here)
+
+
+def _query(market: Market, symbol: str) -> str:
+    return urlencode({"scope": market.scope, "kind": market.family, **({"symbol": symbol} if symbol else {})})
+
+
+def _symbols(snapshot: AnalyticsSnapshot, market: Market, symbol: str, page: str | None) -> dict[str, Any]:
+    found = symbols.largest(snapshot, market.scope, market.family, symbol)
+    pages = Paginator(range(found.height), PER_PAGE).get_page(page)
+    shown = found.slice(pages.start_index() - 1, PER_PAGE) if pages else found
+    return {
+        "symbols": [SymbolLine(one) for one in symbols.listed(shown)],
+        "page": pages,
+        "total": figures.number(found.height),
+        "query": _query(market, symbol),
+        "downloads": [(form, f"{_download(snapshot, form)}?{_query(market, symbol)}") for form in downloads.FORMATS],
+    }
+
+
+def _download(snapshot: AnalyticsSnapshot, form: str) -> str:
+    return reverse(f"admin:pipeline_analyticssnapshot_symbols_{form}", args=[snapshot.pk])

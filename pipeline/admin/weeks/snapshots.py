@@ -1,0 +1,121 @@
+"""Analytics snapshots: a week's results, with the captures they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import RangeDateFilter
+
+from pipeline import operations
+from pipeline.admin.shared import downloads
+from pipeline.admin.shared.acting import ActingAdmin, Doing
+from pipeline.admin.shared.base import DayFilter, badge, page_url
+from pipeline.admin.weeks import snapshot_symbols
+from pipeline.admin.weeks.snapshot_page import contents
+from pipeline.models import Act, AnalyticsSnapshot, OperatorLogEntry
+from pipeline.operations import Order
+from pipeline.vintages.store import VintageDamaged
+
+
+def recompute(chosen: list[AnalyticsSnapshot], order: Order) -> OperatorLogEntry:
+    """Compute the weeks again from the newest captures."""
+    return operations.recompute({one.week_ending for one in chosen}, order, chosen)
+
+
+DOINGS: tuple[Doing[AnalyticsSnapshot], ...] = (Doing(Act.RECOMPUTE, recompute, "calculate"),)
+
+
+@admin.register(AnalyticsSnapshot)
+class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
+    """The results of each week, the newest first; those of before stay."""
+
+    page_template = "pipeline/snapshot.html"
+    when_empty = "No week has been computed yet: a run computes each week of which it holds a capture."
+    list_display = ("week", "number", "standing", "came_from", "calculation", "computed")
+    list_filter = (("week_ending", RangeDateFilter), ("computed_at", DayFilter), "calculation_version")
+    search_fields = ("inputs_hash__startswith",)
+    search_help_text = "The start of the hash of the inputs"
+    doings = DOINGS
+
+    class Media:
+        css = {"all": ("pipeline/review.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AnalyticsSnapshot]:
+        """With `followed`: whether the week has been computed again since; and the inputs, in one query for all."""
+        later = AnalyticsSnapshot.objects.filter(week_ending=OuterRef("week_ending"), sequence__gt=OuterRef("sequence"))
+        return super().get_queryset(request).annotate(followed=Exists(later)).prefetch_related("inputs__partition")
+
+    @admin.display(description="week ending", ordering="week_ending")
+    def week(self, snapshot: AnalyticsSnapshot) -> str:
+        return snapshot.week_ending.isoformat()
+
+    @admin.display(description="snapshot", ordering="sequence")
+    def number(self, snapshot: AnalyticsSnapshot) -> str:
+        return str(snapshot.sequence)
+
+    @admin.display(description="state")
+    def standing(self, snapshot: Any) -> SafeString:
+        return badge("UNCHANGED", "computed again since") if snapshot.followed else badge("GOOD", "newest")
+
+    @admin.display(description="computed from")
+    def came_from(self, snapshot: AnalyticsSnapshot) -> SafeString:
+        """The tiers and versions, leading to the captures."""
+        inputs = sorted(snapshot.inputs.all(), key=lambda capture: capture.partition.tier)
+        told = ((page_url(one), one.partition.tier, one.version) for one in inputs)
+        links = format_html_join(" ", '<a class="ms-link" href="{}">{} v{}</a>', told)
+        return format_html('<span class="rv-ways rv-inputs">{}</span>', links)
+
+    @admin.display(description="calculation", ordering="calculation_version")
+    def calculation(self, snapshot: AnalyticsSnapshot) -> str:
+        return f"version {snapshot.calculation_version}"
+
+    @admin.display(description="computed", ordering="computed_at")
+    def computed(self, snapshot: AnalyticsSnapshot) -> str:
+        return f"{snapshot.computed_at:%Y-%m-%d %H:%M} UTC"
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the page of its symbols, and its downloads."""
+        beside: dict[str, Callable[..., HttpResponseBase]] = {
+            "symbols/": self.symbols_view,
+            **{f"symbols.{form}": partial(self.symbols_download, form=form) for form in downloads.FORMATS},
+        }
+        own = [
+            path(
+                f"<path:object_id>/{address}",
+                self.admin_site.admin_view(view),
+                name=f"pipeline_analyticssnapshot_{address.strip('/').replace('.', '_')}",
+            )
+            for address, view in beside.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def symbols_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """How concentrated each symbol was."""
+        found = self.find(request, object_id)
+        contents = snapshot_symbols.contents(found, request.GET.dict())
+        context = {**self.frame(request, f"Symbols of {found}"), "object": found, **contents}
+        return TemplateResponse(request, "pipeline/snapshot_symbols.html", context)
+
+    def symbols_download(self, request: HttpRequest, object_id: str, form: str) -> HttpResponseBase:
+        """The symbols that the page has, all of them."""
+        found = self.find(request, object_id)
+        try:
+            return snapshot_symbols.as_download(found, request.GET.dict(), form)
+        except (VintageDamaged, OSError):
+            response = self.symbols_view(request, object_id)
+            response.status_code = downloads.CANNOT_BE_SERVED
+            return response
+
+    def page(self, request: HttpRequest, found: Any) -> dict[str, Any]:
+        """Its inputs, the market's concentration, and a page of the venues of a scope."""
+        standing = {"standing": self.standing(found)}
+        return {**self.frame_of(request, found), **standing, **contents(found, request.GET.dict())}

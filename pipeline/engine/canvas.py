@@ -1,0 +1,155 @@
+"""The only place that builds a canvas: per week a chord, whose header is a task per partition and whose body closes it.
+
+The ledger is the outbox: what is to be sent, what was sent and when stands in its rows. A chord is the fast path only; what
+it loses, the sweeper brings back. Tasks are named here, and imported nowhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from datetime import date, datetime
+from functools import partial
+
+import kombu.exceptions
+import redis.exceptions
+from celery import chord, current_app
+from celery.canvas import Signature
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
+from pipeline.runs import close_week, lifecycle
+from pipeline.runs.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+PROCESS_PARTITION = "pipeline.process_partition"
+CLOSE_WEEK = "pipeline.close_week"
+CHECK_UP = "pipeline.check_up"
+
+# On Redis the lowest number comes first. A backfill of years does not keep this week's data waiting.
+PRIORITIES = {"backfill": 6, "sweep_restatements": 6}
+PRIORITY = 3
+
+UNREACHABLE = (kombu.exceptions.OperationalError, redis.exceptions.RedisError, ConnectionError, TimeoutError)
+
+
+def launch(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | None = None) -> Run:
+    """Write the run, and send it to the workers once that is committed; IntegrityError when the slot has its run."""
+    with transaction.atomic():
+        run = lifecycle.start(plan, worker, schedule=schedule, slot=slot)
+        transaction.on_commit(partial(dispatch, run.pk))
+    return run
+
+
+def resume(run: Run) -> None:
+    """Resume a run that was stopped: close the weeks that only lack that, and send what it has not done."""
+    for week in close_week.complete_weeks(run, timezone.now()):
+        _send_quietly(_task(CLOSE_WEEK, run.pk, week.isoformat(), priority=_priority(run)))
+    advance(run)
+
+
+def dispatch(run_id: int) -> bool:
+    """Send the next weeks of a run, as long as no more partitions than the limit are in flight.
+
+    False when the broker cannot be reached: what was to be sent stays to be sent, by the next dispatch.
+    """
+    with transaction.atomic(durable=True):
+        run = Run.objects.select_for_update().filter(pk=run_id, status=RunStatus.RUNNING).first()
+        weeks = _next_weeks(run) if run else {}
+        marked = RunPartition.objects.filter(pk__in=[pk for ids in weeks.values() for pk in ids])
+        marked.update(sent_at=timezone.now(), sendings=F("sendings") + 1)
+    return run is None or _send(run, weeks)
+
+
+def _next_weeks(run: Run) -> dict[date, list[int]]:
+    """The partitions to send now, by week, newest first. A week goes whole, and one goes whatever its size.
+
+    A week is in flight, with all its partitions, until it is closed: otherwise weeks to close would pile up in the queue.
+    """
+    unsent: dict[date, list[int]] = {}
+    for pk, week in unsent_now(run).values_list("pk", "partition__week_ending"):
+        unsent.setdefault(week, []).append(pk)
+    open_weeks = run.weeks.filter(closed_at__isnull=True).values("week_ending")
+    begun = run.partitions.filter(sent_at__isnull=False, partition__week_ending__in=open_weeks)
+    in_flight = Counter(begun.values_list("partition__week_ending", flat=True).order_by())
+    room = settings.MARKETSPINE_MAX_IN_FLIGHT - in_flight.total()
+    chosen = {week: ids for week, ids in unsent.items() if week in in_flight}
+    for week, ids in unsent.items():
+        if week in in_flight:
+            continue
+        if len(ids) > room and (chosen or in_flight):
+            break
+        chosen[week] = ids
+        room -= len(ids)
+    return chosen
+
+
+def unsent_now(run: Run) -> models.QuerySet[RunPartition]:
+    """What is to be sent, and whose next try is not to come later."""
+    pending = run.partitions.filter(status=PartitionStatus.PENDING, sent_at__isnull=True)
+    return pending.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=timezone.now()))
+
+
+def is_due_again(run: Run) -> bool:
+    """Whether the time of a partition's next try has come."""
+    return unsent_now(run).filter(retry_at__isnull=False).exists()
+
+
+def is_queue_empty() -> bool:
+    """Whether no partition of any run waits in the queue; False where the broker cannot be asked."""
+    queue = settings.CELERY_TASK_ROUTES[PROCESS_PARTITION]["queue"]
+    try:
+        with current_app.connection_or_acquire() as connection:
+            return not connection.default_channel._size(queue)
+    except UNREACHABLE as error:
+        logger.warning("the queue's length is not known: the broker cannot be reached: %s", error)
+        return False
+
+
+def _send(run: Run, weeks: dict[date, list[int]]) -> bool:
+    sent = []
+    try:
+        for week, ids in weeks.items():
+            week_canvas(run, week, ids).apply_async()
+            sent.append(week)
+    except UNREACHABLE as error:
+        logger.warning("run %s: the broker cannot be reached: %s", run.pk, error)
+        unsent = [pk for week, ids in weeks.items() if week not in sent for pk in ids]
+        RunPartition.objects.filter(pk__in=unsent, status=PartitionStatus.PENDING).update(sent_at=None)
+        return False
+    return True
+
+
+def week_canvas(run: Run, week_ending: date, run_partition_ids: list[int]) -> chord:
+    """The chord of one week. Its header tasks and its body take ids, and read the ledger."""
+    header = [_task(PROCESS_PARTITION, pk, priority=_priority(run)) for pk in run_partition_ids]
+    return chord(header, _task(CLOSE_WEEK, run.pk, week_ending.isoformat(), priority=_priority(run)))
+
+
+def _priority(run: Run) -> int:
+    return PRIORITIES.get(run.command, PRIORITY)
+
+
+def _task(name: str, *arguments: object, **options: object) -> Signature[None]:
+    return current_app.signature(name, args=arguments, options=options, immutable=True)
+
+
+def advance(run: Run) -> None:
+    """After a week of a run was closed: end the run if that was its last one, or send the next ones."""
+    if not lifecycle.settle(run):
+        dispatch(run.pk)
+    elif not run.worker and PeriodicTask.objects.filter(task=CHECK_UP, enabled=True).exists():
+        _send_quietly(_task(CHECK_UP, run.pk))
+
+
+def _send_quietly(task: Signature[None]) -> None:
+    """Send what the sweeper, or the next day, makes up for."""
+    try:
+        task.apply_async()
+    except UNREACHABLE as error:
+        logger.warning("%s is not sent: the broker cannot be reached: %s", task, error)

@@ -1,0 +1,64 @@
+"""Drives runs to their end: embedded in this process, at the workers of the queue, or what a dead process left.
+
+A command says what to run and prints what comes of it; `serve` and `recover_runs` start from the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import connection
+
+from pipeline.engine import canvas, embedded, schedules, sweeper, waiting
+from pipeline.engine.embedded import NO_BROKER
+from pipeline.engine.sweeper import Swept
+from pipeline.models import Run, RunStatus
+from pipeline.runs import lifecycle, recovery
+from pipeline.runs.in_process import Progress
+
+
+def run_embedded(run: Run, worker: str, progress: Progress, tell: Callable[[str], None]) -> None:
+    """Work through a run with an engine of this process; an error or Ctrl-C leaves it INTERRUPTED.
+
+    Told to stop, the engine finishes what is under way, and leaves the rest to the same command again.
+    """
+    try:
+        with embedded.engine():
+            canvas.resume(run)
+            waiting.wait(run, progress, worker, tell=tell)
+    except BaseException:
+        connection.close()  # Ctrl-C comes in the midst of a query, too: that connection is of no more use
+        lifecycle.interrupt(run)
+        raise
+
+
+def resume_queue() -> None:
+    """Resume the runs of the queue at once: what was sent was in the memory of a process that has gone.
+
+    Where another process works on the same ledger, some is sent twice: the second to claim it does nothing.
+    """
+    sweeper.report_alive()
+    schedules.mend()
+    recovery.resend_queued()
+    sweeper.sweep()
+    for run in _of_queue():
+        canvas.resume(run)
+
+
+def recover(progress: Progress) -> Swept:
+    """Sweep by hand; without a broker, work off here what the sweep has sent."""
+    if settings.CELERY_BROKER_URL != NO_BROKER:
+        return sweeper.sweep()
+    with embedded.engine():
+        recovery.resend_queued()  # what `serve` had sent was in its memory
+        swept = sweeper.sweep()
+        for run in _of_queue():
+            canvas.resume(run)
+            waiting.wait(run, progress)
+    return swept
+
+
+def _of_queue() -> list[Run]:
+    """The runs under way that belong to the queue, and outlive every process."""
+    return list(Run.objects.filter(status=RunStatus.RUNNING, worker="").order_by("pk"))

@@ -1,0 +1,84 @@
+"""The embedded engine: a Celery worker in threads of this process, over a queue in memory. It dies with the process.
+
+`task_always_eager` would be simpler, and is not faithful: errbacks never fire and retries break. Here the same canvas goes
+through the same worker as on a fleet. Time limits do not exist in a pool of threads: sources have a deadline of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery import current_app
+from celery.worker import WorkController, state
+from django.conf import settings
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport.memory import Channel, Transport
+
+from pipeline.resilience import stopping
+
+NO_BROKER = "memory://"  # what the settings say where the environment names none
+PATIENCE = 30
+
+
+class PromptTransport(Transport):
+    """kombu's queue in memory, which looks for messages once a second and for the order to stop every two, made prompt."""
+
+    polling_interval = 0.01
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override]
+        """Wait for a message for a moment; the worker's loop then looks around, and calls again."""
+        super().drain_events(connection, timeout=0.05)
+
+
+TRANSPORT_ALIASES["prompt-memory"] = f"{__name__}:{PromptTransport.__name__}"
+
+
+@contextmanager
+def engine() -> Iterator[None]:
+    """A worker for the time of the block. On leaving, what is under way is finished, and what waits is forgotten.
+
+    Whatever broker the environment names: this process sends to itself only.
+    """
+    current_app.conf.update(
+        broker_url="prompt-memory://localhost", result_backend="django-db", broker_transport_options={}
+    )
+    _forget_messages()
+    logger = logging.getLogger("pipeline")
+    level = logger.level
+    current_app.loader.import_default_modules()
+    current_app.backend.cleanup()  # results older than a day: without beat nobody else removes them
+    state.should_stop = state.should_terminate = None
+    ready = threading.Event()
+    worker = WorkController(
+        app=current_app,
+        pool_cls="threads",
+        concurrency=settings.MARKETSPINE_THREADS,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        ready_callback=lambda _consumer: ready.set(),
+    )
+    thread = threading.Thread(target=worker.start, name="worker", daemon=True)
+    thread.start()
+    try:
+        if not ready.wait(PATIENCE):
+            raise RuntimeError("the embedded worker did not start")
+        logger.setLevel(level)  # Celery has set Django up anew for its worker, which undoes what `-v` has set
+        yield
+    finally:
+        stopping.order()
+        state.should_stop = os.EX_OK  # type: ignore[assignment] # the stubs know only None
+        thread.join()
+        state.should_stop = None
+        stopping.withdraw()
+        _forget_messages()
+
+
+def _forget_messages() -> None:
+    """Drop what is in memory: what it stood for is in the ledger."""
+    Channel.queues.clear()

@@ -1,0 +1,77 @@
+"""What brings stalled runs to their end: from beat each minute, at the start of each run, and by hand.
+
+Idempotent, and safe on every machine at once: each piece of work is a conditional UPDATE, or under a lock that others skip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from pipeline.engine import canvas
+from pipeline.models import Run, RunStatus, WorkerSign
+from pipeline.resilience import clock
+from pipeline.runs import close_week, liveness, recovery
+
+# Every process that sweeps does so this often. What a message asks for, a partition in an empty queue or a chord's body,
+# gets so long to begin before it is taken to be lost.
+SWEEP_SECONDS = 15
+LOST_AFTER = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found: runs whose process died, partitions put back, given up and recalled, weeks closed, runs ended.
+
+    `known_now` are captures that a clock which was ahead had known only in the future.
+    """
+
+    interrupted: list[int]
+    put_back: int
+    given_up: int
+    recalled: int
+    closed: int
+    ended: list[int]
+    known_now: tuple[str, ...] = ()
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether everything was as it should be."""
+        return not any(
+            (self.interrupted, self.put_back, self.given_up, self.recalled, self.closed, self.ended, self.known_now)
+        )
+
+
+def report_alive() -> None:
+    """Write in the ledger that a worker is here: with its first sweep, and with each minute's."""
+    WorkerSign.objects.update_or_create(machine=liveness.machine(), defaults={"seen_at": timezone.now()})
+
+
+def sweep(worker: str = "") -> Swept:
+    """Take back what died, wherever; then bring the runs of the queue on, or the one that ends with the process `worker`.
+
+    What a process has in its memory is its own to send.
+    """
+    known_now = tuple(map(str, clock.mend_captures()))
+    interrupted = [run.pk for run in recovery.requeue_dead()]
+    put_back, given_up = recovery.requeue_stalled()
+    before = timezone.now() - LOST_AFTER
+    recalled = recovery.resend_unstarted() + _recall_lost(worker, before)
+    closed, ended = 0, []
+    for run in Run.objects.filter(status=RunStatus.RUNNING, worker=worker):
+        closed += close_week.close_complete(run, before)
+        canvas.advance(run)
+        if run.status != RunStatus.RUNNING:
+            ended.append(run.pk)
+    return Swept(interrupted, put_back, given_up, recalled, closed, ended, known_now)
+
+
+def _recall_lost(worker: str, before: datetime) -> int:
+    """Have what was sent a while ago, has not begun, and waits in no queue, sent again; how many that were.
+
+    A worker or a broker has died with the message. One that a worker has just taken is sent twice then, and is claimed once.
+    """
+    sent = recovery.sent_before(worker, before)
+    return sent.update(sent_at=None) if sent.exists() and canvas.is_queue_empty() else 0

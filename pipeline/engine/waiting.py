@@ -1,0 +1,101 @@
+"""Waiting for a run, with progress from the ledger: the same whichever engine works on it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+from django.db import Error, close_old_connections
+from django.utils import timezone
+
+from pipeline.engine import canvas, sweeper
+from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
+from pipeline.resilience.retries import is_transient
+from pipeline.runs.in_process import Progress
+
+logger = logging.getLogger(__name__)
+
+SHORTEST_LOOK, LONGEST_LOOK = 0.02, 0.5
+PATIENCE = timedelta(minutes=10)
+BEAT = timedelta(seconds=5)
+AWAY = "The database cannot be used now, and is waited for; what is done is kept"
+BACK = "The database answers again."
+
+
+class _Outage:
+    """Whether the database is away, and since when: `tell` hears of its going and its coming."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._since: float | None = None
+
+    def bear(self, error: Error) -> None:
+        """The database does not answer. Raises the error when it will not pass, or has not for too long."""
+        now = time.monotonic()
+        if not is_transient(error) or now - (self._since or now) > PATIENCE.total_seconds():
+            raise error
+        close_old_connections()
+        if self._since is None:
+            self._since = now
+            self._tell(f"{AWAY}: {str(error).strip().splitlines()[0]}")
+
+    def end(self) -> None:
+        """The database answers."""
+        if self._since is not None:
+            self._since = None
+            self._tell(BACK)
+
+
+def wait(
+    run: Run,
+    progress: Progress,
+    worker: str = "",
+    idle: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = logger.warning,
+) -> Run:
+    """Look until the run has ended, give signs of life for it, and sweep now and then: no chord, beat or message is needed.
+
+    `progress` hears of each partition once, when it is done. `idle` is called while nothing happens. A database that goes
+    away for less than ten minutes is waited for, and `tell` hears of it.
+    """
+    seen: set[int] = set()
+    swept, pause, outage = time.monotonic(), SHORTEST_LOOK, _Outage(tell)
+    while True:
+        ended, news = False, list[RunPartition]()
+        try:
+            ended = _look(run, worker)
+            news = list(_news(run, seen))
+            if canvas.is_due_again(run):
+                canvas.dispatch(run.pk)
+            if time.monotonic() - swept > sweeper.SWEEP_SECONDS:
+                swept = time.monotonic()
+                sweeper.sweep(worker)
+            if not news:
+                idle()
+            outage.end()
+        except Error as error:
+            outage.bear(error)
+            swept = time.monotonic()  # whoever lives gives a sign of it before the next sweep
+        for step in news:
+            progress(step)
+        if ended:
+            return run
+        pause = SHORTEST_LOOK if news else min(pause * 1.5, LONGEST_LOOK)
+        time.sleep(pause)
+
+
+def _look(run: Run, worker: str) -> bool:
+    """Whether the run has ended. A process that waits for its own run gives a sign of life for it."""
+    run.refresh_from_db()
+    if worker and abs(timezone.now() - run.heartbeat_at) > BEAT:  # a clock may be set back
+        Run.objects.filter(pk=run.pk, worker=worker).update(heartbeat_at=timezone.now())
+    return run.status != RunStatus.RUNNING
+
+
+def _news(run: Run, seen: set[int]) -> Iterator[RunPartition]:
+    done = run.partitions.filter(status=PartitionStatus.DONE).exclude(pk__in=seen)
+    for step in done.select_related("partition", "capture").order_by("finished_at", "pk"):
+        seen.add(step.pk)
+        yield step

@@ -1,0 +1,123 @@
+"""A payload: the bytes exactly as fetched, and how its parts are packed.
+
+A payload of one ATS file is that file's bytes, so its SHA-256 is the file's. A payload of several parts (the ATS
+file and the non-ATS file of one partition) is a deterministic POSIX tar of them, which any tar can open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.finra.sources.api.decoding import Rows
+
+# Every invented venue has it at the end of its name, so that no copy, no table and no other name of a file loses it. No
+# name of FINRA's has it.
+SAMPLE_MARK = " (SAMPLE)"
+
+
+class PayloadFormat(StrEnum):
+    """How a payload's bytes are to be read."""
+
+    PSV = "psv"
+    PARTS = "psv-parts"
+    PAGES = "finra-json-pages"
+
+    @property
+    def is_api(self) -> bool:
+        """Whether it has the columns that only the API gives: product type, CRD number, notional."""
+        return self is PayloadFormat.PAGES
+
+
+def is_sample(content: bytes) -> bool:
+    """Whether a publication holds invented rows; in FINRA's file or in its JSON, but not compressed."""
+    return SAMPLE_MARK.encode() in content
+
+
+class PartName(StrEnum):
+    """The parts of a partition's payload: ATS venues, and non-ATS firms."""
+
+    ATS = "ats.psv"
+    NON_ATS = "nonats.psv"
+
+    @property
+    def kind(self) -> str:
+        """The kind of its venues, for a person: "ATS", "non-ATS"."""
+        return "ATS" if self is PartName.ATS else "non-ATS"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a payload."""
+
+    name: PartName
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The bytes as fetched, with where from and when.
+
+    `updated_at` is what the source says of its last update (a file's modification time), None when it says nothing.
+    `decoded` are the rows of its pages, which the source decoded to check them: they are in the bytes, too, and spare their
+    reader the same work.
+    """
+
+    content: bytes
+    format: PayloadFormat
+    uri: str
+    fetched_at: datetime
+    updated_at: datetime | None = None
+    decoded: Sequence[Rows] = field(default=(), repr=False, compare=False)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The payload hash: 64 hex digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def is_sample(self) -> bool:
+        """Whether it holds invented rows."""
+        return is_sample(self.content)
+
+
+def pack(parts: tuple[Part, ...]) -> tuple[bytes, PayloadFormat]:
+    """The bytes and format of a payload made of `parts`: the same parts give the same bytes."""
+    if [part.name for part in parts] == [PartName.ATS]:
+        return parts[0].content, PayloadFormat.PSV
+    return tar_of((part.name, part.content) for part in parts), PayloadFormat.PARTS
+
+
+def tar_of(members: Iterable[tuple[str, bytes]]) -> bytes:
+    """A plain POSIX tar of named contents: the same members give the same bytes."""
+    blocks = [block for name, content in members for block in _tar_blocks(name, content)]
+    end = 2 * tarfile.BLOCKSIZE
+    end += -(sum(map(len, blocks)) + end) % tarfile.RECORDSIZE
+    return b"".join([*blocks, bytes(end)])
+
+
+def _tar_blocks(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
+    """A member of a tar: header, content, padding. `tarfile` itself would copy the content twice."""
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    return member.tobuf(tarfile.USTAR_FORMAT), content, bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+def unpack(content: bytes, payload_format: PayloadFormat) -> tuple[Part, ...]:
+    """The parts of a payload, as they were packed."""
+    if payload_format is PayloadFormat.PSV:
+        return (Part(PartName.ATS, content),)
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+        return tuple(
+            Part(PartName(member.name), extracted.read())
+            for member in archive.getmembers()
+            if (extracted := archive.extractfile(member)) is not None
+        )

@@ -1,0 +1,217 @@
+"""The rows of a page, decoded once: for its check, for FINRA's totals, and for what is captured.
+
+A field may have any JSON type here, and a number is kept as FINRA wrote it: a value that fits nowhere costs its row, and no
+other. Rows become a frame of texts, so that one set of rules holds for the columns of all formats.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from operator import attrgetter
+from types import NoneType
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from pipeline.finra.sources.api.fields import (
+    CRD,
+    DESCRIPTION,
+    FIELDS,
+    FIRM,
+    HISTORIC_FIELDS,
+    ISSUE,
+    MPID,
+    NOTIONAL,
+    PRODUCT,
+    REQUIRED,
+    SHARES,
+    SYMBOL,
+    TIER,
+    TRADES,
+    TYPE,
+    UPDATED,
+    WEEK,
+    WEEK_STARTED,
+)
+from pipeline.finra.sources.base import SourceError
+
+JsonRow = dict[str, Any]
+MOST_DIGITS = 40
+MOST = 10**MOST_DIGITS
+UNFIT = "\0"  # for a list, an object or half a character: no text of a row has it
+HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+
+# What the columns of a frame are made of. The columns that all formats have are called as in `pipeline.finra.rows`.
+TEXTS = {
+    "cut": TYPE,
+    "week_start": WEEK,
+    "tier_code": TIER,
+    "symbol": SYMBOL,
+    "issue_name": ISSUE,
+    "mpid": MPID,
+    "crd": CRD,
+    "venue_name": FIRM,
+    "product_type": PRODUCT,
+    "last_update_date": UPDATED,
+    "description": DESCRIPTION,
+    "week_started": WEEK_STARTED,
+}
+QUANTITIES = {"shares": SHARES, "trades": TRADES}
+AMOUNTS = {"notional": NOTIONAL}
+NATURAL_KEY = ("cut", "symbol", "issue_name", "mpid", "crd", "venue_name", "product_type")
+COLUMNS = {**TEXTS, **QUANTITIES, **AMOUNTS}
+
+
+class NotRows(SourceError):
+    """A reply is not FINRA's rows; the message says what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a page: `frame` has a column of text for each field that is read, `unknown` and `missing` name fields.
+
+    A text is empty where FINRA gives null or none. `shares` and `trades` are numbers written without an exponent and
+    without zeros at the end of a fraction, and empty where the value is no number of up to 40 digits. `notional` is a
+    number as FINRA wrote it, null where it gives none, and empty for any other value.
+    """
+
+    frame: pl.DataFrame
+    unknown: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+
+class _Number(str):
+    """A JSON number that is no integer, as it is written."""
+
+    __slots__ = ()
+
+
+_NAMES = (*FIELDS, *HISTORIC_FIELDS, *(name.lower() for name in HISTORIC_FIELDS))
+_KNOWN = frozenset(name.lower() for name in _NAMES)
+_Row = msgspec.defstruct(
+    "_Row",
+    [(name, Any) if name in REQUIRED else (name, Any, None) for name in _NAMES],
+    forbid_unknown_fields=True,
+    kw_only=True,
+    gc=False,
+)
+_ROWS = msgspec.json.Decoder(list[_Row], float_hook=_Number)  # type: ignore[valid-type]
+REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_TEXTS_OF_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def read_rows(body: bytes) -> Rows:
+    """The rows of a page. NotRows for anything but a JSON list of objects."""
+    try:
+        rows = _ROWS.decode(body)
+    except REFUSED:
+        return _read_patiently(body)
+    return Rows(_framed({name: list(map(attrgetter(name), rows)) for name in COLUMNS.values()}))
+
+
+def distinct(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows without those whose natural key an earlier one has."""
+    if rows.n_unique(subset=NATURAL_KEY) == rows.height:
+        return rows
+    return rows.unique(subset=NATURAL_KEY, keep="first", maintain_order=True)
+
+
+def decode(body: bytes) -> list[JsonRow]:
+    """Rows of any dataset as they are. NotRows for anything but a JSON list of objects."""
+    try:
+        rows = json.loads(body, parse_float=_Number, parse_int=_whole, parse_constant=_Number)
+    except (ValueError, RecursionError) as error:
+        raise NotRows(f"it is not whole JSON ({error}); it begins {body[:40]!r}") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        said = rows.get("message") if isinstance(rows, dict) else None
+        raise NotRows(f"it is JSON, and not a list of rows; it says {said!r}" if said else f"it begins {body[:40]!r}")
+    return rows
+
+
+def texts_of(body: bytes) -> list[str]:
+    """The JSON text of each row of a page that `read_rows` takes."""
+    try:
+        return [bytes(text).decode() for text in _TEXTS_OF_ROWS.decode(body)]
+    except REFUSED:
+        return list(map(json.dumps, decode(body)))
+
+
+def _read_patiently(body: bytes) -> Rows:
+    """A page that the fast decoder refuses: for a field too many or too few, a NaN, half a character, 5,000 digits."""
+    rows = decode(body)
+    names = set(map(frozenset, rows))
+    unknown = {name for name in frozenset().union(*names) if name.lower() not in _KNOWN}
+    missing = REQUIRED - frozenset(_NAMES).intersection(*names)
+    values = {name: [_whole_characters(row.get(name)) for row in rows] for name in COLUMNS.values()}
+    return Rows(_framed(values), frozenset(unknown), missing)
+
+
+def column_of(field: str) -> str:
+    """The column that a field of FINRA's is."""
+    return next(column for column, name in COLUMNS.items() if name == field)
+
+
+def _framed(values: dict[str, list[Any]]) -> pl.DataFrame:
+    return pl.DataFrame([_series(column, values[name]) for column, name in COLUMNS.items()])
+
+
+def _series(column: str, values: list[Any]) -> pl.Series:
+    if column in TEXTS:
+        return _texts(column, values)
+    number = _quantity if column in QUANTITIES else _amount
+    return pl.Series(column, list(map(number, values)), dtype=pl.String)
+
+
+def _texts(column: str, values: list[Any]) -> pl.Series:
+    if type(values[0]) in (str, NoneType) if values else True:
+        with suppress(TypeError, ValueError):  # something else than text and null is among them
+            texts = pl.Series(column, values, dtype=pl.String)
+            return texts.fill_null("") if texts.null_count() else texts
+    return pl.Series(column, list(map(_text, values)), dtype=pl.String)
+
+
+def _text(value: Any) -> str:
+    """A field as text: null and "" are both empty, a CRD number is a number or its digits."""
+    if value is None:
+        return ""
+    return UNFIT if isinstance(value, list | dict) else str(value)
+
+
+def _quantity(value: Any) -> str:
+    if type(value) is int and -MOST < value < MOST:
+        return str(value)
+    return _digits(value) if type(value) is _Number else ""
+
+
+def _digits(text: str) -> str:
+    """A number without an exponent. One that would fill the memory with zeros, or as many digits, make no quantity."""
+    if len(text) > MOST_DIGITS:
+        return ""
+    number = Decimal(text)
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
+        return ""
+    digits = f"{number:f}"
+    return digits.rstrip("0").removesuffix(".") if "." in digits else digits
+
+
+def _amount(value: Any) -> str | None:
+    if value is None:
+        return None
+    return str(value) if type(value) in (int, _Number) else ""
+
+
+def _whole(text: str) -> int | _Number:
+    return int(text) if len(text) <= MOST_DIGITS else _Number(text)
+
+
+def _whole_characters(value: Any) -> Any:
+    """A text without halves of characters, which no frame takes."""
+    return HALF_A_CHARACTER.sub(UNFIT, value) if type(value) is str else value

@@ -1,0 +1,251 @@
+"""All rows of a query, page by page.
+
+A page holds as many rows as were asked for or 3 MB, whichever comes first: what a page lacks is asked for again. Paging is
+not a snapshot: where the total moves, a page is empty before the end or a row comes twice, the reading is torn.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from threading import Lock
+
+import polars as pl
+
+from pipeline.finra.sources.api.decoding import (
+    NATURAL_KEY,
+    JsonRow,
+    NotRows,
+    Rows,
+    column_of,
+    decode,
+    distinct,
+    read_rows,
+)
+from pipeline.finra.sources.api.pages import Page, pack_pages
+from pipeline.finra.sources.api.queries import MOST_ROWS, Query, data_path
+from pipeline.finra.sources.api.transport import NO_CONTENT, Rejected, Reply, Transport
+from pipeline.finra.sources.base import TransientSourceError, UnsafeSource, UnusableReply, too_many_rows
+
+logger = logging.getLogger(__name__)
+
+MOST_DIGITS = 10
+MOST_TOTAL = 505_000  # the last page begins at offset 500,000 at the latest
+
+
+class Torn(Exception):
+    """The rows changed while they were read; the message says how it showed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most bytes and rows that all pages of a partition may have together."""
+
+    max_bytes: int
+    max_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """The rows of a query from `start` up to `end`, of `total`, that no page has brought yet."""
+
+    query: Query
+    total: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """All pages of some queries, the rows of each, and all distinct rows together."""
+
+    pages: list[Page]
+    decoded: list[Rows]
+    rows: pl.DataFrame
+
+
+class Pager:
+    """Reads queries over one transport, several pages at once.
+
+    UnsafeSource as soon as all that was read is more than `limits` allow.
+    """
+
+    def __init__(self, transport: Transport, connections: int, limits: Limits) -> None:
+        self._transport = transport
+        self._connections = connections
+        self._limits = limits
+        self._bytes = 0
+        self._pages: list[Page] = []
+        self._decoded: list[tuple[Page, Rows]] = []
+        self._problems: list[str] = []
+        self._taken: Query | None = None
+        self._lock = Lock()
+
+    def read(self, queries: Sequence[Query]) -> Read | None:
+        """The pages of all queries, in their order; None where nothing is published.
+
+        Torn, UnusableReply, UnsafeSource for more than is allowed, or what the transport raises.
+        """
+        with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
+            begun = [(asked, first) for asked, first in pool.map(self._first, queries) if first is not None]
+            missing = [gap for asked, first in begun for gap in _after(asked, first)]
+            while missing:
+                read = list(pool.map(self._range, missing))
+                missing = [
+                    replace(gap, start=page.end) for page, gap in zip(read, missing, strict=True) if page.end < gap.end
+                ]
+        if self._problems:
+            raise self._unusable(self._problems[0])
+        if not self._decoded:
+            return None
+        order = {query.name: place for place, query in enumerate(queries)}
+        whole = sorted(self._decoded, key=lambda each: (order[each[0].query], each[0].offset))
+        decoded = [rows for _, rows in whole]
+        return Read([page for page, _ in whole], decoded, _joined([rows.frame for rows in decoded]))
+
+    def _first(self, query: Query) -> tuple[Query, Page | None]:
+        """The first page, and the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
+        asked = query.as_simple_as(self._taken)
+        while True:
+            try:
+                page = self._page(asked, MOST_ROWS, None, 0)
+            except Rejected as error:
+                simpler = asked.simpler()
+                if simpler is None:
+                    raise
+                logger.info("%s is asked for more simply: %s", query.name, error)
+                asked = simpler
+            else:
+                self._taken = asked
+                return asked, page
+
+    def _range(self, gap: _Missing) -> Page:
+        page = self._page(gap.query, gap.end - gap.start, gap.total, gap.start)
+        if page is None:
+            raise Torn(f"nothing is there any more from row {gap.start:,} of {gap.total:,} on")
+        return page
+
+    def _page(self, query: Query, limit: int, total: int | None, offset: int) -> Page | None:
+        """Some rows of a query; None where the service has nothing."""
+        reply = self._transport.post(data_path(query.dataset), query.page(offset, limit))
+        self._weigh(reply)
+        try:
+            page, rows = read_page(query, offset, limit, reply)
+            check_place(rows.frame, query.expected)
+        except NotRows as error:
+            self._pages.append(Page(query.name, offset, 0, 0, reply.request_id, reply.body))
+            raise self._unusable(_told(query, offset, reply, error)) from error
+        if not rows:
+            return None
+        if total is not None and page.total != total:
+            raise Torn(f"{query.name} had {total:,} rows, and {page.total:,} at row {offset:,}")
+        if page.rows > limit or page.end > page.total:
+            raise Torn(f"{query.name} gave {page.rows:,} rows from {offset:,} on, of {page.total:,}")
+        self._take(query, page, rows, reply)
+        logger.info("%s: rows %s to %s of %s, %s", query.name, page.offset, page.end, page.total, page.request_id)
+        return page
+
+    def _unusable(self, told: str) -> UnusableReply:
+        """The error that brings along all that came."""
+        return UnusableReply(told, pack_pages(sorted(self._pages, key=lambda page: (page.query, page.offset))))
+
+    def _weigh(self, reply: Reply) -> None:
+        with self._lock:
+            self._bytes += len(reply.body)
+            size = self._bytes
+        if size > self._limits.max_bytes:
+            raise UnsafeSource(
+                f"the pages have {size:,} bytes together, more than the {self._limits.max_bytes:,} allowed: if that is "
+                "right, raise MARKETSPINE_MAX_FILE_BYTES"
+            )
+
+    def _take(self, query: Query, page: Page, rows: Rows, reply: Reply) -> None:
+        """Keep a page. Where its rows lack fields, that is said once all of the partition is there to be archived."""
+        with self._lock:  # pages come from several connections at once
+            self._pages.append(page)
+            self._decoded.append((page, rows))
+            if rows.missing:
+                lack = f"rows lack {', '.join(sorted(rows.missing))}; FINRA may have changed its format"
+                self._problems.append(_told(query, page.offset, reply, NotRows(lack)))
+            if sum(len(each) for _, each in self._decoded) > self._limits.max_rows:
+                raise UnsafeSource(f"the pages have {too_many_rows(self._limits.max_rows)}")
+
+
+def _joined(pages: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of all pages. Torn where a row comes in two of them; one that comes twice within a reply is one row."""
+    rows = distinct(pl.concat(pages))
+    if rows.height < sum(page.n_unique(subset=NATURAL_KEY) for page in pages):
+        raise Torn("a row came in two pages")
+    return rows
+
+
+def _told(query: Query, offset: int, reply: Reply, error: NotRows) -> str:
+    named = f" (request {reply.request_id})" if reply.request_id else ""
+    return f"FINRA's reply to {query.name} from row {offset:,}{named} cannot be used: {error}"
+
+
+def check_place(rows: pl.DataFrame, expected: Mapping[str, str]) -> None:
+    """NotRows where a row is of another week, tier or summary type than was asked for."""
+    for name, value in expected.items():
+        found = set(rows[column_of(name)]) - {value}
+        if found:
+            raise NotRows(f"rows with {name} {', '.join(sorted(found)[:3])} among those asked for with {value}")
+
+
+def read_page(query: Query, offset: int, limit: int, reply: Reply) -> tuple[Page, Rows]:
+    """A reply as a page, and its rows. NotRows where it is none, or does not say how many rows there are."""
+    rows = read_rows(_json_of(reply))
+    return _page_of(query, offset, limit, reply, len(rows), lambda: distinct(rows.frame).height), rows
+
+
+def read_list(query: Query, offset: int, limit: int, reply: Reply) -> tuple[Page, list[JsonRow]]:
+    """A reply of another dataset, or to a count, as a page, and its rows as they are. NotRows as `read_page`."""
+    rows = decode(_json_of(reply))
+    return _page_of(query, offset, limit, reply, len(rows), lambda: len(rows)), rows
+
+
+def _json_of(reply: Reply) -> bytes:
+    """The body of a reply of JSON; an empty list where there is nothing."""
+    if reply.status == NO_CONTENT:
+        return b"[]"
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise NotRows(f"it is {kind or 'of no type'}, and JSON was asked for; it begins {reply.body[:40]!r}")
+    return reply.body
+
+
+def _page_of(query: Query, offset: int, limit: int, reply: Reply, received: int, distinct: Callable[[], int]) -> Page:
+    """The page of a reply with so many rows. One that comes twice within the reply may not be counted by FINRA."""
+    if not received:
+        return Page(query.name, offset, 0, 0, reply.request_id, b"")
+    if reply.headers.get("record-offset", str(offset)) != str(offset):
+        raise NotRows(f"it begins at row {reply.headers['record-offset']}")
+    total, said = total_of(reply), reply.headers.get("record-limit", "")
+    limit = min(limit, int(said)) if said.isascii() and said.isdecimal() and len(said) < MOST_DIGITS else limit
+    rows = received if received <= min(limit, total - offset) else distinct()
+    return Page(query.name, offset, rows, total, reply.request_id, reply.body)
+
+
+def total_of(reply: Reply) -> int:
+    """How many rows the query has, from `Record-Total`."""
+    said = reply.headers.get("record-total", "")
+    if not said.isdecimal():
+        raise NotRows(f"its header Record-Total is {said!r}: without it nobody knows where the rows end")
+    if int(said) > MOST_TOTAL:
+        raise NotRows(f"its header Record-Total is {said}, and FINRA gives no more than {MOST_TOTAL:,} rows of a query")
+    return int(said)
+
+
+def _after(query: Query, first: Page) -> list[_Missing]:
+    """The rows after the first page, in pages of its size: it may have been cut by its bytes."""
+    return [
+        _Missing(query, first.total, at, min(at + first.rows, first.total))
+        for at in range(first.end, first.total, first.rows)
+    ]
+
+
+def torn_for_good(reasons: Iterable[str]) -> TransientSourceError:
+    """What becomes of a partition that changed at each reading."""
+    return TransientSourceError(f"the rows changed each time they were read: {'; '.join(reasons)}")

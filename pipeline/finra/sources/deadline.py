@@ -1,0 +1,62 @@
+"""A deadline on a source: one that hangs ends as a failure that may pass, in every engine.
+
+Celery's time limits do not exist in a pool of threads, and kill the process in the other pools.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from datetime import date
+from typing import TypeVar
+
+from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.payloads import Payload
+from pipeline.finra.sources.base import Asking, Source, SourceError, Standing, TransientSourceError
+
+Answer = TypeVar("Answer")
+
+
+class Deadline:
+    """A source whose every call is given so many seconds.
+
+    A call that hangs for longer goes on hanging in a daemon thread, which keeps no process from ending.
+    """
+
+    def __init__(self, source: Source, seconds: float) -> None:
+        self.name = source.name
+        self._source = source
+        self._seconds = seconds
+
+    def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
+        """What the source says; TransientSourceError when it does not in time."""
+        return self._within(lambda: self._source.available(keys))
+
+    def fetch(self, key: PartitionKey) -> Payload:
+        """What the source delivers; TransientSourceError when it does not in time."""
+        return self._within(lambda: self._source.fetch(key))
+
+    def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
+        """How a partition stands at the source; SourceError for one that cannot be asked."""
+        source = self._source
+        if not isinstance(source, Asking):
+            raise SourceError(f"the source {self.name!r} cannot be asked whether something moved: capture it instead")
+        return self._within(lambda: source.standing(key, since, totals_too=totals_too))
+
+    def _within(self, ask: Callable[[], Answer]) -> Answer:
+        answer: Future[Answer] = Future()
+        threading.Thread(target=_answer, args=(ask, answer), name=f"source {self.name}", daemon=True).start()
+        try:
+            return answer.result(self._seconds)
+        except TimeoutError:
+            if answer.done():  # a TimeoutError of the source's own, or an answer at the last moment
+                return answer.result()
+        raise TransientSourceError(f"the source {self.name!r} did not answer within {self._seconds:g} seconds")
+
+
+def _answer(ask: Callable[[], Answer], answer: Future[Answer]) -> None:
+    try:
+        answer.set_result(ask())
+    except BaseException as error:
+        answer.set_exception(error)

@@ -1,0 +1,1 @@
+"""Published files in a folder: their names, compression and safety."""

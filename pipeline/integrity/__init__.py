@@ -1,0 +1,1 @@
+"""What the archive and the ledger lack of each other, and how the ledger takes captures back."""

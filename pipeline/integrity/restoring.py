@@ -1,0 +1,159 @@
+"""Taking captures back into a ledger that is older than its archive: with their ids, versions and instants of old.
+
+A record says what a capture was, its payload what its rows are. They are known since they were known then: as-of answers
+are what they were before the ledger was lost (docs/adr/0032).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from django.db import transaction
+from django.db.models import F
+
+from pipeline.capture import assessment, backlog, current, entries, likeness, records
+from pipeline.capture.records import Record
+from pipeline.capture.terms import Terms
+from pipeline.capture.vintage import following
+from pipeline.finra import reader
+from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.content import Content, UnreadablePayload
+from pipeline.models import Capture, Partition, Readiness, Stage, data_kinds
+from pipeline.vintages import archive, payloads, store
+from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.store import Label
+from pipeline.weeks import analytics, readiness
+
+
+class Fate(StrEnum):
+    """What can be done about a record of which the ledger has no capture."""
+
+    LACKING = "LACKING"
+    RESTORED = "RESTORED"
+    REPLACED = "REPLACED"
+    NO_PREDECESSOR = "NO_PREDECESSOR"
+    PAYLOAD_LOST = "PAYLOAD_LOST"
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A capture that the archive knows and the ledger does not, what becomes of it, and why."""
+
+    record: Record
+    fate: Fate
+    why: str
+
+
+def lacking() -> list[Orphan]:
+    """The captures that the ledger lacks and could take back, or could if its archive were whole. Reads only.
+
+    Not among them are those whose version another capture has by now: their ids stay theirs, and nothing is to be done.
+    """
+    return [orphan for orphan in orphans() if orphan.fate is not Fate.REPLACED]
+
+
+def orphans() -> list[Orphan]:
+    """All captures that the archive knows and the ledger does not, by week, tier and version. Reads only."""
+    unknown = records.unknown(records.confirmed_ids())
+    newest = _newest() if unknown else {}
+    present = archive.present({record.payload_sha256 for record in unknown})
+    return list(_judged(unknown, newest, present))
+
+
+def _newest() -> dict[PartitionKey, tuple[int, datetime]]:
+    """Version and instant of the newest capture of each partition."""
+    newest = Capture.objects.filter(version=F("partition__newest_version")).select_related("partition")
+    return {capture.partition.key: (capture.version, capture.captured_at) for capture in newest}
+
+
+def _judged(
+    unknown: list[Record], newest: dict[PartitionKey, tuple[int, datetime]], present: set[str]
+) -> Iterator[Orphan]:
+    for record in unknown:
+        held, at = newest.get(record.key, (0, record.captured_at))
+        if record.version <= held or record.captured_at < at:
+            yield Orphan(record, Fate.REPLACED, f"version {held} was captured in its place, or after it")
+        elif record.version > held + 1:
+            yield Orphan(record, Fate.NO_PREDECESSOR, f"version {held + 1} is to be taken back first")
+        elif record.payload_sha256 not in present:
+            path = archive.path_of(record.payload_sha256)
+            yield Orphan(record, Fate.PAYLOAD_LOST, f"its payload is not in the archive ({path})")
+        else:
+            newest[record.key] = record.version, record.captured_at
+            yield Orphan(
+                record, Fate.LACKING, f"version {record.version}, captured {record.captured_at:%Y-%m-%d %H:%M} UTC"
+            )
+
+
+def restore(today: date) -> list[Orphan]:
+    """Take back what can be, in order; then compute and judge the weeks that changed. What became of each."""
+    found = [_restored(orphan) if orphan.fate is Fate.LACKING else orphan for orphan in orphans()]
+    for week in sorted({one.record.week_ending for one in found if one.fate is Fate.RESTORED}):
+        analytics.calculate_week(week)
+        readiness.decide_week(week, today)
+    return found
+
+
+def _restored(orphan: Orphan) -> Orphan:
+    record, started = orphan.record, time.monotonic()
+    try:
+        content = payloads.read(archive.get(record.payload_sha256), record.payload_format, record.key)
+        if (
+            record.normalized_at
+        ):  # rows are stored in the order of versions; a record may not know yet that its own were
+            backlog.store_rows(record.key, Terms(run_date=record.captured_on))
+        vintage = following(current.newest_normalized(record.key), content)
+    except (ArchiveDamaged, UnreadablePayload) as error:
+        return Orphan(record, Fate.PAYLOAD_LOST, str(error))
+    file = store.write(record.key, content.frame, _label(record, content)) if record.normalized_at else None
+    with transaction.atomic():
+        partition = Partition.objects.locked(record.key)
+        if partition.newest_version != record.version - 1:
+            return Orphan(record, Fate.REPLACED, f"version {partition.newest_version} is there by now")
+        if record.data_kind is not None:
+            data_kinds.decide(record.data_kind)
+        capture = _capture(partition, record, content)
+        Readiness.objects.put_off(record.week_ending, f"{capture} was taken back")
+        partition.newest_version = record.version
+        assessment.keep_sketch(partition, likeness.sketch(content.frame))
+        entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, None)
+        if file is not None:
+            entries.record_rows(partition, capture, vintage, started, None)
+        partition.save(update_fields=["newest_version", "latest"])
+        if file is not None and record.normalized_at is not None:
+            entries.publish(capture, vintage, file, record.normalized_at)
+    return Orphan(record, Fate.RESTORED, f"version {record.version}, {capture.rows_kept:,} rows")
+
+
+def _label(record: Record, content: Content) -> Label:
+    return Label(record.capture_id, record.version, content.content_hash, record.payload_sha256, reader.PARSER_VERSION)
+
+
+def _capture(partition: Partition, record: Record, content: Content) -> Capture:
+    """The capture as it was. Its run is not named: the ledger that had it is lost, and may have given its number again."""
+    capture = Capture(
+        partition=partition,
+        version=record.version,
+        capture_id=record.capture_id,
+        kind=record.kind,
+        cause=record.cause,
+        reason=record.reason,
+        source_opinion=record.source_opinion,
+        requested_by=record.requested_by,
+        request_reason=record.request_reason,
+        captured_on=record.captured_on,
+        captured_at=record.captured_at,
+        source=record.source,
+        payload_uri=record.payload_uri,
+        payload_format=record.payload_format,
+        payload_sha256=record.payload_sha256,
+        payload_bytes=record.payload_bytes,
+        source_updated_at=record.source_updated_at,
+    )
+    entries.describe(capture, content)
+    capture.save()
+    return capture

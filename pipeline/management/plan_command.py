@@ -1,0 +1,328 @@
+"""How a command runs a plan: print it, or execute it with progress, then print the summary."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.db import Error
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
+
+from pipeline import operations
+from pipeline.engine import canvas, driver, sweeper, waiting
+from pipeline.engine.embedded import NO_BROKER
+from pipeline.finra.calendar import Tier, due_date
+from pipeline.finra.plain_text import printable
+from pipeline.finra.sources.base import Source
+from pipeline.management import terminal
+from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
+from pipeline.management.progress import InOrder
+from pipeline.models import Action, Capture, Outcome, ReadinessState, Run, RunPartition, data_kinds
+from pipeline.resilience.patience import patiently
+from pipeline.runs import in_process, lifecycle, liveness
+from pipeline.runs.estimate import estimate
+from pipeline.runs.plan import Plan, Step, plan_with
+from pipeline.runs.request import Request
+from pipeline.runs.sources import PLAN_SECONDS, source_of
+from pipeline.runs.summary import FAILURES, Summary, summarize
+
+HINT_SECONDS = 20
+MADE = (Outcome.INGESTED, Outcome.RESTATED)
+NEXT = {
+    0: ("doctor", "every week: what is captured, and what may be used"),
+    1: ("doctor", "what is missing or failed, and the command that repairs it"),
+}
+
+
+class RunningCommand(SpineCommand):
+    """A command that makes a plan and runs it."""
+
+    def add_run_arguments(self, parser: CommandParser, source: str = "") -> None:
+        """The arguments that decide where from, for which tiers, on what day, and why."""
+        parser.add_argument("--tiers", default=",".join(Tier), help="comma-separated (default: all three)")
+        source = source or settings.MARKETSPINE_SOURCE
+        parser.add_argument("--source", default=source, help="where from: files, api or samples (default: %(default)s)")
+        parser.add_argument(
+            "--source-dir",
+            default=settings.MARKETSPINE_SOURCE_DIR,
+            help="the folder that files or samples are read from",
+        )
+        parser.add_argument("--force", action="store_true", help="capture whatever the source holds, changed or not")
+        parser.add_argument("--reason", default="", help="why, for the record; kept with every capture made")
+        parser.add_argument("--by", default=operator(), help="who asks for it, for the record (default: %(default)s)")
+        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+        parser.add_argument("--queue", action="store_true", help="send it to the workers, and wait for them")
+        parser.add_argument("--no-wait", action="store_true", help="with --queue: print the run's number and end")
+
+    def plan(self, request: Request) -> Plan:
+        """The plan, made with what the source has now; a source that cannot be asked ends the command."""
+        if request.force and not request.fetches:
+            raise BadArguments(
+                f"--force captures again, and --only-stage {request.only_stage} fetches nothing: drop one"
+            )
+        return plan_with(request, source_of(request, PLAN_SECONDS))
+
+    def print_plan(self, plan: Plan) -> None:
+        """Every step that a run would take, with its reason."""
+        steps = lifecycle.remaining(plan).steps
+        rows = [(step.key.week_ending, step.key.tier, step.action, step.reason) for step in steps]
+        self.table("Plan", ("week ending", "tier", "action", "why"), rows)
+
+    def print_estimate(self, plan: Plan) -> None:
+        """What the plan asks of FINRA, where it does."""
+        estimated = estimate(plan)
+        if estimated is not None:
+            self.line(str(estimated))
+
+    def show_plan(self, plan: Plan) -> int:
+        """A dry run: the plan, and nothing else."""
+        if self.as_json:
+            self.document({"plan": [_as_document(step) for step in lifecycle.remaining(plan).steps]})
+        self.print_plan(plan)
+        self.print_estimate(plan)
+        return 0
+
+    def run_plan(self, plan: Plan, options: dict[str, Any]) -> int:
+        """Have an engine work on the plan (or go on with an interrupted run of it), print the summary; the exit code."""
+        if options["no_wait"] and not options["queue"]:
+            raise BadArguments("--no-wait goes with --queue: without, the work is done in this process")
+        if not options["queue"]:
+            return self._run_embedded(plan)
+        if settings.CELERY_BROKER_URL == NO_BROKER:
+            raise BadArguments("--queue sends to workers, and CELERY_BROKER_URL names no broker; drop it to run here")
+        return self._run_on_queue(plan, wait=not options["no_wait"])
+
+    def run_here(self, plan: Plan, source: Source) -> int:
+        """Work on the plan without an engine, from a source that no run can name: a file by hand."""
+        with liveness.working() as worker:
+            run = self._begun(plan, worker)
+            with self._progress(run) as progress:
+                in_process.execute(run, source, progress)
+        return self._report(run)
+
+    def _run_embedded(self, plan: Plan) -> int:
+        """In this process. Told to stop, it finishes what is under way, and leaves the rest to the same command again."""
+        with liveness.working() as worker:
+            run = self._begun(plan, worker)
+            with self._progress(run) as progress:
+                driver.run_embedded(run, worker, progress, self.warn)
+        return self._report(run)
+
+    def _begun(self, plan: Plan, worker: str) -> Run:
+        """The run that this process works on: the interrupted one of the same request, or a new one."""
+        self._take_back(worker)
+        start = partial(lifecycle.start, plan, worker)
+        return self._resumed(plan, worker) or operations.start_run(plan, start)
+
+    def _run_on_queue(self, plan: Plan, *, wait: bool) -> int:
+        self._take_back()
+        run = self._taken_up(plan) or self._joined(plan) or operations.start_run(plan, partial(canvas.launch, plan))
+        unsent = not run.partitions.filter(sent_at__isnull=False).exists()
+        if unsent:
+            self.warn(f"The broker cannot be reached. Run {run.pk} is in the ledger, and is sent when it can be.")
+        if not wait:
+            return self._report_sent(run, unsent)
+        try:
+            with self._progress(run) as progress:
+                waiting.wait(run, progress, idle=_Hint(self, run), tell=self.warn)
+        except KeyboardInterrupt:
+            stop = f"`python manage.py cancel_run {run.pk}` stops it, the same command waits for it again"
+            self.refuse(f"stopped waiting; run {run.pk} goes on at the workers: {stop}", FAILURES)
+        except Error as error:
+            told = f"run {run.pk} goes on at the workers when it is back, the same command waits for it again"
+            self.refuse(f"the database has been away for too long: {str(error).strip()}; {told}")
+        return self._report(run)
+
+    def _taken_up(self, plan: Plan) -> Run | None:
+        run = self._resumed(plan)
+        if run is not None:
+            canvas.resume(run)
+        return run
+
+    def _joined(self, plan: Plan) -> Run | None:
+        run = lifecycle.queued(plan)
+        if run is not None:
+            self.line(f"Run {run.pk} is under way at the workers.")
+        return run
+
+    def _take_back(self, worker: str = "") -> None:
+        for dead in sweeper.sweep(worker).interrupted:
+            self.line(f"Run {dead} died before its end; what it had not finished is taken back.")
+
+    def _resumed(self, plan: Plan, worker: str = "") -> Run | None:
+        run = lifecycle.resumable(plan, worker)
+        if run is not None:
+            done = run.partitions.exclude(outcome="").count()
+            operations.go_on(plan, run)
+            self.line(f"Going on with run {run.pk}: {done} of {run.partitions.count()} partitions are done.")
+        return run
+
+    def _report(self, run: Run) -> int:
+        summary = patiently(partial(_summary_of, run))
+        self.mark()
+        if self.as_json:
+            self.document(summary.as_json())
+        else:
+            print_summary(self, summary)
+            self._say_next(run, summary)
+        return summary.exit_code
+
+    def _say_next(self, run: Run, summary: Summary) -> None:
+        """What to look at now."""
+        vintage = _vintage_to_see(run)
+        serve = "serve --demo" if settings.MARKETSPINE_DEMO else "serve"
+        self.line("Next:")
+        for command, shows in (NEXT[summary.exit_code], *vintage, (serve, "the dashboard, on http://127.0.0.1:8000")):
+            self.line(f"  {data_kinds.manage_py()} {command}")
+            self.line(f"      {shows}")
+
+    def _report_sent(self, run: Run, unsent: bool) -> int:
+        if self.as_json:
+            self.document({"run": run.pk, "status": run.status, "sent": not unsent})
+        self.line(f"Run {run.pk}: {run.partitions.count()} partitions, {'not sent yet' if unsent else 'sent'}.")
+        return failed_if(unsent)
+
+    @contextmanager
+    def _progress(self, run: Run) -> Iterator[in_process.Progress]:
+        """Tells of each partition that is done: a line, and on a terminal a bar."""
+        if not self.on_terminal:
+            with _in_order(run, lambda step: self.line(_told(step))) as progress:
+                yield progress
+            return
+        with progress_bar(sys.stderr) as bar:
+            task = bar.add_task("Partitions", total=run.partitions.count())
+            with _in_order(run, lambda step: bar.console.print(_told(step))) as progress:
+                yield _advancing(bar, task, progress)
+
+
+def progress_bar(file: IO[str]) -> Progress:
+    """A bar that takes the room which the partition, its outcome and the figures leave."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(table_column=Column(min_width=len("1000/1000"))),
+        TimeElapsedColumn(table_column=Column(min_width=len("0:00:00"))),
+    )
+    return Progress(*columns, console=terminal.console(file), transient=True)
+
+
+class _Hint:
+    """Says once, when nothing has started for long, what may be missing."""
+
+    def __init__(self, command: RunningCommand, run: Run) -> None:
+        self._command, self._run = command, run
+        self._since: float | None = time.monotonic()
+
+    def __call__(self) -> None:
+        if self._since is None or time.monotonic() - self._since < HINT_SECONDS:
+            return
+        self._since = None
+        if not self._run.partitions.filter(attempts__gt=0).exists():
+            self._command.warn(
+                f"Nothing has started for {HINT_SECONDS} s. Is a worker there? `celery -A marketspine worker`"
+            )
+
+
+def _told(step: RunPartition) -> str:
+    made = f"; {step.capture}" if step.capture and step.outcome in MADE else ""
+    return printable(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}{made}")
+
+
+def _summary_of(run: Run) -> Summary:
+    run.refresh_from_db()
+    return summarize(run)
+
+
+def _vintage_to_see(run: Run) -> list[tuple[str, str]]:
+    """The command that shows what this run captured: a restatement, or else any capture; none where it has none."""
+    captured = run.partitions.filter(capture__isnull=False).select_related("capture").order_by("pk")
+    restated = captured.filter(outcome=Outcome.RESTATED).first()
+    if restated and restated.capture:
+        before = Capture.objects.get(partition=restated.partition_id, version=restated.capture.version - 1)
+        return [(f"diff_captures {before} {restated.capture}", "the rows that were restated")]
+    shown = captured.first()
+    return [(f"show_capture {shown.capture}", "one vintage: its figures, and where it came from")] if shown else []
+
+
+def _advancing(bar: Progress, task: TaskID, progress: in_process.Progress) -> in_process.Progress:
+    def advance(step: RunPartition) -> None:
+        bar.update(task, advance=1, description=f"{step.partition} {step.outcome}")
+        progress(step)
+
+    return advance
+
+
+@contextmanager
+def _in_order(run: Run, tell: Callable[[RunPartition], None]) -> Iterator[in_process.Progress]:
+    progress = InOrder(run, tell)
+    try:
+        yield progress
+    finally:
+        progress.finish()
+
+
+def _as_document(step: Step) -> dict[str, object]:
+    return {"week_ending": step.key.week_ending, "tier": step.key.tier, "action": step.action, "reason": step.reason}
+
+
+def print_summary(command: SpineCommand, summary: Summary) -> None:
+    """Weeks, partitions, ingestion, normalization, analytics, readiness, anomalies: always in this order."""
+    rows = [
+        ("Weeks", f"{len(summary.weeks)}: {_span(summary)}"),
+        ("Partitions", f"{summary.partitions['total']} total, {summary.partitions['due']} due"),
+        *((("Not yet due", _first_due(summary)),) if summary.partitions["not_yet_due"] else ()),
+        ("Ingestion", _counts(summary.ingestion)),
+        ("Normalization", _counts(summary.normalization)),
+        ("Analytics", _counts(summary.analytics)),
+        *((f"Readiness, {use}", _states(states)) for use, states in summary.readiness.items()),
+        ("Open anomalies", _counts(summary.anomalies)),
+        *((("Archive", _archive(summary.archive)),) if summary.archive else ()),
+        (
+            "Exit code",
+            f"{summary.exit_code} ({_meaning(summary)})",
+        ),
+    ]
+    command.line()
+    command.table(f"Run {summary.run}, {summary.run_date}, {summary.status}", ("", "result"), rows)
+
+
+def _meaning(summary: Summary) -> str:
+    """What the exit code says, and what it does not: a tier that the run was not asked for may block its week."""
+    if summary.exit_code:
+        return "see above"
+    if any(states[ReadinessState.BLOCKED] for states in summary.readiness.values()):
+        return "every due partition of this run is good; what blocks a week was not part of it, see doctor"
+    return "every due partition is good"
+
+
+def _span(summary: Summary) -> str:
+    return f"{min(summary.weeks)} to {max(summary.weeks)}" if summary.weeks else "none"
+
+
+def _first_due(summary: Summary) -> str:
+    """What is published next."""
+    waiting = [step for step in summary.steps if step.action == Action.NOT_YET_DUE]
+    due, tier, week = min(
+        (due_date(Tier(step.tier), step.week_ending), step.tier, step.week_ending) for step in waiting
+    )
+    return f"{len(waiting)}; the next is {tier} of {week}, on {due}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+
+
+def _archive(told: list[str]) -> str:
+    return told[0] if len(told) == 1 else f"{told[0]}; and {len(told) - 1} more, which `doctor` names"
+
+
+def _states(states: dict[str, int]) -> str:
+    counted = [f"{states[state]} {state}" for state in ReadinessState.values if states[state]]
+    return ", ".join(counted) or "no week"

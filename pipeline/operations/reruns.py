@@ -1,0 +1,283 @@
+"""Acts that start a run, or end one: what is passed over is named with its reason, and a run of nothing is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from datetime import date
+from functools import partial
+
+from celery import current_app
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django_celery_beat.models import PeriodicTask
+
+from pipeline.engine import canvas, schedules
+from pipeline.finra.calendar import PartitionKey, Tier, market_today
+from pipeline.finra.sources import REGISTRY
+from pipeline.finra.sources.base import MixedData
+from pipeline.models import (
+    BAD_OUTCOMES,
+    Act,
+    Action,
+    Capture,
+    OperatorLogEntry,
+    Outcome,
+    Partition,
+    PartitionStatus,
+    Run,
+    RunPartition,
+    RunStatus,
+    Trigger,
+    data_kinds,
+)
+from pipeline.operations.orders import Came, Order, Refused, carry_out
+from pipeline.runs import lifecycle
+from pipeline.runs.history import PASSED_OVER
+from pipeline.runs.plan import Plan, Step, make_plan
+from pipeline.runs.request import Only, OnlyStage, Request
+from pipeline.runs.sources import origin_of
+
+NAMED_AT_MOST = 10
+GOOD_OUTCOMES = (Outcome.INGESTED, Outcome.RESTATED, Outcome.UNCHANGED)
+
+
+def reingest(partitions: Collection[Partition], order: Order) -> OperatorLogEntry:
+    """Fetch and decide again: the same content stays unchanged, other content becomes a new vintage."""
+    return _run_over(Act.REINGEST, partitions, order, lambda: _request(order, "reingest", _keys(partitions)))
+
+
+def force_reingest(partitions: Collection[Partition], order: Order) -> OperatorLogEntry:
+    """Capture whatever the source holds, changed or not; a reason is required, and no more go at once than the limit."""
+
+    def request() -> Request:
+        order.with_reason()
+        if len(partitions) > settings.MARKETSPINE_MAX_FORCED:
+            raise Refused(
+                f"{len(partitions)} partitions are selected, and no more than {settings.MARKETSPINE_MAX_FORCED} are "
+                "forced at once (MARKETSPINE_MAX_FORCED)"
+            )
+        return _request(order, "force_reingest", _keys(partitions), force=True)
+
+    return _run_over(Act.FORCE_REINGEST, partitions, order, request)
+
+
+def renormalize(partitions: Collection[Partition], order: Order) -> OperatorLogEntry:
+    """Read the archived payloads again: for a parser that was mended."""
+
+    def request() -> Request:
+        if not archived:
+            raise Refused("nothing is archived of what is selected: there is nothing to read again")
+        return _request(order, "renormalize", _keys(archived), only_stage=OnlyStage.NORMALIZE)
+
+    captured = set(Capture.objects.filter(partition__in=partitions).values_list("partition", flat=True))
+    archived = [partition for partition in partitions if partition.pk in captured]
+    never = [partition.key for partition in partitions if partition.pk not in captured]
+    left_out = [Step(key, Action.SKIP, "nothing is archived") for key in never]
+    return _run_over(Act.RENORMALIZE, partitions, order, request, left_out)
+
+
+def recompute(weeks: Collection[date], order: Order, subjects: Iterable[models.Model] = ()) -> OperatorLogEntry:
+    """Compute the weeks' analytics from the newest captures, and judge their readiness."""
+
+    def request() -> Request:
+        if not keys:
+            raise Refused("nothing is captured of these weeks: there is nothing to compute from")
+        return _request(order, "recompute", keys, only_stage=OnlyStage.CALC)
+
+    keys = _keys(Partition.objects.filter(week_ending__in=weeks, latest__isnull=False))
+    with_something = {key.week_ending for key in keys}
+    every_tier = (PartitionKey(week, tier) for week in weeks if week not in with_something for tier in Tier)
+    left_out = [Step(key, Action.SKIP, "nothing is captured") for key in every_tier]
+    return carry_out(Act.RECOMPUTE, order, subjects, lambda: _start(request(), left_out))
+
+
+def still_failed(run: Run) -> QuerySet[RunPartition]:
+    """What went wrong in a run, and has not succeeded in a later one."""
+    later = RunPartition.objects.filter(
+        partition=OuterRef("partition"), pk__gt=OuterRef("pk"), outcome__in=GOOD_OUTCOMES
+    )
+    return run.partitions.filter(~Exists(later), outcome__in=BAD_OUTCOMES)
+
+
+def retry_failed(run: Run, order: Order) -> OperatorLogEntry:
+    """Do again, of what a run was to do, what went wrong; refused while it is under way, and when nothing did.
+
+    From the source that it asked and for the stages that it had, but never by force, which is an act of its own.
+    """
+
+    def request() -> Request:
+        run.refresh_from_db()
+        if run.status == RunStatus.RUNNING:
+            raise Refused(f"run {run.pk} is under way: wait for its end, or cancel it")
+        if not run.partitions.filter(outcome__in=BAD_OUTCOMES).exists():
+            raise Refused(f"no partition of run {run.pk} failed")
+        keys = [step.partition.key for step in still_failed(run).select_related("partition")]
+        if not keys:
+            raise Refused(f"what failed in run {run.pk} has succeeded since")
+        return _again(Request.from_parameters(run.parameters), keys, order)
+
+    return carry_out(Act.RETRY_FAILED, order, [run], lambda: _start(request()))
+
+
+def cancel(run: Run, order: Order) -> OperatorLogEntry:
+    """Start no more of a run's partitions; those under way finish."""
+
+    def work() -> Came:
+        try:
+            cancelled = lifecycle.cancel(run, by=order.operator, reason=order.reason.strip())
+        except lifecycle.HasEnded as error:
+            raise Refused(str(error)) from error
+        under_way = run.partitions.filter(status=PartitionStatus.RUNNING).count()
+        finishing = f" {under_way} under way will finish." if under_way else ""
+        unstarted = f"{cancelled} partition{'' if cancelled == 1 else 's'}"
+        return Came(f"Run {run.pk} is cancelled: {unstarted} will not be started.{finishing}")
+
+    return carry_out(Act.CANCEL_RUN, order, [run], work)
+
+
+def backfill(plan: Plan, order: Order) -> OperatorLogEntry:
+    """Start the plan that was shown."""
+    return carry_out(Act.BACKFILL, order, (), lambda: _start_plan(plan))
+
+
+def run_now(schedule: PeriodicTask, order: Order) -> OperatorLogEntry:
+    """Start what a schedule starts, now: a run where it starts runs, else its task."""
+
+    def work() -> Came:
+        if schedule.task == schedules.START_SCHEDULED:
+            return _start(_of_schedule(schedule, order))
+        _reach_the_broker()
+        transaction.on_commit(partial(_send, schedule))
+        return Came(f"{schedule.name!r} is sent to the workers.")
+
+    return carry_out(Act.RUN_NOW, order, [schedule], work)
+
+
+def _reach_the_broker() -> None:
+    """Refused where nothing can be sent."""
+    try:
+        with current_app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=5)
+    except canvas.UNREACHABLE as error:
+        raise Refused(f"the broker cannot be reached: {error}") from error
+
+
+def _send(schedule: PeriodicTask) -> None:
+    """Send what beat would, once it is written down that it was sent: of two clicks one gets there."""
+    queue = {"queue": schedule.queue} if schedule.queue else {}
+    current_app.send_task(
+        schedule.task,
+        args=json.loads(schedule.args),
+        kwargs=json.loads(schedule.kwargs),
+        priority=schedule.priority,
+        **queue,
+    )
+
+
+def _of_schedule(schedule: PeriodicTask, order: Order) -> Request:
+    try:
+        return schedules.request_of(schedule, requested_by=order.operator, reason=order.reason, trigger=Trigger.ADMIN)
+    except schedules.BadSchedule as error:
+        raise Refused(f"the schedule {schedule.name!r} starts no run: {error}") from error
+
+
+def _start_plan(plan: Plan, left_out: Iterable[Step] = ()) -> Came:
+    """Start a run of what the plan works on; Refused when that is nothing. What was left out before is named, too."""
+    _refuse_mixture(plan.request)
+    working = tuple(step for step in plan.steps if step.action not in PASSED_OVER)
+    passed = [*(step for step in plan.steps if step.action in PASSED_OVER), *left_out]
+    if not working:
+        raise Refused(f"nothing to do. {_named(passed)}" if passed else "nothing to do: no partition is in the plan")
+    run = canvas.launch(Plan(plan.request, working))
+    queued = f"Run {run.pk} is queued with {len(working)} partition{'s' if len(working) > 1 else ''}."
+    return Came(f"{queued} {_named(passed)}".strip(), run)
+
+
+def _refuse_mixture(request: Request) -> None:
+    """Refused where the ledger does not take what the run would fetch."""
+    try:
+        if request.fetches:
+            data_kinds.refuse_mixture(request.source)
+    except MixedData as error:
+        raise Refused(str(error)) from error
+
+
+def _start(request: Request, left_out: Iterable[Step] = ()) -> Came:
+    """At once: no source is asked what it has, the run will find out."""
+    return _start_plan(make_plan(request, skip_in_flight=True), left_out)
+
+
+def _run_over(
+    act: Act,
+    partitions: Collection[Partition],
+    order: Order,
+    request: Callable[[], Request],
+    left_out: Iterable[Step] = (),
+) -> OperatorLogEntry:
+    def work() -> Came:
+        if not partitions:
+            raise Refused("no partition is selected")
+        return _start(request(), left_out)
+
+    return carry_out(act, order, partitions, work)
+
+
+def _request(
+    order: Order,
+    command: str,
+    keys: Iterable[PartitionKey],
+    *,
+    force: bool = False,
+    only_stage: OnlyStage = OnlyStage.ALL,
+) -> Request:
+    return Request(
+        command=command,
+        run_date=market_today(),
+        partitions=tuple(keys),
+        only_stage=only_stage,
+        source=settings.MARKETSPINE_SOURCE,
+        origin=origin_of(settings.MARKETSPINE_SOURCE),
+        force=force,
+        reason=order.reason.strip(),
+        requested_by=order.operator,
+        trigger=Trigger.ADMIN,
+    )
+
+
+def _again(asked: Request, keys: Iterable[PartitionKey], order: Order) -> Request:
+    """The same request for some partitions, today and for who orders it.
+
+    What came from a file that somebody named by hand is fetched from where everything comes from.
+    """
+    by_hand = asked.source not in REGISTRY
+    return replace(
+        asked,
+        command="retry_failed",
+        source=settings.MARKETSPINE_SOURCE if by_hand else asked.source,
+        origin=origin_of(settings.MARKETSPINE_SOURCE) if by_hand else asked.origin,
+        even_before_due=False,
+        run_date=market_today(),
+        weeks=None,
+        partitions=tuple(keys),
+        only=Only.ALL,
+        force=False,
+        reason=order.reason.strip(),
+        requested_by=order.operator,
+        trigger=Trigger.ADMIN,
+    )
+
+
+def _keys(partitions: Iterable[Partition]) -> list[PartitionKey]:
+    return [partition.key for partition in partitions]
+
+
+def _named(passed: list[Step]) -> str:
+    """What was passed over and why: "Passed over: 2025-11-14 OTC (run 7 has it in flight)."."""
+    if not passed:
+        return ""
+    told = "; ".join(f"{step.key} ({step.reason})" for step in passed[:NAMED_AT_MOST])
+    more = f"; and {len(passed) - NAMED_AT_MOST} more" if len(passed) > NAMED_AT_MOST else ""
+    return f"Passed over: {told}{more}."

@@ -1,0 +1,129 @@
+"""Acts that are done at once: resolving and reopening anomalies, judging weeks again, pinning captures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import date
+from typing import TypeVar
+
+from pipeline.finra.calendar import market_today
+from pipeline.models import Act, Anomaly, Capture, OperatorLogEntry, Readiness
+from pipeline.models.anomaly import NotOpen, NotResolved
+from pipeline.operations.orders import Came, Order, Refused, carry_out
+from pipeline.weeks import readiness
+
+T = TypeVar("T")
+
+
+def resolve(anomalies: Collection[Anomaly], order: Order, today: date | None = None) -> OperatorLogEntry:
+    """Resolve those that are open, with the order's reason as the note, and judge their weeks again.
+
+    One that has ended meanwhile is named, and stops no other; Refused when all have. `today` decides what is due; by
+    default it is today's date in New York.
+    """
+
+    def work() -> Came:
+        order.with_reason()
+        ended = [anomaly for anomaly in _some(anomalies, "anomaly") if not _resolved(anomaly, order)]
+        done = [anomaly for anomaly in anomalies if anomaly not in ended]
+        named = ", ".join(str(anomaly.pk) for anomaly in ended)
+        if not done:
+            raise Refused(f"anomaly {named} is not open; nothing was resolved")
+        over = f" {_counted(len(ended), 'had', 'had')} ended before: {named}." if ended else ""
+        judged = _judged(_weeks_of(done), today)
+        return Came(f"{_counted(len(done), 'anomaly', 'anomalies')} resolved.{over} {judged}")
+
+    return carry_out(Act.RESOLVE, order, anomalies, work)
+
+
+def _resolved(anomaly: Anomaly, order: Order) -> bool:
+    """Resolve an anomaly; False when it has ended already."""
+    try:
+        anomaly.resolve(by=order.operator, note=order.reason)
+    except NotOpen:
+        return False
+    return True
+
+
+def reopen(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
+    """Open resolved anomalies again, and judge their weeks again; all of them or none."""
+
+    def work() -> Came:
+        order.with_reason()
+        try:
+            were = [_resolution(anomaly) for anomaly in _some(anomalies, "anomaly")]
+            for anomaly in anomalies:
+                anomaly.reopen()
+        except NotResolved as error:
+            raise Refused(f"{error}; nothing was reopened") from error
+        reopened = f"{_counted(len(anomalies), 'anomaly', 'anomalies')} reopened ({'; '.join(were)})."
+        return Came(f"{reopened} {_judged(_weeks_of(anomalies))}")
+
+    return carry_out(Act.REOPEN, order, anomalies, work)
+
+
+def _resolution(anomaly: Anomaly) -> str:
+    """Who had resolved it, when and why: reopening clears that, and the log keeps it."""
+    if anomaly.resolved_at is None:
+        return f"anomaly {anomaly.pk} was open"
+    when = f"{anomaly.resolved_at:%Y-%m-%d %H:%M} UTC"
+    return f'anomaly {anomaly.pk} was resolved {when} by {anomaly.resolved_by}: "{anomaly.note}"'
+
+
+def reevaluate(verdicts: Collection[Readiness], order: Order) -> OperatorLogEntry:
+    """Judge the weeks of these verdicts again, for all uses."""
+
+    def work() -> Came:
+        return Came(_judged({verdict.week_ending for verdict in _some(verdicts, "week")}))
+
+    return carry_out(Act.REEVALUATE, order, verdicts, work)
+
+
+def pin(capture: Capture, order: Order) -> OperatorLogEntry:
+    """Keep a capture from being pruned, with the order's reason as the note."""
+
+    def work() -> Came:
+        order.with_reason()
+        unpinned = Capture.objects.filter(pk=capture.pk, pinned=False)
+        if not unpinned.update(pinned=True, pin_note=order.reason.strip()):
+            raise Refused(f"{capture} is pinned already")
+        return Came(f"{capture} is pinned: pruning leaves it.")
+
+    return carry_out(Act.PIN, order, [capture], work)
+
+
+def unpin(capture: Capture, order: Order) -> OperatorLogEntry:
+    """Let a pinned capture be pruned again."""
+
+    def work() -> Came:
+        order.with_reason()
+        capture.refresh_from_db(fields=["pin_note"])
+        if not Capture.objects.filter(pk=capture.pk, pinned=True).update(pinned=False, pin_note=""):
+            raise Refused(f"{capture} is not pinned")
+        return Came(f'{capture} is not pinned any more; it was for: "{capture.pin_note}".')
+
+    return carry_out(Act.UNPIN, order, [capture], work)
+
+
+def _some(of: Collection[T], what: str) -> Collection[T]:
+    """What there is; Refused when nothing is."""
+    if not of:
+        raise Refused(f"no {what} is selected")
+    return of
+
+
+def _weeks_of(anomalies: Iterable[Anomaly]) -> set[date]:
+    return {week for anomaly in anomalies for week in anomaly.weeks_concerned}
+
+
+def _judged(weeks: Iterable[date], today: date | None = None) -> str:
+    """Judge the weeks, and say what they are now: "2025-11-14 is READY for trading, ..."."""
+    told = []
+    for week in sorted(weeks, reverse=True):
+        verdicts = readiness.decide_week(week, today or market_today())
+        told.append(f"{week} is " + ", ".join(f"{v.state} for {use}" for use, v in verdicts.items()))
+    return "; ".join(told) + "." if told else "No week is concerned."
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,230 @@
+"""How things stand, for whoever looks in on a Monday morning: the grid, four figures, what is silent, what moved.
+
+Read from the ledger in a number of queries that does not grow with it; nobody is asked who might not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from django.conf import settings
+from django.db.models import Count, Max, Min, Q
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from pipeline.engine import schedules
+from pipeline.finra.calendar import PartitionKey, Tier, is_due, look_back, market_today
+from pipeline.integrity import losses
+from pipeline.models import (
+    Anomaly,
+    Capture,
+    CaptureKind,
+    Outcome,
+    PartitionStatus,
+    Readiness,
+    ReadinessState,
+    Run,
+    RunPartition,
+    RunStatus,
+    Severity,
+    Use,
+    WorkerSign,
+)
+from pipeline.resilience import clock
+from pipeline.review import grid
+from pipeline.review.grid import Cell, CellState
+from pipeline.vintages import holdings
+
+LATELY = timedelta(days=7)
+USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)
+
+# Beat writes down what it has sent every three minutes; a worker leaves a sign with each minute's sweep.
+SILENCE = timedelta(minutes=10)
+SLOT_GRACE = timedelta(minutes=15)
+SWEEP = "pipeline.sweep"
+
+
+class Look(StrEnum):
+    """How a cell of the grid stands, in an operator's words."""
+
+    READY = "READY"
+    RESTATED = "RESTATED"
+    FORCED = "FORCED"
+    UNCHANGED = "UNCHANGED"
+    NOT_OFFERED = "NOT_OFFERED"
+    ARCHIVED = "ARCHIVED"
+    NOT_YET_DUE = "NOT_YET_DUE"
+    MISSING = "MISSING"
+    LATE = "LATE"
+    FAILED = "FAILED"
+    REFUSED = "REFUSED"
+    DAMAGED = "DAMAGED"
+    BLOCKED = "BLOCKED"
+
+
+LAST_TRIED = {Outcome.UNCHANGED.value: Look.UNCHANGED, Outcome.NOT_OFFERED.value: Look.NOT_OFFERED}
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """A row of the grid: a cell per tier with how it stands, and the verdict for each use (None where never judged)."""
+
+    week_ending: date
+    cells: list[tuple[Cell, Look]]
+    verdicts: dict[str, Readiness | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The four figures over the weeks of the grid."""
+
+    ready: int
+    not_ready: int
+    missing: int
+    due: int
+    anomalies: dict[str, int]
+    last_run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something is silent that should not be: what, and what to do. `run_id` is the run that waits."""
+
+    what: str
+    advice: str
+    run_id: int | None = None
+
+
+def weeks(today: date | None = None) -> list[Week]:
+    """The grid: the weeks that are watched, newest first."""
+    day = today or market_today()
+    fridays = look_back(settings.MARKETSPINE_LOOKBACK_WEEKS, day)
+    keys = [PartitionKey(week, tier) for week in fridays for tier in Tier]
+    lost = losses.unaccepted(holdings.recorded())
+    found = {(cell.week_ending, cell.tier): cell for cell in grid.cells(keys, day, lost)}
+    verdicts = {(v.week_ending, v.use): v for v in Readiness.objects.filter(week_ending__in=fridays)}
+    now = timezone.now()
+    return [
+        Week(
+            week,
+            [(cell, look(cell, now)) for tier in Tier if (cell := found[week, tier])],
+            {use: verdicts.get((week, use)) for use in Use.values},
+        )
+        for week in fridays
+    ]
+
+
+def look(cell: Cell, now: datetime) -> Look:
+    """How a cell stands: a good one tells whether its content is news."""
+    if cell.state is not CellState.GOOD:
+        return Look(cell.state)
+    if cell.newest and now - cell.newest.captured_at < LATELY and (news := _news(cell.newest)):
+        return news
+    return LAST_TRIED.get(cell.last_try.outcome, Look.READY) if cell.last_try else Look.READY
+
+
+def _news(newest: Capture) -> Look | None:
+    """What is new about a vintage: rows that FINRA restated, or that it was taken by force though nothing had changed."""
+    if newest.rows_touched and newest.version > 1:
+        return Look.RESTATED
+    return Look.FORCED if newest.kind == CaptureKind.FORCED else None
+
+
+def figures(rows: Iterable[Week], today: date | None = None) -> Figures:
+    """The four figures. A week counts as ready when it may be used for trading."""
+    day, listed = today or market_today(), list(rows)
+    verdicts = [row.verdicts[Use.TRADING] for row in listed]
+    ready = sum(verdict is not None and verdict.state in USABLE for verdict in verdicts)
+    due = [
+        cell for row in listed for cell, _ in row.cells if is_due(PartitionKey(cell.week_ending, Tier(cell.tier)), day)
+    ]
+    open_ = dict(Anomaly.objects.open().values_list("severity").annotate(Count("pk")).order_by())
+    return Figures(
+        ready=ready,
+        not_ready=len(listed) - ready,
+        missing=sum(cell.newest is None for cell in due),
+        due=len(due),
+        anomalies={severity: open_.get(severity, 0) for severity in reversed(Severity.values)},
+        last_run=Run.objects.order_by("-pk").first(),
+    )
+
+
+def alarms(now: datetime | None = None) -> list[Alarm]:
+    """What is silent that should not be, the gravest first."""
+    return list(_alarms(now or timezone.now()))
+
+
+def _alarms(now: datetime) -> Iterator[Alarm]:
+    yield from _slots_missed(now)
+    beat = _last_beat()
+    if not PeriodicTask.objects.filter(enabled=True).exists():
+        pass  # cron has the commands: beat has nothing to send
+    elif beat is None or not clock.is_sign_of_life(beat, now, SILENCE):
+        yield Alarm(
+            f"Beat is silent: it has sent nothing {_since(beat, now)}" if beat else "Beat has never sent anything",
+            "Scheduled runs do not start. Start python manage.py serve, or the container beat.",
+        )
+    else:
+        yield from _no_worker(now)
+    yield from _runs_waiting(now)
+
+
+def _slots_missed(now: datetime) -> Iterator[Alarm]:
+    """Slots that have passed without a run, for longer than a sweep takes to make up for them."""
+    for due in schedules.owed(now):
+        if now - due.slot > SLOT_GRACE:
+            yield Alarm(
+                f"Nothing has run for the slot of {due.slot:%Y-%m-%d %H:%M} UTC of the schedule {due.schedule!r}",
+                "The next worker that starts makes up for it; python manage.py run_weekly runs it here and now.",
+            )
+
+
+def _last_beat() -> datetime | None:
+    newest: datetime | None = PeriodicTask.objects.aggregate(newest=Max("last_run_at"))["newest"]
+    return newest
+
+
+def _no_worker(now: datetime) -> Iterator[Alarm]:
+    """Beat sends a sweep each minute, so that a worker that is there leaves a sign each minute."""
+    if not PeriodicTask.objects.filter(task=SWEEP, enabled=True).exists():
+        return
+    seen = WorkerSign.objects.aggregate(newest=Max("seen_at"))["newest"]
+    if seen is None or not clock.is_sign_of_life(seen, now, SILENCE):
+        yield Alarm(
+            f"No worker has answered {_since(seen, now)}" if seen else "No worker has ever answered",
+            "What is sent waits. Start a worker: celery -A marketspine worker, or the worker containers.",
+        )
+
+
+def _runs_waiting(now: datetime) -> Iterator[Alarm]:
+    """Runs of the queue of which something was sent long ago, and nothing is under way."""
+    resend = timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS)
+    open_ = Q(run__status=RunStatus.RUNNING, run__worker="")
+    waiting = RunPartition.objects.filter(open_, status=PartitionStatus.PENDING, retry_at__isnull=True)
+    working = RunPartition.objects.filter(open_, status=PartitionStatus.RUNNING).values("run")
+    for run_id, since in (
+        waiting.exclude(run__in=working).values_list("run").annotate(since=Min("queued_at")).order_by("run")
+    ):
+        if now - since > resend:
+            yield Alarm(
+                f"Run {run_id} has waited for {_ago(now - since)}, and no worker works on it",
+                "Is a worker there, and the broker? What was lost is sent again by the sweep of each minute.",
+                run_id,
+            )
+
+
+def _since(seen: datetime, now: datetime) -> str:
+    """For how long; of a sign from the future, that the clock was set back."""
+    return "since the clock was set back" if clock.is_ahead(seen, now) else f"for {_ago(now - seen)}"
+
+
+def _ago(passed: timedelta) -> str:
+    """A duration in the unit that fits: "12 minutes", "3 hours", "2 days"."""
+    for seconds, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        number = int(passed.total_seconds() // seconds)
+        if number:
+            return f"{number} {unit}{'s' if number > 1 else ''}"
+    return "less than a minute"

@@ -1,0 +1,196 @@
+"""The diagnosis: a week x tier grid of stages, what is wrong, and the exact command that repairs it."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.finra.calendar import PartitionKey, Tier, look_back, market_today
+from pipeline.integrity import losses
+from pipeline.models import Anomaly, Readiness, ReadinessState, data_kinds
+from pipeline.resilience import clock
+from pipeline.review import archive_repairs, grid, repairs
+from pipeline.review.grid import BACKFILLED, Cell, CellState
+from pipeline.vintages import holdings
+from pipeline.weeks import analytics, readiness
+
+logger = logging.getLogger(__name__)
+
+SETTLED = (CellState.GOOD, CellState.NOT_YET_DUE, CellState.DAMAGED)  # what is damaged is a finding of the archive
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong, and the command that repairs it."""
+
+    what: str
+    command: str
+
+
+Told = tuple[Collection[date], Finding]  # the weeks that a finding is about, and the finding
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The readiness of a week for a use, as last decided."""
+
+    week_ending: date
+    use: str
+    state: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The grid, newest week first, the findings, and the readiness of the weeks."""
+
+    cells: list[Cell]
+    findings: list[Finding]
+    readiness: list[Verdict]
+
+    @property
+    def weeks(self) -> list[date]:
+        """The weeks of the grid, newest first."""
+        return sorted({cell.week_ending for cell in self.cells}, reverse=True)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is to be repaired."""
+        return not self.findings
+
+
+def diagnose(weeks: int, today: date) -> Diagnosis:
+    """Look at a look-back of `weeks`, and at no other week. Reads only."""
+    keys = {PartitionKey(week, tier) for week in look_back(weeks, today) for tier in Tier}
+    cells = grid.cells(keys, today, losses.unaccepted(holdings.holdings().lost))
+    verdicts = list(Readiness.objects.filter(week_ending__in={cell.week_ending for cell in cells}))
+    told = [*_archive_findings(), *_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells)]
+    told += _verdict_findings(cells, verdicts, {week for of, _ in told for week in of}, today)
+    findings = [_seen_from(today, finding) for _, finding in told]
+    findings.extend(_clock_findings())
+    return Diagnosis(cells, findings, [Verdict(v.week_ending, v.use, v.state, v.reasons) for v in verdicts])
+
+
+def log_findings(diagnosis: Diagnosis) -> None:
+    """Say each finding in the log, with the command that repairs it."""
+    for finding in diagnosis.findings:
+        logger.warning("doctor: %s | repaired by: %s", finding.what, finding.command)
+
+
+def _seen_from(today: date, finding: Finding) -> Finding:
+    """The finding of another day than today is repaired by a command of that day."""
+    if today == market_today():
+        return finding
+    return Finding(finding.what, f"{finding.command} --run-date {today}")
+
+
+def _archive_findings() -> Iterator[Told]:
+    """What the archive has lost of all captures, however old."""
+    weeks = {week for anomaly in losses.standing() for week in anomaly.weeks_concerned}
+    return ((weeks, Finding(repair.what, manage(*repair.words))) for repair in archive_repairs.repairs())
+
+
+def _partition_findings(cells: Iterable[Cell]) -> Iterator[Told]:
+    """A finding per partition, but one per tier for all that the same backfill mends."""
+    to_backfill: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.state is CellState.ARCHIVED:
+            command = manage("run_weekly", *_of(cell), "--only-stage", "normalize")
+            yield {cell.week_ending}, Finding(_told(cell), command)
+        elif cell.state not in SETTLED and _is_backfilled(cell):
+            to_backfill.setdefault(cell.tier, []).append(cell)
+    for tier, missing in to_backfill.items():
+        weeks = ",".join(cell.week_ending.isoformat() for cell in missing)
+        command = manage("backfill", "--weeks", weeks, "--tiers", tier)
+        yield {cell.week_ending for cell in missing}, Finding("\n".join(map(_told, missing)), command)
+
+
+def _is_backfilled(cell: Cell) -> bool:
+    """Whether fetching it is all that it needs: nothing stands against it, or what a fetch proves to be over."""
+    if cell.anomaly is None:
+        return True
+    return cell.state in BACKFILLED and repairs.is_backfilled(cell.anomaly, cell)
+
+
+def _of(cell: Cell) -> tuple[str, ...]:
+    return ("--weeks", cell.week_ending.isoformat(), "--tiers", cell.tier)
+
+
+def _told(cell: Cell) -> str:
+    return f"{cell.week_ending} {cell.tier} {cell.state}: {cell.detail}"
+
+
+def _week_findings(cells: list[Cell]) -> Iterator[Told]:
+    for week in _weeks(cells):
+        captured = analytics.inputs_of(week)
+        if captured and not analytics.is_current(analytics.newest_snapshot(week), week):
+            finding = Finding(f"{week}: the analytics are not computed from the newest captures", _recalculate(week))
+            yield {week}, finding
+
+
+def _clock_findings() -> Iterator[Finding]:
+    """Captures of any week that as-of questions do not find before an instant that is to come."""
+    for capture in clock.known_in_the_future():
+        since = f"{capture.normalized_at:%Y-%m-%d %H:%M} UTC"
+        yield Finding(
+            f"{capture} is known only from {since} on: the clock was ahead, and set back", manage("sweep_runs")
+        )
+
+
+def _anomaly_findings(cells: list[Cell]) -> Iterator[Told]:
+    """Open anomalies that stand against a week and are not told with their cell, and what ends each."""
+    of_key = {PartitionKey(cell.week_ending, Tier(cell.tier)): cell for cell in cells}
+    seen: set[int] = set()
+    for week in _weeks(cells):
+        open_ = Anomaly.objects.open().of_week(week).exclude(losses.ABOUT_ARCHIVE)
+        for anomaly in open_.select_related("partition", "last_run").order_by("pk"):
+            cell = of_key.get(anomaly.partition.key) if anomaly.partition else None
+            is_news = anomaly.pk not in seen and repairs.is_finding(anomaly, cell)
+            seen.add(anomaly.pk)
+            if is_news:
+                what = _told_of(anomaly, cell)
+                yield {week}, Finding(what, manage(*repairs.words(anomaly, cell, week)))
+
+
+def _told_of(anomaly: Anomaly, cell: Cell | None) -> str:
+    """By the state that it gives its cell; with its number, where only a person can end it."""
+    if cell is not None and cell.anomaly == anomaly and cell.state is not CellState.BLOCKED:
+        return _told(cell)
+    return f"{anomaly.place}: open {anomaly.severity} anomaly {anomaly.pk}, {anomaly.category}: {anomaly.message}"
+
+
+def _verdict_findings(
+    cells: list[Cell], verdicts: list[Readiness], told: Collection[date], today: date
+) -> Iterator[Told]:
+    """Weeks with a verdict that the ledger bears out no more, and weeks that are BLOCKED for a reason not told yet."""
+    held = {cell.week_ending for cell in cells if cell.newest}
+    for week in _weeks(cells):
+        stored = {verdict.use: verdict.state for verdict in verdicts if verdict.week_ending == week}
+        if week in told or not (stored or week in held):
+            continue
+        now = readiness.assess(week, today)
+        if stored != {use: verdict.state for use, verdict in now.items()}:
+            yield (
+                {week},
+                Finding(f"{week}: its readiness is not judged by what the ledger says now", _recalculate(week)),
+            )
+        elif ReadinessState.BLOCKED in stored.values():
+            reasons = {reason: None for verdict in now.values() for reason in verdict.reasons}
+            yield {week}, Finding(f"{week} is BLOCKED: {'; '.join(reasons)}", _recalculate(week))
+
+
+def _recalculate(week: date) -> str:
+    return manage("run_weekly", "--weeks", week.isoformat(), "--only-stage", "calc")
+
+
+def _weeks(cells: Iterable[Cell]) -> list[date]:
+    """Newest first."""
+    return sorted({cell.week_ending for cell in cells}, reverse=True)
+
+
+def manage(*words: str) -> str:
+    """A command line as the operator types it."""
+    return f"{data_kinds.manage_py()} {shlex.join(words)}"

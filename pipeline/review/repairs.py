@@ -1,0 +1,65 @@
+"""What ends an open anomaly, as the words of a command: a run that proves it over, or a person's word."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pipeline.finra.sources import REGISTRY
+from pipeline.models import Anomaly, Category, Severity, Stage
+from pipeline.review.grid import BACKFILLED, Cell
+
+# What another fetch proves to be over, where the source is right by then.
+FETCHED_AGAIN = (
+    Category.LATE,
+    Category.FETCH_FAILED,
+    Category.UNREADABLE,
+    Category.STALLED,
+    Category.INTERNAL,
+)
+
+
+def is_finding(anomaly: Anomaly, cell: Cell | None) -> bool:
+    """Whether it is to be repaired by itself: it stands against its week or cell, and no backfill of the cell ends it."""
+    if cell is not None and is_backfilled(anomaly, cell) and cell.state in BACKFILLED:
+        return False
+    is_of_cell = cell is not None and cell.anomaly is not None and cell.anomaly.pk == anomaly.pk
+    return is_of_cell or anomaly.severity in Severity.at_least(Severity.ERROR)
+
+
+def is_backfilled(anomaly: Anomaly, cell: Cell) -> bool:
+    """Whether fetching the partition again is what ends it."""
+    if anomaly.category not in FETCHED_AGAIN or _is_by_hand(anomaly, cell):
+        return False
+    return anomaly.category == Category.UNREADABLE or anomaly.stage != Stage.NORMALIZED
+
+
+def words(anomaly: Anomaly, cell: Cell | None, week: date) -> tuple[str, ...]:
+    """The command: what follows `manage.py`. A note or a reason in it is the operator's to write."""
+    if cell is None:
+        calc = ("run_weekly", "--weeks", week.isoformat(), "--only-stage", "calc")
+        if anomaly.category == Category.NOT_OFFERED:
+            return ("run_weekly",)
+        return calc if anomaly.category == Category.CALC_FAILED else _resolved(anomaly)
+    of_one = ("--weeks", week.isoformat(), "--tiers", cell.tier)
+    if _is_by_hand(anomaly, cell):
+        return _resolved(anomaly)
+    if is_backfilled(anomaly, cell):
+        return ("backfill", *of_one)
+    if anomaly.category in FETCHED_AGAIN:
+        return ("run_weekly", *of_one, "--only-stage", "normalize")
+    if anomaly.category == Category.REFUSED:  # never by force: whether what was refused is right, a person has to say
+        return ("backfill", *of_one)
+    if anomaly.category == Category.ARCHIVE_DAMAGED:
+        return ("backfill", *of_one, "--force", "--reason", "the archived payload cannot be read")
+    return _resolved(anomaly)
+
+
+def _is_by_hand(anomaly: Anomaly, cell: Cell) -> bool:
+    """Whether it came of a file that somebody named: no run brings another of what is held, or not due yet."""
+    named = anomaly.last_run.parameters.get("source") if anomaly.last_run else None
+    of_a_file = named is not None and named not in REGISTRY
+    return of_a_file and (cell.newest is not None or cell.due > anomaly.last_seen_at.date())
+
+
+def _resolved(anomaly: Anomaly) -> tuple[str, ...]:
+    return ("resolve_anomaly", str(anomaly.pk), "--note", "what you found and did")

@@ -1,0 +1,45 @@
+"""What runs did with partitions before: what is in flight, and the last try of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+
+from pipeline.finra.calendar import PartitionKey
+from pipeline.models import (
+    BAD_OUTCOMES,
+    Action,
+    Outcome,
+    PartitionStatus,
+    RunPartition,
+    RunStatus,
+)
+
+PASSED_OVER = (Action.SKIP, Action.NOT_YET_DUE)
+IDLE = (Action.NONE, *PASSED_OVER)
+
+
+def in_flight(weeks: Collection[date]) -> dict[PartitionKey, int]:
+    """The partitions of `weeks` that runs under way have not done yet, with the run's number."""
+    open_ = RunPartition.objects.filter(run__status=RunStatus.RUNNING, partition__week_ending__in=weeks)
+    undone = open_.exclude(status=PartitionStatus.DONE).select_related("partition")
+    return {step.partition.key: step.run_id for step in undone}
+
+
+def last_tries(weeks: Collection[date]) -> dict[PartitionKey, RunPartition]:
+    """The last time that a run worked on each partition of `weeks`, rather than passed over it.
+
+    Reading an archived payload again mends nothing that went wrong with the source: the failed fetch stays the last try.
+    """
+    tries: dict[PartitionKey, RunPartition] = {}
+    done = RunPartition.objects.filter(partition__week_ending__in=weeks, status=PartitionStatus.DONE)
+    worked = done.exclude(outcome=Outcome.CANCELLED).exclude(action__in=IDLE)
+    for tried in worked.select_related("partition").order_by("pk"):
+        before = tries.get(tried.partition.key)
+        if before is None or tried.action != Action.NORMALIZE or not _fetch_failed(before):
+            tries[tried.partition.key] = tried
+    return tries
+
+
+def _fetch_failed(tried: RunPartition) -> bool:
+    return tried.action != Action.NORMALIZE and tried.outcome in BAD_OUTCOMES

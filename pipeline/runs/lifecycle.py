@@ -1,0 +1,200 @@
+"""Runs: start one from a plan, resume it, settle it, cancel it.
+
+The rows are the ledger: a partition is claimed (`pipeline.runs.claims`) and a week is closed by one conditional UPDATE,
+so that a run may be resumed, or worked on by several processes, without doing anything twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from pipeline.capture import endings
+from pipeline.integrity import losses
+from pipeline.models import (
+    BAD_OUTCOMES,
+    FETCHING,
+    Action,
+    Anomaly,
+    Calculation,
+    Category,
+    Outcome,
+    Partition,
+    PartitionStatus,
+    Run,
+    RunPartition,
+    RunStatus,
+    RunWeek,
+    Severity,
+    Stage,
+)
+from pipeline.models.anomaly import AnomalyQuerySet
+from pipeline.runs import close_week
+from pipeline.runs.history import PASSED_OVER
+from pipeline.runs.liveness import is_dead
+from pipeline.runs.plan import Plan, Step
+from pipeline.runs.request import Request
+
+logger = logging.getLogger(__name__)
+
+MOVES = {
+    RunStatus.RUNNING: (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.CANCELLED),
+    RunStatus.INTERRUPTED: (RunStatus.RUNNING, RunStatus.CANCELLED),
+}
+
+
+class HasEnded(Exception):
+    """The run has ended: there is nothing to cancel."""
+
+
+def start(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | None = None) -> Run:
+    """Write the run, its partitions and its weeks in one transaction; IntegrityError when the slot has its run.
+
+    `worker` is who will execute it, where known; without, the run belongs to whoever works the queue.
+    """
+    request, now = plan.request, timezone.now()
+    with transaction.atomic():
+        partitions = Partition.objects.ensure([step.key for step in plan.steps])
+        run = Run.objects.create(
+            trigger=request.trigger,
+            command=request.command,
+            parameters=request.parameters(),
+            parameters_hash=request.parameters_hash(),
+            requested_by=request.requested_by,
+            reason=request.reason,
+            run_date=request.run_date,
+            worker=worker,
+            created_at=now,
+            heartbeat_at=now,
+            schedule=schedule,
+            slot=slot,
+        )
+        RunPartition.objects.bulk_create(
+            RunPartition(
+                run=run, partition=partitions[step.key], action=step.action, plan_reason=step.reason, queued_at=now
+            )
+            for step in plan.steps
+        )
+        RunWeek.objects.bulk_create(RunWeek(run=run, week_ending=week) for week in plan.weeks)
+    return run
+
+
+def unfinished(plan: Plan) -> Run | None:
+    """The run that executing the plan goes on with: the newest of the same request, when it stopped or died."""
+    run = Run.objects.filter(parameters_hash=plan.request.parameters_hash()).order_by("-pk").first()
+    stopped = run is not None and (run.status == RunStatus.INTERRUPTED or is_dead(run))
+    return run if stopped else None
+
+
+def queued(plan: Plan) -> Run | None:
+    """The run of the same request that is under way on the queue: nobody needs another."""
+    same = Run.objects.filter(parameters_hash=plan.request.parameters_hash(), status=RunStatus.RUNNING, worker="")
+    return same.order_by("-pk").first()
+
+
+def remaining(plan: Plan) -> Plan:
+    """What executing the plan will do: the plan, or what the run that it goes on with has not done yet."""
+    run = unfinished(plan)
+    if run is None:
+        return plan
+    pending = run.partitions.exclude(status=PartitionStatus.DONE).select_related("partition")
+    steps = (Step(step.partition.key, Action(step.action), step.plan_reason) for step in pending)
+    return Plan(plan.request, tuple(steps))
+
+
+def resumable(plan: Plan, worker: str = "") -> Run | None:
+    """The unfinished run of the plan, moved back to RUNNING; None when there is none, or another process has it."""
+    run = unfinished(plan)
+    return run if run is not None and move(run, RunStatus.RUNNING, worker) else None
+
+
+def settle(run: Run) -> bool:
+    """End a run whose weeks are all closed; whether this call did. No run is good while the archive lacks a payload."""
+    if run.weeks.filter(closed_at__isnull=True).exists():
+        return False
+    run.refresh_from_db(fields=["cancelled_at"])
+    if run.cancelled_at is not None:
+        return move(run, RunStatus.CANCELLED)
+    failed = run.weeks.filter(calculation=Calculation.FAILED)
+    losses.look(run.run_date, run=run)
+    bad = run.partitions.filter(outcome__in=BAD_OUTCOMES).exists() or failed.exists()
+    bad = bad or losses.standing().exists()
+    bad = _is_source_empty(run) or bad or _standing_against(run).exists()
+    return move(run, RunStatus.FAILED if bad else RunStatus.SUCCEEDED)
+
+
+def _is_source_empty(run: Run) -> bool:
+    """Whether the source had nothing of all that a run asked for, though some is held; that begins, or ends, an anomaly."""
+    asked = run.partitions.filter(action__in=FETCHING).exclude(outcome=Outcome.CANCELLED)
+    outcomes = set(asked.values_list("outcome", flat=True))
+    empty = Outcome.NOT_OFFERED in outcomes and outcomes <= {Outcome.NOT_OFFERED, Outcome.LATE}
+    if empty:
+        request = Request.from_parameters(run.parameters)
+        message = (
+            f"the source {request.source} ({request.origin}) has nothing of all that was asked for, though some of it is "
+            "held: is that the right place, and is its volume mounted?"
+        )
+        Anomaly.objects.record(Category.NOT_OFFERED, Severity.ERROR, message, stage=Stage.RAW, run=run)
+    elif outcomes - {Outcome.LATE, Outcome.FAILED}:
+        endings.offered(run)
+    return empty
+
+
+def _standing_against(run: Run) -> AnomalyQuerySet:
+    """The open anomalies that block what a run was asked for, from whatever run: the doctor's findings, too."""
+    worked_on = run.partitions.exclude(action__in=PASSED_OVER).values("partition")
+    weeks = run.weeks.values("week_ending")
+    return Anomaly.objects.open().grave().filter(Q(partition__in=worked_on) | Q(week_ending__in=weeks))
+
+
+def cancel(run: Run, *, by: str, reason: str = "") -> int:
+    """Start no more of a run's partitions; how many that were. Those under way finish, and the run ends CANCELLED.
+
+    HasEnded when it has. A run that was interrupted ends at once.
+    """
+    with transaction.atomic():
+        live = Run.objects.filter(pk=run.pk, status__in=[RunStatus.RUNNING, RunStatus.INTERRUPTED])
+        now = timezone.now()
+        if not live.update(cancelled_at=now, cancelled_by=by, cancel_reason=reason):
+            run.refresh_from_db()
+            raise HasEnded(f"run {run.pk} has ended already: {run.status}")
+        told = f"cancelled by {by} before it started" + (f": {reason}" if reason else "")
+        cancelled = run.partitions.filter(status=PartitionStatus.PENDING).update(
+            status=PartitionStatus.DONE, outcome=Outcome.CANCELLED, reason=told, finished_at=now
+        )
+        worked_on = run.partitions.exclude(outcome=Outcome.CANCELLED)
+        untouched = run.weeks.exclude(week_ending__in=worked_on.values("partition__week_ending"))
+        untouched.filter(closed_at__isnull=True).update(closed_at=now, calculation=Calculation.SKIPPED, reason=told)
+    if run.status == RunStatus.INTERRUPTED:
+        close_week.close_complete(run)
+    settle(run)
+    return cancelled
+
+
+def interrupt(run: Run) -> None:
+    """End a run before its end: what was under way is pending again."""
+    with transaction.atomic():
+        if move(run, RunStatus.INTERRUPTED):
+            run.partitions.filter(status=PartitionStatus.RUNNING).update(status=PartitionStatus.PENDING)
+
+
+def move(run: Run, to: RunStatus, worker: str = "") -> bool:
+    """Move a run to another status, by one conditional UPDATE over the allowed moves; whether this call did.
+
+    Going on with a run, what was sent is forgotten: it was in the memory of a process that has gone.
+    """
+    allowed = [status for status, targets in MOVES.items() if to in targets]
+    now = timezone.now()
+    changes: dict[str, object] = {"status": to, "finished_at": now}
+    if to is RunStatus.RUNNING:  # nothing of the worker that died, or the next to look takes the run back at once
+        changes |= {"finished_at": None, "worker": worker, "heartbeat_at": now}
+    with transaction.atomic():
+        moved = Run.objects.filter(status__in=allowed, pk=run.pk).update(**changes)
+        if moved and to is RunStatus.RUNNING:
+            run.partitions.filter(status=PartitionStatus.PENDING).update(sent_at=None, retry_at=None)
+    run.refresh_from_db()
+    return bool(moved)

@@ -1,0 +1,106 @@
+"""Who is working: a token per execution, signs of life, and whether the one who left a token behind is still alive."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from pipeline.models import (
+    Run,
+    RunPartition,
+    RunStatus,
+)
+from pipeline.resilience import clock
+
+# What tells two machines, or two containers, of one name apart: process numbers mean something within one of them.
+BOOT, PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+
+AGAIN_SECONDS = 1.0
+
+_working: set[str] = set()
+
+
+@cache
+def machine() -> str:
+    """The place where this process's number means something: the host, its boot and its process namespace."""
+    try:
+        place = BOOT.read_text(encoding="ascii") + os.readlink(PROCESSES)
+    except OSError:  # not on Linux
+        place = ""
+    return f"{socket.gethostname()}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
+@contextmanager
+def working() -> Iterator[str]:
+    """A token for the time of an execution: "machine:pid:nonce"."""
+    token = f"{machine()}:{os.getpid()}:{secrets.token_hex(4)}"
+    _working.add(token)
+    try:
+        yield token
+    finally:
+        _working.discard(token)
+
+
+def is_known_dead(token: str) -> bool:
+    """Whether the execution that `token` names has ended for certain. On another machine nobody can tell."""
+    place, pid, _ = token.rsplit(":", 2)
+    if place != machine():
+        return False
+    if int(pid) == os.getpid():
+        return token not in _working
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+@contextmanager
+def beating(beat: Callable[[], bool], every: float) -> Iterator[None]:
+    """Call `beat` from a thread every so many seconds while the block works, however long one call in it takes.
+
+    A beat that could not be given, so says its return value, is given again after a second: once the database is back
+    every live worker is seen at once.
+    """
+    done = threading.Event()
+    thread = threading.Thread(target=_beat_until, args=(done, beat, every), name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _beat_until(done: threading.Event, beat: Callable[[], bool], every: float) -> None:
+    given = True
+    while not done.wait(every if given else min(every, AGAIN_SECONDS)):
+        given = beat()
+
+
+def is_dead(run: Run) -> bool:
+    """Whether the process that a run ends with has died. A run that belongs to the queue outlives every process."""
+    if run.status != RunStatus.RUNNING or not run.worker:
+        return False
+    stale = timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS)
+    return not clock.is_sign_of_life(run.heartbeat_at, timezone.now(), stale) or is_known_dead(run.worker)
+
+
+def is_stalled(step: RunPartition) -> bool:
+    """Whether who has the partition under way is known to be dead, or has shown no sign of life for too long."""
+    stale, seen = timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS), step.heartbeat_at
+    alive = seen is not None and clock.is_sign_of_life(seen, timezone.now(), stale)
+    return not alive or is_known_dead(step.worker)

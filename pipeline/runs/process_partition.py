@@ -1,0 +1,154 @@
+"""One partition of a run: claim it, do what the plan says, keep what became of it.
+
+What is expected to go wrong becomes an outcome; an error that may pass puts the partition back for another try.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db import IntegrityError, close_old_connections
+from django.utils import timezone
+
+from pipeline.capture import ingest, results
+from pipeline.capture.results import Result
+from pipeline.capture.terms import Terms
+from pipeline.finra.plain_text import storable
+from pipeline.finra.sources.base import Source, SourceError, TransientSourceError
+from pipeline.models import (
+    Action,
+    Anomaly,
+    Category,
+    Outcome,
+    PartitionStatus,
+    RunPartition,
+    Severity,
+)
+from pipeline.resilience import stopping
+from pipeline.resilience.failures import explained
+from pipeline.resilience.patience import patiently
+from pipeline.resilience.retries import is_transient, wait_before_retry
+from pipeline.runs import claims, liveness
+from pipeline.runs.request import Request
+from pipeline.runs.sources import source_of
+
+logger = logging.getLogger(__name__)
+
+BEATS_UNTIL_STALE = 6
+
+
+def process(
+    run_partition_id: int, worker: str, source: Source | None = None, *, retries: bool = False
+) -> timedelta | None:
+    """Claim one partition of a run and bring it to its outcome; how long to wait where it is to be tried again.
+
+    Does nothing when another process has it, when the run has ended, or when this process is to stop: then the partition
+    waits to be sent again. Without `source`, the one that the run names is asked. With `retries`, errors that may pass end
+    as another try, until there were enough of them.
+    """
+    if stopping.is_ordered():
+        RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.PENDING).update(sent_at=None)
+        return None
+    try:
+        step = patiently(partial(claims.claim, run_partition_id, worker))
+    except IntegrityError:  # another run has the partition under way
+        patiently(partial(claims.postpone, run_partition_id))
+        return claims.BUSY
+    if step is None:
+        return None
+    every = settings.MARKETSPINE_STALE_AFTER_SECONDS / BEATS_UNTIL_STALE
+    with liveness.beating(partial(claims.heartbeat, step), every):
+        done = _perform(step, source, retries)
+        if isinstance(done, timedelta):
+            patiently(partial(claims.put_back, step, done))
+            return done
+        patiently(partial(_finish, step, done))
+    return None
+
+
+def _perform(step: RunPartition, source: Source | None, retries: bool) -> Result | timedelta:
+    """Do what the plan says: what became of it, or how long to wait before the next try."""
+    try:
+        return _act(step, source)
+    except Exception as error:
+        close_old_connections()  # the one that the database closed would fail whatever is written next
+        if retries and is_transient(error) and step.attempts < settings.MARKETSPINE_MAX_ATTEMPTS:
+            logger.warning("%s: try %s: %s", step, step.attempts, error)
+            return wait_before_retry(error, step.attempts)
+        return patiently(partial(_failed, step, error))
+
+
+def _failed(step: RunPartition, error: Exception) -> Result:
+    """What becomes of a partition that an error ended; a failure of our own ends as a failed partition, too."""
+    if isinstance(error, TransientSourceError):
+        return results.unfetched(step.partition.key, error, _terms(step))
+    if isinstance(error, SourceError):
+        category, message = Category.FETCH_FAILED, str(error)
+    else:
+        category, message = Category.INTERNAL, explained(error) or f"{type(error).__name__}: {error}"
+        # A traceback tells of our own failures; it only hides what ails the machine.
+        bug = None if explained(error) else error
+        logger.error("run %s: %s failed: %s", step.run_id, step.partition, message, exc_info=bug)
+    Anomaly.objects.record(
+        category, Severity.ERROR, message, partition=step.partition, stage=claims.stage_of(step), run=step.run
+    )
+    return Result(Outcome.FAILED, message)
+
+
+def _act(step: RunPartition, source: Source | None) -> Result:
+    key, terms = step.partition.key, _terms(step)
+    match Action(step.action):
+        case Action.NOT_YET_DUE:
+            return Result(Outcome.NOT_YET_DUE, step.plan_reason)
+        case Action.SKIP:
+            return Result(Outcome.CANCELLED, f"skipped: {step.plan_reason}", step.partition.latest)
+        case Action.NONE:
+            latest = step.partition.latest
+            return Result(Outcome.UNCHANGED if latest else Outcome.LATE, step.plan_reason, latest)
+        case Action.NORMALIZE:
+            return ingest.renormalize(key, terms, _stamp(step))
+        case Action.LOOK:
+            return ingest.probe(key, source or source_of(_request(step)), terms, _stamp(step))
+        case Action.INGEST | Action.ARCHIVE:
+            return ingest.ingest(key, source or source_of(_request(step)), terms, _stamp(step))
+
+
+def _request(step: RunPartition) -> Request:
+    return Request.from_parameters(step.run.parameters)
+
+
+def _terms(step: RunPartition) -> Terms:
+    run = step.run
+    return Terms(
+        run_date=run.run_date,
+        run=run,
+        force=_request(step).force,
+        normalize=step.action != Action.ARCHIVE,
+        requested_by=run.requested_by,
+        request_reason=run.reason,
+    )
+
+
+def _stamp(step: RunPartition) -> ingest.Progress:
+    """A listener that keeps when each part of the work was done."""
+
+    def stamp(part: str) -> None:
+        setattr(step, f"{part}_at", timezone.now())
+
+    return stamp
+
+
+def _finish(step: RunPartition, result: Result) -> None:
+    claims.own(step).update(
+        status=PartitionStatus.DONE,
+        outcome=result.outcome,
+        reason=storable(result.reason),
+        capture=result.capture,
+        fetched_at=step.fetched_at,
+        parsed_at=step.parsed_at,
+        stored_at=step.stored_at,
+        finished_at=timezone.now(),
+    )

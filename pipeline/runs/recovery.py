@@ -1,0 +1,88 @@
+"""What stalled comes back: work whose process died is requeued, what was sent and got lost is sent again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import models, transaction
+from django.utils import timezone
+
+from pipeline.models import (
+    Anomaly,
+    Category,
+    Outcome,
+    PartitionStatus,
+    Run,
+    RunPartition,
+    RunStatus,
+    Severity,
+)
+from pipeline.resilience import clock
+from pipeline.runs import lifecycle
+from pipeline.runs.claims import own, stage_of, under_way
+from pipeline.runs.liveness import is_dead, is_stalled
+
+LONGEST_RESEND_DOUBLINGS = 6
+
+
+def requeue_dead() -> list[Run]:
+    """Interrupt the runs whose process died: by its token where it ran here, by its heartbeat elsewhere."""
+    dead = [run for run in Run.objects.filter(status=RunStatus.RUNNING) if is_dead(run)]
+    for run in dead:
+        lifecycle.interrupt(run)
+    return dead
+
+
+def requeue_stalled() -> tuple[int, int]:
+    """Put back what died or hung under way, and fail what did so too often; how many of each.
+
+    Safe on every machine at once: what another process is taking back is passed over.
+    """
+    with transaction.atomic():
+        running = RunPartition.objects.filter(status=PartitionStatus.RUNNING).select_related("run", "partition")
+        stalled = [step for step in running.select_for_update(of=("self",), skip_locked=True) if is_stalled(step)]
+        hopeless = [step for step in stalled if step.attempts >= settings.MARKETSPINE_MAX_ATTEMPTS]
+        for step in hopeless:
+            _fail_stalled(step)
+        RunPartition.objects.filter(pk__in={step.pk for step in stalled} - {step.pk for step in hopeless}).update(
+            status=PartitionStatus.PENDING, sent_at=None, retry_at=None
+        )
+    return len(stalled) - len(hopeless), len(hopeless)
+
+
+def _fail_stalled(step: RunPartition) -> None:
+    message = f"given up after {step.attempts} attempts: each time its worker died or hung"
+    Anomaly.objects.record(
+        Category.STALLED, Severity.CRITICAL, message, partition=step.partition, stage=stage_of(step), run=step.run
+    )
+    own(step).update(status=PartitionStatus.DONE, outcome=Outcome.FAILED, reason=message, finished_at=timezone.now())
+
+
+def resend_unstarted() -> int:
+    """Have what was sent, and has not started for long, sent again: after twice as long each time. How many."""
+    now, after = timezone.now(), timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS)
+    waiting = RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=under_way(), sent_at__isnull=False)
+    lost = [step.pk for step in waiting if step.sent_at and _is_overdue(step, step.sent_at, now, after)]
+    return waiting.filter(pk__in=lost).update(sent_at=None)
+
+
+def _is_overdue(step: RunPartition, sent_at: datetime, now: datetime, after: timedelta) -> bool:
+    """Whether it ought to have started by now; what was sent in the future was sent by a clock that has been set back."""
+    return sent_at < now - after * _doublings(step) or clock.is_ahead(sent_at, now)
+
+
+def sent_before(worker: str, before: datetime) -> models.QuerySet[RunPartition]:
+    """What was sent before an instant and has not started, of the runs of the queue or of the process `worker`."""
+    runs = under_way().filter(worker=worker)
+    return RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=runs, sent_at__lt=before)
+
+
+def resend_queued() -> int:
+    """Have all that the queue was sent, and has not started, sent again: the queue was in a memory that is gone."""
+    queued = RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=under_way().filter(worker=""))
+    return queued.filter(sent_at__isnull=False).update(sent_at=None)
+
+
+def _doublings(step: RunPartition) -> int:
+    return 1 << min(max(step.sendings - 1, 0), LONGEST_RESEND_DOUBLINGS)

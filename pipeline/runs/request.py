@@ -1,0 +1,96 @@
+"""What somebody asked for: the request that decides a plan, and names a run that is resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.models import (
+    Trigger,
+)
+
+
+class OnlyStage(StrEnum):
+    """Which stages a run works on."""
+
+    INGEST = "ingest"
+    NORMALIZE = "normalize"
+    CALC = "calc"
+    ALL = "all"
+
+
+class Only(StrEnum):
+    """Which partitions of a range a backfill takes."""
+
+    MISSING = "missing"
+    FAILED = "failed"
+    CAPTURED = "captured"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What somebody asked for. `weeks` None: a look-back of `lookback_weeks` (`calendar.look_back`).
+
+    `partitions` names them one by one instead: what an operator has picked is seldom all tiers of some weeks. `origin`
+    says what the source reads (a folder, a file's hash): the same request of another origin is another one. With `look`,
+    what is captured is fetched only if the source says that it moved.
+    """
+
+    command: str
+    run_date: date
+    tiers: tuple[Tier, ...] = tuple(Tier)
+    weeks: tuple[date, ...] | None = None
+    lookback_weeks: int = field(default_factory=lambda: settings.MARKETSPINE_LOOKBACK_WEEKS)
+    partitions: tuple[PartitionKey, ...] | None = None
+    only: Only = Only.ALL
+    only_stage: OnlyStage = OnlyStage.ALL
+    source: str = "files"
+    origin: str = ""
+    force: bool = False
+    look: bool = False
+    even_before_due: bool = False
+    reason: str = ""
+    requested_by: str = ""
+    trigger: Trigger = Trigger.CLI
+
+    def parameters(self) -> dict[str, object]:
+        """What decides the plan, as JSON has it."""
+        return dict(json.loads(json.dumps(asdict(self), default=str, sort_keys=True)))
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Request:
+        """The request whose `parameters()` these are, as a run keeps them."""
+        weeks, named = parameters["weeks"], parameters.get("partitions")
+        typed = {
+            "run_date": date.fromisoformat(parameters["run_date"]),
+            "tiers": tuple(Tier(tier) for tier in parameters["tiers"]),
+            "weeks": None if weeks is None else tuple(map(date.fromisoformat, weeks)),
+            "partitions": None if named is None else tuple(map(_key, named)),
+            "only": Only(parameters["only"]),
+            "only_stage": OnlyStage(parameters["only_stage"]),
+            "trigger": Trigger(parameters["trigger"]),
+        }
+        return cls(**{**parameters, **typed})
+
+    @property
+    def fetches(self) -> bool:
+        """Whether a source is asked."""
+        return self.only_stage in (OnlyStage.ALL, OnlyStage.INGEST)
+
+    def parameters_hash(self) -> str:
+        """Names the request: an interrupted run of the same is resumed."""
+        return hashlib.sha256(json.dumps(self.parameters(), sort_keys=True).encode()).hexdigest()
+
+
+def _key(named: tuple[str, str]) -> PartitionKey:
+    week_ending, tier = named
+    return PartitionKey(date.fromisoformat(week_ending), Tier(tier))

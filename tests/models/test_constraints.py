@@ -1,0 +1,216 @@
+"""What the databases themselves refuse, whoever writes: each constraint of the ledger, on both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, transaction
+from django.db.models import F, Model
+from django.utils import timezone
+
+from pipeline import operations
+from pipeline.finra.calendar import Tier
+from pipeline.models import (
+    AnalyticsSnapshot,
+    Anomaly,
+    Capture,
+    Check,
+    FeedCounter,
+    FileCheck,
+    LedgerKind,
+    Manifest,
+    MarketConcentration,
+    OperatorLogEntry,
+    Partition,
+    Readiness,
+    Reject,
+    Run,
+    RunPartition,
+    RunWeek,
+    VenueVolume,
+)
+from pipeline.operations import Order
+from pipeline.runs import in_process, lifecycle
+from pipeline.runs.plan import make_plan
+from pipeline.runs.request import Request
+from pipeline.vintages import holdings
+from tests.support.capturing import DAY, KEY, WEEK
+from tests.support.engines import Ledger
+from tests.support.sources_in_memory import MemorySource, psv, row
+
+ATS = [row(symbol, mpid, 10) for symbol in ("AAPL", "MSFT", "IBM", "F", "GE") for mpid in ("UBSA", "SGMT")]
+FIRMS = [row("AAPL", "", 5, name=f"Firm {number}") for number in range(10)]
+NOW = timezone.now()
+
+
+@pytest.fixture
+def stored(ledger: Ledger) -> Ledger:
+    """A ledger in which every table has a row: a run captured a partition with a reject, and computed its week."""
+    source = MemorySource()
+    source.publish(KEY, psv(*ATS, "OTC|short"), psv(*FIRMS))
+    request = Request(command="run_weekly", run_date=DAY, tiers=(Tier.OTC,), weeks=(WEEK,))
+    in_process.execute(lifecycle.start(make_plan(request, {KEY})), source)
+    operations.pin(Capture.objects.get(), Order(operator="olive", reason="evidence"))
+    holdings.read_in_turn(1)
+    return ledger
+
+
+def copied(model: type[Model], where: dict[str, object] | None = None, **changes: object) -> Callable[[], object]:
+    """Inserts a row of the model once more, under a new id and with `changes`."""
+
+    def insert() -> None:
+        found = model._default_manager.filter(**(where or {})).order_by("pk")[0]
+        found.pk = None
+        for name, value in changes.items():
+            setattr(found, name, value)
+        found.save(force_insert=True)
+
+    return insert
+
+
+def changed(model: type[Model], **changes: object) -> Callable[[], object]:
+    """Changes the model's rows."""
+    return lambda: model._default_manager.update(**changes)
+
+
+def run_for_one_slot_twice() -> None:
+    """Two runs are started for one slot of a schedule."""
+    for _ in range(2):
+        copied(Run, schedule="weekly", slot=NOW)()
+
+
+def under_way_in_two_runs() -> None:
+    """One partition is claimed by two runs."""
+    copied(Run)()
+    RunPartition.objects.update(status="RUNNING", outcome="")
+    copied(RunPartition, run=Run.objects.latest("pk"))()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Writes that the constraint of this name refuses."""
+
+    constraint: str
+    writes: tuple[Callable[[], object], ...]
+
+    def __init__(self, constraint: str, *writes: Callable[[], object]) -> None:
+        object.__setattr__(self, "constraint", constraint)
+        object.__setattr__(self, "writes", writes)
+
+
+REFUSED = [
+    Refused("partition_key_unique", copied(Partition, latest=None)),
+    Refused("partition_week_ends_on_friday", changed(Partition, week_ending=date(2025, 11, 13))),
+    Refused("partition_tier_known", changed(Partition, tier="NA")),
+    Refused("capture_version_unique", copied(Capture, capture_id="another")),
+    Refused("capture_version_from_1", changed(Capture, version=0)),
+    Refused("capture_kind_known", changed(Capture, kind="SECOND")),
+    Refused(
+        "capture_rows_accounted_for",
+        changed(Capture, rows_in=F("rows_in") + 1),
+        changed(Capture, rows_rejected=0),
+    ),
+    Refused("capture_non_ats_rows_are_kept", changed(Capture, rows_non_ats=F("rows_kept") + 1)),
+    Refused("capture_trades_not_negative", changed(Capture, trades=-1)),
+    Refused(
+        "capture_counts_when_normalized",
+        changed(Capture, rows_added=None),
+        changed(Capture, normalized_at=None),
+        changed(Capture, rows_unchanged=F("rows_unchanged") + 1),
+    ),
+    Refused("capture_cause_known", changed(Capture, cause="LUCK")),
+    Refused(
+        "capture_vintage_file_when_normalized",
+        changed(Capture, vintage_path=""),
+        changed(Capture, vintage_bytes=None),
+        changed(Capture, vintage_sha256=""),
+        changed(Capture, position=None),
+    ),
+    Refused("check_outcome_known", changed(Check, outcome="CANCELLED")),
+    Refused("feed_counter_is_one_row", copied(FeedCounter, id=2)),
+    Refused("snapshot_sequence_unique", copied(AnalyticsSnapshot, inputs_hash="another")),
+    Refused("snapshot_of_the_same_inputs_once", copied(AnalyticsSnapshot, sequence=2)),
+    Refused("venue_volume_once", copied(VenueVolume)),
+    Refused("venue_volume_kind_and_mpid_agree", changed(VenueVolume, mpid=""), changed(VenueVolume, venue_kind="POOL")),
+    Refused("market_concentration_once", copied(MarketConcentration)),
+    Refused("market_hhi_interval", changed(MarketConcentration, hhi_low=2.0), changed(MarketConcentration, hhi_low=-1)),
+    Refused("manifest_stage_once", copied(Manifest, {"stage": "RAW"})),
+    Refused("manifest_of_a_capture_or_a_snapshot", changed(Manifest, stage="CALC"), changed(Manifest, stage="PACKED")),
+    Refused("manifest_rows_accounted_for", changed(Manifest, rows_kept=F("rows_kept") + 1)),
+    Refused("reject_line_once", copied(Reject)),
+    Refused("anomaly_open_once", copied(Anomaly)),
+    Refused("file_check_state_known", changed(FileCheck, state="ODD")),
+    Refused("anomaly_severity_known", changed(Anomaly, severity="FATAL")),
+    Refused("anomaly_category_known", changed(Anomaly, category="ODD")),
+    Refused(
+        "anomaly_resolved_by_someone_with_a_note",
+        changed(Anomaly, resolved_at=NOW),
+        changed(Anomaly, resolved_at=NOW, note="looked at"),
+        changed(Anomaly, resolved_at=NOW, resolved_by="someone"),
+    ),
+    Refused("readiness_once", copied(Readiness)),
+    Refused("readiness_use_known", changed(Readiness, use="fun")),
+    Refused("readiness_state_known", changed(Readiness, state="FINE")),
+    Refused("run_status_known", changed(Run, status="DONE")),
+    Refused("run_trigger_known", changed(Run, trigger="CRON")),
+    Refused("run_partition_action_known", changed(RunPartition, action="DELETE")),
+    Refused("manifest_trades_not_negative", changed(Manifest, trades=-1)),
+    Refused("venue_volume_in_bounds", changed(VenueVolume, scope="NMS"), changed(VenueVolume, trades=-1)),
+    Refused(
+        "market_concentration_in_bounds",
+        changed(MarketConcentration, scope="NMS"),
+        changed(MarketConcentration, family="BOTH"),
+        changed(MarketConcentration, trades=-1),
+    ),
+    Refused("run_finished_when_it_ended", changed(Run, finished_at=None), changed(Run, status="RUNNING")),
+    Refused("run_partition_once", copied(RunPartition)),
+    Refused("run_partition_status_known", changed(RunPartition, status="WAITING", outcome="")),
+    Refused(
+        "run_partition_outcome_when_done",
+        changed(RunPartition, outcome=""),
+        changed(RunPartition, outcome="WON"),
+        changed(RunPartition, status="PENDING"),
+    ),
+    Refused("run_week_once", copied(RunWeek)),
+    Refused("run_week_calculation_when_closed", changed(RunWeek, calculation=""), changed(RunWeek, closed_at=None)),
+    Refused("run_slot_once", run_for_one_slot_twice),
+    Refused("run_slot_of_a_schedule", changed(Run, schedule="weekly"), changed(Run, slot=NOW)),
+    Refused("ledger_kind_is_one_row", copied(LedgerKind, id=2)),
+    Refused("ledger_kind_known", changed(LedgerKind, kind="BOTH")),
+    Refused("log_act_known", copied(OperatorLogEntry, act="DANCE", token="a")),
+    Refused("log_upshot_known", copied(OperatorLogEntry, upshot="MAYBE", token="b")),
+    Refused("log_started_names_the_run", copied(OperatorLogEntry, upshot="STARTED", token="c")),
+    Refused("run_partition_one_at_a_time", under_way_in_two_runs),
+]
+
+
+def test_every_constraint_refuses_what_it_must(stored: Ledger) -> None:
+    """SQLite names a unique constraint by its columns."""
+    for case in REFUSED:
+        said = case.constraint if stored.engine == "postgresql" else f"{case.constraint}|UNIQUE constraint failed"
+        for write in case.writes:
+            with pytest.raises(IntegrityError, match=said), transaction.atomic():
+                write()
+
+
+def test_every_constraint_is_among_those_tried() -> None:
+    models = apps.get_app_config("pipeline").get_models()
+    declared = sorted(constraint.name for model in models for constraint in model._meta.constraints)
+    assert declared == sorted(case.constraint for case in REFUSED)
+
+
+def test_a_capture_id_is_unique_and_what_refers_to_one_thing_does_so_once(stored: Ledger) -> None:
+    for write in (
+        copied(Capture, version=2, position=2),
+        copied(Capture, version=2, capture_id="another"),
+        copied(Partition, tier="NMS_TIER_1"),
+        copied(Manifest, {"stage": "CALC"}),
+        changed(Capture, rows_removed=-1),
+        changed(Partition, newest_version=-1),
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            write()

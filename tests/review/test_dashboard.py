@@ -1,0 +1,228 @@
+"""How things stand, read from the ledger: each cell of the grid, the four figures, what is silent, the series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from pipeline import tasks
+from pipeline.engine.schedules import START_SCHEDULED
+from pipeline.models import Anomaly, Category, PartitionStatus, Run, RunPartition, Severity, WorkerSign
+from pipeline.review import dashboard, trends
+from pipeline.review.dashboard import Look
+from pipeline.runs.lifecycle import start
+from pipeline.runs.plan import make_plan
+from pipeline.runs.request import Request
+from tests.management.calling import call
+from tests.management.publications import (
+    DAY,
+    NEWER_WEEK,
+    OLDER_WEEK,
+    OTC,
+    ROWS,
+    TIER_1,
+    TIER_2,
+    WEEK,
+    content,
+    publish,
+    publish_week,
+    restate,
+)
+from tests.support.engines import Ledger
+
+NOON = datetime(DAY.year, DAY.month, DAY.day, 17, tzinfo=UTC)
+MINUTES = [timedelta(minutes=n) for n in range(60)]
+
+
+@pytest.fixture(autouse=True)
+def monday() -> Iterator[None]:
+    """It is noon in New York, DAY, and the clock goes on."""
+    with time_machine.travel(NOON):
+        yield
+
+
+@pytest.fixture
+def weeks(ledger: Ledger, source_dir: Path) -> Path:
+    """Two weeks are captured; then one tier is restated, another refused, a third unreadable, and looked at again."""
+    publish_week(source_dir)
+    publish_week(source_dir, OLDER_WEEK)
+    backfill("--from", OLDER_WEEK, "--to", WEEK)
+    restate(source_dir, OTC)
+    publish(source_dir, TIER_2, content(TIER_2, ROWS[:1]))
+    publish(source_dir, TIER_1, b"<html>down</html>")
+    backfill("--weeks", WEEK)
+    return source_dir
+
+
+def backfill(*arguments: object) -> None:
+    call("backfill", *arguments, "--run-date", DAY)
+
+
+def looks() -> dict[tuple[date, str], Look]:
+    return {(row.week_ending, cell.tier): seen for row in dashboard.weeks() for cell, seen in row.cells}
+
+
+def test_each_cell_tells_how_its_partition_stands(weeks: Path) -> None:
+    seen = looks()
+
+    assert len(seen) == (6 + 4) * 3  # six weeks of which all tiers are due, four that are awaited
+    assert [seen[WEEK, tier] for tier in ("NMS_TIER_1", "NMS_TIER_2", "OTC")] == [
+        Look.FAILED,
+        Look.REFUSED,
+        Look.RESTATED,
+    ]
+    assert seen[OLDER_WEEK, "OTC"] == Look.READY
+    assert seen[NEWER_WEEK, "NMS_TIER_1"] == Look.MISSING
+    assert seen[NEWER_WEEK, "OTC"] == Look.NOT_YET_DUE
+    backfill("--weeks", OLDER_WEEK)
+    assert looks()[OLDER_WEEK, "OTC"] == Look.UNCHANGED
+    with time_machine.travel(NOON + timedelta(days=8)):
+        assert looks()[WEEK, "OTC"] == Look.READY
+
+
+def test_a_partition_that_is_due_and_not_there_is_late(ledger: Ledger, source_dir: Path) -> None:
+    backfill("--weeks", WEEK)
+    assert {looks()[WEEK, tier] for tier in ("NMS_TIER_1", "NMS_TIER_2", "OTC")} == {Look.LATE}
+
+
+def test_the_figures_count_over_the_weeks_of_the_grid(weeks: Path) -> None:
+    Anomaly.objects.record(Category.INTERNAL, Severity.CRITICAL, "our own", week_ending=WEEK)
+
+    four = dashboard.figures(dashboard.weeks())
+
+    assert (four.ready, four.not_ready) == (1, 9)
+    assert (four.missing, four.due) == (14, 20)
+    assert four.anomalies == {"CRITICAL": 1, "ERROR": 2, "WARN": 0, "INFO": 0}
+    assert four.last_run == Run.objects.latest("pk")
+
+
+def test_the_number_of_queries_does_not_grow_with_the_ledger(weeks: Path) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as asked:
+            dashboard.figures(dashboard.weeks())
+            dashboard.alarms()
+        return len(asked)
+
+    before = queries()
+    for _ in range(2):
+        publish_week(weeks, date(2025, 10, 31))
+        backfill("--from", date(2025, 10, 31), "--to", WEEK)
+    assert queries() == before <= 20
+
+
+def beat_was_heard(ago: timedelta) -> None:
+    PeriodicTask.objects.update(last_run_at=timezone.now() - ago)
+
+
+def worker_was_seen(ago: timedelta) -> None:
+    WorkerSign.objects.update_or_create(machine="one", defaults={"seen_at": timezone.now() - ago})
+
+
+@pytest.fixture
+def nothing_owed(ledger: Ledger) -> None:
+    PeriodicTask.objects.filter(task=START_SCHEDULED).update(enabled=False)
+
+
+@pytest.mark.parametrize(
+    ("beat", "worker", "told"),
+    [
+        (None, None, ["Beat has never sent anything"]),
+        (MINUTES[11], MINUTES[11], ["Beat is silent: it has sent nothing for 11 minutes"]),
+        (MINUTES[9], None, ["No worker has ever answered"]),
+        (MINUTES[2], MINUTES[30], ["No worker has answered for 30 minutes"]),
+        (MINUTES[9], MINUTES[9], []),
+    ],
+)
+def test_silence_of_beat_and_of_workers_is_told(
+    nothing_owed: None, beat: timedelta | None, worker: timedelta | None, told: list[str]
+) -> None:
+    if beat:
+        beat_was_heard(beat)
+    if worker:
+        worker_was_seen(worker)
+    assert [alarm.what for alarm in dashboard.alarms()] == told
+
+
+def test_where_every_schedule_is_off_beat_may_be_silent(ledger: Ledger) -> None:
+    PeriodicTask.objects.update(enabled=False)
+    assert dashboard.alarms() == []
+
+
+def test_a_worker_that_sweeps_is_seen(nothing_owed: None) -> None:
+    beat_was_heard(MINUTES[1])
+    tasks.sweep()
+    assert dashboard.alarms() == []
+
+
+def test_a_slot_that_nothing_ran_for_is_told(ledger: Ledger) -> None:
+    beat_was_heard(MINUTES[1])
+    worker_was_seen(MINUTES[1])
+    PeriodicTask.objects.filter(name="weekly run").update(start_time=NOON - timedelta(days=30))
+    (alarm,) = dashboard.alarms()
+    assert alarm.what == "Nothing has run for the slot of 2025-12-15 15:30 UTC of the schedule 'weekly run'"
+
+
+def test_a_run_that_nobody_works_on_is_told(nothing_owed: None) -> None:
+    beat_was_heard(MINUTES[1])
+    worker_was_seen(MINUTES[1])
+    run = start(make_plan(Request(command="reingest", run_date=DAY, partitions=(OTC, TIER_1))))
+    RunPartition.objects.update(queued_at=NOON - MINUTES[7])
+    (alarm,) = dashboard.alarms()
+    assert (alarm.what, alarm.run_id) == (f"Run {run.pk} has waited for 7 minutes, and no worker works on it", run.pk)
+    RunPartition.objects.filter(partition__tier="OTC").update(status=PartitionStatus.RUNNING)
+    assert dashboard.alarms() == []
+
+
+def test_the_series_hold_the_newest_snapshots_figures(weeks: Path) -> None:
+    listed = trends.last_weeks()
+    snapshots = trends.newest_snapshots(listed)
+    older, newer = listed.index(OLDER_WEEK), listed.index(WEEK)
+
+    shares = trends.venue_shares(listed, snapshots)
+    assert list(shares.values) == ["UBSA", "SGMT"]
+    assert shares.values["UBSA"][older] == pytest.approx(125.75 / 179.75)
+    assert shares.values["UBSA"][listed.index(NEWER_WEEK)] is None
+
+    hhi = trends.concentrations(listed, snapshots)
+    ubsa, sgmt = 125.75 / 179.75, 54 / 179.75
+    assert hhi.values["OTC"][older] == pytest.approx((ubsa**2 + sgmt**2) * 10_000)
+
+    rows = trends.rows_held(listed)
+    assert (rows.values["rows held"][newer], rows.values["rows restated"][newer]) == (12, 1)
+    assert (rows.values["rows held"][older], rows.values["rows restated"][older]) == (12, 0)
+    assert [(time.run_id, time.status) for time in trends.run_times()] == [(1, "SUCCEEDED"), (2, "FAILED")]
+
+
+def test_of_more_than_ten_venues_the_rest_are_one(ledger: Ledger, source_dir: Path) -> None:
+    venues = tuple(("AAPL", f"VEN{chr(65 + n)}", str(100 - n), 1) for n in range(12))
+    for key in (TIER_1, TIER_2, OTC):
+        publish(source_dir, key, content(key, venues))
+    backfill("--weeks", WEEK)
+
+    listed = trends.last_weeks()
+    shares = trends.venue_shares(listed, trends.newest_snapshots(listed))
+
+    assert list(shares.values) == [f"VEN{chr(65 + n)}" for n in range(10)] + ["others"]
+    whole = sum(values[listed.index(WEEK)] or 0 for values in shares.values.values())
+    assert whole == pytest.approx(1)
+
+
+def test_without_anything_the_series_are_empty(ledger: Ledger) -> None:
+    listed = trends.last_weeks()
+    empty: list[Callable[[], trends.Series]] = [
+        lambda: trends.venue_shares(listed, {}),
+        lambda: trends.concentrations(listed, {}),
+        lambda: trends.rows_held(listed),
+    ]
+    assert all(series().is_empty for series in empty)
+    assert trends.run_times() == []

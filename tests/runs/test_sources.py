@@ -1,0 +1,60 @@
+"""The sources as the settings describe them."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+import redis
+from pytest_django import Settings
+
+from pipeline import VERSION
+from pipeline.runs import sources
+
+
+@pytest.mark.parametrize(
+    ("broker", "shared"),
+    [
+        ("memory://", ""),
+        ("redis://:password@host:6379/0", "redis://:password@host:6379/0"),
+        ("redis+socket:///run/redis.sock?virtual_host=1", "unix:///run/redis.sock?db=1"),
+        ("rediss://host:6379/0?ssl_cert_reqs=required", "rediss://host:6379/0?ssl_cert_reqs=required"),
+    ],
+)
+def test_a_fleet_shares_its_rate_in_its_broker(settings: Settings, broker: str, shared: str) -> None:
+    settings.CELERY_BROKER_URL = broker
+    assert sources.access().shared == shared
+    if shared:
+        redis.Redis.from_url(shared).connection_pool.make_connection()
+
+
+def test_what_a_source_reads_is_its_address_or_its_folder(settings: Settings) -> None:
+    assert sources.origin_of("api") == settings.MARKETSPINE_FINRA_API_URL
+    assert sources.origin_of("files") == settings.MARKETSPINE_SOURCE_DIR
+    assert sources.origin_of("files", "/elsewhere") == "/elsewhere"
+
+
+def test_the_secret_is_in_no_text_of_the_access(settings: Settings) -> None:
+    settings.FINRA_CLIENT_SECRET, settings.CELERY_BROKER_URL = "s3cr3t", "redis://:passw0rd@host/0"
+    assert "s3cr3t" not in repr(sources.access())
+    assert "passw0rd" not in repr(sources.access())
+
+
+@pytest.mark.parametrize(
+    ("contact", "told"),
+    [
+        ("", f"MarketSpine/{VERSION}"),
+        ("desk@example.com", f"MarketSpine/{VERSION} (+desk@example.com)"),
+        ("https://example.com/spine", f"MarketSpine/{VERSION} (+https://example.com/spine)"),
+        ("a\r\nX-Evil: 1)", f"MarketSpine/{VERSION} (+aX-Evil: 1)"),
+        ("\u00e9", f"MarketSpine/{VERSION}"),
+    ],
+)
+def test_finra_is_told_who_asks(settings: Settings, contact: str, told: str) -> None:
+    settings.MARKETSPINE_CONTACT = contact
+    assert sources.access().user_agent == told
+
+
+def test_the_version_is_that_of_the_project(settings: Settings) -> None:
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == VERSION
