@@ -22,8 +22,8 @@ from pipeline.finra.calendar import market_today
 from pipeline.integrity import losses
 from pipeline.models import Run
 from pipeline.resilience import stopping
+from pipeline.resilience.connections import patiently
 from pipeline.resilience.failures import told
-from pipeline.resilience.patience import patiently
 from pipeline.review import doctor
 from pipeline.runs import close_week as weeks
 from pipeline.runs import liveness

@@ -21,7 +21,7 @@ from django.conf import settings as configured
 from pytest_django import DjangoDbBlocker, Settings
 
 from pipeline.engine import waiting
-from pipeline.resilience import connections, patience
+from pipeline.resilience import connections
 from tests.faults.extent import EVERYTHING
 from tests.support import checked_once, network, servers
 from tests.support.engines import ENGINES, Begin, Engines, Ledger, bring_about
@@ -166,8 +166,7 @@ def _one_thread(settings: Settings) -> None:
 def _prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command called in this process soon sees that its run has ended: a test's run takes less than one long look."""
     monkeypatch.setattr(waiting, "LONGEST_LOOK", 0.05)
-    monkeypatch.setattr(patience, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(connections, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.01)
 
 
 @pytest.fixture

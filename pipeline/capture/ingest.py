@@ -36,7 +36,7 @@ from pipeline.finra.content import Content, UnreadablePayload
 from pipeline.finra.payloads import Payload
 from pipeline.finra.sources.base import CannotBeAsked, Source, SourceError
 from pipeline.models import Capture, CaptureKind, Category, Outcome, Severity
-from pipeline.resilience import connections
+from pipeline.resilience.connections import patiently, release
 from pipeline.vintages import archive, holdings, payloads
 from pipeline.vintages.archive import ArchiveDamaged
 
@@ -55,7 +55,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
     Captures archived earlier without their rows are stored first, in their order, so that no vintage is skipped.
     TransientSourceError, and what the database or a full disk raises, goes to the caller: another try may help.
     """
-    connections.release()
+    release()
     try:
         payload = source.fetch(key)
     except SourceError as error:
@@ -69,9 +69,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
         progress("parsed")
         return content
 
-    result = connections.through_losses(
-        lambda: results.checked(key, _take(key, source.name, payload, read, terms), terms)
-    )
+    result = patiently(lambda: results.checked(key, _take(key, source.name, payload, read, terms), terms))
     if result.outcome in results.CAPTURED:
         progress("stored")
     return replace(result, reason=f"{result.reason}; the lost payload was put back") if was_lost else result

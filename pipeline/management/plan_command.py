@@ -25,7 +25,7 @@ from pipeline.management import terminal
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
 from pipeline.management.progress import InOrder
 from pipeline.models import Action, Capture, Outcome, ReadinessState, Run, RunPartition, data_kinds
-from pipeline.resilience.patience import patiently
+from pipeline.resilience.connections import patiently
 from pipeline.runs import in_process, lifecycle, liveness
 from pipeline.runs.estimate import estimate
 from pipeline.runs.plan import Plan, Step, plan_with

@@ -1,22 +1,27 @@
-"""The database's connections around slow work: none is held while a source is asked, and a lost one costs no download."""
+"""The database's connections around slow work: none is held while a source is asked, and a lost one loses no work.
+
+A database that goes away is waited for: a process with a piece of work in hand keeps it, and goes on when the database is
+back. So an outage costs no attempt, no message, no second download and no time beyond its own.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from itertools import count
 from typing import TypeVar
 
-from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, close_old_connections, connection
 
-from pipeline.resilience.retries import backoff, is_lost_connection
+from pipeline.resilience import stopping
+from pipeline.resilience.retries import is_away
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-LONGEST_WAIT = 10.0  # seconds, with a payload in hand
+
+LOOK_SECONDS = 1.0
+LONGEST_SECONDS = 600.0  # then the database is taken to be gone: a command ends, and a sweep finds the work later
 
 
 def release() -> None:
@@ -25,22 +30,25 @@ def release() -> None:
         connection.close()
 
 
-def through_losses(work: Callable[[], T]) -> T:
-    """Do `work`, and again where the database ended its connection: at once, then later and later.
+def patiently(act: Callable[[], T]) -> T:
+    """Return what `act` returns; call it again at once, and then each second, while the database is away.
 
-    What it works on is in hand, so that the source is not asked for it again. MARKETSPINE_MAX_ATTEMPTS tries in all.
+    The database's error is raised when ten minutes have passed, when this process is to stop, and within a transaction.
+    Celery's time limits end the waiting of a worker's process earlier.
     """
-    for attempt in count(1):
+    failed, until = 0, time.perf_counter() + LONGEST_SECONDS
+    while True:
         try:
-            return work()
+            return act()
         except Error as error:
-            if (
-                connection.in_atomic_block
-                or not is_lost_connection(error)
-                or attempt >= settings.MARKETSPINE_MAX_ATTEMPTS
-            ):
+            if not _may_wait(error) or time.perf_counter() >= until:
                 raise
-            logger.warning("the database ended its connection, try %s: %s", attempt, error)
-            connection.close()
-            time.sleep(min(backoff(attempt - 1).total_seconds(), LONGEST_WAIT) if attempt > 1 else 0)
-    raise AssertionError("count() has no end")
+            if not failed:
+                logger.warning("the database does not answer, and is waited for: %s", error)
+            close_old_connections()
+        time.sleep(LOOK_SECONDS if failed else 0)
+        failed += 1
+
+
+def _may_wait(error: Error) -> bool:
+    return is_away(error) and not connection.in_atomic_block and not stopping.is_ordered()

@@ -28,8 +28,8 @@ from pipeline.models import (
     Severity,
 )
 from pipeline.resilience import stopping
+from pipeline.resilience.connections import patiently
 from pipeline.resilience.failures import explained
-from pipeline.resilience.patience import patiently
 from pipeline.resilience.retries import is_transient, wait_before_retry
 from pipeline.runs import claims, liveness
 from pipeline.runs.request import Request

@@ -18,7 +18,7 @@ from pytest_django import Settings
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.sources.base import Source, SourceError
 from pipeline.models import Anomaly, Capture, Category, Outcome, Run
-from pipeline.resilience import patience
+from pipeline.resilience import connections
 from pipeline.runs import in_process, lifecycle, liveness, recovery
 from pipeline.runs.plan import make_plan, target_keys
 from pipeline.runs.request import Request
@@ -202,7 +202,7 @@ def test_every_database_call_may_fail(undisturbed: Undisturbed, first: int) -> N
 def test_the_database_may_go_away_for_good_at_any_call(
     undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "LONGEST_SECONDS", 0.0)  # for good: who waited for it has given up
+    monkeypatch.setattr(connections, "LONGEST_SECONDS", 0.0)  # for good: who waited for it has given up
     assert (
         fail_each_call(with_database, undisturbed, lasting=True, first=1 + SOMEWHERE, step=11 if EVERYTHING else 23)
         > 60

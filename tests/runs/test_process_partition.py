@@ -30,7 +30,7 @@ from pipeline.models import (
     RunStatus,
     Severity,
 )
-from pipeline.resilience import patience, stopping
+from pipeline.resilience import connections, stopping
 from pipeline.runs import claims, in_process, lifecycle, liveness, process_partition, recovery
 from pipeline.runs.claims import BUSY
 from pipeline.runs.plan import make_plan
@@ -313,7 +313,7 @@ def test_what_a_process_has_in_hand_waits_for_the_database_and_costs_no_attempt(
 ) -> None:
     """The database goes away after it has committed, and before it could say so; then it is away for a while."""
     step, write, away = begin(), getattr(module, written), iter([AWAY, AWAY])
-    monkeypatch.setattr(patience, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0)
 
     def write_and_lose(*arguments: object) -> object:
         answer = write(*arguments)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import DatabaseError, OperationalError, transaction
 
-from pipeline.resilience import patience, stopping
-from pipeline.resilience.patience import patiently
+from pipeline.resilience import connections, stopping
+from pipeline.resilience.connections import patiently
 from tests.support.engines import Ledger
 
 AWAY = OperationalError("server closed the connection unexpectedly")
@@ -17,7 +17,7 @@ FULL = OperationalError("disk is full")
 
 @pytest.fixture(autouse=True)
 def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(patience, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0)
     yield
     stopping.withdraw()
 
@@ -62,6 +62,6 @@ def test_who_is_told_to_stop_waits_no_longer(ledger: Ledger) -> None:
 
 
 def test_a_database_that_is_gone_is_not_waited_for_for_ever(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(connections, "LONGEST_SECONDS", 0.0)
     with pytest.raises(OperationalError):
         patiently(failing(AWAY))
