@@ -19,9 +19,11 @@ from django.http.request import validate_host
 from marketspine.environment import is_set
 from pipeline.engine.embedded import NO_BROKER
 from pipeline.finra.sources import REGISTRY
-from pipeline.finra.sources.api.access import unsafe
+from pipeline.finra.sources.api.access import check_url
+from pipeline.finra.sources.base import UnsafeSource
+from pipeline.loopback import is_loopback
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
+TEST_CLIENT = "testserver"  # the host that Django's test client asks
 FEWEST_BEATS_SECONDS = 30
 ADVICE_ON_KEYS = "Set SECRET_KEY (or SECRET_KEY_FILE) to 50 random characters or more."
 
@@ -141,7 +143,9 @@ def _source() -> Iterator[CheckMessage]:
         )
     yield from _demo()
     for url in (settings.MARKETSPINE_FINRA_API_URL, settings.MARKETSPINE_FINRA_TOKEN_URL):
-        if problem := unsafe(url, settings.MARKETSPINE_FINRA_HOSTS):
+        try:
+            check_url(url, settings.MARKETSPINE_FINRA_HOSTS)
+        except UnsafeSource as problem:
             yield Error(
                 f"FINRA's API is not asked: {problem}.",
                 hint="Unset MARKETSPINE_FINRA_API_URL and MARKETSPINE_FINRA_TOKEN_URL, or name the host.",
@@ -206,7 +210,7 @@ def _demo() -> Iterator[CheckMessage]:
 
 
 def _exposure() -> Iterator[CheckMessage]:
-    public = sorted(set(settings.ALLOWED_HOSTS) - LOOPBACK)
+    public = sorted({host for host in settings.ALLOWED_HOSTS if host != TEST_CLIENT and not is_loopback(host)})
     if settings.DEBUG and public:
         yield Error(
             f"DEBUG is on, and the site answers to {', '.join(public)}: errors would show settings and code to anybody.",

@@ -221,7 +221,7 @@ def _survey_tier(tier: Tier, week_ending: date, run: Run | None) -> None:
         if abs(week - week_ending) > AROUND:
             continue
         around = neighbours(week, captured)
-        far = plausibility.far_from_neighbours(week, sizes_of(capture), around, allowed) if around else ""
+        far = plausibility.far_from_neighbours(week, sizes_of(capture), around, allowed) if around else []
         anomaly = open_.get(capture.partition_id)
         if far and anomaly is None and not _is_accepted(capture):
             _raise(capture, far, sorted(around), run)
@@ -229,11 +229,11 @@ def _survey_tier(tier: Tier, week_ending: date, run: Run | None) -> None:
             endings.resembles_its_neighbours(anomaly, capture, run)
 
 
-def _raise(capture: Capture, far: str, around: list[date], run: Run | None) -> None:
+def _raise(capture: Capture, far: list[str], around: list[date], run: Run | None) -> None:
     weeks = f"{around[0]} to {around[-1]}" if len(around) > 1 else f"{around[0]}"
     message = (
-        f"{capture} is unlike the weeks around it ({len(around)}, {weeks}): {far}. If the week was so, resolve this with a "
-        "note; otherwise bring the right files and force them"
+        f"{capture} is unlike the weeks around it ({len(around)}, {weeks}): {'; '.join(far)}. If the week was so, resolve "
+        "this with a note; otherwise bring the right files and force them"
     )
     Anomaly.objects.record(
         Category.IMPLAUSIBLE, Severity.ERROR, message, partition=capture.partition, stage=Stage.NORMALIZED, run=run

@@ -220,8 +220,8 @@ def restates_too_much(offer: Offer, changes: Mapping[str, Change], limit: float)
     return None
 
 
-def far_from_neighbours(week: date, sizes: Sizes, neighbours: Mapping[date, Sizes], limits: Limits) -> str:
-    """What of a capture is far from the median of the weeks around it; empty when nothing is.
+def far_from_neighbours(week: date, sizes: Sizes, neighbours: Mapping[date, Sizes], limits: Limits) -> list[str]:
+    """The figures of a capture that are far from the median of the weeks around it.
 
     Shares are compared per trading day: a holiday week has fewer. Sums over both kinds are compared with weeks of the same
     kinds only, and a kind with weeks that have it.
@@ -233,7 +233,7 @@ def far_from_neighbours(week: date, sizes: Sizes, neighbours: Mapping[date, Size
     for part, size in sizes.items():
         others = {each: of_each[part] for each, of_each in neighbours.items() if part in of_each}
         found += _far(f"{part.kind} ", week, size, others, limits)
-    return "; ".join(found)
+    return found
 
 
 def most_have(neighbours: Collection[Sizes]) -> list[PartName]:

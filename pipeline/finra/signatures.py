@@ -29,8 +29,8 @@ TAR_MARK = slice(257, 262)
 WORKBOOK = (b"[Content_Types].xml", b"xl/")
 
 
-def told(content: bytes) -> str:
-    """The kind of file and what to do, "a ZIP archive: unpack it ..."; empty where nothing speaks against text."""
+def file_kind(content: bytes) -> str | None:
+    """The kind of file and what to do, "a ZIP archive: unpack it ..."; None where nothing speaks against text."""
     start = content[:SEEN]
     if start.startswith(b"PK\x03\x04") and any(name in start for name in WORKBOOK):
         return f"an Excel workbook: {SAVE}"
@@ -38,7 +38,7 @@ def told(content: bytes) -> str:
         return f"a tar archive: {UNPACK}"
     if kinds := [kind for beginning, kind in BEGINNINGS.items() if start.startswith(beginning)]:
         return kinds[0]
-    return f"UTF-16 text: {AS_UTF8}" if _has_two_bytes_a_character(start[:64]) else ""
+    return f"UTF-16 text: {AS_UTF8}" if _has_two_bytes_a_character(start[:64]) else None
 
 
 def _has_two_bytes_a_character(start: bytes) -> bool:

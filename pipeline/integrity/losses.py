@@ -43,8 +43,9 @@ def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
         raise
     except Exception as error:
         logger.exception("the archive cannot be looked at")
-        held = Holdings({}, frozenset(), (), f"the archive cannot be looked at: {type(error).__name__}: {error}")
-        weeks = _say(Category.ARCHIVE_DAMAGED, held.gone, run)
+        gone = f"the archive cannot be looked at: {type(error).__name__}: {error}"
+        held = Holdings({}, frozenset(), (), gone)
+        weeks = _say(Category.ARCHIVE_DAMAGED, gone, run)
     for week in sorted(weeks & set(Readiness.objects.judged_weeks())):
         readiness.decide_week(week, today)
     return held
@@ -76,7 +77,7 @@ def unaccepted(lost: Iterable[Lost]) -> list[Lost]:
 
 def is_gone(held: Holdings) -> bool:
     """Whether the archive as a whole is lost, and no person has accepted that."""
-    return bool(held.gone and unaccepted(held.lost))
+    return held.gone is not None and bool(unaccepted(held.lost))
 
 
 def _accepted() -> QuerySet[Anomaly]:
@@ -90,8 +91,8 @@ def _key(one: Lost) -> tuple[int, str]:
 
 def _open(held: Holdings, run: Run | None) -> set[date]:
     """Record what is lost and not said yet; the weeks concerned."""
-    if held.gone:
-        return _open_for_all(held, run)
+    if held.gone is not None:
+        return _open_for_all(held, held.gone, run)
     said = {(anomaly.partition_id, anomaly.payload_sha256) for anomaly in standing().exclude(BEHIND)}
     lost = [one for one in unaccepted(held.lost) if _key(one) not in said]
     for one in lost:
@@ -107,10 +108,10 @@ def _open(held: Holdings, run: Run | None) -> set[date]:
     return {one.capture.partition.week_ending for one in lost}
 
 
-def _open_for_all(held: Holdings, run: Run | None) -> set[date]:
+def _open_for_all(held: Holdings, gone: str, run: Run | None) -> set[date]:
     if standing().exclude(BEHIND).filter(OF_ALL).exists() or not is_gone(held):
         return set()
-    return _say(Category.ARCHIVE_DAMAGED, held.gone, run)
+    return _say(Category.ARCHIVE_DAMAGED, gone, run)
 
 
 def _say(category: Category, message: str, run: Run | None) -> set[date]:

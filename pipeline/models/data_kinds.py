@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from django.conf import settings
 
 from pipeline.finra.sources.api.access import NAME as API
-from pipeline.finra.sources.api.access import is_loopback
+from pipeline.finra.sources.api.access import is_of_this_machine
 from pipeline.finra.sources.base import MixedData
 from pipeline.finra.sources.files.source import SamplesSource, SingleFile
 from pipeline.models import DataKind, LedgerKind
@@ -64,7 +64,7 @@ def _kind_of(source: str) -> DataKind | None:
     """What a source delivers; None where only the reply can say: an API on this machine may play FINRA."""
     if source == SamplesSource.name:
         return DataKind.SAMPLES
-    if source == API and is_loopback(settings.MARKETSPINE_FINRA_API_URL):
+    if source == API and is_of_this_machine(settings.MARKETSPINE_FINRA_API_URL):
         return None
     return DataKind.SAMPLES if source == SingleFile.name and works_on_samples() else DataKind.REAL
 

@@ -88,15 +88,15 @@ PASSING = frozenset(
 )
 
 
-def explained(error: BaseException) -> str:
-    """A sentence with what to do; empty where the failure is nobody's but ours."""
+def explained(error: BaseException) -> str | None:
+    """A sentence with what to do; None for a failure of our own."""
     if isinstance(error, OperationalError | InterfaceError) or (isinstance(error, DatabaseFailure) and _advice(error)):
         return told_of_database(error)
     if isinstance(error, OSError) and error.errno:
         place = f"{error.filename}: " if error.filename else ""
         advice = OF_THE_SYSTEM.get(error.errno, "")
         return f"{place}{error.strerror}{'; ' if advice else ''}{advice}"
-    return ""
+    return None
 
 
 def told(error: BaseException) -> str:
@@ -108,10 +108,10 @@ def told_of_database(error: DatabaseFailure) -> str:
     """What a database said, and what to do about that."""
     said = " ".join(str(error).split())
     advice = _advice(error)
-    return f"the database cannot be used: {said}{'; ' if advice else ''}{advice}"
+    return f"the database cannot be used: {said}; {advice}" if advice else f"the database cannot be used: {said}"
 
 
-def _advice(error: DatabaseFailure) -> str:
+def _advice(error: DatabaseFailure) -> str | None:
     name: str = getattr(error.__cause__, "sqlite_errorname", None) or ""
     state: str = getattr(error.__cause__, "sqlstate", None) or ""
     if by_name := [advice for code, advice in OF_SQLITE.items() if name.startswith(code)]:
@@ -119,6 +119,6 @@ def _advice(error: DatabaseFailure) -> str:
     if by_state := [advice for code, advice in OF_POSTGRESQL.items() if state.startswith(code)]:
         return by_state[0]
     if name or state or not isinstance(error, OperationalError | InterfaceError):
-        return ""
+        return None
     said = str(error).lower()
-    return next((advice for words, advice in BY_WORDS.items() if words in said), "")
+    return next((advice for words, advice in BY_WORDS.items() if words in said), None)

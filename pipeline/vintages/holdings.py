@@ -108,13 +108,13 @@ class Tally:
 class Holdings:
     """What the archive has of the captures' files. `present` are the hashes of those that are there.
 
-    `gone` says in one sentence that it has hardly any payload, or cannot be asked; it is empty where it has most.
+    `gone` says in one sentence that it has hardly any payload, or cannot be asked; it is None where it has most.
     """
 
     tallies: Mapping[Kind, Tally]
     present: frozenset[str]
     lost: tuple[Lost, ...]
-    gone: str = ""
+    gone: str | None = None
 
 
 def holdings() -> Holdings:
@@ -260,11 +260,11 @@ def _state(file: Needed, known: Mapping[str, FileCheck], present: Collection[str
     return FileState.DAMAGED if check is not None and check.state == FileState.DAMAGED else None
 
 
-def _gone(payloads: Tally, lost: Collection[Lost]) -> str:
+def _gone(payloads: Tally, lost: Collection[Lost]) -> str | None:
     partitions = len({one.capture.partition_id for one in lost if one.is_payload})
     missing = payloads.needed - payloads.present
     is_gone = (partitions > 1 and not payloads.present) or (partitions > MANY and missing * 2 > payloads.needed)
     if not is_gone:
-        return ""
+        return None
     has = f"has {payloads.present:,} of the" if payloads.present else "has none of the"
     return f"the archive {has} {payloads.needed:,} payloads that were captured"

@@ -127,13 +127,13 @@ def judge(facts: Facts, policy: Policy) -> Verdict:
     return Verdict(ReadinessState.PROVISIONAL if reservations else ReadinessState.READY, reservations)
 
 
-def _lacking(key: PartitionKey, partition: Partition | None) -> str:
-    """What a partition lacks to be used; empty when it lacks nothing."""
+def _lacking(key: PartitionKey, partition: Partition | None) -> str | None:
+    """Why a partition cannot be used; None when it can."""
     if partition is None or partition.newest_version == 0:
         return f"due since {due_date(key.tier, key.week_ending)} and not captured"
     if partition.latest is None or partition.latest.version < partition.newest_version:
         return f"version {partition.newest_version} is archived, its rows are not stored"
-    return "" if partition.latest.rows_kept else f"version {partition.latest.version} has no rows"
+    return None if partition.latest.rows_kept else f"version {partition.latest.version} has no rows"
 
 
 def _told(anomaly: Anomaly) -> str:

@@ -130,7 +130,7 @@ def _read_part(part: Part, tier: Tier) -> _PartLines:
 def _text_of(part: Part) -> pl.Series:
     """The part's text as one value, without BOM and with LF line ends."""
     content = part.content.removeprefix(BOM_UTF8)
-    if kind := signatures.told(content):
+    if kind := signatures.file_kind(content):
         raise UnreadablePayload(f"this is {kind}", part.name)
     text = _text(part, content)
     start = content[:256].decode(errors="ignore")[:64].lstrip()

@@ -79,7 +79,7 @@ def _counted(held: Holdings) -> str:
 def _as_document(held: Holdings, unaccepted: list[Lost]) -> dict[str, object]:
     return {
         "files": {kind: {"needed": tally.needed, "present": tally.present} for kind, tally in held.tallies.items()},
-        "gone": held.gone,
+        "gone": held.gone or "",
         "lost": [
             {
                 "capture_id": one.capture.capture_id,

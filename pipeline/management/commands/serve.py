@@ -10,7 +10,6 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from ipaddress import ip_address
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -28,6 +27,7 @@ from pipeline.engine import driver, embedded, serving
 from pipeline.engine.embedded import NO_BROKER
 from pipeline.engine.schedules import START_SCHEDULED
 from pipeline.engine.sweeper import SWEEP_SECONDS
+from pipeline.loopback import is_loopback
 from pipeline.management.base import BadArguments, SpineCommand, operator
 from pipeline.models import Act, data_kinds
 from pipeline.operations import Order
@@ -160,7 +160,7 @@ def _demo_password() -> str:
 
 def _refuse_exposure(host: str, *, demo: bool) -> None:
     """Nobody but this machine gets at an admin that anybody could sign in to, or that shows code and settings."""
-    if _is_loopback(host):
+    if is_loopback(host):
         return
     if demo:
         raise BadArguments(
@@ -173,13 +173,6 @@ def _refuse_exposure(host: str, *, demo: bool) -> None:
         )
     if settings.DEBUG:
         raise BadArguments(f"--host {host} lets others in, and DEBUG shows them settings and code: unset DEBUG")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> ThreadedWSGIServer:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from pipeline.finra.sources.base import UnsafeSource
+from pipeline.loopback import is_loopback
 
 NAME = "api"
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +37,31 @@ class Access:
     def checked(self) -> Access:
         """Itself; UnsafeSource when an address is not one of FINRA's."""
         for url in (self.api_url, self.token_url):
-            if problem := unsafe(url, self.hosts):
-                raise UnsafeSource(problem)
+            check_url(url, self.hosts)
         return self
 
 
-def unsafe(url: str, hosts: Collection[str]) -> str:
-    """Why a URL is never asked: https and a host of the list, or http on loopback, are; empty where all is well."""
+def check_url(url: str, hosts: Collection[str]) -> None:
+    """UnsafeSource unless a URL may be asked: over https and at a host of the list, or over http on this machine."""
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        return f"{url!r} is no URL ({error})"
+        raise UnsafeSource(f"{url!r} is no URL ({error})") from None
     host = parts.hostname or ""
     if parts.username or parts.password:
-        return "a URL of FINRA's API has a user name or password in it: use FINRA_CLIENT_ID and FINRA_CLIENT_SECRET"
-    if parts.scheme == "http" and host in LOOPBACK:
-        return ""
+        raise UnsafeSource(
+            "a URL of FINRA's API has a user name or password in it: use FINRA_CLIENT_ID and FINRA_CLIENT_SECRET"
+        )
+    if parts.scheme == "http" and is_loopback(host):
+        return
     if parts.scheme != "https":
-        return f"{url!r} is not https: nothing is asked over a connection that others can read or change"
+        raise UnsafeSource(f"{url!r} is not https: nothing is asked over a connection that others can read or change")
     if host not in hosts:
-        return f"the host {host!r} is not among {', '.join(sorted(hosts))}: add it to MARKETSPINE_FINRA_HOSTS if it is right"
-    return ""
+        raise UnsafeSource(
+            f"the host {host!r} is not among {', '.join(sorted(hosts))}: add it to MARKETSPINE_FINRA_HOSTS if it is right"
+        )
 
 
-def is_loopback(url: str) -> bool:
+def is_of_this_machine(url: str) -> bool:
     """Whether a URL leads to this machine."""
-    return urlsplit(url).hostname in LOOPBACK
+    return is_loopback(urlsplit(url).hostname or "")

@@ -23,7 +23,7 @@ import httpx2
 import stamina
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-from pipeline.finra.sources.api.access import Access, is_loopback
+from pipeline.finra.sources.api.access import Access, is_of_this_machine
 from pipeline.finra.sources.api.rate import PATIENCE, pace_of
 from pipeline.finra.sources.api.tokens import tokens_of
 from pipeline.finra.sources.base import SourceError, TransientSourceError, UnsafeSource
@@ -255,7 +255,7 @@ def _client(_process: int, api_url: str, connections: int) -> httpx2.Client:
     """Connections are kept between partitions, and never shared with a forked process."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=connections * 2)
     return httpx2.Client(
-        timeout=TIMEOUTS, limits=limits, follow_redirects=False, trust_env=not is_loopback(api_url), http2=False
+        timeout=TIMEOUTS, limits=limits, follow_redirects=False, trust_env=not is_of_this_machine(api_url), http2=False
     )
 
 

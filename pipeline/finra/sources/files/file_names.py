@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from pipeline.finra.calendar import PartitionKey, Tier, read_day, week_start_of
@@ -50,11 +50,15 @@ def is_named_for(name: str, key: PartitionKey) -> bool:
     return place is not None and place[0] == key
 
 
-def near_misses(key: PartitionKey, names: Iterable[str]) -> str:
-    """What is there that may be meant for a partition, and how to name it; empty when nothing comes near."""
-    told = [_told(name, key) for name in sorted(names) if _is_near(name, key)]
-    more = f" (and {len(told) - SHOWN} more)" if len(told) > SHOWN else ""
-    return "; ".join(told[:SHOWN]) + more
+def near_misses(key: PartitionKey, names: Iterable[str]) -> list[str]:
+    """The files that may be meant for a partition, each with the name that it should have."""
+    return [_renaming(name, key) for name in sorted(names) if _is_near(name, key)]
+
+
+def first_of(sentences: Sequence[str]) -> str:
+    """The first sentences, and how many more there are."""
+    more = f" (and {len(sentences) - SHOWN} more)" if len(sentences) > SHOWN else ""
+    return "; ".join(sentences[:SHOWN]) + more
 
 
 def _place(name: str) -> tuple[PartitionKey, PartName] | None:
@@ -76,7 +80,7 @@ def _is_near(name: str, key: PartitionKey) -> bool:
     return bool(TIERS[key.tier].search(plain)) and any(date in plain for date in dates)
 
 
-def _told(name: str, key: PartitionKey) -> str:
+def _renaming(name: str, key: PartitionKey) -> str:
     part = PartName.NON_ATS if NON_ATS.search(name.lower()) else PartName.ATS
     ending = COMPRESSED.search(name)
     right = file_name(key, part) + (ending[0].lower() if ending else "")

@@ -17,7 +17,7 @@ from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.payloads import Part, PartName, Payload, is_sample, pack
 from pipeline.finra.sources.base import MOST_ROWS, MixedData, NotPublished, SourceError, UnsafeSource
 from pipeline.finra.sources.files.compression import Compression, decompress
-from pipeline.finra.sources.files.file_names import file_name, index, near_misses
+from pipeline.finra.sources.files.file_names import file_name, first_of, index, near_misses
 from pipeline.finra.sources.files.regular_files import Reading, read_anywhere, read_beneath
 
 
@@ -81,7 +81,7 @@ class FilesSource:
         if not names:
             near = near_misses(key, listed)
             missing = f"the source folder has no {file_name(key)} (nor .gz, .zst, .nonats.psv)"
-            raise NotPublished(f"{missing}; {near}" if near else missing)
+            raise NotPublished(f"{missing}; {first_of(near)}" if near else missing)
         return names
 
     def _read(self, name: str) -> Reading:

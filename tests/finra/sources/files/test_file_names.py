@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.sources.base import NotPublished, SourceError
-from pipeline.finra.sources.files.file_names import near_misses
+from pipeline.finra.sources.files.file_names import first_of, near_misses
 from pipeline.finra.sources.files.source import FilesSource
 from pipeline.models import Anomaly, Capture
 from tests.management.calling import call
@@ -79,7 +79,7 @@ def test_a_name_that_comes_near_is_told_with_the_right_one(
         source.fetch(key)
     assert str(missing.value).endswith(f"; '{name}' is there: if it is meant, name it {right}")
     for other in {OTC, TIER_1, TIER_2} - {key}:
-        assert near_misses(other, [name]) == ""
+        assert near_misses(other, [name]) == []
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,15 @@ def test_a_name_that_comes_near_is_told_with_the_right_one(
     ],
 )
 def test_other_files_are_not_told(name: str) -> None:
-    assert near_misses(OTC, [name]) == ""
+    assert near_misses(OTC, [name]) == []
 
 
 def test_many_near_misses_and_odd_names_stay_short() -> None:
     names = [f"otc_week_2025-11-14 ({n}).psv" for n in range(1, 9)]
-    assert near_misses(OTC, names).endswith(" (and 5 more)")
-    assert r"2025-11-14\x1b\udcff" not in near_misses(OTC, ["otc_week_2025-11-14\x1b\udcff.psv"])
-    assert r"'otc_week_2025-11-14\x1b\xff.psv' is there" in near_misses(OTC, ["otc_week_2025-11-14\x1b\udcff.psv"])
+    assert first_of(near_misses(OTC, names)).endswith(" (and 5 more)")
+    (renaming,) = near_misses(OTC, ["otc_week_2025-11-14\x1b\udcff.psv"])
+    assert "2025-11-14\x1b\udcff" not in renaming
+    assert r"'otc_week_2025-11-14\x1b\xff.psv' is there" in renaming
 
 
 def test_what_is_late_names_the_file_that_is_there(ledger: Ledger, source_dir: Path) -> None:
