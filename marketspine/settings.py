@@ -14,6 +14,7 @@ from marketspine.addresses import IN_PROCESS, broker, database, origins, results
 from marketspine.cores import available
 from marketspine.environment import BASE_DIR, Environment, is_set
 from marketspine.skin import SKIN
+from pipeline.task_names import CLOSE_WEEK, PROCESS_PARTITION
 
 VAR_DIR = BASE_DIR / "var"
 DEMO_DIR = VAR_DIR / "demo"
@@ -241,7 +242,7 @@ CELERY_REDIS_SOCKET_TIMEOUT = 30
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 CELERY_TASK_QUEUES = [Queue("ingest"), Queue("calc"), Queue("control")]
 CELERY_TASK_DEFAULT_QUEUE = "control"
-CELERY_TASK_ROUTES = {"pipeline.process_partition": {"queue": "ingest"}, "pipeline.close_week": {"queue": "calc"}}
+CELERY_TASK_ROUTES = {PROCESS_PARTITION: {"queue": "ingest"}, CLOSE_WEEK: {"queue": "calc"}}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -17,6 +17,7 @@ from celery import bootsteps, current_app, shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
+from pipeline import task_names
 from pipeline.engine import canvas, schedules, sweeper
 from pipeline.finra.calendar import market_today
 from pipeline.integrity import losses
@@ -33,14 +34,14 @@ from pipeline.weeks import readiness
 logger = logging.getLogger(__name__)
 
 
-@shared_task(name="pipeline.process_partition")
+@shared_task(name=task_names.PROCESS_PARTITION)
 def process_partition(run_partition_id: int) -> None:
     """Bring one partition of a run to its outcome, or to its next try."""
     with liveness.working() as worker:
         partitions.process(run_partition_id, worker, retries=True)
 
 
-@shared_task(name="pipeline.close_week", throws=(OSError,))
+@shared_task(name=task_names.CLOSE_WEEK, throws=(OSError,))
 def close_week(run_id: int, week_ending: str) -> None:
     """Close one week of a run, when all of it is done, and bring the run on.
 
@@ -59,14 +60,14 @@ def _close_week(run_id: int, week_ending: date) -> None:
         canvas.advance(run)
 
 
-@shared_task(name="pipeline.recover", ignore_result=True)
+@shared_task(name=task_names.RECOVER, ignore_result=True)
 def recover() -> None:
     """Show that a worker is there, and bring stalled runs to their end: each worker of `control` has itself do it."""
     sweeper.report_alive()
     sweeper.sweep()
 
 
-@shared_task(name="pipeline.sweep", ignore_result=True)
+@shared_task(name=task_names.SWEEP, ignore_result=True)
 def sweep() -> None:
     """The same from beat, each minute, which also makes up for missed slots."""
     recover()
@@ -74,13 +75,13 @@ def sweep() -> None:
     schedules.start_owed()
 
 
-@shared_task(name="pipeline.start_scheduled", ignore_result=True)
+@shared_task(name=task_names.START_SCHEDULED, ignore_result=True)
 def start_scheduled(**_parameters: object) -> None:
     """Start the runs that the schedules owe: what is owed comes from the schedules' rows and the ledger."""
     schedules.start_owed()
 
 
-@shared_task(name="pipeline.check_up", ignore_result=True)
+@shared_task(name=task_names.CHECK_UP, ignore_result=True)
 def check_up(run_id: int | None = None) -> None:
     """Judge the weeks again, and have the doctor look: after each run, and daily."""
     today = Run.objects.get(pk=run_id).run_date if run_id else market_today()
@@ -88,7 +89,7 @@ def check_up(run_id: int | None = None) -> None:
     doctor.log_findings(doctor.diagnose(settings.MARKETSPINE_LOOKBACK_WEEKS, today))
 
 
-@shared_task(name="pipeline.check_archive")
+@shared_task(name=task_names.CHECK_ARCHIVE)
 def check_archive() -> None:
     """See that the archive has the payload of every capture, and read some of them whole, in turn."""
     losses.look(market_today(), read=settings.MARKETSPINE_ARCHIVE_READS)

@@ -14,14 +14,13 @@ from decimal import Decimal
 import polars as pl
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from pipeline.capture import current, endings, likeness, plausibility
 from pipeline.capture.likeness import Sketch
 from pipeline.capture.plausibility import Again, Bounds, Limits, Offer, Refusal, Size, Sizes
 from pipeline.capture.vintage import Vintage
-from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import WEEKS_OF_A_QUARTER, PartitionKey, Tier
 from pipeline.finra.payloads import PartName, Payload, unpack
 from pipeline.finra.sources.files.file_names import file_name
 from pipeline.models import (
@@ -41,7 +40,7 @@ from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.compare import Changes
 
 NEIGHBOURS = 8
-AROUND = timedelta(weeks=13)  # a quarter: a market of years ago is no neighbour
+AROUND = timedelta(weeks=WEEKS_OF_A_QUARTER)  # a market of years ago is no neighbour
 SURVEY_LOCK, TIER_LOCK = 7_401, 7_402  # any numbers that no other lock of the database has; one for each tier
 
 
@@ -124,9 +123,8 @@ def sizes_of(capture: Capture) -> Sizes:
 
 def _captured_around(tier: Tier, week_ending: date, reach: timedelta) -> dict[date, Capture]:
     """The captured partitions of the tier near a week, itself included, by their weeks."""
-    near = Partition.objects.filter(tier=tier, newest_version__gt=0)
-    near = near.filter(week_ending__range=(week_ending - reach, week_ending + reach))
-    newest = Capture.objects.filter(partition__in=near, version=F("partition__newest_version"))
+    weeks = (week_ending - reach, week_ending + reach)
+    newest = Capture.objects.newest().filter(partition__tier=tier, partition__week_ending__range=weeks)
     return {capture.partition.week_ending: capture for capture in newest.select_related("partition")}
 
 
@@ -158,7 +156,7 @@ def _likeness_of_new(frame: pl.DataFrame, changes: Changes | None) -> pl.Series:
 
 def _same_rows(fresh: pl.Series, partition: Partition) -> int | None:
     """How many of the rows the newest capture of another partition has; None where its rows are lost."""
-    newest = Capture.objects.select_related("partition").get(partition=partition, version=partition.newest_version)
+    newest = Capture.objects.newest().select_related("partition").get(partition=partition)
     with suppress(ArchiveDamaged):
         return likeness.same(fresh, likeness.of_rows(current.frame_of(newest)))
     return None
@@ -166,7 +164,7 @@ def _same_rows(fresh: pl.Series, partition: Partition) -> int | None:
 
 def newest_of_other_weeks(key: PartitionKey) -> models.QuerySet[Capture, int]:
     """The newest captures of the tier's other weeks."""
-    others = Capture.objects.filter(partition__tier=key.tier, version=F("partition__newest_version"))
+    others = Capture.objects.newest().filter(partition__tier=key.tier)
     return others.exclude(partition__week_ending=key.week_ending).values_list("pk", flat=True)
 
 

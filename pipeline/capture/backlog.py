@@ -46,8 +46,7 @@ def restore_payload(key: PartitionKey, payload: Payload, terms: Terms) -> None:
 
 
 def _awaiting(key: PartitionKey) -> CaptureQuerySet:
-    of_partition = Capture.objects.filter(partition__week_ending=key.week_ending, partition__tier=key.tier)
-    return of_partition.awaiting_normalization().select_related("partition")
+    return Capture.objects.of_partition(key).awaiting_normalization().select_related("partition")
 
 
 def _store(capture: Capture, key: PartitionKey, terms: Terms) -> bool:

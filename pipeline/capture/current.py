@@ -29,8 +29,7 @@ def newest_normalized(key: PartitionKey) -> Capture | None:
 
 
 def _of_partition(key: PartitionKey) -> CaptureQuerySet:
-    of_partition = Capture.objects.filter(partition__week_ending=key.week_ending, partition__tier=key.tier)
-    return of_partition.select_related("partition").order_by("-version")
+    return Capture.objects.of_partition(key).select_related("partition").order_by("-version")
 
 
 def frame_of(capture: Capture) -> pl.DataFrame:

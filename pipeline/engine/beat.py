@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from pipeline import task_names
 from pipeline.engine import schedules
 from pipeline.resilience import clock
 
@@ -22,7 +23,7 @@ class Entry(ModelEntry):  # type: ignore[misc] # beat has no types
         now: datetime = self._default_now()
         if clock.is_ahead(self.last_run_at, now):
             self.last_run_at = self.model.last_run_at = now
-        if self.model.one_off and self.model.task == schedules.START_SCHEDULED:
+        if self.model.one_off and self.model.task == task_names.START_SCHEDULED:
             self.model.total_run_count = 0
         return super().is_due()
 

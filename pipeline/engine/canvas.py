@@ -24,12 +24,9 @@ from django_celery_beat.models import PeriodicTask
 from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
 from pipeline.runs import close_week, lifecycle
 from pipeline.runs.plan import Plan
+from pipeline.task_names import CHECK_UP, CLOSE_WEEK, PROCESS_PARTITION
 
 logger = logging.getLogger(__name__)
-
-PROCESS_PARTITION = "pipeline.process_partition"
-CLOSE_WEEK = "pipeline.close_week"
-CHECK_UP = "pipeline.check_up"
 
 # On Redis the lowest number comes first. A backfill of years does not keep this week's data waiting.
 PRIORITIES = {"backfill": 6, "sweep_restatements": 6}

@@ -23,7 +23,7 @@ from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from pipeline.engine import canvas
 from pipeline.engine.slots import Crontab, first_slot, last_slot
-from pipeline.finra.calendar import CalendarError, Tier, market_today, parse_tiers
+from pipeline.finra.calendar import MOST_WEEKS, CalendarError, Tier, market_today, parse_tiers
 from pipeline.finra.sources import REGISTRY
 from pipeline.finra.sources.api.access import NAME as API
 from pipeline.finra.sources.base import SourceError
@@ -32,15 +32,14 @@ from pipeline.resilience import clock
 from pipeline.runs.plan import Plan, make_plan, plan_with
 from pipeline.runs.request import Only, Request
 from pipeline.runs.sources import PLAN_SECONDS, origin_of, source_of
+from pipeline.task_names import START_SCHEDULED
 
 logger = logging.getLogger(__name__)
 
-START_SCHEDULED = "pipeline.start_scheduled"
 
 # A weekly slot is owed until the next one fires, an hour later by the clock when summer time ends between them. An older
 # slot is left: its partitions are in the next run's look-back.
 MADE_UP_FOR = timedelta(days=8)
-MOST_WEEKS = 520  # ten years; what is meant to reach further back is a backfill
 KEYWORDS = ("look", "lookback_weeks", "source", "tiers")
 
 

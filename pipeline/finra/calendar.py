@@ -26,6 +26,8 @@ SLIP = timedelta(
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 # The longest lag is 35 days from the Monday and moves on by at most four: due within 35 days of the Friday.
 WEEKS_THAT_MAY_WAIT = 5
+WEEKS_OF_A_QUARTER = 13
+MOST_WEEKS = 520  # ten years: what is to reach further back is asked for in parts
 # FINRA's first published week: Rule 4552 took effect on Monday 2014-05-12 ("ATS Transparency - Phase 1"), and Tier 1 of that
 # week came out three weeks later. Non-ATS rows begin with the week of 2016-04-04 (Regulatory Notice 15-48).
 FIRST_WEEK = date(2014, 5, 16)

@@ -13,7 +13,6 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from django.db import transaction
-from django.db.models import F
 
 from pipeline.capture import assessment, backlog, current, entries, likeness, records
 from pipeline.capture.records import Record
@@ -66,7 +65,7 @@ def orphans() -> list[Orphan]:
 
 def _newest() -> dict[PartitionKey, tuple[int, datetime]]:
     """Version and instant of the newest capture of each partition."""
-    newest = Capture.objects.filter(version=F("partition__newest_version")).select_related("partition")
+    newest = Capture.objects.newest().select_related("partition")
     return {capture.partition.key: (capture.version, capture.captured_at) for capture in newest}
 
 

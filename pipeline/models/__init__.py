@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.models.analytics import (
     ALL_TIERS,
+    HHI_POINTS,
     AnalyticsSnapshot,
     Family,
     MarketConcentration,
@@ -41,6 +42,7 @@ __all__ = [
     "ALL_TIERS",
     "BAD_OUTCOMES",
     "FETCHING",
+    "HHI_POINTS",
     "Act",
     "Action",
     "AnalyticsSnapshot",

@@ -10,6 +10,7 @@ from pipeline.models.capture import Capture
 from pipeline.models.fields import ExactDecimalField
 
 ALL_TIERS = "ALL"
+HHI_POINTS = 10_000  # HHI is kept on 0-1; antitrust authorities write it in points
 SCOPE_CHOICES = [*((tier.value, tier.value) for tier in Tier), (ALL_TIERS, "all tiers")]
 SCOPES = [scope for scope, _ in SCOPE_CHOICES]
 
@@ -106,7 +107,7 @@ class VenueVolume(models.Model):
 
 
 class MarketConcentration(models.Model):
-    """The concentration of a tier's, or of all tiers', volume over venues: HHI on 0-1 (times 10,000 for antitrust points).
+    """The concentration of a tier's, or of all tiers', volume over venues: HHI on 0-1 (times HHI_POINTS).
 
     `hhi_low` and `hhi_high` are equal but where the De Minimis pool takes part: there HHI is an interval, from the pool
     being infinitely many firms (it counts in the total only) to the pool being one firm. Null without volume.

@@ -189,6 +189,11 @@ class Anomaly(models.Model):
         """What it concerns, for a person: a partition, a week, or all weeks."""
         return str(self.partition or self.week_ending or "all weeks")
 
+    @property
+    def sentence(self) -> str:
+        """The anomaly for a person, with its place and its number."""
+        return f"{self.place}: open {self.severity} anomaly {self.pk}, {self.category}: {self.message}"
+
     def resolve(self, *, by: str, note: str) -> None:
         """Close it. `by` and `note` are required; NotOpen when it is not open any more."""
         if not by.strip() or not note.strip():

@@ -44,11 +44,18 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
         """Those whose rows are stored."""
         return self.filter(normalized_at__isnull=False)
 
-    def newest_of(self, keys: Collection[PartitionKey]) -> list[Capture]:
-        """The newest capture of each partition of `keys` that has one."""
-        within = self.filter(partition__week_ending__in={key.week_ending for key in keys}).select_related("partition")
-        newest = {capture.partition.key: capture for capture in within.order_by("version")}
-        return [newest[key] for key in keys if key in newest]
+    def of_partition(self, key: PartitionKey) -> CaptureQuerySet:
+        """Those of one partition."""
+        return self.filter(partition__week_ending=key.week_ending, partition__tier=key.tier)
+
+    def newest(self) -> CaptureQuerySet:
+        """The newest of each partition, whether its rows are stored or not."""
+        return self.filter(version=F("partition__newest_version"))
+
+    def newest_by_key(self, weeks: Collection[date]) -> dict[PartitionKey, Capture]:
+        """The newest capture of each partition of `weeks` that has one."""
+        newest = self.newest().filter(partition__week_ending__in=weeks).select_related("partition")
+        return {capture.partition.key: capture for capture in newest}
 
     def awaiting_normalization(self) -> CaptureQuerySet:
         """Those whose payload is archived and whose rows are not stored yet (nor given up), oldest first."""

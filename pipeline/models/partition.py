@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.db.models import Q
 
-from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.finra.calendar import FRIDAY, PartitionKey, Tier
 
 if TYPE_CHECKING:
     from pipeline.models.capture import Capture
 
 TIER_CHOICES = [(tier.value, tier.value) for tier in Tier]
-FRIDAY = 5
+ISO_FRIDAY = FRIDAY + 1  # ISO 8601 counts the days of a week from 1
 
 
 class PartitionQuerySet(models.QuerySet["Partition"]):
@@ -70,7 +70,9 @@ class Partition(models.Model):
         ordering = ("-week_ending", "tier")
         constraints = (
             models.UniqueConstraint("week_ending", "tier", name="partition_key_unique"),
-            models.CheckConstraint(condition=Q(week_ending__iso_week_day=FRIDAY), name="partition_week_ends_on_friday"),
+            models.CheckConstraint(
+                condition=Q(week_ending__iso_week_day=ISO_FRIDAY), name="partition_week_ends_on_friday"
+            ),
             models.CheckConstraint(condition=Q(tier__in=list(Tier)), name="partition_tier_known"),
         )
 

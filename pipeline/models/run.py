@@ -78,6 +78,18 @@ class Calculation(models.TextChoices):
     FAILED = "FAILED", "could not be computed"
 
 
+class RunQuerySet(models.QuerySet["Run"]):
+    """Runs by where they stand."""
+
+    def under_way(self) -> RunQuerySet:
+        """Those that have begun and not ended."""
+        return self.filter(status=RunStatus.RUNNING)
+
+    def of_queue(self) -> RunQuerySet:
+        """Those that belong to the queue: they end with no process, any worker may go on with them."""
+        return self.filter(worker="")
+
+
 class Run(models.Model):
     """One execution of a plan over partitions, from the command line, beat, the admin or the API.
 
@@ -103,6 +115,8 @@ class Run(models.Model):
     cancelled_at = models.DateTimeField(null=True)
     cancelled_by = models.CharField(max_length=150, blank=True)
     cancel_reason = models.TextField(blank=True)
+
+    objects = RunQuerySet.as_manager()
 
     class Meta:
         ordering = ("-pk",)

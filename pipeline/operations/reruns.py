@@ -14,6 +14,7 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django_celery_beat.models import PeriodicTask
 
+from pipeline import task_names
 from pipeline.engine import canvas, schedules
 from pipeline.finra.calendar import PartitionKey, Tier, market_today
 from pipeline.finra.sources import REGISTRY
@@ -147,7 +148,7 @@ def run_now(schedule: PeriodicTask, order: Order) -> OperatorLogEntry:
     """Start what a schedule starts, now: a run where it starts runs, else its task."""
 
     def work() -> Came:
-        if schedule.task == schedules.START_SCHEDULED:
+        if schedule.task == task_names.START_SCHEDULED:
             return _start(_of_schedule(schedule, order))
         _reach_the_broker()
         transaction.on_commit(partial(_send, schedule))

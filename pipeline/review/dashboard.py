@@ -11,10 +11,11 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Max, Min
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from pipeline import task_names
 from pipeline.engine import schedules
 from pipeline.finra.calendar import PartitionKey, Tier, is_due, look_back, market_today
 from pipeline.integrity import losses
@@ -28,7 +29,6 @@ from pipeline.models import (
     ReadinessState,
     Run,
     RunPartition,
-    RunStatus,
     Severity,
     Use,
     WorkerSign,
@@ -44,7 +44,6 @@ USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)
 # Beat writes down what it has sent every three minutes; a worker leaves a sign with each minute's sweep.
 SILENCE = timedelta(minutes=10)
 SLOT_GRACE = timedelta(minutes=15)
-SWEEP = "pipeline.sweep"
 
 
 class Look(StrEnum):
@@ -189,7 +188,7 @@ def _last_beat() -> datetime | None:
 
 def _no_worker(now: datetime) -> Iterator[Alarm]:
     """Beat sends a sweep each minute, so that a worker that is there leaves a sign each minute."""
-    if not PeriodicTask.objects.filter(task=SWEEP, enabled=True).exists():
+    if not PeriodicTask.objects.filter(task=task_names.SWEEP, enabled=True).exists():
         return
     seen = WorkerSign.objects.aggregate(newest=Max("seen_at"))["newest"]
     if seen is None or not clock.is_sign_of_life(seen, now, SILENCE):
@@ -202,9 +201,9 @@ def _no_worker(now: datetime) -> Iterator[Alarm]:
 def _runs_waiting(now: datetime) -> Iterator[Alarm]:
     """Runs of the queue of which something was sent long ago, and nothing is under way."""
     resend = timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS)
-    open_ = Q(run__status=RunStatus.RUNNING, run__worker="")
-    waiting = RunPartition.objects.filter(open_, status=PartitionStatus.PENDING, retry_at__isnull=True)
-    working = RunPartition.objects.filter(open_, status=PartitionStatus.RUNNING).values("run")
+    of_queue = RunPartition.objects.filter(run__in=Run.objects.under_way().of_queue())
+    waiting = of_queue.filter(status=PartitionStatus.PENDING, retry_at__isnull=True)
+    working = of_queue.filter(status=PartitionStatus.RUNNING).values("run")
     for run_id, since in (
         waiting.exclude(run__in=working).values_list("run").annotate(since=Min("queued_at")).order_by("run")
     ):

@@ -159,7 +159,7 @@ def _told_of(anomaly: Anomaly, cell: Cell | None) -> str:
     """By the state that it gives its cell; with its number, where only a person can end it."""
     if cell is not None and cell.anomaly == anomaly and cell.state is not CellState.BLOCKED:
         return _told(cell)
-    return f"{anomaly.place}: open {anomaly.severity} anomaly {anomaly.pk}, {anomaly.category}: {anomaly.message}"
+    return anomaly.sentence
 
 
 def _verdict_findings(

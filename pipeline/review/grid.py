@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from django.db.models import F, Q
+from django.db.models import Q
 
 from pipeline.finra.calendar import PartitionKey, due_date, is_due
 from pipeline.models import AnalyticsSnapshot, Anomaly, Capture, Category, Partition, RunPartition, Severity
@@ -95,7 +95,7 @@ def cells(keys: Collection[PartitionKey], today: date, lost: Iterable[Lost]) -> 
     against = _standing_against(weeks := {key.week_ending for key in keys})
     tries = last_tries(weeks)
     partitions = {partition.key: partition.pk for partition in Partition.objects.filter(week_ending__in=weeks)}
-    newest = {capture.partition.key: capture for capture in _newest_captures(weeks)}
+    newest = Capture.objects.newest_by_key(weeks)
     calculated = _calculated(weeks)
     ordered = sorted(keys, key=lambda key: (-key.week_ending.toordinal(), key.tier))
     found = []
@@ -126,11 +126,6 @@ def _standing_against(weeks: Collection[date]) -> dict[PartitionKey, Anomaly]:
     found = open_.select_related("partition", "last_run").order_by("last_seen_at", "pk")
     ordered = sorted(found, key=lambda anomaly: Severity.values.index(anomaly.severity))
     return {anomaly.partition.key: anomaly for anomaly in ordered if anomaly.partition}
-
-
-def _newest_captures(weeks: Collection[date]) -> Iterable[Capture]:
-    newest = Capture.objects.filter(partition__week_ending__in=weeks, version=F("partition__newest_version"))
-    return newest.select_related("partition")
 
 
 def _calculated(weeks: Collection[date]) -> set[int]:

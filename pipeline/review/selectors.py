@@ -75,7 +75,7 @@ def _captures_of(key: PartitionKey | None) -> CaptureQuerySet:
     """The captures of a partition; without one, of that which was captured last."""
     captures = Capture.objects.select_related("partition")
     if key is not None:
-        return captures.filter(partition__week_ending=key.week_ending, partition__tier=key.tier)
+        return captures.of_partition(key)
     newest = captures.normalized().order_by("-normalized_at", "-pk").first()
     return captures.filter(partition=newest.partition) if newest else captures.none()
 

@@ -9,9 +9,10 @@ from datetime import date
 
 from django.db.models import F, Max, Sum
 
-from pipeline.finra.calendar import Tier, last_fridays, market_today
+from pipeline.finra.calendar import WEEKS_OF_A_QUARTER, Tier, last_fridays, market_today
 from pipeline.models import (
     ALL_TIERS,
+    HHI_POINTS,
     AnalyticsSnapshot,
     Capture,
     Family,
@@ -23,10 +24,8 @@ from pipeline.models import (
 )
 from pipeline.weeks.analytics import CALCULATION_VERSION
 
-WEEKS = 13
 TOP_VENUES = 10
 RUNS = 30
-POINTS = 10_000  # HHI of 0-1 in antitrust points
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,8 @@ class RunTime:
 
 
 def last_weeks(today: date | None = None) -> list[date]:
-    """The last 13 weeks, oldest first."""
-    return sorted(last_fridays(WEEKS, today or market_today()))
+    """The last quarter, oldest first."""
+    return sorted(last_fridays(WEEKS_OF_A_QUARTER, today or market_today()))
 
 
 def newest_snapshots(weeks: Collection[date]) -> dict[int, date]:
@@ -86,7 +85,7 @@ def concentrations(weeks: Sequence[date], snapshots: dict[int, date]) -> Series:
     """The HHI of the ATS volume of each tier, in points; where it is an interval, its lower end."""
     of_tiers = MarketConcentration.objects.filter(snapshot__in=snapshots, family=Family.ATS, scope__in=list(Tier))
     found = {
-        (scope, snapshots[snapshot]): hhi * POINTS
+        (scope, snapshots[snapshot]): hhi * HHI_POINTS
         for snapshot, scope, hhi in of_tiers.values_list("snapshot", "scope", "hhi_low")
         if hhi is not None
     }

@@ -118,12 +118,12 @@ def judge(facts: Facts, policy: Policy) -> Verdict:
     """The verdict that a policy passes on the facts."""
     blocking = [anomaly for anomaly in facts.anomalies if anomaly.severity in Severity.at_least(policy.blocking)]
     qualifying = [anomaly for anomaly in facts.anomalies if anomaly.severity in Severity.at_least(policy.qualifying)]
-    blocks = [*facts.missing, *map(_told, blocking)]
+    blocks = [*facts.missing, *(anomaly.sentence for anomaly in blocking)]
     if blocks:
         return Verdict(ReadinessState.BLOCKED, [*blocks, *facts.awaited])
     if facts.awaited and not (policy.partial and facts.captured):
         return Verdict(ReadinessState.AWAITING_PUBLICATION, facts.awaited)
-    reservations = [*facts.awaited, *map(_told, qualifying)]
+    reservations = [*facts.awaited, *(anomaly.sentence for anomaly in qualifying)]
     return Verdict(ReadinessState.PROVISIONAL if reservations else ReadinessState.READY, reservations)
 
 
@@ -134,10 +134,6 @@ def _lacking(key: PartitionKey, partition: Partition | None) -> str | None:
     if partition.latest is None or partition.latest.version < partition.newest_version:
         return f"version {partition.newest_version} is archived, its rows are not stored"
     return None if partition.latest.rows_kept else f"version {partition.latest.version} has no rows"
-
-
-def _told(anomaly: Anomaly) -> str:
-    return f"{anomaly.place}: open {anomaly.severity} anomaly {anomaly.pk}, {anomaly.category}: {anomaly.message}"
 
 
 def _store(week_ending: date, use: Use, verdict: Verdict, snapshot: AnalyticsSnapshot | None) -> None:

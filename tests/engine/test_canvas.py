@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from marketspine.addresses import results_of
+from pipeline import task_names
 from pipeline.engine import canvas
 from pipeline.finra.calendar import Tier, last_fridays
 from pipeline.models import Outcome, PartitionStatus, Run, RunStatus
@@ -247,9 +248,9 @@ def test_a_partition_is_sent_again_when_the_time_of_its_next_try_has_come(ledger
 def test_a_queue_is_empty_when_no_priority_of_it_holds_a_message(ledger: Ledger, redis_url: str) -> None:
     with broker_at(redis_url):
         assert canvas.is_queue_empty()
-        canvas._send_quietly(canvas._task(canvas.CLOSE_WEEK, 1, str(WEEK), priority=3))
+        canvas._send_quietly(canvas._task(task_names.CLOSE_WEEK, 1, str(WEEK), priority=3))
         assert canvas.is_queue_empty(), "another queue"
-        canvas._send_quietly(canvas._task(canvas.PROCESS_PARTITION, 1, priority=6))
+        canvas._send_quietly(canvas._task(task_names.PROCESS_PARTITION, 1, priority=6))
         assert not canvas.is_queue_empty()
 
 

@@ -19,7 +19,7 @@ from kombu.transport.memory import Channel
 from pytest_django import Settings
 
 from marketspine import celery_app
-from pipeline import tasks
+from pipeline import task_names, tasks
 from pipeline.engine import schedules
 from pipeline.engine.beat import Scheduler
 from pipeline.finra import sources
@@ -51,7 +51,7 @@ def _no_messages() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _installed(ledger: Ledger, source_dir: Path) -> None:
     """The product was installed at midnight before that Monday; it looks one week back."""
-    begun = PeriodicTask.objects.filter(task=schedules.START_SCHEDULED)
+    begun = PeriodicTask.objects.filter(task=task_names.START_SCHEDULED)
     begun.update(start_time=datetime(2025, 12, 15, tzinfo=NEW_YORK), kwargs='{"lookback_weeks": 1}')
     publish_week(source_dir)
 

@@ -15,6 +15,7 @@ from django_celery_beat.tzcrontab import TzAwareCrontab
 from pytest_django import Settings
 
 from marketspine import celery_app
+from pipeline import task_names
 from pipeline.engine import schedules, slots
 from pipeline.finra.calendar import Tier
 from pipeline.models import Trigger
@@ -37,7 +38,7 @@ def new_york(*numbers: int) -> datetime:
 @pytest.fixture
 def installed(ledger: Ledger, source_dir: Path) -> Ledger:
     """The product was installed at midnight before that Monday."""
-    PeriodicTask.objects.filter(task=schedules.START_SCHEDULED).update(start_time=new_york(2025, 12, 15))
+    PeriodicTask.objects.filter(task=task_names.START_SCHEDULED).update(start_time=new_york(2025, 12, 15))
     return ledger
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 from kombu.transport.memory import Channel
 
-from pipeline import tasks
+from pipeline import task_names, tasks
 from pipeline.engine import schedules
 from tests.engine.test_scheduled_runs import MONDAY, NEW_YORK, SECOND, beat, sent_by, slots
 from tests.support.engines import Ledger
@@ -36,7 +36,7 @@ def made(name: str, at: datetime, **fields: Any) -> PeriodicTask:
     """A schedule for Mondays at half past ten, made at an instant as the admin does it."""
     crontab = CrontabSchedule.objects.create(minute="30", hour="10-10", day_of_week="1", timezone=NEW_YORK)
     with time_machine.travel(at, tick=False):
-        return PeriodicTask.objects.create(name=name, task=schedules.START_SCHEDULED, crontab=crontab, **fields)
+        return PeriodicTask.objects.create(name=name, task=task_names.START_SCHEDULED, crontab=crontab, **fields)
 
 
 def at_intervals(first: datetime, days: int) -> None:

@@ -11,11 +11,11 @@ from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
 
 from pipeline.engine import canvas
-from pipeline.engine.schedules import START_SCHEDULED
 from pipeline.models import Run
 from pipeline.runs.plan import plan_with
 from pipeline.runs.request import Request
 from pipeline.runs.sources import source_of
+from pipeline.task_names import START_SCHEDULED
 from tests.faults.begun import Beginnings
 from tests.management.publications import DAY, OLDER_WEEK, WEEK
 from tests.support.engines import Engines

@@ -6,7 +6,7 @@ import pytest
 from celery import current_app
 from redis import Redis
 
-from pipeline.engine import canvas
+from pipeline import task_names
 from pipeline.models import AnalyticsSnapshot, Capture, Manifest, Run, RunStatus, Stage
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker
@@ -78,7 +78,7 @@ def send(fleet: Fleet, closing: list[tuple[int, str]]) -> None:
     """Send bodies without their chords."""
     with fleet.sending():
         for run_id, week in closing:
-            current_app.send_task(canvas.CLOSE_WEEK, (run_id, week))
+            current_app.send_task(task_names.CLOSE_WEEK, (run_id, week))
 
 
 @pytest.mark.promise(9)

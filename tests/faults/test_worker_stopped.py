@@ -10,6 +10,7 @@ import pytest
 from celery.canvas import Signature
 from pytest_django import Settings
 
+from pipeline import task_names
 from pipeline.engine import canvas
 from pipeline.finra.calendar import PartitionKey
 from pipeline.models import Anomaly, Category, Outcome, PartitionStatus, Run, RunPartition, RunStatus, Severity
@@ -131,7 +132,7 @@ def limit(key: PartitionKey, limits: dict[str, int], monkeypatch: pytest.MonkeyP
 
     def task(name: str, *arguments: object, **options: object) -> Signature[None]:
         meant = RunPartition.objects.filter(partition__week_ending=key.week_ending, partition__tier=key.tier)
-        hurried = name == canvas.PROCESS_PARTITION and arguments[0] in meant.values_list("pk", flat=True)
+        hurried = name == task_names.PROCESS_PARTITION and arguments[0] in meant.values_list("pk", flat=True)
         return build(name, *arguments, **options, **(limits if hurried else {}))
 
     monkeypatch.setattr(canvas, "_task", task)

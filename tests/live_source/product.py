@@ -13,6 +13,7 @@ from django_celery_beat.models import PeriodicTask
 from kombu.transport.memory import Channel
 from pytest_django import Settings
 
+from pipeline import task_names
 from pipeline.engine import canvas, schedules
 from pipeline.finra.calendar import PartitionKey
 from pipeline.models import Partition, Run
@@ -47,7 +48,7 @@ def day(of: date, server: FinraServer) -> Iterator[datetime]:
 
 def install(on: datetime) -> None:
     """The schedules owe nothing from before."""
-    PeriodicTask.objects.filter(task=schedules.START_SCHEDULED).update(start_time=on)
+    PeriodicTask.objects.filter(task=task_names.START_SCHEDULED).update(start_time=on)
 
 
 def work_off(now: datetime) -> list[Run]:

@@ -28,13 +28,13 @@ from kombu.transport.memory import Channel
 from pytest_django import Settings
 
 from pipeline.engine import serving
-from pipeline.engine.schedules import START_SCHEDULED
 from pipeline.finra.calendar import market_today
 from pipeline.models import Action, Capture, OperatorLogEntry, PartitionStatus, Run, RunPartition, RunStatus
 from pipeline.runs import lifecycle, recovery
 from pipeline.runs.plan import make_plan, plan_with
 from pipeline.runs.request import Request
 from pipeline.runs.sources import source_of
+from pipeline.task_names import START_SCHEDULED
 from tests.management.calling import call, finish, start, start_on
 from tests.management.publications import DAY, OLDER_WEEK, WEEK, publish, publish_week
 from tests.support.engines import Engines, Ledger

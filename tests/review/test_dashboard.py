@@ -14,13 +14,13 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from pipeline import tasks
-from pipeline.engine.schedules import START_SCHEDULED
 from pipeline.models import Anomaly, Category, PartitionStatus, Run, RunPartition, Severity, WorkerSign
 from pipeline.review import dashboard, trends
 from pipeline.review.dashboard import Look
 from pipeline.runs.lifecycle import start
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
+from pipeline.task_names import START_SCHEDULED
 from tests.management.calling import call
 from tests.management.publications import (
     DAY,

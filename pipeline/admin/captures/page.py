@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from pipeline.admin.shared import figures
 from pipeline.admin.shared.lines import CaptureLine, ManifestLine, acts_on
-from pipeline.models import Capture, Family, MarketConcentration, Reject, VenueVolume
+from pipeline.models import HHI_POINTS, Capture, Family, MarketConcentration, Reject, VenueVolume
 from pipeline.review import equations
 from pipeline.review.equations import Equation, Term
 from pipeline.review.impact import ConcentrationMove, Movement, NothingToCompare, VenueMove, movement_of
@@ -124,7 +124,7 @@ class ConcentrationLine:
     def change(self) -> str:
         """The change of the upper end, in points; a dash where one side is missing."""
         highs = [side.hhi_high for side in (self.move.before, self.move.after) if side and side.hhi_high is not None]
-        return f"{(highs[1] - highs[0]) * figures.HHI_POINTS:+,.2f}" if len(highs) == 2 else figures.NONE
+        return f"{(highs[1] - highs[0]) * HHI_POINTS:+,.2f}" if len(highs) == 2 else figures.NONE
 
 
 Volume = VenueVolume | MarketConcentration

@@ -20,7 +20,7 @@ from pipeline import operations
 from pipeline.admin.shared.acting import LONGEST_REASON, carried_out, may, order_of
 from pipeline.admin.shared.base import badge
 from pipeline.admin.shared.days import WeekField
-from pipeline.finra.calendar import CalendarError, Tier, fully_due_weeks, market_today, weeks_between
+from pipeline.finra.calendar import MOST_WEEKS, CalendarError, Tier, fully_due_weeks, market_today, weeks_between
 from pipeline.finra.sources.base import SourceError
 from pipeline.models import Act, Run, Trigger
 from pipeline.operations import Order, Refused
@@ -32,7 +32,6 @@ from pipeline.runs.sources import origin_of, source_of
 
 NAME = "pipeline_backfill"
 PREVIEW_SECONDS = 10  # a person waits for the page
-MOST_WEEKS = 520
 
 
 class RangeForm(forms.Form):

@@ -25,9 +25,9 @@ from pipeline.admin.schedules.times import crontab_in_words, in_words, next_at
 from pipeline.admin.shared.acting import Acting, Doing, one
 from pipeline.admin.shared.base import Framed, badge, link
 from pipeline.admin.shared.lines import acts_on
-from pipeline.engine.schedules import START_SCHEDULED
 from pipeline.models import Act, OperatorLogEntry, Run
 from pipeline.operations import Order, Refused
+from pipeline.task_names import START_SCHEDULED
 
 # Their admins are imported so that what they register can be registered anew. Of Celery's results nothing is shown: what
 # became of work stands in the ledger.

@@ -9,15 +9,15 @@ from django import forms
 from django_celery_beat.models import PeriodicTask
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from pipeline import task_names
 from pipeline.admin.shared.days import DayField
 from pipeline.engine import schedules
-from pipeline.engine.canvas import CHECK_UP
 from pipeline.models import Trigger
 
 TASKS = {
-    schedules.START_SCHEDULED: "start a run",
-    CHECK_UP: "judge readiness, ask the doctor",
-    "pipeline.sweep": "sweep up stalled and missed runs",
+    task_names.START_SCHEDULED: "start a run",
+    task_names.CHECK_UP: "judge readiness, ask the doctor",
+    task_names.SWEEP: "sweep up stalled and missed runs",
 }
 
 
@@ -67,7 +67,7 @@ class ScheduleForm(FormOfSchedule):
         cleaned: dict[str, Any] = super().clean() or {}
         if cleaned.get("expires") and cleaned.get("expire_seconds") is not None:
             self.add_error("expire_seconds", "Give either an end or a number of seconds, not both.")
-        if cleaned.get("task") == schedules.START_SCHEDULED and "kwargs" in cleaned:
+        if cleaned.get("task") == task_names.START_SCHEDULED and "kwargs" in cleaned:
             self._check_run(cleaned)
         return cleaned
 

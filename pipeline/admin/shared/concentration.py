@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.admin.shared import figures
 from pipeline.admin.shared.base import badge
+from pipeline.models import HHI_POINTS
 
 MODERATE, HIGH = 1_000, 1_800
 UNCONCENTRATED, MODERATELY, HIGHLY = "low", "moderate", "high"
@@ -12,7 +13,7 @@ LOOKS = {UNCONCENTRATED: "GOOD", MODERATELY: "WARN", HIGHLY: "ERROR"}
 
 def band(hhi: float) -> str:
     """The band of an HHI on 0-1: low; above 1,000 points moderate, above 1,800 high."""
-    points = hhi * figures.HHI_POINTS
+    points = hhi * HHI_POINTS
     if points > HIGH:
         return HIGHLY
     return MODERATELY if points > MODERATE else UNCONCENTRATED

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from pipeline.models import Capture
+from pipeline.models import HHI_POINTS, Capture
 
 NONE = "-"
 KIB = 1024
-HHI_POINTS = 10_000
 SHOWN_OF_A_HASH = 16
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 

@@ -22,10 +22,9 @@ from django.core.management.base import CommandParser
 from django.core.servers.basehttp import ThreadedWSGIServer
 from django.db import connection, transaction
 
-from pipeline import operations
+from pipeline import operations, task_names
 from pipeline.engine import driver, embedded, serving
 from pipeline.engine.embedded import NO_BROKER
-from pipeline.engine.schedules import START_SCHEDULED
 from pipeline.engine.sweeper import SWEEP_SECONDS
 from pipeline.loopback import is_loopback
 from pipeline.management.base import BadArguments, SpineCommand, operator
@@ -34,7 +33,6 @@ from pipeline.operations import Order
 from pipeline.resilience import stopping
 
 HIGHEST_PORT = 65535
-RECOVER = "pipeline.recover"
 DEMO = "demo"
 DEMO_ADDRESS = "demo@localhost"  # marks the account that --demo made
 
@@ -74,7 +72,7 @@ class Command(SpineCommand):
         with serving.web(server), embedded.engine(), serving.beat() if with_beat else nullcontext():
             driver.resume_queue()
             if with_beat:
-                current_app.send_task(START_SCHEDULED)
+                current_app.send_task(task_names.START_SCHEDULED)
             url = f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/"
             self._tell(url, with_beat, _demo_password() if options["demo"] else "")
             connection.close()
@@ -105,7 +103,7 @@ def _recover_until(asked: SimpleQueue[int]) -> None:
         try:
             asked.get(timeout=SWEEP_SECONDS)
         except Empty:
-            current_app.send_task(RECOVER)
+            current_app.send_task(task_names.RECOVER)
         else:
             return
 

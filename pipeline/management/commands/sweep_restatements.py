@@ -82,7 +82,7 @@ class Command(RunningCommand):
         """A dry run: the questions are asked, and nothing is written."""
         source, started = source_of(plan.request, PLAN_SECONDS), time.monotonic()
         keys = [step.key for step in plan.steps if step.action is Action.LOOK]
-        held = {capture.partition.key: capture for capture in Capture.objects.newest_of(keys)}
+        held = Capture.objects.newest_by_key({key.week_ending for key in keys})
         with ThreadPoolExecutor(settings.MARKETSPINE_FINRA_CONNECTIONS) as pool:
             answers = list(pool.map(partial(_answer, source), (held[key] for key in keys)))
         moved = [answer for answer in answers if answer.probe is not None and answer.probe.moved]
