@@ -82,10 +82,13 @@ def publish(capture: Capture, vintage: Vintage, file: VintageFile, known: dateti
 def note_listing(partition: Partition, content: Content) -> None:
     """Keep how the partition stood at its source when it was last read whole: `probe` asks against that."""
     newest, updated = content.listed_update or (None, 0)
-    found = {"rows": content.listed_rows, "update_date": newest, "updated": updated}
-    Listing.objects.update_or_create(
-        partition=partition, defaults={**found, "with_totals": content.listing is not None}
-    )
+    found = {
+        "rows": content.listed_rows,
+        "update_date": newest,
+        "updated": updated,
+        "with_totals": content.listing is not None,
+    }
+    Listing.objects.update_or_create(partition=partition, defaults=found)
 
 
 def add_manifest(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -56,21 +56,59 @@ class Record:
     @classmethod
     def of_capture(cls, capture: Capture) -> Record:
         """What the ledger says of a capture."""
-        own = {"week_ending", "tier", "run", "data_kind"}
-        same = {field.name: getattr(capture, field.name) for field in fields(cls) if field.name not in own}
-        key = capture.partition.key
-        kind = LedgerKind.objects.found()
-        return cls(week_ending=key.week_ending, tier=key.tier, run=capture.run_id, data_kind=kind, **same)
+        return cls(
+            capture_id=capture.capture_id,
+            week_ending=capture.partition.week_ending,
+            tier=Tier(capture.partition.tier),
+            version=capture.version,
+            kind=capture.kind,
+            cause=capture.cause,
+            reason=capture.reason,
+            source_opinion=capture.source_opinion,
+            requested_by=capture.requested_by,
+            request_reason=capture.request_reason,
+            captured_on=capture.captured_on,
+            captured_at=capture.captured_at,
+            normalized_at=capture.normalized_at,
+            run=capture.run_id,
+            source=capture.source,
+            payload_uri=capture.payload_uri,
+            payload_format=capture.payload_format,
+            payload_sha256=capture.payload_sha256,
+            payload_bytes=capture.payload_bytes,
+            source_updated_at=capture.source_updated_at,
+            content_hash=capture.content_hash,
+            data_kind=LedgerKind.objects.found(),
+        )
 
     @classmethod
     def read(cls, text: bytes) -> Record:
         """The record as it was written; ValueError, KeyError or TypeError when it is none."""
         said: dict[str, Any] = json.loads(text)
-        days, instants = ("week_ending", "captured_on"), ("captured_at", "normalized_at", "source_updated_at")
-        typed: dict[str, Any] = {name: date.fromisoformat(said[name]) for name in days}
-        typed |= {name: datetime.fromisoformat(said[name]) if said[name] else None for name in instants}
-        kind = DataKind(said["data_kind"]) if said["data_kind"] else None
-        return cls(**{**said, **typed, "tier": Tier(said["tier"]), "data_kind": kind})
+        return cls(
+            capture_id=said["capture_id"],
+            week_ending=date.fromisoformat(said["week_ending"]),
+            tier=Tier(said["tier"]),
+            version=said["version"],
+            kind=said["kind"],
+            cause=said["cause"],
+            reason=said["reason"],
+            source_opinion=said["source_opinion"],
+            requested_by=said["requested_by"],
+            request_reason=said["request_reason"],
+            captured_on=date.fromisoformat(said["captured_on"]),
+            captured_at=datetime.fromisoformat(said["captured_at"]),
+            normalized_at=_instant(said["normalized_at"]),
+            run=said["run"],
+            source=said["source"],
+            payload_uri=said["payload_uri"],
+            payload_format=said["payload_format"],
+            payload_sha256=said["payload_sha256"],
+            payload_bytes=said["payload_bytes"],
+            source_updated_at=_instant(said["source_updated_at"]),
+            content_hash=said["content_hash"],
+            data_kind=DataKind(said["data_kind"]) if said["data_kind"] else None,
+        )
 
     def text(self) -> bytes:
         """The record as JSON; days and instants in ISO format."""
@@ -80,6 +118,10 @@ class Record:
     def key(self) -> PartitionKey:
         """The partition's natural key."""
         return PartitionKey(self.week_ending, self.tier)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def confirmed_ids() -> set[str]:

@@ -91,10 +91,15 @@ def week_ending_of(week_start: date) -> date:
     return week_start + MONDAY_TO_FRIDAY
 
 
-def week_start_of(week_ending: date) -> date:
-    """The Monday of the week that ends on the Friday `week_ending`."""
+def check_friday(week_ending: date) -> None:
+    """CalendarError unless the day is a Friday."""
     if week_ending.weekday() != FRIDAY:
         raise CalendarError(f"{week_ending} is a {week_ending:%A}; {_nearest_fridays(week_ending)}")
+
+
+def week_start_of(week_ending: date) -> date:
+    """The Monday of the week that ends on the Friday `week_ending`."""
+    check_friday(week_ending)
     return week_ending - MONDAY_TO_FRIDAY
 
 
@@ -137,12 +142,16 @@ def is_due(key: PartitionKey, today: date) -> bool:
 
 def last_fridays(n: int, on_or_before: date) -> tuple[date, ...]:
     """The last `n` Fridays, newest first."""
-    if n < 1:
-        raise CalendarError(f"the number of weeks must be at least 1, not {n}")
+    _check_count(n)
     newest = _last_friday(on_or_before)
     if newest - 7 * (n - 1) < FIRST_WEEK.toordinal():
         raise CalendarError(f"{n} weeks back from {on_or_before} is too far: {BEFORE_FINRA}")
     return tuple(date.fromordinal(newest - 7 * i) for i in range(n))
+
+
+def _check_count(weeks: int) -> None:
+    if weeks < 1:
+        raise CalendarError(f"the number of weeks must be at least 1, not {weeks}")
 
 
 def _last_friday(on_or_before: date) -> int:
@@ -156,8 +165,7 @@ def look_back(n: int, today: date) -> tuple[date, ...]:
     The same weeks for every tier, so that no tier reaches less far back than another. Of the newer weeks some partitions
     are due, Tier 1's, and the others are not yet.
     """
-    if n < 1:
-        return last_fridays(n, today)  # which refuses it
+    _check_count(n)
     return last_fridays(_waiting(today) + n, today)
 
 
@@ -174,7 +182,8 @@ def _waiting(today: date) -> int:
 
 def weeks_between(first: date, last: date) -> tuple[date, ...]:
     """The weeks from `first` to `last`, both Fridays, newest first."""
-    week_start_of(first), week_start_of(last)
+    check_friday(first)
+    check_friday(last)
     if first > last:
         raise CalendarError(f"the range is empty: {first} is after {last}")
     return last_fridays((last - first) // WEEK + 1, last)
@@ -183,7 +192,7 @@ def weeks_between(first: date, last: date) -> tuple[date, ...]:
 def parse_week(text: str, today: date) -> date:
     """A week ending as YYYY-MM-DD: a Friday that is not to come, since FINRA publishes. It need not be due."""
     week_ending = parse_day(text.strip(), "a week ending")
-    week_start_of(week_ending)
+    check_friday(week_ending)
     if week_ending > today:
         raise CalendarError(f"the week ending {week_ending} is still to come: today is {today}")
     if week_ending < FIRST_WEEK:

@@ -28,6 +28,7 @@ from pipeline.management import terminal
 from pipeline.models import data_kinds
 from pipeline.resilience import stopping
 from pipeline.resilience.failures import explained, told_of_database
+from pipeline.review.verification import NoSuchCapture
 from pipeline.runs.summary import COULD_NOT_RUN, FAILURES
 
 VERBOSE = 2
@@ -79,7 +80,7 @@ class SpineCommand(BaseCommand, ABC):
                 self.mark()
             code = self.work(**options)
             self.stdout.flush()
-        except (BadArguments, CalendarError, SourceError) as error:
+        except (BadArguments, CalendarError, NoSuchCapture, SourceError) as error:
             self.refuse(str(error))
         except DatabaseFailure as error:
             self.refuse(told_of_database(error))

@@ -6,7 +6,7 @@ import hashlib
 from datetime import date
 from typing import TYPE_CHECKING
 
-from django.db import models
+from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -93,29 +93,52 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         run: Run | None = None,
         payload_sha256: str = "",
     ) -> Anomaly:
-        """Open an anomaly, or count one more occurrence of the same that is open already."""
-        now, message = timezone.now(), storable(message)
-        newest = {"message": message, "payload_sha256": payload_sha256, "last_run": run, "last_seen_at": now}
-        anomaly, created = self.get_or_create(
-            fingerprint=_fingerprint(category, partition.pk if partition else week_ending, stage, payload_sha256),
-            resolved_at=None,
-            defaults={
-                "category": category,
-                "severity": severity,
-                "partition": partition,
-                "week_ending": week_ending,
-                "stage": stage or "",
-                "run": run,
-                "first_seen_at": now,
-                **newest,
-            },
+        """Open an anomaly, or count one more occurrence of the same that is open already; a grave one blocks its week."""
+        now, place = timezone.now(), partition.pk if partition else week_ending
+        seen = Anomaly(
+            fingerprint=_fingerprint(category, place, stage, payload_sha256),
+            category=category,
+            severity=severity,
+            message=storable(message),
+            partition=partition,
+            week_ending=week_ending,
+            stage=stage or "",
+            run=run,
+            last_run=run,
+            payload_sha256=payload_sha256,
+            first_seen_at=now,
+            last_seen_at=now,
         )
-        if not created:
-            graver = severity if severity in Severity.at_least(anomaly.severity) else anomaly.severity
-            self.filter(pk=anomaly.pk).update(occurrences=F("occurrences") + 1, severity=graver, **newest)
-            anomaly.refresh_from_db()
-        if anomaly.severity in Severity.at_least(Severity.ERROR) and anomaly.concerns_week is not None:
-            Readiness.objects.put_off(anomaly.concerns_week, f"{anomaly.category}: {message}")
+        anomaly = self._counted(seen) or self._opened(seen)
+        anomaly.block_week()
+        return anomaly
+
+    def _opened(self, seen: Anomaly) -> Anomaly:
+        """The anomaly, saved; or the same, when another process opened it a moment ago."""
+        try:
+            with transaction.atomic():
+                seen.save(force_insert=True)
+        except IntegrityError:
+            counted = self._counted(seen)
+            if counted is None:
+                raise
+            return counted
+        return seen
+
+    def _counted(self, seen: Anomaly) -> Anomaly | None:
+        """The same anomaly, open already, with one more occurrence; None where there is none."""
+        anomaly = self.filter(fingerprint=seen.fingerprint, resolved_at=None).first()
+        if anomaly is None:
+            return None
+        self.filter(pk=anomaly.pk).update(
+            occurrences=F("occurrences") + 1,
+            severity=seen.severity if seen.severity in Severity.at_least(anomaly.severity) else anomaly.severity,
+            message=seen.message,
+            payload_sha256=seen.payload_sha256,
+            last_run=seen.last_run,
+            last_seen_at=seen.last_seen_at,
+        )
+        anomaly.refresh_from_db()
         return anomaly
 
 
@@ -194,6 +217,12 @@ class Anomaly(models.Model):
         """The anomaly for a person, with its place and its number."""
         return f"{self.place}: open {self.severity} anomaly {self.pk}, {self.category}: {self.message}"
 
+    def block_week(self) -> None:
+        """Block the week that it concerns, where it is of ERROR or above."""
+        week = self.concerns_week
+        if week is not None and self.severity in Severity.at_least(Severity.ERROR):
+            Readiness.objects.put_off(week, f"{self.category}: {self.message}")
+
     def resolve(self, *, by: str, note: str) -> None:
         """Close it. `by` and `note` are required; NotOpen when it is not open any more."""
         if not by.strip() or not note.strip():
@@ -211,5 +240,4 @@ class Anomaly(models.Model):
         if not resolved.update(resolved_at=None, resolved_by="", note=""):
             raise NotResolved(f"anomaly {self.pk} is not resolved")
         self.refresh_from_db()
-        if self.severity in Severity.at_least(Severity.ERROR) and self.concerns_week is not None:
-            Readiness.objects.put_off(self.concerns_week, f"{self.category}: {self.message}")
+        self.block_week()

@@ -74,12 +74,20 @@ def _captures(weeks: Collection[date]) -> list[Capture]:
 
 def _rebuilt(capture: Capture, *, whole: bool) -> Rebuilt:
     try:
-        store.verify(capture) if whole else read.check_size(capture)
+        _check(capture, whole=whole)
     except VintageDamaged as damage:
         return _made_again(capture, damage)
     if whole:
         holdings.record_read({capture.vintage_sha256: True})
     return Rebuilt(capture, Fate.WHOLE, "it is there and what was written" if whole else "it is there")
+
+
+def _check(capture: Capture, *, whole: bool) -> None:
+    """VintageDamaged where the file of a capture is lost; without `whole` it is not read."""
+    if whole:
+        store.verify(capture)
+    else:
+        read.check_size(capture)
 
 
 def _made_again(capture: Capture, damage: VintageDamaged) -> Rebuilt:
@@ -101,7 +109,7 @@ def _snapshots(weeks: Collection[date]) -> list[AnalyticsSnapshot]:
 
 def _with_symbols(snapshot: AnalyticsSnapshot, *, whole: bool) -> Rebuilt:
     try:
-        symbols.verify(snapshot) if whole else symbols.of_snapshot(snapshot)
+        symbols.check(snapshot, whole=whole)
     except VintageDamaged as damage:
         try:
             analytics.rebuild_symbols(snapshot)

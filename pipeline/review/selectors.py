@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pipeline.finra.calendar import CalendarError, PartitionKey, Tier, parse_day, week_start_of
+from pipeline.finra.calendar import CalendarError, PartitionKey, Tier, check_friday, parse_day
 from pipeline.models import Capture
 from pipeline.models.capture import DOMAIN, CaptureQuerySet
 from pipeline.review.verification import NoSuchCapture, find_capture
@@ -52,7 +52,7 @@ def _is_tier(word: str) -> bool:
 
 def _key(tier: str, week_ending: str) -> PartitionKey:
     friday = parse_day(week_ending, "a week ending")
-    week_start_of(friday)
+    check_friday(friday)
     return PartitionKey(friday, Tier.parse(tier))
 
 

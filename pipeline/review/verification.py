@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pipeline.finra import rows
 from pipeline.finra.content import UnreadablePayload
 from pipeline.finra.reader import PARSER_VERSION
-from pipeline.finra.sources.base import SourceError
 from pipeline.models import Capture
 from pipeline.vintages import archive, payloads, read, store
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.store import VintageDamaged
 
 
-class NoSuchCapture(SourceError):
-    """No capture has this id."""
+class NoSuchCapture(Exception):
+    """No capture is the one that was asked for; the message says which there are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,8 @@ def save(snapshot: AnalyticsSnapshot, inputs: Collection[Capture], figures: Figu
     symbols.write(snapshot, inputs, figures.symbols)
     snapshot.save(force_insert=True)
     snapshot.inputs.set(inputs)
-    VenueVolume.objects.bulk_create(VenueVolume(snapshot=snapshot, **row) for row in _rows(figures.venues))
-    MarketConcentration.objects.bulk_create(
-        MarketConcentration(snapshot=snapshot, **row) for row in _rows(figures.markets)
-    )
+    VenueVolume.objects.bulk_create(_venue_volume(snapshot, row) for row in _rows(figures.venues))
+    MarketConcentration.objects.bulk_create(_concentration(snapshot, row) for row in _rows(figures.markets))
 
 
 def of_snapshot(snapshot: AnalyticsSnapshot) -> Figures:
@@ -33,6 +31,42 @@ def of_snapshot(snapshot: AnalyticsSnapshot) -> Figures:
         venues=_frame(VenueVolume.objects.filter(snapshot=snapshot), VENUES),
         markets=_frame(MarketConcentration.objects.filter(snapshot=snapshot), MARKETS),
         symbols=stored,
+    )
+
+
+def _venue_volume(snapshot: AnalyticsSnapshot, row: dict[str, Any]) -> VenueVolume:
+    """A row of `concentration.VENUES`."""
+    return VenueVolume(
+        snapshot=snapshot,
+        scope=row["scope"],
+        venue_kind=row["venue_kind"],
+        mpid=row["mpid"],
+        crd=row["crd"],
+        venue_name=row["venue_name"],
+        shares=row["shares"],
+        trades=row["trades"],
+        symbols=row["symbols"],
+        notional=row["notional"],
+        average_trade_size=row["average_trade_size"],
+        share=row["share"],
+        rank=row["rank"],
+        share_of_all=row["share_of_all"],
+        rank_of_all=row["rank_of_all"],
+    )
+
+
+def _concentration(snapshot: AnalyticsSnapshot, row: dict[str, Any]) -> MarketConcentration:
+    """A row of `concentration.MARKETS`."""
+    return MarketConcentration(
+        snapshot=snapshot,
+        scope=row["scope"],
+        family=row["family"],
+        shares=row["shares"],
+        trades=row["trades"],
+        venues=row["venues"],
+        hhi_low=row["hhi_low"],
+        hhi_high=row["hhi_high"],
+        symbols=row["symbols"],
     )
 
 

@@ -78,14 +78,17 @@ def naming_damage(snapshot: AnalyticsSnapshot) -> Iterator[None]:
     try:
         yield
     except (PolarsError, PanicException, OSError):
-        verify(snapshot)
+        check(snapshot, whole=True)
         raise
 
 
-def verify(snapshot: AnalyticsSnapshot) -> None:
-    """VintageDamaged unless the file is there and what was written, StorageAway; it is read whole."""
+def check(snapshot: AnalyticsSnapshot, *, whole: bool) -> None:
+    """VintageDamaged unless the file is there and has its size; with `whole` also where a byte of it has changed.
+
+    StorageAway when the storage is not mounted.
+    """
     of_snapshot(snapshot)
-    if hashlib.sha256(files.content_of(snapshot.symbols_path)).hexdigest() != snapshot.symbols_sha256:
+    if whole and hashlib.sha256(files.content_of(snapshot.symbols_path)).hexdigest() != snapshot.symbols_sha256:
         raise damaged(snapshot, "is not what was written: its hash differs")
 
 
@@ -117,7 +120,7 @@ def _known_to_be_damaged() -> set[str]:
 
 def _is_whole(snapshot: AnalyticsSnapshot) -> bool:
     try:
-        verify(snapshot)
+        check(snapshot, whole=True)
     except (VintageDamaged, OSError):
         return False
     return True

@@ -83,13 +83,13 @@ def test_a_damaged_file_is_told_and_computed_again(snapshot: AnalyticsSnapshot, 
     with pytest.raises(
         VintageDamaged, match=rf"2025-11-14 snapshot 1: the file of its symbols is .* \({snapshot.symbols_path}\)"
     ):
-        symbols.verify(snapshot)
+        symbols.check(snapshot, whole=True)
     ran = call("rebuild_vintages", "--verify", "--json")
 
     assert (ran.code, [one["fate"] for one in ran.document["files"]]) == (0, ["WHOLE", "REBUILT"])
     assert ran.document["files"][1]["snapshot"] == "2025-11-14 snapshot 1"
     snapshot.refresh_from_db()
-    symbols.verify(snapshot)
+    symbols.check(snapshot, whole=True)
     assert_frame_equal(symbols.of_snapshot(snapshot).collect(), before, rel_tol=1e-12, abs_tol=0)
     assert list(default_storage.listdir("analytics/2025-11-14")[1]) == [file_of(snapshot).name]
 

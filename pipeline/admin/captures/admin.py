@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,7 +9,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateFilter
@@ -79,22 +78,14 @@ class CaptureAdmin(ActingAdmin[Capture]):
 
     def get_urls(self) -> list[URLPattern]:
         """The pages beside the first."""
-        beside: dict[str, Callable[..., HttpResponseBase]] = {
+        pages: dict[str, downloads.View] = {
             "difference": self.difference_view,
-            **{f"difference.{form}": partial(self.difference_download, form=form) for form in downloads.FORMATS},
             "movement": self.movement_view,
             "rejects": self.rejects_view,
             "payload": self.payload_view,
         }
-        own = [
-            path(
-                f"<path:object_id>/{name}/" if "." not in name else f"<path:object_id>/{name}",
-                self.admin_site.admin_view(view),
-                name=f"pipeline_capture_{name.replace('.', '_')}",
-            )
-            for name, view in beside.items()
-        ]
-        return [*own, *super().get_urls()]
+        files = {f"difference.{form}": partial(self.difference_download, form=form) for form in downloads.FORMATS}
+        return [*downloads.addresses(self, pages, files), *super().get_urls()]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Capture], search_term: str

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from io import BytesIO
+from typing import Any
 
 import polars as pl
 import polars.selectors as cs
+from django.contrib.admin import ModelAdmin
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 
 from pipeline.models import data_kinds
 
 STARTS_A_FORMULA = r"^([=+\-@\t\r\n])"
 ROWS_AT_ONCE = 20_000
+View = Callable[..., HttpResponseBase]
 CANNOT_BE_SERVED = HTTPStatus.CONFLICT  # neither absent nor our mistake: the archive does not hold what the ledger says
 
 
@@ -32,6 +36,18 @@ def as_parquet(name: str, table: pl.DataFrame) -> HttpResponseBase:
 
 
 FORMATS: dict[str, Callable[[str, pl.DataFrame], HttpResponseBase]] = {"csv": as_csv, "parquet": as_parquet}
+
+
+def addresses(admin: ModelAdmin[Any], pages: Mapping[str, View], files: Mapping[str, View]) -> list[URLPattern]:
+    """The addresses beside an object's own page: `difference/` of a page, `difference.csv` of a file."""
+    of_pages = (_address(admin, f"{name}/", name, view) for name, view in pages.items())
+    of_files = (_address(admin, name, name.replace(".", "_"), view) for name, view in files.items())
+    return [*of_pages, *of_files]
+
+
+def _address(admin: ModelAdmin[Any], route: str, name: str, view: View) -> URLPattern:
+    named = f"{admin.opts.app_label}_{admin.opts.model_name}_{name}"
+    return path(f"<path:object_id>/{route}", admin.admin_site.admin_view(view), name=named)
 
 
 def _marked(table: pl.DataFrame) -> pl.DataFrame:

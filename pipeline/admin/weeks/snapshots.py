@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,7 +9,7 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateFilter
@@ -84,19 +83,9 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
 
     def get_urls(self) -> list[URLPattern]:
         """With the page of its symbols, and its downloads."""
-        beside: dict[str, Callable[..., HttpResponseBase]] = {
-            "symbols/": self.symbols_view,
-            **{f"symbols.{form}": partial(self.symbols_download, form=form) for form in downloads.FORMATS},
-        }
-        own = [
-            path(
-                f"<path:object_id>/{address}",
-                self.admin_site.admin_view(view),
-                name=f"pipeline_analyticssnapshot_{address.strip('/').replace('.', '_')}",
-            )
-            for address, view in beside.items()
-        ]
-        return [*own, *super().get_urls()]
+        pages: dict[str, downloads.View] = {"symbols": self.symbols_view}
+        files = {f"symbols.{form}": partial(self.symbols_download, form=form) for form in downloads.FORMATS}
+        return [*downloads.addresses(self, pages, files), *super().get_urls()]
 
     def symbols_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """How concentrated each symbol was."""

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from datetime import date
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.payloads import Payload
@@ -45,18 +45,29 @@ class Deadline:
         return self._within(lambda: source.standing(key, since, totals_too=totals_too))
 
     def _within(self, ask: Callable[[], Answer]) -> Answer:
-        answer: Future[Answer] = Future()
-        threading.Thread(target=_answer, args=(ask, answer), name=f"source {self.name}", daemon=True).start()
+        call = _Call(ask, f"source {self.name}")
+        call.start()
+        call.join(self._seconds)
+        if call.is_alive():
+            raise TransientSourceError(f"the source {self.name!r} did not answer within {self._seconds:g} seconds")
+        return call.result()
+
+
+class _Call(threading.Thread, Generic[Answer]):
+    """A call in a thread of its own, which keeps no process from ending."""
+
+    def __init__(self, ask: Callable[[], Answer], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._ask = ask
+        self._answer: Future[Answer] = Future()
+
+    def run(self) -> None:
+        """Ask, and keep the answer or the error."""
         try:
-            return answer.result(self._seconds)
-        except TimeoutError:
-            if answer.done():  # a TimeoutError of the source's own, or an answer at the last moment
-                return answer.result()
-        raise TransientSourceError(f"the source {self.name!r} did not answer within {self._seconds:g} seconds")
+            self._answer.set_result(self._ask())
+        except BaseException as error:
+            self._answer.set_exception(error)
 
-
-def _answer(ask: Callable[[], Answer], answer: Future[Answer]) -> None:
-    try:
-        answer.set_result(ask())
-    except BaseException as error:
-        answer.set_exception(error)
+    def result(self) -> Answer:
+        """What the call returned, or its error raised; only once it has ended."""
+        return self._answer.result(timeout=0)
