@@ -21,6 +21,7 @@ from pipeline.capture.decision import Decision
 from pipeline.capture.likeness import Sketch
 from pipeline.capture.terms import Provenance, Terms
 from pipeline.capture.vintage import Vintage
+from pipeline.checkpoints import checkpoints
 from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.payloads import Payload
@@ -60,6 +61,7 @@ class Candidate:
         return Outcome.FORCED if is_same else Outcome.RESTATED
 
 
+@checkpoints("commit")
 def make(candidate: Candidate, terms: Terms) -> Capture:
     """Store the next capture of a partition.
 
@@ -76,6 +78,7 @@ def make(candidate: Candidate, terms: Terms) -> Capture:
     return _commit(candidate, label, file, started, terms)
 
 
+@checkpoints("commit.label")
 def _label(candidate: Candidate, terms: Terms) -> Label:
     """What the vintage file says of itself: the id and the version are checked again under the lock."""
     key, provenance = candidate.key, candidate.provenance
@@ -101,6 +104,7 @@ def _archived(payload: Payload | None) -> Iterator[Callable[[], None]]:
         yield executor.submit(archive.put, payload.content, payload.sha256).result
 
 
+@checkpoints("commit.transaction")
 def _commit(candidate: Candidate, label: Label, file: VintageFile | None, started: float, terms: Terms) -> Capture:
     with transaction.atomic():
         partition = Partition.objects.locked(candidate.key)
@@ -123,6 +127,7 @@ def _commit(candidate: Candidate, label: Label, file: VintageFile | None, starte
     return capture
 
 
+@checkpoints("commit.check")
 def _check_next(partition: Partition, candidate: Candidate, label: Label, terms: Terms) -> None:
     """Superseded unless the capture may be the next one, under the id that its file names."""
     if partition.newest_version != label.version - 1:
@@ -139,6 +144,7 @@ def _check_next(partition: Partition, candidate: Candidate, label: Label, terms:
         data_kinds.decide(candidate.provenance.kind)
 
 
+@checkpoints("commit.insert")
 def _new_capture(partition: Partition, candidate: Candidate, label: Label, terms: Terms) -> Capture:
     decision, provenance = candidate.decision, candidate.provenance
     capture = Capture(

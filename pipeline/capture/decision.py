@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 
 from pipeline.capture.vintage import Counts, Vintage
+from pipeline.checkpoints import checkpoints
 from pipeline.models import Capture
 from pipeline.vintages.compare import Changes
 
@@ -60,6 +61,7 @@ SAME_WHERE_COMPARABLE = (
 )
 
 
+@checkpoints("decide")
 def decide(held: Capture | None, offered: Vintage, *, force: bool) -> Decision:
     """The decision on a payload with other bytes than those held; `held` is None where the partition has no capture."""
     said = opinion(held.last_update_date if held else None, offered.content.newest_update)

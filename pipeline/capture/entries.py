@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from pipeline.capture import content_checks, current, endings, late_restatements
 from pipeline.capture.vintage import Vintage
+from pipeline.checkpoints import checkpoints
 from pipeline.finra import reader
 from pipeline.finra.content import Content
 from pipeline.finra.sources.api.control_totals import ControlTotals
@@ -36,6 +37,7 @@ def describe(capture: Capture, content: Content) -> None:
     capture.last_update_date = content.newest_update
 
 
+@checkpoints("rows.record")
 def record_rows(partition: Partition, capture: Capture, vintage: Vintage, started: float, run: Run | None) -> None:
     """Write the manifest, the rejects and the anomalies of rows that are stored, and make them the partition's latest.
 
@@ -65,6 +67,7 @@ def known_since(partition: Partition) -> datetime:
     return max(now, partition.latest.normalized_at + timedelta(microseconds=1))
 
 
+@checkpoints("publish")
 def publish(capture: Capture, vintage: Vintage, file: VintageFile, known: datetime) -> None:
     """Save that the rows of a capture are known since then, and where they are: the last thing before the commit.
 

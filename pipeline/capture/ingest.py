@@ -30,6 +30,7 @@ from pipeline.capture.records import LedgerBehind
 from pipeline.capture.results import Result
 from pipeline.capture.terms import Provenance, Terms
 from pipeline.capture.vintage import Vintage, following, following_by_force
+from pipeline.checkpoints import checkpoints
 from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content, UnreadablePayload
@@ -49,6 +50,7 @@ KINDS = {
 }
 
 
+@checkpoints("ingest")
 def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress = lambda step: None) -> Result:
     """Bring one partition up to date with the source. `progress` hears "fetched", "parsed" and "stored".
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.conf import settings
 
+from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey, due_date, look_back
 from pipeline.models import Anomaly, Capture, CaptureKind, Category, Run, Severity, Stage
 from pipeline.vintages.compare import Difference, RowChange, movers
@@ -14,6 +15,7 @@ from pipeline.vintages.compare import Difference, RowChange, movers
 MOVERS_TOLD = 5
 
 
+@checkpoints("restatement.note")
 def note(difference: Difference, run: Run | None) -> None:
     """Of a restatement found outside the look-back of the weekly run: say what it moved, and how late, as an INFO anomaly.
 

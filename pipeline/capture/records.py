@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
+from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Capture, DataKind, LedgerKind, Partition, capture_id_for
 from pipeline.models.data_kinds import manage_py
@@ -191,11 +192,13 @@ def unknown(capture_ids: Iterable[str]) -> list[Record]:
     return sorted(found, key=lambda record: (record.key, record.version))
 
 
+@checkpoints("record.claim")
 def claim(capture: Capture) -> None:
     """Write the record of a capture that is about to be committed."""
     files.save(_path(capture.capture_id, CLAIMED), Record.of_capture(capture).text())
 
 
+@checkpoints("record.confirm")
 def confirm(capture: Capture) -> None:
     """Write the record of a capture that is committed, in the place of its claim."""
     files.save(_path(capture.capture_id, CONFIRMED), Record.of_capture(capture).text())

@@ -14,6 +14,7 @@ from contextlib import suppress
 import zstandard
 from django.core.files.storage import default_storage
 
+from pipeline.checkpoints import checkpoints
 from pipeline.vintages import files
 
 LEVEL = 3
@@ -36,6 +37,7 @@ def path_of(sha256: str) -> str:
     return f"payloads/{sha256[:2]}/{sha256}{SUFFIX}"
 
 
+@checkpoints("archive")
 def put(content: bytes, sha256: str) -> None:
     """Archive a payload under its hash; one that is there and whole is left as it is, one that is not is replaced."""
     if not put_back(content, sha256):

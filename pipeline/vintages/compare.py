@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.checkpoints import checkpoints
 from pipeline.finra.rows import FIGURES, FIRM, KEY, without_zeros
 from pipeline.models import Capture
 from pipeline.vintages import read
@@ -99,6 +100,7 @@ class RowChange:
         return Kind.REMOVED if self.after is None else Kind.CHANGED
 
 
+@checkpoints("compare")
 def difference_of(before: pl.DataFrame, after: pl.DataFrame) -> Changes:
     """How two frames of rows of one partition differ. Both have the columns of `rows.SCHEMA`, each key once, in order."""
     stale, fresh = _only_in_one(before.select(COMPARED), after.select(COMPARED))

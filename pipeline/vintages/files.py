@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from pipeline.checkpoints import checkpoints
+
 NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})  # file systems that know no hard links
 
 
@@ -72,6 +74,7 @@ def _place(path: str, content: bytes) -> str:
     return path
 
 
+@checkpoints("folders.flush")
 def flush_folders(path: str) -> None:
     """Have the name of a file on the disk, and those of the folders that it is in: some may be new, or another process's."""
     while path and is_of_this_machine(path):
@@ -117,6 +120,7 @@ def _save_in_folder(path: str, content: bytes, name: Callable[[str, str], None])
         raise
 
 
+@checkpoints("file.link")
 def _link(part: str, final: str) -> None:
     """Give a file its name, unless another has it: FileExistsError."""
     try:
@@ -131,6 +135,7 @@ def _link(part: str, final: str) -> None:
         os.unlink(part)
 
 
+@checkpoints("file.flush")
 def _flush(path: str) -> None:
     """Have the content of a file on the disk."""
     _sync(path)

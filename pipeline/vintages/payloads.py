@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
+from pipeline.checkpoints import checkpoints
 from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content, UnreadablePayload
@@ -21,6 +22,7 @@ def read(content: bytes, payload_format: str, key: PartitionKey) -> Content:
     return _read(content, PayloadFormat(payload_format), key)
 
 
+@checkpoints("read")
 def read_fetched(payload: Payload, key: PartitionKey) -> Content:
     """What a payload holds that was just fetched. UnreadablePayload."""
     return _read(payload.content, payload.format, key, payload.decoded)

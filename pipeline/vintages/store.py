@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 import polars as pl
 from django.core.files.storage import default_storage
 
+from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey
 from pipeline.models import Capture
 from pipeline.models.data_kinds import manage_py
@@ -68,6 +69,7 @@ class VintageFile:
     rows: int
 
 
+@checkpoints("vintage.write")
 def write(key: PartitionKey, frame: pl.DataFrame, label: Label) -> VintageFile:
     """Write the rows of a capture that is to be made; all of it is on the disk when this returns.
 

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
+from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import AnalyticsSnapshot, Calculation, Capture, Manifest, Partition, Run, Stage
 from pipeline.vintages import read, store
@@ -68,6 +69,7 @@ def is_current(snapshot: AnalyticsSnapshot | None, week_ending: date) -> bool:
     )
 
 
+@checkpoints("week.calculate")
 @transaction.atomic
 def calculate_week(week_ending: date, run: Run | None = None) -> Calculated:
     """Compute the week from its newest captures, unless that was done already.

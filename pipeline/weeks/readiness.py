@@ -12,6 +12,7 @@ from datetime import date
 from django.db import transaction
 from django.utils import timezone
 
+from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey, Tier, due_date, is_due, look_back
 from pipeline.models import (
     AnalyticsSnapshot,
@@ -64,6 +65,7 @@ class Facts:
     anomalies: list[Anomaly]
 
 
+@checkpoints("week.judge")
 def decide_week(week_ending: date, today: date) -> dict[Use, Verdict]:
     """Decide the week for every use, and store the verdicts.
 
@@ -136,6 +138,7 @@ def _lacking(key: PartitionKey, partition: Partition | None) -> str | None:
     return None if partition.latest.rows_kept else f"version {partition.latest.version} has no rows"
 
 
+@checkpoints("verdict.store")
 def _store(week_ending: date, use: Use, verdict: Verdict, snapshot: AnalyticsSnapshot | None) -> None:
     now = timezone.now()
     stored, created = Readiness.objects.get_or_create(

@@ -8,11 +8,13 @@ from typing import Any
 import polars as pl
 from django.db import models
 
+from pipeline.checkpoints import checkpoints
 from pipeline.models import AnalyticsSnapshot, Capture, MarketConcentration, VenueVolume
 from pipeline.weeks import symbols
 from pipeline.weeks.concentration import MARKETS, SYMBOLS, VENUES, Figures
 
 
+@checkpoints("snapshot.save")
 def save(snapshot: AnalyticsSnapshot, inputs: Collection[Capture], figures: Figures) -> None:
     """Save a new snapshot and its figures, in the caller's transaction; the file of the symbols first."""
     symbols.write(snapshot, inputs, figures.symbols)

@@ -1,14 +1,15 @@
 """`python -m tests.faults.signalling`: a `manage.py` or `celery` that at a named point sends itself a signal, or waits.
 
-SIGKILL capture.commit.make before 2 run_weekly --weeks 2025-11-14    at the entry of the second commit.make
-SIGTERM runs.settle after 1 run_weekly ...                            at its exit
-SIGKILL capture.commit.make before 2 celery -A marketspine worker ... the same in a worker, or in a child of its pool
-SIGKILL capture.commit.make before 2025-11-14/OTC celery ...          at each call for that partition
-MEET=FOLDER capture.commit.make before 1 run_weekly ...               goes on when two processes are at this point
-HANG sources.files.FilesSource.fetch before 1 run_weekly ...          never goes on
-DEAF vintages.payloads.read_fetched before 1 celery ...               never, whatever Celery's soft limit tells it
+SIGKILL commit.before 2 run_weekly --weeks 2025-11-14        when it comes to the point for the second time
+SIGTERM run.settle.after 1 run_weekly ...
+SIGKILL commit.before 2 celery -A marketspine worker ...     the same in a worker, or in a child of its pool
+SIGKILL commit.before 2025-11-14/OTC celery ...              each time that it is there for that partition
+MEET=FOLDER commit.before 1 run_weekly ...                   goes on when two processes are at this point
+HANG fetch.before 1 run_weekly ...                           never goes on
+DEAF read.before 1 celery ...                                never, whatever Celery's soft limit tells it
 
-A point is a function or a method of `pipeline`, or of Celery: celery.worker.request.Request.acknowledge.
+A point is one of `pipeline.checkpoints`, or before or after a function of Celery:
+celery.worker.request.Request.acknowledge.before.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import celery.bin.celery
 import django
 from django.core.management import execute_from_command_line
 
+from pipeline.checkpoints import Listener, checkpoints, listening
 from pipeline.finra.calendar import PartitionKey
 from pipeline.resilience import stopping
 
@@ -41,15 +42,35 @@ def word(key: PartitionKey) -> str:
     return f"{key.week_ending}/{key.tier}"
 
 
-def main(what: str, point: str, when: str, which: str, *arguments: str) -> None:
-    """Set the point up, then do what `manage.py` does."""
+def main(what: str, point: str, which: str, *arguments: str) -> None:
+    """Listen at the point, then do what `manage.py` does."""
     django.setup()
-    place, _, name = (point if point.startswith("celery.") else f"pipeline.{point}").rpartition(".")
+    if point.startswith("celery."):
+        _mark(point.rpartition(".")[0])
+    with listening(_listener(point, which, _acting(what))):
+        if arguments[0] == "celery":
+            celery.bin.celery.celery(args=list(arguments[1:]), prog_name="celery")
+        execute_from_command_line(["manage.py", *arguments])
+
+
+def _mark(function: str) -> None:
+    """Have a function of Celery pass points as those of `pipeline` do."""
+    place, _, name = function.rpartition(".")
     holder = pkgutil.resolve_name(place)
-    setattr(holder, name, _wrapped(getattr(holder, name), _acting(what), when, which))
-    if arguments[0] == "celery":
-        celery.bin.celery.celery(args=list(arguments[1:]), prog_name="celery")
-    execute_from_command_line(["manage.py", *arguments])
+    setattr(holder, name, checkpoints(function)(getattr(holder, name)))
+
+
+def _listener(point: str, which: str, act: Callable[[], None]) -> Listener:
+    calls = itertools.count(1)
+
+    def hear(passed: str, about: tuple[object, ...]) -> None:
+        if passed != point:
+            return
+        keys = (getattr(each, "key", each) for each in about)
+        if which in {str(next(calls)), *(word(key) for key in keys if isinstance(key, PartitionKey))}:
+            act()
+
+    return hear
 
 
 def _acting(what: str) -> Callable[[], None]:
@@ -90,23 +111,6 @@ def _hang_deaf() -> None:
 
 
 HANGING = {"HANG": _hang, "DEAF": _hang_deaf}
-
-
-def _wrapped(function: Callable[..., Any], act: Callable[[], None], when: str, which: str) -> Callable[..., Any]:
-    calls = itertools.count(1)
-
-    @functools.wraps(function)
-    def wrapped(*positional: Any, **named: Any) -> Any:
-        keys = (getattr(each, "key", each) for each in positional)
-        is_meant = which in {str(next(calls)), *(word(key) for key in keys if isinstance(key, PartitionKey))}
-        if when == "before" and is_meant:
-            act()
-        result = function(*positional, **named)
-        if when == "after" and is_meant:
-            act()
-        return result
-
-    return wrapped
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ STOPPED = "T"
 
 @contextmanager
 def stopped_worker(fleet: Fleet, point: str, **more: str) -> Iterator[subprocess.Popen[str]]:
-    """A worker that stands still at the point, "capture.commit.make before 2", during the block; then it goes on."""
+    """A worker that stands still at the point, "commit.before 2", during the block; then it goes on."""
     worker = fleet.worker(f"SIGSTOP {point}", **more)
     give_up = time.monotonic() + PATIENCE
     while _state(worker) != STOPPED:

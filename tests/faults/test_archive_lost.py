@@ -48,7 +48,7 @@ def test_an_archive_that_goes_away_fails_what_needs_it_and_nothing_else(
 ) -> None:
     aside = archive_dir.with_name("archive aside")
     run = work.launch()
-    with stopped_worker(fleet, "vintages.archive.put before 2"):
+    with stopped_worker(fleet, "archive.before 2"):
         archive_dir.rename(aside)
         archive_dir.touch()  # a file, as root may write into any folder
     fleet.heal(run)
@@ -60,7 +60,7 @@ def test_an_archive_that_goes_away_fails_what_needs_it_and_nothing_else(
 
 
 @pytest.mark.promise(1, 3, 4, 9)
-@pytest.mark.parametrize("point", ["vintages.archive.put before 2", "vintages.store.write before 2"])
+@pytest.mark.parametrize("point", ["archive.before 2", "vintage.write.before 2"])
 def test_a_full_disk_fails_what_needs_it_and_leaves_no_half_file(fleet: Fleet, work: Work, point: str) -> None:
     run = work.launch()
     with stopped_worker(fleet, point) as worker:

@@ -74,7 +74,7 @@ def test_redis_killed_and_restarted_empty_in_the_midst_of_a_run_costs_nothing(
     fleet: Fleet, work: Work, broker: servers.Redis
 ) -> None:
     run = work.launch()
-    with stopped_worker(fleet, "capture.commit.make before 2"):
+    with stopped_worker(fleet, "commit.before 2"):
         broker.kill()
         broker.start()
         with redis.Redis.from_url(broker.url) as client:
@@ -128,7 +128,7 @@ def test_a_fleet_without_beat_and_command_makes_up_for_a_broker_that_died_and_no
 ) -> None:
     run = work.launch()
     calc = fleet.worker(pool="prefork", queues="calc,control", **DEFAULT)
-    with stopped_worker(fleet, "capture.commit.make before 2", **DEFAULT) as ingest:
+    with stopped_worker(fleet, "commit.before 2", **DEFAULT) as ingest:
         broker.kill()
         broker.start()
 
@@ -145,7 +145,7 @@ def test_a_fleet_whose_queue_is_emptied_has_what_was_in_it_sent_again(
 ) -> None:
     run = work.launch()
     fleet.worker(pool="prefork", queues="calc,control", **DEFAULT)
-    with stopped_worker(fleet, "capture.commit.make before 2", **DEFAULT), redis.Redis.from_url(broker.url) as client:
+    with stopped_worker(fleet, "commit.before 2", **DEFAULT), redis.Redis.from_url(broker.url) as client:
         client.flushall()
 
     fleet.wait_for(lambda: Run.objects.get(pk=run.pk).status != RunStatus.RUNNING, SEVERAL_SWEEPS)

@@ -26,9 +26,9 @@ from tests.support.fleet import HASTE, Fleet
 from tests.support.ledger_state import ledger_state
 
 POINTS = (
-    "capture.commit.make before 2",
-    "capture.entries.record_rows after 2",
-    "weeks.analytics.calculate_week after 1",
+    "commit.before 2",
+    "rows.record.after 2",
+    "week.calculate.after 1",
 )
 SHUTDOWNS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 CASES = [(point, how) for point in POINTS for how in SHUTDOWNS]
@@ -88,7 +88,7 @@ def test_a_command_that_waits_says_that_the_database_is_away_and_ends_with_the_c
         text=True,
     )
     assert command.stderr is not None
-    with stopped_worker(fleet, "capture.commit.make before 2"):
+    with stopped_worker(fleet, "commit.before 2"):
         connection.close()
         database.shut_down(SHUTDOWNS["fast"])
         assert any(line.startswith(f"{waiting.AWAY}: ") for line in command.stderr)

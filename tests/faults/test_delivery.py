@@ -84,7 +84,7 @@ def send(fleet: Fleet, closing: list[tuple[int, str]]) -> None:
 @pytest.mark.promise(9)
 def test_results_and_counters_that_are_evicted_are_not_needed(fleet: Fleet, work: Work, redis_url: str) -> None:
     run = work.launch()
-    with stopped_worker(fleet, "capture.commit.make before 2"), connected(redis_url) as client:
+    with stopped_worker(fleet, "commit.before 2"), connected(redis_url) as client:
         evicted = [name for pattern in RESULTS for name in client.scan_iter(pattern)]
         assert evicted
         client.delete(*evicted)

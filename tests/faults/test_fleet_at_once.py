@@ -54,7 +54,7 @@ def test_two_beats_and_two_workers_make_one_run_for_a_slot(fleet: Fleet, source_
 @pytest.mark.promise(10)
 def test_sweepers_at_once_fight_neither_each_other_nor_a_live_worker(fleet: Fleet, work: Work) -> None:
     run = work.launch()
-    with stopped_worker(fleet, "capture.commit.make before 2"):
+    with stopped_worker(fleet, "commit.before 2"):
         fleet.worker()
         failed: list[Exception] = []
 

@@ -23,30 +23,30 @@ BACKFILL = ("backfill", "--from", str(OLDER_WEEK), "--to", str(WEEK), "--run-dat
 
 
 POINTS = [
-    "models.partition.PartitionQuerySet.ensure before 1",
-    "runs.lifecycle.start after 1",
-    "runs.process_partition.process after 1",
-    "capture.ingest.ingest after 2",
-    "vintages.archive.put before 2",
-    "vintages.files._flush before 3",  # all of a file is written, and none of it is on the disk for certain
-    "vintages.files._link before 1",  # it is on the disk, and has no name yet
-    "vintages.files._link after 2",  # it has its name, and no capture names it
-    "capture.commit.make before 1",
-    "capture.commit._commit before 2",  # payload and vintage file are there
-    "capture.entries.record_rows after 4",
-    "capture.entries.publish after 1",  # all is written, and nothing is committed
-    "capture.records.confirm before 2",  # committed
-    "capture.commit.make after 2",
-    "runs.process_partition._finish before 6",
-    "weeks.analytics.calculate_week before 1",
-    "weeks.analytics.calculate_week after 2",
-    "weeks.readiness.decide_week after 1",
-    "runs.lifecycle.settle before 1",
+    "partitions.create.before 1",
+    "run.start.after 1",
+    "process.after 1",
+    "ingest.after 2",
+    "archive.before 2",
+    "file.flush.before 3",  # all of a file is written, and none of it is on the disk for certain
+    "file.link.before 1",  # it is on the disk, and has no name yet
+    "file.link.after 2",  # it has its name, and no capture names it
+    "commit.before 1",
+    "commit.transaction.before 2",  # payload and vintage file are there
+    "rows.record.after 4",
+    "publish.after 1",  # all is written, and nothing is committed
+    "record.confirm.before 2",  # committed
+    "commit.after 2",
+    "finish.before 6",
+    "week.calculate.before 1",
+    "week.calculate.after 2",
+    "week.judge.after 1",
+    "run.settle.before 1",
 ]
 
 
 def signalled(ledger: Ledger, what: str, point: str, *arguments: str) -> Ran:
-    """Run a command that sends itself a signal at a point: "capture.commit.make before 2"."""
+    """Run a command that sends itself a signal at a point: "commit.before 2"."""
     return finish(start(ledger, "-m", "tests.faults.signalling", what, *point.split(), *arguments))
 
 
@@ -74,7 +74,7 @@ def test_killed_at_a_point_and_run_again_ends_as_if_undisturbed(
 
 @pytest.mark.promise(9)
 def test_a_killed_backfill_goes_on_where_it_was(ledger: Ledger, undisturbed: LedgerState) -> None:
-    killed = signalled(ledger, "SIGKILL", "runs.process_partition.process before 4", *BACKFILL)
+    killed = signalled(ledger, "SIGKILL", "process.before 4", *BACKFILL)
     assert killed.code == -signal.SIGKILL
     run = Run.objects.latest("pk")
     assert run.status == RunStatus.RUNNING
@@ -93,7 +93,7 @@ def test_a_killed_backfill_goes_on_where_it_was(ledger: Ledger, undisturbed: Led
 
 @pytest.mark.promise(7)
 def test_the_dry_run_of_a_killed_backfill_lists_what_is_left(ledger: Ledger, undisturbed: LedgerState) -> None:
-    signalled(ledger, "SIGKILL", "runs.process_partition.process before 4", *BACKFILL)
+    signalled(ledger, "SIGKILL", "process.before 4", *BACKFILL)
 
     planned = call(*BACKFILL, "--mode", "dry-run", "--json").document["plan"]
 
@@ -107,7 +107,7 @@ def test_the_dry_run_of_a_killed_backfill_lists_what_is_left(ledger: Ledger, und
 def test_a_run_that_is_told_to_stop_is_interrupted_and_goes_on_later(
     ledger: Ledger, undisturbed: LedgerState, name: str
 ) -> None:
-    stopped = signalled(ledger, name, "vintages.store.write after 2", *RUN)
+    stopped = signalled(ledger, name, "vintage.write.after 2", *RUN)
 
     assert stopped.code == 1
     assert "stopped; what was finished is kept, the same command goes on" in stopped.err
@@ -124,7 +124,7 @@ def test_a_run_that_is_told_to_stop_is_interrupted_and_goes_on_later(
 
 
 def test_a_run_that_is_told_to_stop_prints_one_document(ledger: Ledger, undisturbed: LedgerState) -> None:
-    stopped = signalled(ledger, "SIGTERM", "runs.process_partition.process before 2", *RUN, "--json")
+    stopped = signalled(ledger, "SIGTERM", "process.before 2", *RUN, "--json")
 
     assert stopped.code == 1
     assert stopped.document == {
@@ -136,11 +136,7 @@ def test_a_run_that_is_told_to_stop_prints_one_document(ledger: Ledger, undistur
 
 @pytest.mark.promise(9)
 def test_killed_again_and_again_it_still_comes_to_its_end(ledger: Ledger, undisturbed: LedgerState) -> None:
-    for point in (
-        "runs.process_partition.process after 1",
-        "capture.commit.make after 1",
-        "weeks.analytics.calculate_week after 1",
-    ):
+    for point in ("process.after 1", "commit.after 1", "week.calculate.after 1"):
         assert signalled(ledger, "SIGKILL", point, *RUN).code == -signal.SIGKILL
 
     assert call(*RUN).code == 0

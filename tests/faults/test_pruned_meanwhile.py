@@ -79,7 +79,7 @@ def check_both_were_done(run: Run) -> None:
 
 @pytest.mark.promise(1, 5, 10)
 def test_pruned_before_the_ingest_stores(fleet: Fleet, restated_again: Run) -> None:
-    with stopped_worker(fleet, "capture.commit.make before 1"), transaction.atomic():
+    with stopped_worker(fleet, "commit.before 1"), transaction.atomic():
         prune_the_first()
 
     check_both_were_done(fleet.heal(restated_again))
@@ -89,7 +89,7 @@ def test_pruned_before_the_ingest_stores(fleet: Fleet, restated_again: Run) -> N
 def test_an_ingest_waits_for_a_prune_under_way(fleet: Fleet, restated_again: Run) -> None:
     with transaction.atomic():
         prune_the_first()
-        with stopped_worker(fleet, "capture.commit.make before 1"):
+        with stopped_worker(fleet, "commit.before 1"):
             pass
         until_the_worker_waits()
 

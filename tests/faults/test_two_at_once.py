@@ -14,12 +14,7 @@ from tests.management.publications import DAY, OLDER_WEEK, WEEK, publish_week, r
 from tests.support.engines import Ledger, wipe
 from tests.support.ledger_state import check_all_runs_ended, check_consistent, ledger_state
 
-POINTS = [
-    "runs.process_partition.process before 1",
-    "runs.lifecycle.start before 1",
-    "runs.close_week.close_week before 1",
-    "capture.commit.make before 1",
-]
+POINTS = ["process.before 1", "run.start.before 1", "week.close.before 1", "commit.before 1"]
 RUN = ("run_weekly", "--weeks", f"{WEEK},{OLDER_WEEK}", "--run-date", str(DAY), "--json")
 
 
@@ -71,7 +66,7 @@ def test_two_runs_at_once_store_a_restatement_once(ledger: Ledger, source_dir: P
     newest = PartitionKey(WEEK, Tier.NMS_TIER_1)
     restate(source_dir, newest)
 
-    ended = run_twice_at_once(ledger, meeting, "runs.process_partition.process before 1", *RUN)
+    ended = run_twice_at_once(ledger, meeting, "process.before 1", *RUN)
 
     assert [ran.code for ran in ended] == [0, 0], ended
     assert Capture.objects.count() == 7
@@ -84,10 +79,10 @@ def test_two_runs_at_once_store_a_restatement_once(ledger: Ledger, source_dir: P
 def test_of_two_processes_one_goes_on_with_an_interrupted_run(ledger: Ledger, source_dir: Path, meeting: Path) -> None:
     publish_week(source_dir)
     publish_week(source_dir, OLDER_WEEK)
-    stopped = finish(start(ledger, "-m", "tests.faults.signalling", "SIGTERM", "steps.process", "before", "3", *RUN))
+    stopped = finish(start(ledger, "-m", "tests.faults.signalling", "SIGTERM", "process.before", "3", *RUN))
     assert stopped.code == 1
 
-    ended = run_twice_at_once(ledger, meeting, "runs.lifecycle.resumable before 1", *RUN)
+    ended = run_twice_at_once(ledger, meeting, "run.resume.before 1", *RUN)
 
     assert [ran.code for ran in ended] == [0, 0], ended
     assert sorted(ran.document["run"] for ran in ended) == [1, 2]

@@ -27,75 +27,75 @@ ONE_WEEK_AT_A_TIME = 3
 
 # Every test run tries these, `make test-faults` those that follow, too.
 REPRESENTATIVE = [
-    "runs.claims.claim after 2",
-    "vintages.files._flush before 1",  # half of a file has its name, or none
-    "vintages.files._link after 4",  # the file of the restated partition has its name, and no capture names it
-    "capture.entries.publish after 2",  # all of the capture is written, and nothing is committed
-    "capture.commit.make after 4",
-    "celery.worker.request.Request.acknowledge before 3",  # done, and the broker does not know
-    "weeks.results.save after 2",
-    "celery.canvas.Signature.apply_async before 3",  # half of the second week is sent
-    "runs.lifecycle.move before 1",
+    "claim.after 2",
+    "file.flush.before 1",  # half of a file has its name, or none
+    "file.link.after 4",  # the file of the restated partition has its name, and no capture names it
+    "publish.after 2",  # all of the capture is written, and nothing is committed
+    "commit.after 4",
+    "celery.worker.request.Request.acknowledge.before 3",  # done, and the broker does not know
+    "snapshot.save.after 2",
+    "celery.canvas.Signature.apply_async.before 3",  # half of the second week is sent
+    "run.move.before 1",
 ]
 PARTITION = [
-    "runs.claims.claim before 1",
-    "runs.claims.claim after 6",
-    "runs.process_partition._perform before 2",
-    "finra.sources.files.source.FilesSource.fetch before 1",
-    "finra.sources.files.source.FilesSource.fetch after 6",
-    "vintages.payloads.read_fetched before 2",
-    "finra.formats.web_file.read after 3",
-    "capture.vintage.difference_of after 1",  # of the restated partition
-    "capture.decision.decide after 4",
-    "vintages.archive.put before 1",
-    "vintages.archive.put after 4",
-    "capture.commit.make before 4",
-    "capture.commit._label after 1",
-    "vintages.store.write before 3",
-    "vintages.files._flush before 2",
-    "vintages.files._link before 1",
-    "vintages.files._link after 1",
-    "vintages.store.write after 2",
-    "capture.commit._commit before 4",
-    "capture.commit._check_next after 1",
-    "capture.commit._new_capture after 4",
-    "capture.entries.record_rows after 1",
-    "capture.records.claim after 3",
-    "capture.entries.publish after 4",
-    "capture.records.confirm before 4",  # committed
-    "runs.process_partition._finish before 6",
-    "runs.process_partition._finish after 3",
-    "celery.worker.request.Request.acknowledge after 3",
-    "celery.backends.redis.RedisBackend.on_chord_part_return before 3",
-    "celery.canvas.Signature.apply_async before 1",  # all of the header is done, the body is not sent
+    "claim.before 1",
+    "claim.after 6",
+    "perform.before 2",
+    "fetch.before 1",
+    "fetch.after 6",
+    "read.before 2",
+    "read.after 3",
+    "compare.after 1",  # of the restated partition
+    "decide.after 4",
+    "archive.before 1",
+    "archive.after 4",
+    "commit.before 4",
+    "commit.label.after 1",
+    "vintage.write.before 3",
+    "file.flush.before 2",
+    "file.link.before 1",
+    "file.link.after 1",
+    "vintage.write.after 2",
+    "commit.transaction.before 4",
+    "commit.check.after 1",
+    "commit.insert.after 4",
+    "rows.record.after 1",
+    "record.claim.after 3",
+    "publish.after 4",
+    "record.confirm.before 4",  # committed
+    "finish.before 6",
+    "finish.after 3",
+    "celery.worker.request.Request.acknowledge.after 3",
+    "celery.backends.redis.RedisBackend.on_chord_part_return.before 3",
+    "celery.canvas.Signature.apply_async.before 1",  # all of the header is done, the body is not sent
 ]
 WEEK = [
-    "runs.close_week.close_week before 1",
-    "weeks.analytics.calculate_week before 1",
-    "weeks.results.save after 1",
-    "weeks.analytics.calculate_week after 2",
-    "weeks.readiness.decide_week before 2",
-    "weeks.readiness._store after 2",
-    "weeks.readiness.decide_week after 1",
-    "runs.close_week.close_week after 1",
-    "engine.canvas.advance before 2",
-    "engine.canvas.week_canvas before 1",  # marked as sent, and not sent
-    "celery.canvas._chord.apply_async after 1",
-    "runs.lifecycle.settle before 1",
-    "runs.lifecycle.move after 1",
-    "review.doctor.diagnose before 1",
+    "week.close.before 1",
+    "week.calculate.before 1",
+    "snapshot.save.after 1",
+    "week.calculate.after 2",
+    "week.judge.before 2",
+    "verdict.store.after 2",
+    "week.judge.after 1",
+    "week.close.after 1",
+    "run.advance.before 2",
+    "week.send.before 1",  # marked as sent, and not sent
+    "celery.canvas._chord.apply_async.after 1",
+    "run.settle.before 1",
+    "run.move.after 1",
+    "check_up.before 1",
 ]
 POINTS = REPRESENTATIVE + (PARTITION + WEEK if EVERYTHING else [])
 
 # Where one worker dies, and then the one that sweeps up after it.
 SWEEPS = [
-    ("runs.claims.claim after 2", "runs.recovery.is_stalled after 1"),
-    ("runs.close_week.close_week before 1", "weeks.analytics.calculate_week after 1"),
-    ("runs.claims.claim after 2", "engine.sweeper.sweep before 1"),
-    ("runs.process_partition._finish before 3", "runs.recovery.requeue_stalled after 1"),
-    ("runs.claims.claim after 6", "runs.recovery.resend_unstarted after 1"),
-    ("engine.canvas.week_canvas before 1", "runs.close_week.close_complete after 1"),
-    ("runs.lifecycle.move before 1", "runs.lifecycle.settle before 1"),
+    ("claim.after 2", "stalled.check.after 1"),
+    ("week.close.before 1", "week.calculate.after 1"),
+    ("claim.after 2", "sweep.before 1"),
+    ("finish.before 3", "stalled.requeue.after 1"),
+    ("claim.after 6", "unstarted.resend.after 1"),
+    ("week.send.before 1", "weeks.close.after 1"),
+    ("run.move.before 1", "run.settle.before 1"),
 ]
 INSTANTS = range(20 if EVERYTHING else 3)
 LIFE = 1.0  # seconds: what a worker needs for the whole run on a quiet machine, less a little
@@ -152,7 +152,7 @@ def test_a_child_of_a_pool_killed_alone_is_replaced_and_its_partition_tried_agai
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     run = work.launch()
-    worker = fleet.worker(f"MEET={meeting} capture.commit.make before {word(OTC)}", pool="prefork")
+    worker = fleet.worker(f"MEET={meeting} commit.before {word(OTC)}", pool="prefork")
     fleet.wait_for(lambda: any(meeting.iterdir()))
     child = int(next(meeting.iterdir()).name)
     assert os.getpgid(child) == worker.pid != child
@@ -173,9 +173,7 @@ def test_a_partition_that_kills_each_of_its_workers_is_given_up_and_harms_no_oth
     settings.MARKETSPINE_MAX_ATTEMPTS = 3
     run = work.launch()
     for _ in range(1 if pool == "prefork" else settings.MARKETSPINE_MAX_ATTEMPTS):  # a pool replaces its children
-        worker = fleet.worker(
-            f"SIGKILL capture.commit.make before {word(OTC)}", pool=pool, MARKETSPINE_MAX_ATTEMPTS="3"
-        )
+        worker = fleet.worker(f"SIGKILL commit.before {word(OTC)}", pool=pool, MARKETSPINE_MAX_ATTEMPTS="3")
         fleet.heal(run, until=partial(_has_ended, worker))
     fleet.worker()
     fleet.heal(run)

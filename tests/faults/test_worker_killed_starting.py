@@ -22,11 +22,11 @@ from tests.support.ledger_state import LedgerState, check_all_runs_ended, check_
 
 SCHEDULE = "weekly run"
 POINTS = [
-    "engine.canvas.dispatch before 1",  # written, and nothing is sent
-    "runs.lifecycle.start after 1",  # not committed
-    "engine.schedules._start before 1",
-    "engine.canvas.week_canvas before 1",
-    "engine.schedules._start after 1",
+    "run.dispatch.before 1",  # written, and nothing is sent
+    "run.start.after 1",  # not committed
+    "slot.start.before 1",
+    "week.send.before 1",
+    "slot.start.after 1",
 ]
 
 

@@ -39,7 +39,7 @@ def test_a_worker_told_to_stop_finishes_what_it_has_and_leaves_the_rest_to_other
     meeting.mkdir()
     settings.MARKETSPINE_MAX_IN_FLIGHT = ONE_WEEK_AT_A_TIME
     run = work.launch()
-    point = f"MEET={meeting} capture.commit.make before {word(held)}"
+    point = f"MEET={meeting} commit.before {word(held)}"
     worker = fleet.worker(point, pool=pool, MARKETSPINE_MAX_IN_FLIGHT=str(ONE_WEEK_AT_A_TIME))
     fleet.wait_for(lambda: any(meeting.iterdir()))
 
@@ -68,7 +68,7 @@ def test_a_worker_told_to_stop_begins_nothing_that_comes_after_although_a_proces
     request = replace(work.request, weeks=(OTC.week_ending,), tiers=(OTC.tier,))
     with fleet.sending():
         held = canvas.launch(plan_with(request, source_of(request)))
-    worker = fleet.worker(f"MEET={meeting} capture.commit.make before {word(OTC)}", pool="prefork")
+    worker = fleet.worker(f"MEET={meeting} commit.before {word(OTC)}", pool="prefork")
     fleet.wait_for(lambda: any(meeting.iterdir()))
     worker.send_signal(signal.SIGTERM)
     fleet.wait_for(lambda: "Warm shutdown" in fleet.told())
@@ -98,7 +98,7 @@ class Hanging:
 
 
 SOURCE = Hanging(
-    "HANG sources.files.FilesSource.fetch before",
+    "HANG fetch.before",
     "solo",
     {},
     Category.FETCH_FAILED,
@@ -107,7 +107,7 @@ SOURCE = Hanging(
     attempts=2,
 )
 TASK = Hanging(
-    "HANG vintages.payloads.read_fetched before",
+    "HANG read.before",
     "prefork",
     {"soft_time_limit": 3},
     Category.INTERNAL,
@@ -116,7 +116,7 @@ TASK = Hanging(
     attempts=1,
 )
 DEAF_TASK = Hanging(
-    "DEAF vintages.payloads.read_fetched before",
+    "DEAF read.before",
     "prefork",
     {"soft_time_limit": 3, "time_limit": 4},
     Category.STALLED,

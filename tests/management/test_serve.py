@@ -211,7 +211,7 @@ def test_without_beat_runs_are_worked_off_and_none_is_started(sqlite: Ledger, so
 
 
 @pytest.mark.promise(9)
-@pytest.mark.parametrize("point", ["capture.commit.make before 3", "runs.close_week.close_week before 1"])
+@pytest.mark.parametrize("point", ["commit.before 3", "week.close.before 1"])
 def test_killed_in_the_middle_of_a_run_the_next_start_goes_on_with_it_at_once(
     ledger: Ledger, source_dir: Path, point: str
 ) -> None:
@@ -233,9 +233,7 @@ def test_told_to_stop_it_finishes_what_is_under_way_and_the_next_start_goes_on(
     ledger: Ledger, source_dir: Path
 ) -> None:
     run = queued_run(source_dir, [WEEK - timedelta(weeks=back) for back in range(8)])
-    stopped = finish(
-        start(ledger, "-m", "tests.faults.signalling", "SIGTERM", "vintages.store.write", "before", "2", *SERVE)
-    )
+    stopped = finish(start(ledger, "-m", "tests.faults.signalling", "SIGTERM", "vintage.write.before", "2", *SERVE))
 
     assert (stopped.code, stopped.lines[-2:]) == (0, [STOPPING, STOPPED]), stopped
     assert not has_ended(run)
@@ -262,7 +260,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_start_goes_on(
     run = queued_run(source_dir)
     meeting = tmp_path / "meeting"
     meeting.mkdir()
-    hanging = ("-m", "tests.faults.signalling", f"MEET={meeting}", "vintages.archive.put", "before", "1")
+    hanging = ("-m", "tests.faults.signalling", f"MEET={meeting}", "archive.before", "1")
     process = start(sqlite, *hanging, *SERVE)
     until(lambda: any(meeting.iterdir()))
     read_until(process, "Running: ")

@@ -47,7 +47,7 @@ class Fleet:
     def worker(
         self, point: str = "", *, pool: str = "solo", queues: str = QUEUES, **more: str
     ) -> subprocess.Popen[str]:
-        """Start a worker: "SIGKILL capture.commit.make before 2" kills itself there."""
+        """Start a worker: "SIGKILL commit.before 2" kills itself there."""
         name = f"w{len(self.processes)}@test"
         celery = ("-A", "marketspine", "worker", "--pool", pool, "-c", "2", "-n", name, "-Q", queues, *BARE)
         hooked = ("-m", "tests.faults.signalling", *point.split(), "celery", *celery)

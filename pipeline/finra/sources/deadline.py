@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from datetime import date
 from typing import Generic, TypeVar
 
+from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.payloads import Payload
 from pipeline.finra.sources.base import Asking, Source, SourceError, Standing, TransientSourceError
@@ -35,7 +36,7 @@ class Deadline:
 
     def fetch(self, key: PartitionKey) -> Payload:
         """What the source delivers; TransientSourceError when it does not in time."""
-        return self._within(lambda: self._source.fetch(key))
+        return self._within(lambda: _fetch(self._source, key))
 
     def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
         """How a partition stands at the source; SourceError for one that cannot be asked."""
@@ -51,6 +52,11 @@ class Deadline:
         if call.is_alive():
             raise TransientSourceError(f"the source {self.name!r} did not answer within {self._seconds:g} seconds")
         return call.result()
+
+
+@checkpoints("fetch")
+def _fetch(source: Source, key: PartitionKey) -> Payload:
+    return source.fetch(key)
 
 
 class _Call(threading.Thread, Generic[Answer]):
