@@ -52,47 +52,47 @@ def reingest(partitions: Collection[Partition], order: Order) -> OperatorLogEntr
 
 def force_reingest(partitions: Collection[Partition], order: Order) -> OperatorLogEntry:
     """Capture whatever the source holds, changed or not; a reason is required, and no more go at once than the limit."""
+    return _run_over(Act.FORCE_REINGEST, partitions, order, partial(_forced, partitions, order))
 
-    def request() -> Request:
-        order.with_reason()
-        if len(partitions) > settings.MARKETSPINE_MAX_FORCED:
-            raise Refused(
-                f"{len(partitions)} partitions are selected, and no more than {settings.MARKETSPINE_MAX_FORCED} are "
-                "forced at once (MARKETSPINE_MAX_FORCED)"
-            )
-        return _request(order, "force_reingest", _keys(partitions), force=True)
 
-    return _run_over(Act.FORCE_REINGEST, partitions, order, request)
+def _forced(partitions: Collection[Partition], order: Order) -> Request:
+    order.with_reason()
+    if len(partitions) > settings.MARKETSPINE_MAX_FORCED:
+        raise Refused(
+            f"{len(partitions)} partitions are selected, and no more than {settings.MARKETSPINE_MAX_FORCED} are "
+            "forced at once (MARKETSPINE_MAX_FORCED)"
+        )
+    return _request(order, "force_reingest", _keys(partitions), force=True)
 
 
 def renormalize(partitions: Collection[Partition], order: Order) -> OperatorLogEntry:
     """Read the archived payloads again: for a parser that was mended."""
-
-    def request() -> Request:
-        if not archived:
-            raise Refused("nothing is archived of what is selected: there is nothing to read again")
-        return _request(order, "renormalize", _keys(archived), only_stage=OnlyStage.NORMALIZE)
-
     captured = set(Capture.objects.filter(partition__in=partitions).values_list("partition", flat=True))
     archived = [partition for partition in partitions if partition.pk in captured]
     never = [partition.key for partition in partitions if partition.pk not in captured]
     left_out = [Step(key, Action.SKIP, "nothing is archived") for key in never]
-    return _run_over(Act.RENORMALIZE, partitions, order, request, left_out)
+    return _run_over(Act.RENORMALIZE, partitions, order, partial(_renormalized, archived, order), left_out)
+
+
+def _renormalized(archived: Collection[Partition], order: Order) -> Request:
+    if not archived:
+        raise Refused("nothing is archived of what is selected: there is nothing to read again")
+    return _request(order, "renormalize", _keys(archived), only_stage=OnlyStage.NORMALIZE)
 
 
 def recompute(weeks: Collection[date], order: Order, subjects: Iterable[models.Model] = ()) -> OperatorLogEntry:
     """Compute the weeks' analytics from the newest captures, and judge their readiness."""
-
-    def request() -> Request:
-        if not keys:
-            raise Refused("nothing is captured of these weeks: there is nothing to compute from")
-        return _request(order, "recompute", keys, only_stage=OnlyStage.CALC)
-
     keys = _keys(Partition.objects.filter(week_ending__in=weeks, latest__isnull=False))
     with_something = {key.week_ending for key in keys}
     every_tier = (PartitionKey(week, tier) for week in weeks if week not in with_something for tier in Tier)
     left_out = [Step(key, Action.SKIP, "nothing is captured") for key in every_tier]
-    return carry_out(Act.RECOMPUTE, order, subjects, lambda: _start(request(), left_out))
+    return carry_out(Act.RECOMPUTE, order, subjects, lambda: _start(_recomputed(keys, order), left_out))
+
+
+def _recomputed(keys: Collection[PartitionKey], order: Order) -> Request:
+    if not keys:
+        raise Refused("nothing is captured of these weeks: there is nothing to compute from")
+    return _request(order, "recompute", keys, only_stage=OnlyStage.CALC)
 
 
 def still_failed(run: Run) -> QuerySet[RunPartition]:
@@ -108,35 +108,35 @@ def retry_failed(run: Run, order: Order) -> OperatorLogEntry:
 
     From the source that it asked and for the stages that it had, but never by force, which is an act of its own.
     """
+    return carry_out(Act.RETRY_FAILED, order, [run], lambda: _start(_retried(run, order)))
 
-    def request() -> Request:
-        run.refresh_from_db()
-        if run.status == RunStatus.RUNNING:
-            raise Refused(f"run {run.pk} is under way: wait for its end, or cancel it")
-        if not run.partitions.filter(outcome__in=BAD_OUTCOMES).exists():
-            raise Refused(f"no partition of run {run.pk} failed")
-        keys = [step.partition.key for step in still_failed(run).select_related("partition")]
-        if not keys:
-            raise Refused(f"what failed in run {run.pk} has succeeded since")
-        return _again(Request.from_parameters(run.parameters), keys, order)
 
-    return carry_out(Act.RETRY_FAILED, order, [run], lambda: _start(request()))
+def _retried(run: Run, order: Order) -> Request:
+    run.refresh_from_db()
+    if run.status == RunStatus.RUNNING:
+        raise Refused(f"run {run.pk} is under way: wait for its end, or cancel it")
+    if not run.partitions.filter(outcome__in=BAD_OUTCOMES).exists():
+        raise Refused(f"no partition of run {run.pk} failed")
+    keys = [step.partition.key for step in still_failed(run).select_related("partition")]
+    if not keys:
+        raise Refused(f"what failed in run {run.pk} has succeeded since")
+    return _again(Request.from_parameters(run.parameters), keys, order)
 
 
 def cancel(run: Run, order: Order) -> OperatorLogEntry:
     """Start no more of a run's partitions; those under way finish."""
+    return carry_out(Act.CANCEL_RUN, order, [run], partial(_cancel, run, order))
 
-    def work() -> Came:
-        try:
-            cancelled = lifecycle.cancel(run, by=order.operator, reason=order.reason.strip())
-        except lifecycle.HasEnded as error:
-            raise Refused(str(error)) from error
-        under_way = run.partitions.filter(status=PartitionStatus.RUNNING).count()
-        finishing = f" {under_way} under way will finish." if under_way else ""
-        unstarted = f"{cancelled} partition{'' if cancelled == 1 else 's'}"
-        return Came(f"Run {run.pk} is cancelled: {unstarted} will not be started.{finishing}")
 
-    return carry_out(Act.CANCEL_RUN, order, [run], work)
+def _cancel(run: Run, order: Order) -> Came:
+    try:
+        cancelled = lifecycle.cancel(run, by=order.operator, reason=order.reason.strip())
+    except lifecycle.HasEnded as error:
+        raise Refused(str(error)) from error
+    under_way = run.partitions.filter(status=PartitionStatus.RUNNING).count()
+    finishing = f" {under_way} under way will finish." if under_way else ""
+    unstarted = f"{cancelled} partition{'' if cancelled == 1 else 's'}"
+    return Came(f"Run {run.pk} is cancelled: {unstarted} will not be started.{finishing}")
 
 
 def backfill(plan: Plan, order: Order) -> OperatorLogEntry:
@@ -145,16 +145,16 @@ def backfill(plan: Plan, order: Order) -> OperatorLogEntry:
 
 
 def run_now(schedule: PeriodicTask, order: Order) -> OperatorLogEntry:
-    """Start what a schedule starts, now: a run where it starts runs, else its task."""
+    """Start a schedule's run now, or send its task where it starts no runs."""
+    return carry_out(Act.RUN_NOW, order, [schedule], partial(_run_now, schedule, order))
 
-    def work() -> Came:
-        if schedule.task == task_names.START_SCHEDULED:
-            return _start(_of_schedule(schedule, order))
-        _reach_the_broker()
-        transaction.on_commit(partial(_send, schedule))
-        return Came(f"{schedule.name!r} is sent to the workers.")
 
-    return carry_out(Act.RUN_NOW, order, [schedule], work)
+def _run_now(schedule: PeriodicTask, order: Order) -> Came:
+    if schedule.task == task_names.START_SCHEDULED:
+        return _start(_of_schedule(schedule, order))
+    _reach_the_broker()
+    transaction.on_commit(partial(_send, schedule))
+    return Came(f"{schedule.name!r} is sent to the workers.")
 
 
 def _reach_the_broker() -> None:
@@ -218,12 +218,13 @@ def _run_over(
     request: Callable[[], Request],
     left_out: Iterable[Step] = (),
 ) -> OperatorLogEntry:
-    def work() -> Came:
-        if not partitions:
-            raise Refused("no partition is selected")
-        return _start(request(), left_out)
+    return carry_out(act, order, partitions, partial(_start_over, partitions, request, left_out))
 
-    return carry_out(act, order, partitions, work)
+
+def _start_over(partitions: Collection[Partition], request: Callable[[], Request], left_out: Iterable[Step]) -> Came:
+    if not partitions:
+        raise Refused("no partition is selected")
+    return _start(request(), left_out)
 
 
 def _request(
