@@ -90,7 +90,7 @@ class Address:
         return _decoded(self.name, text)
 
     def refused(self, problem: str) -> Misconfigured:
-        """What to raise."""
+        """The error to raise."""
         return Misconfigured(f"{self.name}: {problem}")
 
 
@@ -133,7 +133,7 @@ def _place(name: str, text: str) -> tuple[str, str]:
 
 
 def _options(name: str, query: str, known: Mapping[str, str]) -> dict[str, str]:
-    """What stands after the question mark."""
+    """The options after the question mark."""
     found: dict[str, str] = {}
     for pair in query.split("&") if query else ():
         key, equals, text = pair.partition("=")

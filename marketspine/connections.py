@@ -1,4 +1,4 @@
-"""A client's connection on which a request must arrive, and an answer be taken, in time: a slow one costs nobody else."""
+"""Client connections with a deadline for the request and for taking the answer: a slow client delays no other."""
 
 from __future__ import annotations
 

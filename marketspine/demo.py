@@ -1,4 +1,4 @@
-"""Whether `make run` and `make serve` show the demo, and what they say of it. Runs before anything is installed.
+"""Choose whether `make run` and `make serve` show the demo. Runs before anything is installed.
 
 The demo is for a clone in which nothing is configured and nothing of one's own lies. What decides is the environment and
 the folder `var`, never an empty inbox alone.
@@ -45,7 +45,7 @@ def has_own(var: Path) -> bool:
 
 
 def first_words(environment: Mapping[str, str], var: Path) -> str:
-    """What is said before all else; nothing in the ordinary case."""
+    """The first line to print; empty in the ordinary case."""
     if is_demo(environment, var):
         return CHOSEN if "MARKETSPINE_DEMO" in environment else FIRST
     begins = not (var / OWN[0]).exists() and "DATABASE_URL" not in environment

@@ -165,7 +165,7 @@ class Environment:
         return f"{path}"
 
     def _given(self, var: Text, default: Text, *, empty: Truth = False) -> Text:
-        """What was written, or the default."""
+        """The value as written, or the default."""
         self.names.add(var)
         value = self._from_file(var) if f"{var}_FILE" in self._values else self._values.get(var, default)
         if any(unicodedata.category(character) in INVISIBLE for character in value):

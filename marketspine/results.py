@@ -1,4 +1,4 @@
-"""Where chords count, in Redis. Nobody waits for a task's result: what became of a task is in the ledger."""
+"""The counters of chords, in Redis. No process waits for a task's result: the ledger has it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from celery.backends.redis import RedisBackend
 class Counters(RedisBackend):
     """Celery's own, less its listening for results.
 
-    Celery subscribes whoever sends a chord to a channel for each task of it. Where Redis is away, that raises a bare
+    Celery subscribes the sender of a chord to a channel for each task of it. Where Redis is away, that raises a bare
     RuntimeError ("the Celery application must be restarted"), even from a destructor.
     """
 

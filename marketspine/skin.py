@@ -1,4 +1,4 @@
-"""How the admin looks: django-unfold's settings. What stands where, in which order, under which icon."""
+"""The look of the admin: django-unfold's settings, with the order and the icons of the navigation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, whose threads take up a request when it is there: whoever sends slowly waits alone.
+"""gunicorn's threaded worker, whose threads take a request once all of it has arrived: a slow client delays no other.
 
 As it comes, a thread of it waits without an end for the rest of a request, and as many slow connections as there are
 threads keep everybody else out.

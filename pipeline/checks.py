@@ -134,7 +134,7 @@ def _archive() -> Iterator[CheckMessage]:
 
 
 def _source() -> Iterator[CheckMessage]:
-    """What the sources are told. An address that is not FINRA's is refused again by whoever would ask it."""
+    """The settings of the sources. An address that is not FINRA's is refused again before each request."""
     if settings.MARKETSPINE_SOURCE not in REGISTRY:
         yield Error(
             f"MARKETSPINE_SOURCE is {settings.MARKETSPINE_SOURCE!r}, and there is no such source: no schedule could run.",
@@ -179,7 +179,7 @@ def _origins() -> Iterator[CheckMessage]:
 
 
 def _unread() -> Iterator[CheckMessage]:
-    """Variables that look like settings and are none. What is misspelt would otherwise be the default, in silence."""
+    """Variables that look like settings and are none. A misspelt one would otherwise leave the default, in silence."""
     names = {name.removesuffix("_FILE"): name for name in os.environ if name.upper().startswith(PREFIXES)}
     for name, written in sorted(names.items()):
         if name in settings.READ_FROM_ENVIRONMENT or SERVICE_LINK.fullmatch(name):

@@ -97,7 +97,7 @@ def check_archive() -> None:
 
 @worker_ready.connect
 def sweep_at_start(sender: Any, **_signal: object) -> None:
-    """What was missed or lost while no worker was there is made up for at once. (A queue in memory starts empty.)"""
+    """Sweep at the start of a worker: slots were missed while none was there. (A queue in memory starts empty.)"""
     if not _is_embedded(sender):
         sweep.apply_async(expires=sweeper.SWEEP_SECONDS)
 

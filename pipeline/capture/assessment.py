@@ -1,7 +1,7 @@
-"""What the ledger says against a payload, before it is captured, and against a capture, once its neighbours are there.
+"""The plausibility of a payload before it is captured, and of a capture beside its neighbours, by the ledger.
 
-The rules are in `pipeline.capture.plausibility`; here is what they compare with: the capture held, the weeks around it,
-and every other captured week of the tier.
+The rules are in `pipeline.capture.plausibility`. This module reads what they compare with: the current capture, the weeks
+around it, and every other captured week of the tier.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def _unpacked(stored: PartitionSketch) -> Sketch:
 
 
 def _one_at_a_time(lock: int) -> None:
-    """Until the transaction ends. SQLite lets one transaction write at a time anyway."""
+    """Hold a lock until the transaction ends. SQLite lets one transaction write at a time anyway."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])

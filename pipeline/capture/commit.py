@@ -54,7 +54,7 @@ class Candidate:
 
     @property
     def outcome(self) -> Outcome:
-        """What it is to the capture before it: the same content is never a restatement."""
+        """The outcome, by the capture before it: the same content is never a restatement."""
         if self.held is None:
             return Outcome.INGESTED
         is_same = self.held.content_hash == self.vintage.content.content_hash
@@ -80,7 +80,7 @@ def make(candidate: Candidate, terms: Terms) -> Capture:
 
 @checkpoints("commit.label")
 def _label(candidate: Candidate, terms: Terms) -> Label:
-    """What the vintage file says of itself: the id and the version are checked again under the lock."""
+    """The label of the vintage file; its id and version are checked again under the lock."""
     key, provenance = candidate.key, candidate.provenance
     partition, _ = Partition.objects.get_or_create(week_ending=key.week_ending, tier=key.tier)
     if not terms.force:

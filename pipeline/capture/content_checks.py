@@ -1,4 +1,4 @@
-"""What a vintage's content shows that a person may have to look at, and what it ends that was looked at before."""
+"""Anomalies that a vintage's content opens, and those that it ends."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _misplaced(content: Content, partition: Partition) -> str:
 
 
 def check_totals(partition: Partition, content: Content, run: Run | None) -> None:
-    """Compare the rows with the source's own totals by symbol, where it gives some. What agrees by now ends by itself."""
+    """Compare the rows with the source's own totals by symbol, where it gives some; agreement ends the anomaly."""
     controls = content.controls
     if controls is None:
         return

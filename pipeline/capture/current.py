@@ -56,9 +56,9 @@ def _rebuild(capture: Capture) -> None:
 
 
 def give_up(capture: Capture) -> None:
-    """Say of a capture that neither its vintage file nor its payload can be read: its rows are lost for good.
+    """Mark the rows of a capture as lost for good: neither its vintage file nor its payload can be read.
 
-    StorageAway when the storage is not mounted: then nothing is known to be lost.
+    StorageAway when the storage is not mounted: then no loss is certain.
     """
     store.check_mounted()
     Capture.objects.filter(pk=capture.pk).update(pruned_at=timezone.now())

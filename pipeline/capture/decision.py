@@ -20,7 +20,7 @@ SHORT = 8
 
 
 class Verdict(StrEnum):
-    """What to do with a payload."""
+    """The decision on a payload."""
 
     FIRST = "FIRST"
     REPLAY = "REPLAY"
@@ -78,7 +78,7 @@ def decide(held: Capture | None, offered: Vintage, *, force: bool) -> Decision:
 
 
 def opinion(held: date | None, offered: date | None) -> str:
-    """What the source's newest lastUpdateDate says beside the stored one: newer, equal, older or unknown."""
+    """The source's newest lastUpdateDate against the stored one: newer, equal, older or unknown."""
     if held is None or offered is None:
         return "unknown"
     if offered == held:

@@ -1,7 +1,7 @@
-"""What ends an anomaly by itself: the capture or the look that proves it to be over (docs/adr/0029).
+"""Ending anomalies by themselves: a capture or a check proves that one is over (docs/adr/0029).
 
-Called in the transaction that writes the proof. What a person has to judge (rejected rows of the capture held, what is
-implausible, what was restated late) waits for one.
+Called in the transaction that writes the proof. Anomalies that a person has to judge (rejected rows of the current capture,
+implausible figures, late restatements) wait for one.
 """
 
 from __future__ import annotations

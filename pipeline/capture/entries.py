@@ -1,6 +1,6 @@
-"""What the ledger says of a capture: what was read from its payload, and all that belongs to rows that are stored.
+"""The ledger's entries about a capture: the figures read from its payload, and all that belongs to stored rows.
 
-In the transaction that makes the capture, stores the rows of an archived one, or takes one back.
+Written in the transaction that makes the capture, stores the rows of an archived one, or restores one.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def publish(capture: Capture, vintage: Vintage, file: VintageFile, known: dateti
 
 
 def note_listing(partition: Partition, content: Content) -> None:
-    """Keep how the partition stood at its source when it was last read whole: `probe` asks against that."""
+    """Record the state of the partition at its source: the next probe compares with it."""
     newest, updated = content.listed_update or (None, 0)
     found = {
         "rows": content.listed_rows,

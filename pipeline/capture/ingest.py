@@ -1,4 +1,4 @@
-"""One partition, end to end: fetch, read, decide, commit. What a task, a command or the admin calls.
+"""One partition, end to end: fetch, read, decide, commit. Tasks, commands and the admin call it.
 
 No transaction is open while a source is asked. What is expected to go wrong becomes an outcome and an anomaly; other
 partitions never notice.
@@ -78,7 +78,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress =
 
 
 def _take(key: PartitionKey, source: str, payload: Payload, read: Read, terms: Terms) -> Result:
-    """What becomes of the partition with a payload that was fetched."""
+    """The result of a fetched payload: decide and commit, again while other processes are quicker."""
     while True:
         try:
             return _settle(key, source, payload, read, terms)
@@ -211,7 +211,7 @@ def _decide_reread(key: PartitionKey, held: Capture, reading: Vintage, terms: Te
 
 
 def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Result:
-    """What a source's refusal means; a capture that was archived only gets its rows all the same."""
+    """The result of a source's refusal; a capture whose payload is archived gets its rows all the same."""
     try:
         if terms.normalize:
             backlog.store_rows(key, terms)
@@ -221,7 +221,7 @@ def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Resul
 
 
 def _unreadable(key: PartitionKey, payload: Payload, error: UnreadablePayload, terms: Terms) -> Result:
-    """What was fetched is not FINRA's format: it is archived, and named as the operator knows it."""
+    """The result of a payload in another format than FINRA's: it is archived, and named as the operator knows it."""
     archive.put(payload.content, payload.sha256)
     if error.part:
         error = UnreadablePayload(error.of_file(assessment.file_of(key, payload, error.part)))

@@ -1,4 +1,4 @@
-"""What cannot be what FINRA published for a week: one function per case, and the words for it. Pure: no database.
+"""Payloads that FINRA cannot have published for a week: one function per case, with its message. Pure: no database.
 
 FINRA restates few rows (3 of 167,600 where it was counted), publishes each week once, and a week resembles its neighbours
 (finra.md; docs/plausibility.md has the table). A case is refused, or captured and told: then the week is not READY until
@@ -261,7 +261,7 @@ def _sum(sizes: Sizes) -> Size:
 
 
 def changes_by_kind(changes: Changes, sizes: Sizes) -> dict[str, Change]:
-    """What changes do to the rows held, in all and of each kind that is held.
+    """Count the changes to the current rows, in all and of each kind.
 
     A kind of which nothing is held is no matter of restatement: its half was missing, and comes.
     """

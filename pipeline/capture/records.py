@@ -29,7 +29,7 @@ class LedgerBehind(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a capture was, as far as its payload does not say it. Instants are aware; `run` is the number of its run."""
+    """The facts of a capture that its payload does not hold. Instants are aware; `run` is the number of its run."""
 
     capture_id: str
     week_ending: date
@@ -56,7 +56,7 @@ class Record:
 
     @classmethod
     def of_capture(cls, capture: Capture) -> Record:
-        """What the ledger says of a capture."""
+        """The record of a capture in the ledger."""
         return cls(
             capture_id=capture.capture_id,
             week_ending=capture.partition.week_ending,

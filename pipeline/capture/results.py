@@ -1,4 +1,4 @@
-"""What became of a partition that was to be captured, with the anomaly that says so."""
+"""Results of capturing a partition, each with the anomaly that it records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAPTURED = (Outcome.INGESTED, Outcome.RESTATED, Outcome.FORCED)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a partition: the outcome, why, and the capture concerned."""
+    """The result of working on a partition: the outcome, the reason, and the capture concerned."""
 
     outcome: Outcome
     reason: str
@@ -33,19 +33,19 @@ def checked(key: PartitionKey, result: Result, terms: Terms, *, fetched: bool = 
 
 
 def found_as_held(held: Capture, reason: str, terms: Terms) -> Result:
-    """The source has what is held."""
+    """The source has the same content as the current capture."""
     endings.found_as_held(held, terms.run)
     return Result(Outcome.UNCHANGED, reason, held)
 
 
 def refused(key: PartitionKey, held: Capture | None, reason: str, payload_sha256: str, terms: Terms) -> Result:
-    """What was read cannot be what FINRA published for the week."""
+    """The payload is implausible: FINRA cannot have published it for the week."""
     _record(key, Category.REFUSED, Severity.ERROR, reason, terms, payload_sha256)
     return Result(Outcome.REFUSED, reason, held)
 
 
 def not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Result:
-    """What a source's refusal means: late, not offered any more, or a failure. One that may pass is raised again."""
+    """The result of a source's refusal: late, not offered any more, or failed. A transient error is raised again."""
     if isinstance(error, TransientSourceError):
         raise error
     if not isinstance(error, NotPublished):
@@ -60,14 +60,14 @@ def not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Result
 
 
 def unfetched(key: PartitionKey, error: TransientSourceError, terms: Terms) -> Result:
-    """What becomes of a partition whose source was tried often enough."""
+    """The result where the source failed at every try."""
     return checked(key, failed(key, Category.FETCH_FAILED, Severity.WARN, error, terms), terms)
 
 
 def damaged(key: PartitionKey, error: ArchiveDamaged, terms: Terms) -> Result:
     """A payload that was captured cannot be read from the archive any more, and its rows are needed.
 
-    StorageAway when the storage is not mounted: then nothing is known to be damaged.
+    StorageAway when the storage is not mounted: then no damage is certain.
     """
     store.check_mounted()
     return failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms, error.sha256)

@@ -37,7 +37,7 @@ class Vintage:
 
     `changes` are None where there is no base, or its content is the same. `in_common` are those in the columns that both
     sources have; None where both have the same columns. `lost` is the capture that it ought to be compared with, and whose
-    rows nobody can read any more: they are given up when the vintage is stored.
+    rows are lost for good: they are given up when the vintage is stored.
     """
 
     content: Content
@@ -53,7 +53,7 @@ class Vintage:
 
     @property
     def counts(self) -> Counts:
-        """What its capture says of the changes."""
+        """The counts that the capture records."""
         if self.changes is not None:
             changes = self.changes
             return Counts(changes.added, changes.changed, changes.removed, changes.unchanged)

@@ -14,7 +14,7 @@ from pipeline.resilience import clock
 
 
 class Entry(ModelEntry):  # type: ignore[misc] # beat has no types
-    """A row. What it says of the future was written by a clock that was ahead."""
+    """A row of the schedules. A time of it in the future was written by a clock that was ahead."""
 
     last_run_at: datetime
 

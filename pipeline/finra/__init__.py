@@ -1,1 +1,1 @@
-"""What FINRA publishes: rows, and the formats that they come in. No Django and no database."""
+"""FINRA's publications: calendar, rows, formats, sources. No Django and no database."""

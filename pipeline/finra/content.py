@@ -1,4 +1,4 @@
-"""What a payload holds: one frame of rows, the lines that are none, and what the source says of itself beside them."""
+"""The content of a payload: one frame of rows, the rejects, and the source's own totals and dates."""
 
 from __future__ import annotations
 

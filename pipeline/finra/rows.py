@@ -49,7 +49,7 @@ FIGURES = ("shares", "trades", "notional", "last_update_date")
 
 
 def canonical_text(frame: pl.DataFrame) -> memoryview:
-    """The canonical texts of a frame of SCHEMA's columns, each with its newline, as UTF-8. What is null is empty."""
+    """The canonical texts of a frame of SCHEMA's columns, each with its newline, as UTF-8. A null is empty."""
     fields = frame.select(
         pl.col("symbol", "issue_name", "mpid", "crd"),
         FIRM,

@@ -1,4 +1,4 @@
-"""What a file is that is not the text it should be, by its first bytes; and what to do with it."""
+"""The kind of a file that is no text, by its first bytes, and the remedy."""
 
 from __future__ import annotations
 

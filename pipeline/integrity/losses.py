@@ -1,4 +1,4 @@
-"""What a lost file does: an ERROR anomaly, which ends by itself when the file is back, and its week judged again.
+"""Anomalies about lost files: each is an ERROR, ends by itself when the file is back, and has its week judged again.
 
 A person who resolves one accepts the loss: it is not said again until the payload has been back in between.
 """
@@ -34,8 +34,8 @@ ABOUT_ARCHIVE = BEHIND | Q(category=Category.ARCHIVE_DAMAGED) & (OF_ALL | ~Q(pay
 def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
     """See what the archive has, and read so many files whole; open and end anomalies, and judge their weeks again.
 
-    A storage that fails in a way of its own is an archive that is gone: whoever looks goes on, and errors of the database
-    alone are raised.
+    A storage that fails in a way of its own counts as an archive that is gone: the caller goes on. Errors of the database are
+    raised.
     """
     try:
         held, weeks = _looked(read, run)
@@ -52,7 +52,7 @@ def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
 
 
 def _looked(read: int, run: Run | None) -> tuple[Holdings, set[date]]:
-    """What the archive has, and the weeks to be judged again."""
+    """The holdings of the archive, and the weeks to be judged again."""
     if read:
         holdings.read_in_turn(read)
         holdings.record_read(symbols.read_newest(read))
@@ -69,7 +69,7 @@ def standing() -> QuerySet[Anomaly]:
 
 
 def unaccepted(lost: Iterable[Lost]) -> list[Lost]:
-    """What is lost and no person has accepted."""
+    """The losses that no person has accepted."""
     accepted = {(a.partition_id, a.payload_sha256): a.resolved_at for a in _accepted().exclude(BEHIND)}
     of_all = accepted.get((None, ""))
     return [one for one in lost if not any(at and at >= one.since for at in (accepted.get(_key(one)), of_all))]
@@ -143,7 +143,7 @@ def _compare_with_records(run: Run | None) -> set[date]:
 
 
 def behind(lacking: Sequence[Orphan]) -> str:
-    """What the ledger lacks, in a sentence."""
+    """The captures that the ledger lacks, in a sentence."""
     named = ", ".join(one.record.capture_id for one in lacking[:SHOWN])
     more = f" and {len(lacking) - SHOWN:,} more" if len(lacking) > SHOWN else ""
     return (

@@ -1,6 +1,6 @@
-"""Taking captures back into a ledger that is older than its archive: with their ids, versions and instants of old.
+"""Restoring captures into a ledger that is older than its archive, with their ids, versions and instants.
 
-A record says what a capture was, its payload what its rows are. They are known since they were known then: as-of answers
+A record holds the facts of a capture, its payload the rows. They are known since the instant of old: as-of answers
 are what they were before the ledger was lost (docs/adr/0032).
 """
 
@@ -29,7 +29,7 @@ from pipeline.weeks import analytics, readiness
 
 
 class Fate(StrEnum):
-    """What can be done about a record of which the ledger has no capture."""
+    """The fate of a record whose capture the ledger lacks."""
 
     LACKING = "LACKING"
     RESTORED = "RESTORED"
@@ -89,7 +89,7 @@ def _judged(
 
 
 def restore(today: date) -> list[Orphan]:
-    """Take back what can be, in order; then compute and judge the weeks that changed. What became of each."""
+    """Restore the captures that can be, in order, then compute and judge the weeks that changed; the fate of each."""
     found = [_restored(orphan) if orphan.fate is Fate.LACKING else orphan for orphan in orphans()]
     for week in sorted({one.record.week_ending for one in found if one.fate is Fate.RESTORED}):
         analytics.calculate_week(week)

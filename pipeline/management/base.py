@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, one JSON document or text, tables and progress that fit where they are printed."""
+"""The base of all commands: exit codes, one JSON document or text, tables and progress that fit the terminal."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class SpineCommand(BaseCommand, ABC):
 
     @abstractmethod
     def work(self, **options: Any) -> int:
-        """What the command does; its exit code."""
+        """Do the command's work; return its exit code."""
 
     def refuse(self, message: str, code: int = COULD_NOT_RUN) -> None:
         """End the command with a message, and its code."""
@@ -165,7 +165,7 @@ class SpineCommand(BaseCommand, ABC):
 
 
 def operator() -> str:
-    """Who runs the command, for the ledger."""
+    """The name of the user who runs the command, for the ledger."""
     try:
         return storable(getpass.getuser(), LONGEST_NAME)
     except (KeyError, OSError):
@@ -210,7 +210,7 @@ def _require_database() -> None:
 
 
 def _or_the_demo() -> str:
-    """What else somebody may have meant, who has looked at the demo and has no ledger of their own yet."""
+    """A hint for a person who has looked at the demo and has no ledger of their own yet."""
     own = connection.settings_dict["NAME"] == f"{settings.VAR_DIR / 'marketspine.sqlite3'}"
     has_demo = own and (settings.DEMO_DIR / "marketspine.sqlite3").exists()
     return ", or see the demo with MARKETSPINE_DEMO=1" if has_demo else ""

@@ -1,4 +1,4 @@
-"""What a command says of a run while it works: a line for each partition, in the order of the plan."""
+"""The progress of a run on the command line: a line for each partition, in the order of the plan."""
 
 from __future__ import annotations
 

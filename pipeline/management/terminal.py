@@ -1,4 +1,4 @@
-"""What is printed for a person: text from outside is shown as text, whole, whatever the terminal is and takes."""
+"""Printing for a person: text from outside is shown as text, whole, on any terminal."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _widths(texts: Sequence[Sequence[str]], room: int) -> list[int]:
 
 
 def _least_width(texts: Sequence[str]) -> int:
-    """What a column needs: that of its longest text; where that is a sentence, enough to read it in, and no word cut."""
+    """The least width of a column: its longest text or, for a sentence, enough to read it without cutting a word."""
     longest = max(map(cell_len, texts))
     return min(longest, max(SENTENCE, *(cell_len(word) for text in texts for word in text.split() or [""])))
 

@@ -23,7 +23,7 @@ class VenueKind(models.TextChoices):
 
 
 class Family(models.TextChoices):
-    """Which volume a figure is taken over."""
+    """The volume that a figure is taken over."""
 
     ATS = "ATS", "ATS"
     NON_ATS = "NON_ATS", "non-ATS"

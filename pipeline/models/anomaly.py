@@ -34,7 +34,7 @@ class Severity(models.TextChoices):
 
 
 class Category(models.TextChoices):
-    """What kind of thing happened."""
+    """The kinds of anomalies."""
 
     LATE = "LATE", "due, and the source does not have it"
     FETCH_FAILED = "FETCH_FAILED", "the source could not deliver"
@@ -69,7 +69,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
     """Recording anomalies, and asking for the open ones."""
 
     def open(self) -> AnomalyQuerySet:
-        """Those nobody has resolved."""
+        """The unresolved ones."""
         return self.filter(resolved_at__isnull=True)
 
     def grave(self) -> AnomalyQuerySet:
@@ -143,7 +143,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
 
 
 def _fingerprint(category: Category, place: object, stage: Stage | None, payload_sha256: str) -> str:
-    """What makes two occurrences the same; the text does not. Of the archive each payload is a place of its own."""
+    """The identity of an anomaly, whatever its text. Each file of the archive is a place of its own."""
     payload = payload_sha256 if category is Category.ARCHIVE_DAMAGED else ""
     return hashlib.sha256(f"{category}|{place}|{stage or ''}|{payload}".encode()).hexdigest()
 
@@ -209,7 +209,7 @@ class Anomaly(models.Model):
 
     @property
     def place(self) -> str:
-        """What it concerns, for a person: a partition, a week, or all weeks."""
+        """Its subject for a person: a partition, a week, or all weeks."""
         return str(self.partition or self.week_ending or "all weeks")
 
     @property

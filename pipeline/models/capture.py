@@ -29,7 +29,7 @@ class CaptureKind(models.TextChoices):
 
 
 class Cause(models.TextChoices):
-    """What made the rows what they are: who reads the feed of captures tells FINRA's restatements from our own doing."""
+    """The cause of a capture's rows: a reader of the feed tells FINRA's restatements from our own acts by it."""
 
     SOURCE = "SOURCE", "the source published it"
     PARSER = "PARSER", "a newer parser read the same payload"

@@ -11,7 +11,7 @@ from pipeline.models.run import Outcome, Run
 
 
 class Seen(models.TextChoices):
-    """What a look at the source found: the outcomes of a run that has looked, and UNMOVED, asked without fetching."""
+    """The result of a check: the outcomes of a fetch, and UNMOVED of a probe that fetched nothing."""
 
     UNMOVED = "UNMOVED", "asked, and it has not moved"
     UNCHANGED = Outcome.UNCHANGED.value, Outcome.UNCHANGED.label

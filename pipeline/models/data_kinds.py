@@ -61,7 +61,7 @@ def manage_py() -> str:
 
 
 def _kind_of(source: str) -> DataKind | None:
-    """What a source delivers; None where only the reply can say: an API on this machine may play FINRA."""
+    """The kind of data that a source delivers; None where only the reply can tell: an API on this machine may play FINRA."""
     if source == SamplesSource.name:
         return DataKind.SAMPLES
     if source == API and is_of_this_machine(settings.MARKETSPINE_FINRA_API_URL):

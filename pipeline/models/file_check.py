@@ -7,7 +7,7 @@ from django.db.models import Q
 
 
 class FileState(models.TextChoices):
-    """What the archive has of a file."""
+    """The state of a file in the archive."""
 
     WHOLE = "WHOLE", "there, and what was written when it was last read"
     MISSING = "MISSING", "not there"

@@ -1,4 +1,4 @@
-"""What a ledger holds: FINRA's data, or invented samples. Never both: its first capture decides."""
+"""The kind of data in a ledger: FINRA's data, or invented samples. Never both: its first capture decides."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LedgerKindManager(models.Manager["LedgerKind"]):
     """The one row."""
 
     def found(self) -> DataKind | None:
-        """What the ledger holds; None before its first capture."""
+        """The kind of the ledger's data; None before its first capture."""
         kind = self.values_list("kind", flat=True).first()
         return DataKind(kind) if kind else None
 

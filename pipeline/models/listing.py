@@ -1,4 +1,4 @@
-"""How a partition stood at its source when it was last read whole: what it is held to when it is asked whether it moved."""
+"""The state of a partition at its source when it was last read whole: a probe compares with it."""
 
 from __future__ import annotations
 

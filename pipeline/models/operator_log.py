@@ -9,7 +9,7 @@ from pipeline.models.run import Run
 
 
 class Act(models.TextChoices):
-    """What an operator can do."""
+    """The acts of operators."""
 
     REINGEST = "REINGEST", "re-ingest"
     FORCE_REINGEST = "FORCE_REINGEST", "force re-ingest"
@@ -78,7 +78,7 @@ class OperatorLogEntry(models.Model):
 
 
 class OperatorLogSubject(models.Model):
-    """What an act was done on: a row of the ledger, by its kind and key, with the name it had."""
+    """A subject of an act: a row of the ledger, by its kind and key, with the name it had."""
 
     entry = models.ForeignKey(OperatorLogEntry, on_delete=models.PROTECT, related_name="subjects")
     kind = models.CharField(max_length=20)

@@ -12,7 +12,7 @@ from pipeline.models.analytics import AnalyticsSnapshot
 
 
 class Use(models.TextChoices):
-    """What somebody wants to use a week for."""
+    """The uses of a week's data."""
 
     TRADING = "trading", "trading"
     COMPLIANCE = "compliance", "compliance"
@@ -20,7 +20,7 @@ class Use(models.TextChoices):
 
 
 class ReadinessState(models.TextChoices):
-    """The verdict."""
+    """The verdict on a week for a use."""
 
     READY = "READY", "may be used"
     PROVISIONAL = "PROVISIONAL", "may be used, and may still change"
@@ -32,7 +32,7 @@ class ReadinessQuerySet(models.QuerySet["Readiness"]):
     """Verdicts of a week."""
 
     def put_off(self, week_ending: date, why: str) -> None:
-        """Block a week whose ground has moved, in the transaction that moves it, until it is judged again."""
+        """Block a week whose inputs change, in the transaction that changes them, until it is judged again."""
         self.filter(week_ending=week_ending).exclude(state=ReadinessState.BLOCKED).update(
             state=ReadinessState.BLOCKED, reasons=[f"{why}; the week is not judged again yet"], since=timezone.now()
         )

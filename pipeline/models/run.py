@@ -20,7 +20,7 @@ class RunStatus(models.TextChoices):
 
 
 class Trigger(models.TextChoices):
-    """What started a run."""
+    """The trigger of a run."""
 
     CLI = "CLI", "command line"
     BEAT = "BEAT", "schedule"
@@ -29,7 +29,7 @@ class Trigger(models.TextChoices):
 
 
 class Action(models.TextChoices):
-    """What a plan will do to a partition."""
+    """The planned work on a partition."""
 
     INGEST = "INGEST", "fetch, decide, archive, store"
     ARCHIVE = "ARCHIVE", "fetch, decide, archive; rows are stored later"
@@ -52,7 +52,7 @@ class PartitionStatus(models.TextChoices):
 
 
 class Outcome(models.TextChoices):
-    """What became of one partition in a run."""
+    """The result of one partition in a run."""
 
     INGESTED = "INGESTED", "first capture"
     RESTATED = "RESTATED", "new vintage"
@@ -70,7 +70,7 @@ BAD_OUTCOMES = (Outcome.REFUSED, Outcome.LATE, Outcome.FAILED)
 
 
 class Calculation(models.TextChoices):
-    """What became of a week's analytics in a run."""
+    """The result of a week's calculation in a run."""
 
     COMPUTED = "COMPUTED", "computed from the newest captures"
     UNCHANGED = "UNCHANGED", "computed from the same captures already"
@@ -94,8 +94,8 @@ class Run(models.Model):
     """One execution of a plan over partitions, from the command line, beat, the admin or the API.
 
     `parameters` are those the plan was made from; `run_date` is its "today" in America/New_York. `worker` names the
-    process that executes the run and with which it ends; empty, the run belongs to whoever works the queue. A run that
-    a schedule started has the schedule's name and the slot it is for: there is one run for each slot.
+    process that executes the run and with which it ends. Empty, the run belongs to the queue: any worker goes on with it. A
+    run that a schedule started has the schedule's name and the slot it is for: there is one run for each slot.
     """
 
     trigger = models.CharField(max_length=5, choices=Trigger.choices)
@@ -145,7 +145,7 @@ class Run(models.Model):
 
 
 class RunPartition(models.Model):
-    """What one run plans for, and did to, one partition. Claimed by one conditional UPDATE.
+    """One partition of a run: the planned action and its result. Claimed by one conditional UPDATE.
 
     `queued_at`: when the plan was written; `sent_at`: when it was last sent to the workers, `sendings` times so far;
     `retry_at`: when a try that a passing error ended is to be repeated.

@@ -1,4 +1,4 @@
-"""What an operator can do, below any web request: each act once, for a reason, written into the operator log."""
+"""The acts of operators, below any web request: each done once, for a reason, and written into the operator log."""
 
 from __future__ import annotations
 

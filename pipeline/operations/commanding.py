@@ -1,4 +1,4 @@
-"""What a person does by a command, in the operator log like an act in the admin: who, when, what, why, what came of it."""
+"""Acts by commands, in the operator log like acts in the admin: who, when, what, why, and the outcome."""
 
 from __future__ import annotations
 

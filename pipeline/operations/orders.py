@@ -20,7 +20,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Who wants something, and why. `token` is that of the form: a double click sends it twice.
+    """The person who wants an act, and why. `token` is that of the form: a double click sends it twice.
 
     `account` is the number of the operator's account; None where the order comes by a command.
     """
@@ -46,7 +46,7 @@ class Came:
 
 
 def new_token() -> str:
-    """What tells one showing of a form from another."""
+    """A new token, which tells one showing of a form from another."""
     return str(uuid.uuid4())
 
 
@@ -85,7 +85,7 @@ def _named(subjects: Iterable[models.Model]) -> list[tuple[str, str, str]]:
 
 
 def given_before(act: Act, order: Order) -> OperatorLogEntry | None:
-    """What came of this showing of a form, when it was sent before; Refused when it was used for something else."""
+    """The entry of this showing of a form, when it was sent before; Refused when it was used for another act."""
     return _Given(act, order, None).before()
 
 

@@ -23,7 +23,7 @@ from pipeline.weeks import analytics, symbols
 
 
 class Fate(StrEnum):
-    """What became of a vintage file."""
+    """The result of checking a derived file."""
 
     WHOLE = "WHOLE"
     REBUILT = "REBUILT"
@@ -132,7 +132,7 @@ def _written_down(done: list[Rebuilt], order: Order) -> Iterator[None]:
 
 
 def summary(done: Collection[Rebuilt]) -> str:
-    """What became of all, in a sentence."""
+    """The results of all files, in a sentence."""
     counts = {fate: sum(one.fate is fate for one in done) for fate in Fate}
     whole, rebuilt, lost = (f"{counts[fate]:,}" for fate in Fate)
     return f"{len(done):,} files: {whole} whole, {rebuilt} made again, {lost} lost."

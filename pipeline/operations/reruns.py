@@ -96,7 +96,7 @@ def _recomputed(keys: Collection[PartitionKey], order: Order) -> Request:
 
 
 def still_failed(run: Run) -> QuerySet[RunPartition]:
-    """What went wrong in a run, and has not succeeded in a later one."""
+    """The partitions that failed in a run, and have not succeeded in a later one."""
     later = RunPartition.objects.filter(
         partition=OuterRef("partition"), pk__gt=OuterRef("pk"), outcome__in=GOOD_OUTCOMES
     )
@@ -186,7 +186,7 @@ def _of_schedule(schedule: PeriodicTask, order: Order) -> Request:
 
 
 def _start_plan(plan: Plan, left_out: Iterable[Step] = ()) -> Came:
-    """Start a run of what the plan works on; Refused when that is nothing. What was left out before is named, too."""
+    """Start a run of the partitions that the plan works on; Refused for none. The others are named with their reasons."""
     _refuse_mixture(plan.request)
     working = tuple(step for step in plan.steps if step.action not in PASSED_OVER)
     passed = [*(step for step in plan.steps if step.action in PASSED_OVER), *left_out]
@@ -277,7 +277,7 @@ def _keys(partitions: Iterable[Partition]) -> list[PartitionKey]:
 
 
 def _named(passed: list[Step]) -> str:
-    """What was passed over and why: "Passed over: 2025-11-14 OTC (run 7 has it in flight)."."""
+    """The skipped partitions with their reasons: "Passed over: 2025-11-14 OTC (run 7 has it in flight)."."""
     if not passed:
         return ""
     told = "; ".join(f"{step.key} ({step.reason})" for step in passed[:NAMED_AT_MOST])

@@ -63,7 +63,7 @@ def reopen(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
 
 
 def _resolution(anomaly: Anomaly) -> str:
-    """Who had resolved it, when and why: reopening clears that, and the log keeps it."""
+    """The resolution that reopening clears, for the log: who, when and why."""
     if anomaly.resolved_at is None:
         return f"anomaly {anomaly.pk} was open"
     when = f"{anomaly.resolved_at:%Y-%m-%d %H:%M} UTC"
@@ -106,7 +106,7 @@ def unpin(capture: Capture, order: Order) -> OperatorLogEntry:
 
 
 def _some(of: Collection[T], what: str) -> Collection[T]:
-    """What there is; Refused when nothing is."""
+    """The collection itself; Refused when it is empty."""
     if not of:
         raise Refused(f"no {what} is selected")
     return of

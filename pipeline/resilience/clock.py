@@ -1,4 +1,4 @@
-"""A clock that was ahead and is set back: signs from the future are no signs of life, and nothing is known only then."""
+"""A clock that was ahead and is set back: a heartbeat from the future is none, and no rows are known only then."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def known_in_the_future(now: datetime | None = None) -> list[Capture]:
 
 
 def mend_captures() -> list[Capture]:
-    """Have what would be known only in the future be known from now on: as-of questions find it. Which captures.
+    """Have captures that would be known only in the future be known from now on; return them.
 
-    No answer changes that may be asked for: an instant that is to come is refused. Versions keep their order.
+    As-of questions find them then. No earlier answer changes, since a future instant is refused. Versions keep their order.
     """
     return [capture for capture in known_in_the_future() if _mend(capture)]
 

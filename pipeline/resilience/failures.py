@@ -100,12 +100,12 @@ def explained(error: BaseException) -> str | None:
 
 
 def told(error: BaseException) -> str:
-    """What to say of an error to a person: with what to do, where that is known."""
+    """The sentence about an error for a person, with the remedy where one is known."""
     return explained(error) or str(error)
 
 
 def told_of_database(error: DatabaseFailure) -> str:
-    """What a database said, and what to do about that."""
+    """The database's message, with the remedy where one is known."""
     said = " ".join(str(error).split())
     advice = _advice(error)
     return f"the database cannot be used: {said}; {advice}" if advice else f"the database cannot be used: {said}"

@@ -1,4 +1,4 @@
-"""Which errors pass by themselves: these are tried again, all others fail at once."""
+"""Transient errors, which are tried again; all others fail at once."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the ledger and the files say to a person: it reads, and saves nothing."""
+"""Answers of the ledger and the files for a person. Reads, and saves nothing."""

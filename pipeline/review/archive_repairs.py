@@ -72,7 +72,7 @@ def _from_source(lost: Iterable[Lost]) -> Iterator[Repair]:
 
 
 def _way(one: Lost) -> tuple[str, ...]:
-    """What may bring it back: the command, the tier, and the rest. Pages of the API never come as the same bytes again."""
+    """The command that may bring it back, the tier, and its options. The API never sends the same bytes again."""
     capture, tier = one.capture, one.capture.partition.tier
     if capture.source == UPLOAD:
         return ("ingest_file", tier, capture.payload_uri.removeprefix(f"{UPLOAD}:"))

@@ -1,6 +1,6 @@
-"""How things stand, for whoever looks in on a Monday morning: the grid, four figures, what is silent, what moved.
+"""The dashboard's contents for a Monday morning: the grid, its figures, silent parts, and news.
 
-Read from the ledger in a number of queries that does not grow with it; nobody is asked who might not answer.
+Read from the ledger in a number of queries that does not grow with it. No other process is asked: it might not answer.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The four figures over the weeks of the grid."""
+    """The figures over the weeks of the grid."""
 
     ready: int
     not_ready: int
@@ -90,7 +90,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something is silent that should not be: what, and what to do. `run_id` is the run that waits."""
+    """A part is silent that should not be: a sentence, and advice. `run_id` is the run that waits."""
 
     what: str
     advice: str
@@ -126,14 +126,14 @@ def look(cell: Cell, now: datetime) -> Look:
 
 
 def _news(newest: Capture) -> Look | None:
-    """What is new about a vintage: rows that FINRA restated, or that it was taken by force though nothing had changed."""
+    """The news of a vintage: restated rows, or a forced capture of the same content; None without news."""
     if newest.rows_touched and newest.version > 1:
         return Look.RESTATED
     return Look.FORCED if newest.kind == CaptureKind.FORCED else None
 
 
 def figures(rows: Iterable[Week], today: date | None = None) -> Figures:
-    """The four figures. A week counts as ready when it may be used for trading."""
+    """The figures. A week counts as ready when it may be used for trading."""
     day, listed = today or market_today(), list(rows)
     verdicts = [row.verdicts[Use.TRADING] for row in listed]
     ready = sum(verdict is not None and verdict.state in USABLE for verdict in verdicts)
@@ -152,7 +152,7 @@ def figures(rows: Iterable[Week], today: date | None = None) -> Figures:
 
 
 def alarms(now: datetime | None = None) -> list[Alarm]:
-    """What is silent that should not be, the gravest first."""
+    """The parts that are silent and should not be, the gravest first."""
     return list(_alarms(now or timezone.now()))
 
 

@@ -88,7 +88,7 @@ def _seen_from(today: date, finding: Finding) -> Finding:
 
 
 def _archive_findings() -> Iterator[Told]:
-    """What the archive has lost of all captures, however old."""
+    """The losses of the archive, of all captures, however old."""
     weeks = {week for anomaly in losses.standing() for week in anomaly.weeks_concerned}
     return ((weeks, Finding(repair.what, manage(*repair.words))) for repair in archive_repairs.repairs())
 

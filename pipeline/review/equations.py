@@ -33,12 +33,12 @@ class Equation:
 
     @property
     def holds(self) -> bool:
-        """Whether it is."""
+        """Whether both sides are equal."""
         return self.left.value == sum(term.sign * term.value for term in self.right)
 
 
 def equations(capture: Capture) -> list[Equation]:
-    """What ought to add up for a capture, as far as it has come. Five queries at most."""
+    """The equations of a capture's figures, as far as it has come. Five queries at most."""
     rejected = capture.rejects.count()
     accounted = (Term("kept", capture.rows_kept), Term("rejected", capture.rows_rejected))
     always = [

@@ -16,7 +16,7 @@ from pipeline.vintages.holdings import Lost
 
 
 class CellState(StrEnum):
-    """What a partition is found to be."""
+    """The state of a partition in the grid."""
 
     GOOD = "GOOD"
     ARCHIVED = "ARCHIVED"

@@ -1,4 +1,4 @@
-"""What a restatement moved: venue shares and market concentration, before it and with it.
+"""The impact of a restatement: venue shares and market concentration, before it and with it.
 
 Compared are the first analytics snapshot that was computed from the capture, and the one computed before it of the same
 week. Another tier may have been restated between the two as well: then figures over all tiers moved by both.
@@ -83,7 +83,7 @@ class Movement:
 
 
 def movement_of(capture: Capture) -> Movement:
-    """What the capture moved. NothingToCompare when no snapshot has it, or none was computed before. Seven queries."""
+    """The impact of a capture. NothingToCompare when no snapshot has it, or none was computed before. Seven queries."""
     after = capture.snapshots.order_by("sequence").first()
     if after is None:
         raise NothingToCompare(_why_no_snapshot(capture))

@@ -1,4 +1,4 @@
-"""What ends an open anomaly, as the words of a command: a run that proves it over, or a person's word."""
+"""The command that ends an open anomaly: a run that proves it over, or a person's resolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is looked for among rows, and the vintages in which the answer may be, which the ledger knows."""
+"""A question about rows, and the vintages in which its answer may be, chosen by the ledger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WEEKS_OF_A_WORD = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is looked for. `instant` None asks for the latest rows; `place` is where the page before ended.
+    """A question about rows. `instant` None asks for the latest rows; `place` is where the page before ended.
 
     `capture` asks for one vintage, whatever the week and the tier; `before` for weeks older than that.
     """

@@ -1,4 +1,4 @@
-"""Which capture a person means: `OTC 2026-10-16`, `OTC:2026-10-16:20261125`, `latest`, `previous`, `v2`, or a whole id."""
+"""Words that name a capture: `OTC 2026-10-16`, `OTC:2026-10-16:20261125`, `latest`, `previous`, `v2`, or a whole id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan will cost at FINRA's API, before it starts: requests, and the time that they take."""
+"""The cost of a plan at FINRA's API, before it starts: requests, and the time that they take."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Estimate:
 
 
 def estimate(plan: Plan) -> Estimate | None:
-    """What a plan asks of FINRA; None when it asks another source, or nothing.
+    """The requests of a plan to FINRA and their time; None when it asks another source, or none.
 
     As many partitions are under way at once as this process has threads, and no more requests a second than are allowed.
     """

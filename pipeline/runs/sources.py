@@ -33,7 +33,7 @@ def source(name: str, origin: str) -> Source:
 
 
 def origin_of(name: str, folder: str = "") -> str:
-    """What a source reads, for the record: the address of the API, or the folder of files (the settings' without one)."""
+    """The origin that the ledger records: the address of the API, or the folder of files (the settings' without one)."""
     if name == NAME:
         return str(settings.MARKETSPINE_FINRA_API_URL)
     path = str(Path(folder or settings.MARKETSPINE_SOURCE_DIR).resolve())
@@ -61,7 +61,7 @@ def access() -> Access:
 
 
 def _user_agent(contact: str) -> str:
-    """Who asks FINRA, and whom to write to about it. A header is ASCII: anything else of the contact is left out."""
+    """The User-Agent header with the contact. A header is ASCII: other characters of the contact are left out."""
     about = "".join(character for character in contact if " " <= character <= "~" and character not in "()")
     return f"MarketSpine/{VERSION} (+{about})" if about.strip() else f"MarketSpine/{VERSION}"
 

@@ -1,4 +1,4 @@
-"""What a run came to, read from the ledger: the summary that commands print, and the run's exit code."""
+"""The summary of a run from the ledger, as commands print it, and its exit code."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class StepSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run came to. Counts are of partitions, but for analytics (weeks) and readiness (weeks per use and state).
+    """The results of a run. Counts are of partitions, but for analytics (weeks) and readiness (weeks per use and state).
 
-    `archive` says what the archive lacks, of whatever week.
+    `archive` has a sentence for each open anomaly about the archive, of any week.
     """
 
     run: int

@@ -1,6 +1,6 @@
 """The archive: payloads, zstd-compressed and named by their SHA-256, in Django's default storage.
 
-It is what lets a parser bug be repaired without asking FINRA again, which for an earlier vintage nobody can. A payload is
+A parser bug is repaired from here: FINRA does not offer an earlier vintage any more. A payload is
 archived before its capture is written: an orphan is harmless, a capture without its payload is not.
 """
 
@@ -54,13 +54,13 @@ def put_back(content: bytes, sha256: str) -> bool:
 
 
 def present(hashes: Collection[str]) -> set[str]:
-    """Which of these payloads are there, whole or not. ArchiveDamaged when the storage cannot be asked."""
+    """The payloads that are there, whole or not. ArchiveDamaged when the storage cannot be asked."""
     found = present_files({path_of(sha256) for sha256 in hashes})
     return {sha256 for sha256 in hashes if path_of(sha256) in found}
 
 
 def present_files(paths: Collection[str]) -> set[str]:
-    """Which of these files are there, whole or not: by one listing of each folder that they are in.
+    """The files that are there, whole or not, by one listing of each folder that they are in.
 
     ArchiveDamaged when the storage cannot be asked.
     """
@@ -108,7 +108,7 @@ def get(sha256: str) -> bytes:
 
 
 def _stored(sha256: str) -> bytes:
-    """What is kept under this hash. ArchiveDamaged when nothing is, or nothing that can be read."""
+    """The payload under this hash. ArchiveDamaged when there is none, or it cannot be read."""
     path = path_of(sha256)
     try:
         with default_storage.open(path) as stored:

@@ -25,7 +25,7 @@ IS_ADDED, IS_REMOVED = pl.col("before_trades").is_null(), pl.col("after_trades")
 
 
 class Kind(StrEnum):
-    """What became of a row."""
+    """The kinds of changes of a row."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -76,7 +76,7 @@ class RowKey:
 
 @dataclass(frozen=True, slots=True)
 class RowValues:
-    """What a row says: shares (exact), trades, US dollars where given, and FINRA's lastUpdateDate."""
+    """The figures of a row: shares (exact), trades, US dollars where given, and FINRA's lastUpdateDate."""
 
     shares: Decimal
     trades: int
@@ -94,7 +94,7 @@ class RowChange:
 
     @property
     def kind(self) -> Kind:
-        """What became of it."""
+        """The kind of the change."""
         if self.before is None:
             return Kind.ADDED
         return Kind.REMOVED if self.after is None else Kind.CHANGED

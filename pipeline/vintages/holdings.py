@@ -24,7 +24,7 @@ MANY = 20  # from so many partitions on, and where most is lost, one finding for
 
 
 class Kind(StrEnum):
-    """What a file is to a capture."""
+    """The kinds of files that a capture needs."""
 
     PAYLOAD = "payload"
     VINTAGE = "vintage file"
@@ -39,7 +39,7 @@ class Needed:
 
     @property
     def sha256(self) -> str:
-        """What the capture has of it: the hash of the payload, or of the vintage file."""
+        """The hash that the capture records: of the payload, or of the vintage file."""
         return self.capture.payload_sha256 if self.kind is Kind.PAYLOAD else self.capture.vintage_sha256
 
     @property
@@ -49,7 +49,7 @@ class Needed:
 
     @property
     def stage(self) -> Stage:
-        """What the capture lacks without it."""
+        """The stage that the file proves."""
         return Stage.RAW if self.kind is Kind.PAYLOAD else Stage.NORMALIZED
 
     def is_whole(self) -> bool:
@@ -86,7 +86,7 @@ class Lost:
 
     @property
     def told(self) -> str:
-        """What is wrong, and which file."""
+        """The loss as a sentence, with the file."""
         wrong = "is not in the archive" if self.state is FileState.MISSING else "is damaged in the archive"
         return f"the {self.needed.kind} of {self.capture} {wrong} ({self.needed.path})"
 
@@ -106,7 +106,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What the archive has of the captures' files. `present` are the hashes of those that are there.
+    """The files of captures in the archive. `present` are the hashes of those that are there.
 
     `gone` says in one sentence that it has hardly any payload, or cannot be asked; it is None where it has most.
     """
@@ -118,7 +118,7 @@ class Holdings:
 
 
 def holdings() -> Holdings:
-    """What the archive has now, less what was damaged when it was last read. Reads only."""
+    """The files that are there now, less those that were damaged when last read. Reads only."""
     files = _needed()
     known = FileCheck.objects.in_bulk({file.sha256 for file in files})
     try:
@@ -131,7 +131,7 @@ def holdings() -> Holdings:
 
 
 def recorded() -> list[Lost]:
-    """What was lost when the archive was last looked at: the storage is not asked."""
+    """The losses of the last check of the archive: the storage is not asked."""
     known = {check.sha256: check for check in FileCheck.objects.exclude(state=FileState.WHOLE)}
     if not known:
         return []

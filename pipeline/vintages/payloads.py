@@ -18,18 +18,18 @@ from pipeline.vintages.archive import ArchiveDamaged
 
 
 def read(content: bytes, payload_format: str, key: PartitionKey) -> Content:
-    """What a payload holds. UnreadablePayload."""
+    """Read the content of a payload. UnreadablePayload."""
     return _read(content, PayloadFormat(payload_format), key)
 
 
 @checkpoints("read")
 def read_fetched(payload: Payload, key: PartitionKey) -> Content:
-    """What a payload holds that was just fetched. UnreadablePayload."""
+    """Read the content of a payload that was just fetched. UnreadablePayload."""
     return _read(payload.content, payload.format, key, payload.decoded)
 
 
 def read_archived(capture: Capture) -> Content:
-    """What a capture's archived payload holds. ArchiveDamaged also where the parser does not take it any more."""
+    """Read the content of a capture's archived payload. ArchiveDamaged also where the parser does not take it any more."""
     content = archive.get(capture.payload_sha256)
     try:
         return read(content, capture.payload_format, capture.partition.key)

@@ -50,7 +50,7 @@ class VintageDamaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a vintage file says of itself, as the key-value metadata of Parquet."""
+    """The key-value metadata of a vintage file."""
 
     capture_id: str
     version: int

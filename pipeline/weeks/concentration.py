@@ -94,7 +94,7 @@ def figures_of(rows: pl.LazyFrame) -> Figures:
 
 
 def _cells(read: pl.DataFrame) -> pl.DataFrame:
-    """What each venue traded in each security, by tier.
+    """The volume of each venue in each security, by tier.
 
     Securities and venues are categories in the order of their texts, which group and sort as numbers do.
     """

@@ -29,7 +29,7 @@ from pipeline.weeks import analytics
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a use asks of a week.
+    """The demands of a use on a week.
 
     An open anomaly of `blocking` severity or above blocks it, one of `qualifying` severity makes it provisional. With
     `partial`, a week whose first tiers are published is provisionally usable before the others are.
@@ -57,7 +57,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the ledger says of a week."""
+    """The facts of a week in the ledger."""
 
     missing: list[str]
     awaited: list[str]
@@ -89,7 +89,7 @@ def decide_again(weeks: int, today: date) -> None:
 
 
 def assess(week_ending: date, today: date) -> dict[Use, Verdict]:
-    """What the verdicts would be by the ledger as it is. Reads only."""
+    """The verdicts by the ledger as it is now. Reads only."""
     facts = gather(week_ending, today, analytics.newest_snapshot(week_ending))
     return {use: judge(facts, policy) for use, policy in POLICIES.items()}
 

@@ -51,7 +51,7 @@ def write(snapshot: AnalyticsSnapshot, inputs: Collection[Capture], symbols: pl.
 
 
 def _label(snapshot: AnalyticsSnapshot, inputs: Collection[Capture]) -> dict[str, str]:
-    """What the file says of itself."""
+    """The key-value metadata of the file."""
     return {
         "week_ending": snapshot.week_ending.isoformat(),
         "sequence": str(snapshot.sequence),

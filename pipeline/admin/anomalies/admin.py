@@ -88,7 +88,7 @@ class WeekFilter(DropdownFilter):  # type: ignore[misc] # the skin has no types
 
 @admin.register(Anomaly)
 class AnomalyAdmin(ActingAdmin[Anomaly]):
-    """What a person has to look at: the open ones first, the gravest of them before the others."""
+    """Anomalies: the open ones first, the gravest of them before the others."""
 
     page_template = "pipeline/anomaly.html"
     when_empty = "Nobody has to look at anything: no run has met what it could not settle by itself."

@@ -1,4 +1,4 @@
-"""What the page of an anomaly shows: what to do next, where it came from, and who resolved and reopened it."""
+"""The page of an anomaly: the next step, the run and the payload it came from, who resolved and reopened it."""
 
 from __future__ import annotations
 

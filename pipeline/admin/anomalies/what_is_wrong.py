@@ -1,4 +1,4 @@
-"""What is wrong in the weeks of the dashboard, each with the act that mends it: one click where that is safe."""
+"""The faults in the weeks of the dashboard, each with the act that repairs it: one click where that is safe."""
 
 from __future__ import annotations
 

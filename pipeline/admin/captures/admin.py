@@ -193,7 +193,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
 
 
 def _standing(capture: Capture) -> SafeString:
-    """What stands of it: the newest, an earlier vintage, archived only, or given up."""
+    """Its place among the captures: the newest, an earlier vintage, archived only, or given up."""
     if capture.pruned_at is not None:
         return badge("CANCELLED", "rows given up")
     if capture.normalized_at is None:

@@ -92,7 +92,7 @@ def contents(capture: Capture, asked: Mapping[str, str]) -> dict[str, Any]:
 
 
 def other_capture(capture: Capture, asked: Mapping[str, str]) -> Capture | None:
-    """What it is compared with: the version asked for, else the vintage before, else any other; None where it is alone."""
+    """The capture to compare with: the version asked for, else the vintage before, else any other; None for the only one."""
     others = capture.partition.captures.exclude(pk=capture.pk).select_related("partition")
     if "with" not in asked:
         return equations.vintage_before(capture) or others.order_by("-version").first()

@@ -13,7 +13,7 @@ SUFFIXES = {PayloadFormat.PSV: ".psv", PayloadFormat.PARTS: ".tar", PayloadForma
 
 
 def file_name(capture: Capture) -> str:
-    """What the payload is called on somebody's disk: its capture_id without colons, as a file of its format."""
+    """The name of the downloaded payload: its capture_id without colons, and the suffix of its format."""
     return capture.capture_id.replace(":", "_") + SUFFIXES[PayloadFormat(capture.payload_format)]
 
 

@@ -87,7 +87,7 @@ class ManifestAdmin(EvidenceAdmin[Manifest]):
         return link(manifest.run, f"run {manifest.run_id}")
 
     def page(self, request: HttpRequest, found: Manifest) -> dict[str, Any]:
-        """What completed, with its figures, and whether they add up and agree with what it is a manifest of."""
+        """The completed stage with its figures, and whether they add up and agree with its capture or snapshot."""
         return {
             "stage": self.stage_badge(found),
             "of": link(found.capture or found.snapshot),
@@ -122,7 +122,7 @@ def _figures(manifest: Manifest) -> list[tuple[str, str]]:
 
 
 def _control_totals(manifest: Manifest) -> list[tuple[str, str]]:
-    """What the source itself adds up to."""
+    """The source's own totals."""
     return [
         ("FINRA's totals, by symbol", figures.number(manifest.control_symbols)),
         ("Their shares", figures.number(manifest.control_shares)),

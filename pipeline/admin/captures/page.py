@@ -1,4 +1,4 @@
-"""What the pages of a capture show: its figures and whether they add up, its rejects, and what it moved."""
+"""The pages of a capture: its figures and whether they add up, its rejects, and its impact on analytics."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def overview(capture: Capture) -> dict[str, Any]:
 
 
 def _figures(capture: Capture) -> list[tuple[str, str]]:
-    """What it holds, each figure with its name."""
+    """The figures of the capture, each with its name."""
     ats = capture.rows_kept - capture.rows_non_ats
     return [
         ("Rows kept", figures.number(capture.rows_kept)),

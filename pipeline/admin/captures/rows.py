@@ -36,7 +36,7 @@ UNANSWERED = (NoSuchVintage, VintageDamaged, OSError)
 
 
 class RowsForm(forms.Form):
-    """What to look for. Everything is optional: without anything, the newest vintage from its start."""
+    """The search. Every field is optional: an empty form shows the newest vintage from its start."""
 
     symbol = forms.CharField(required=False, max_length=40, help_text="such as AAPL", widget=forms.TextInput())
     issue = forms.CharField(required=False, max_length=100, label="Issue name", help_text="part of it")
@@ -89,7 +89,7 @@ class RowLine:
 
     @property
     def further(self) -> str:
-        """What else names the venue."""
+        """The further names of the venue."""
         name = self.row.venue_name if self.row.mpid else ""
         return " ".join(filter(None, (name, f"CRD {self.row.crd}" if self.row.crd else "", self.row.product_type)))
 
@@ -148,7 +148,7 @@ def _form(request: HttpRequest) -> RowsForm:
 
 
 def _named(form: RowsForm) -> list[str]:
-    """What of a question is in the name of its file."""
+    """The part of a file's name that comes from the question."""
     asked = form.cleaned_data
     capture: Capture | None = asked["capture"]
     if capture is not None:

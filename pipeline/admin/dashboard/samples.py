@@ -1,4 +1,4 @@
-"""Which notice every page carries."""
+"""The notice that every page carries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of a partition shows: everything that was captured of it, tried with it and done to it, newest first."""
+"""The page of a partition: its captures, its manifests, its anomalies, each try and each act, newest first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.models import Anomaly, Manifest, Partition, RunPartition
 
 @dataclass(frozen=True, slots=True)
 class TryLine:
-    """What one run did with the partition."""
+    """One run's work on the partition."""
 
     tried: RunPartition
 

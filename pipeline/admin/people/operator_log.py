@@ -22,7 +22,7 @@ NAMED_ON_PAGE = 500
 
 @admin.register(OperatorLogEntry)
 class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
-    """What people did, the newest first. Nothing of it is ever changed or removed."""
+    """The acts of people, the newest first. No entry is ever changed or removed."""
 
     page_template = "pipeline/operator_log_entry.html"
     when_empty = (
@@ -82,7 +82,7 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
         return link(entry.run, f"run {entry.run_id}")
 
     def page(self, request: HttpRequest, found: OperatorLogEntry) -> dict[str, Any]:
-        """What was done, on what, and what the person was told."""
+        """The act, its subjects, and the sentence that the person read."""
         subjects = list(found.subjects.all()[: NAMED_ON_PAGE + 1])
         return {
             "upshot": badge(found.upshot),
@@ -105,7 +105,7 @@ def _account(entry: OperatorLogEntry) -> str:
 
 
 def subject_link(subject: OperatorLogSubject) -> SafeString | str:
-    """What it was done on, by the name it had, leading to its page."""
+    """A subject of the act under the name that it had, as a link to its page."""
     apps = {model._meta.model_name: model._meta.app_label for model in admin.site._registry}
     if subject.kind not in apps:
         return subject.label

@@ -1,4 +1,4 @@
-"""Users and roles, in the same skin. Nobody gives away more than they have, and nobody changes who has more than they."""
+"""Users and roles, in the same skin. A user grants only permissions of their own, and changes only users with no others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def beyond(user: User) -> QuerySet[Permission]:
 
 
 def outranks(other: User, user: User) -> bool:
-    """Whether the other may do something that the user may not: whoever sets the other's password could do it."""
+    """Whether the other may do something that the user may not: setting the other's password would give it to the user."""
     if user.is_superuser:
         return False
     return other.is_superuser or held_by(other).filter(pk__in=beyond(user).values("pk")).exists()
@@ -51,7 +51,7 @@ def _person(request: HttpRequest) -> User:
 
 
 def grantable(field: str, user: User) -> QuerySet[Any] | None:
-    """What a user may give away by this field of a form: what is had, and roles that give no more; None: all there is."""
+    """The permissions, or roles, that a user may grant by this field: their own, and roles with no others; None for all."""
     if user.is_superuser:
         return None
     if field == "groups":
@@ -61,7 +61,7 @@ def grantable(field: str, user: User) -> QuerySet[Any] | None:
 
 @admin.register(User)
 class SpineUserAdmin(Traced, Offering, UserAdmin, ModelAdmin):  # type: ignore[misc,type-arg] # the skin has no types
-    """Who may sign in, and with which roles."""
+    """The users who may sign in, with their roles."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -95,7 +95,7 @@ class SpineUserAdmin(Traced, Offering, UserAdmin, ModelAdmin):  # type: ignore[m
 
     @admin.display(description="state", ordering="is_active")
     def standing(self, user: User) -> SafeString:
-        """Who may sign in."""
+        """Whether the user may sign in."""
         if not user.is_active:
             return badge("CANCELLED", "may not sign in")
         return badge("GOOD", "active") if user.is_staff else badge("PROVISIONAL", "not admitted here")
@@ -109,7 +109,7 @@ class SpineUserAdmin(Traced, Offering, UserAdmin, ModelAdmin):  # type: ignore[m
         return f"{user.date_joined:%Y-%m-%d %H:%M} UTC"
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Nobody changes who may do more."""
+        """Refuse a change of a user who may do more."""
         return super().has_change_permission(request, obj) and not _is_above(obj, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -148,7 +148,7 @@ class RoleAdmin(Traced, Offering, GroupAdmin, ModelAdmin):  # type: ignore[misc]
         return found
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """Nobody changes a role that may do more than they."""
+        """Refuse a change of a role that may do more than the user."""
         return super().has_change_permission(request, obj) and not _gives_more(obj, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:

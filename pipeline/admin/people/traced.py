@@ -1,4 +1,4 @@
-"""What is added, changed and deleted in Django's own forms (schedules, users, roles) stands in the operator log as well."""
+"""Changes made in Django's own forms (schedules, users, roles) are written to the operator log as well."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Traced:
     """An admin whose forms leave a trace, in the transaction in which they change something."""
 
     def construct_change_message(self, _request: HttpRequest, form: Form, _formsets: Any, _add: bool = False) -> Any:
-        """What was changed from what to what, as a sentence."""
+        """The changes as a sentence, each with the value before and after."""
         return "; ".join(_changes(form))
 
     def log_addition(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
@@ -77,7 +77,7 @@ def _changes(form: Form) -> Iterable[str]:
 
 
 def _members(before: Iterable[Any], after: Iterable[Any]) -> str:
-    """Which were given and which were taken."""
+    """The members that were added and those that were removed."""
     was, now = {str(one) for one in before}, {str(one) for one in after}
     changes = (("given", now - was), ("taken", was - now))
     return ", ".join(f"{verb} {', '.join(sorted(names))}" for verb, names in changes if names)

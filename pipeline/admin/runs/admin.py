@@ -74,7 +74,7 @@ class FailuresFilter(admin.SimpleListFilter):
 
 @admin.register(Run)
 class RunAdmin(ActingAdmin[Run]):
-    """What was run, by whom and why, and what came of it; the newest first."""
+    """The runs, each with who asked, why, and how it ended; the newest first."""
 
     page_template = "pipeline/run.html"
     when_empty = "Nothing has run yet. Run a schedule now, or backfill a range of weeks."
@@ -104,7 +104,7 @@ class RunAdmin(ActingAdmin[Run]):
         return RunList
 
     def live_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """What changes while the run is under way, as a piece of its page."""
+        """The part of a run's page that changes while the run is under way."""
         if request.method != "GET":
             return HttpResponseNotAllowed(["GET"])
         found = self.find(request, object_id)

@@ -35,7 +35,7 @@ PREVIEW_SECONDS = 10  # a person waits for the page
 
 
 class RangeForm(forms.Form):
-    """Which weeks, which of their partitions, and why."""
+    """The weeks, the partitions of them, and the reason."""
 
     first = WeekField(label="From week ending", help_text="a Friday")
     last = WeekField(label="To week ending", help_text="a Friday")
@@ -72,7 +72,7 @@ class RangeForm(forms.Form):
         return cleaned
 
     def request(self, requested_by: str) -> Request:
-        """What the form asks for, as `manage.py backfill` would."""
+        """The request, as `manage.py backfill` would make it."""
         asked = self.cleaned_data
         return Request(
             command="backfill",

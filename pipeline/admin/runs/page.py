@@ -1,4 +1,4 @@
-"""What the page of a run shows beside its progress: what was asked, what it made and found, and why, line by line."""
+"""The page of a run beside its progress: the request, its captures and anomalies, and a log line by line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class OrderLine:
 
 
 def log(run: Run) -> list[LogLine]:
-    """What happened, newest first: the last hundred lines."""
+    """The last hundred events of the run, newest first."""
     lines = [*_steps(run), *_weeks(run), *_itself(run)]
     return sorted(lines, key=lambda line: line.at, reverse=True)[:LOGGED]
 
@@ -95,7 +95,7 @@ def _captures(run: Run) -> list[CaptureLine]:
 
 
 def summary(run: Run) -> list[tuple[str, str]]:
-    """Who started it, by which way, when, and how long it took."""
+    """The person who started it, the trigger, the time and the duration."""
     return [
         ("Command", run.command),
         ("Started by", run.get_trigger_display() + (f", {run.requested_by}" if run.requested_by else "")),

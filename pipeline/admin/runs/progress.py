@@ -1,4 +1,4 @@
-"""How far a run has come: what its page shows live. Counted from the ledger's rows of that run, whoever works on it."""
+"""The progress of a run, shown live on its page. Counted from the ledger's rows of the run, whichever engine works on it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OUTCOMES = (
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """What a run does with one partition."""
+    """One partition of a run."""
 
     step: RunPartition
 
@@ -42,7 +42,7 @@ class StepLine:
 
     @property
     def planned(self) -> str:
-        """What is to be done with it."""
+        """The planned action."""
         return _word(self.step.action)
 
     @property
@@ -74,7 +74,7 @@ class StepLine:
 
 @dataclass(frozen=True, slots=True)
 class WeekLine:
-    """What became of a week's analytics in a run."""
+    """The result of a week's calculation in a run."""
 
     week: RunWeek
 
@@ -85,7 +85,7 @@ class WeekLine:
 
     @property
     def came(self) -> str:
-        """What became of the calculation; until the week is closed, that it waits."""
+        """The result of the calculation; `waits` until the week is closed."""
         return badge(self.week.calculation or "PENDING", "" if self.week.calculation else "open")
 
 

@@ -1,4 +1,4 @@
-"""What a run was asked to do, in words: its stored parameters as a person would say them."""
+"""The request of a run in words: its stored parameters as a person would say them."""
 
 from __future__ import annotations
 

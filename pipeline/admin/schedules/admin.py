@@ -46,7 +46,7 @@ def run_now(chosen: list[PeriodicTask], order: Order) -> OperatorLogEntry:
 
 @admin.register(PeriodicTask)
 class ScheduleAdmin(Traced, Acting[PeriodicTask]):
-    """What happens when: beat sends it at its time, and an operator may run it now."""
+    """Schedules: beat sends each at its time, and an operator may run one now."""
 
     form = ScheduleForm
     change_form_template = "pipeline/schedule.html"

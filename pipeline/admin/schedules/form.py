@@ -49,7 +49,7 @@ class ScheduleForm(FormOfSchedule):
             )
 
     def _choices(self) -> list[tuple[str, str]]:
-        """What there is to do; a task that somebody has put there otherwise stays."""
+        """The tasks to choose from; a task that was set in another way stays among them."""
         known = [(task, f"{told} ({task})") for task, told in TASKS.items()]
         own = self.instance.task
         return known if not own or own in TASKS else [*known, (own, own)]
@@ -63,7 +63,7 @@ class ScheduleForm(FormOfSchedule):
         return _json(self.cleaned_data["kwargs"], dict, '{"lookback_weeks": 6}')
 
     def clean(self) -> dict[str, Any]:
-        """What starts runs needs a crontab, and arguments that a run takes."""
+        """Check a schedule that starts runs: it needs a crontab, and arguments that a run takes."""
         cleaned: dict[str, Any] = super().clean() or {}
         if cleaned.get("expires") and cleaned.get("expire_seconds") is not None:
             self.add_error("expire_seconds", "Give either an end or a number of seconds, not both.")

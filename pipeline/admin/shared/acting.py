@@ -76,13 +76,13 @@ class Doing(Generic[M]):
 
     @property
     def name(self) -> str:
-        """What the button says."""
+        """The text of the button."""
         return Act(self.act).label[:1].upper() + Act(self.act).label[1:]
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A doing on one object's page: where it leads. What needs a reason asks for it first."""
+    """A button for an action on one object's page, with its address. An action that needs a reason asks for it first."""
 
     name: str
     icon: str
@@ -133,7 +133,7 @@ class Acting(Framed[M]):
         }
 
     def buttons(self, request: HttpRequest, found: M) -> Iterator[Button]:
-        """What the user may do with an object, where it makes sense."""
+        """The actions that fit the object and that the user may take."""
         for doing in self.doings:
             if may(request, doing.act) and doing.fits(found):
                 name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{doing.act.lower()}"
@@ -204,7 +204,7 @@ def _do_selected(admin: Acting[M], request: HttpRequest, selected: QuerySet[M], 
 
 
 def order_of(request: HttpRequest) -> Order:
-    """Who orders, why, and by which showing of a form. What a database would refuse is left out."""
+    """The order of the user: name, reason, token of the form. Characters that a database would refuse are left out."""
     token = request.POST.get("token", "")
     return Order(
         operator=request.user.get_username(),

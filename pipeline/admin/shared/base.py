@@ -1,4 +1,4 @@
-"""What the admin's pages share: evidence that nobody edits, and one page for each object in place of a form."""
+"""The base of the admin's pages: evidence is read-only, and each object has a page in place of a form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipeline.finra.calendar import read_day
 
 M = TypeVar("M", bound=models.Model)
 
-if TYPE_CHECKING:  # the skin has no types: it is Django's admin to whoever checks them
+if TYPE_CHECKING:  # the skin has no types: the type checker sees Django's admin
     from django.contrib.admin import ModelAdmin as SkinnedAdmin
 else:
 
@@ -135,7 +135,7 @@ class Framed(Offering, SkinnedAdmin[M]):
 
 
 class EvidenceAdmin(Framed[M]):
-    """Evidence: read by everybody who may view it, changed by nobody. Each object has a page: `page_template`."""
+    """Read-only evidence. Each object has a page: `page_template`."""
 
     page_template = ""
     show_full_result_count = False
@@ -178,5 +178,5 @@ class EvidenceAdmin(Framed[M]):
         raise Http404("evidence is not edited: the operator log says what was done")
 
     def page(self, request: HttpRequest, found: M) -> dict[str, Any]:
-        """What the page of an object shows beside the object: the template's context."""
+        """The template's context for the page of an object, beside the object itself."""
         return {}

@@ -68,7 +68,7 @@ class ManifestLine:
 
     @property
     def of(self) -> str:
-        """What it is a manifest of, as a link."""
+        """The capture or snapshot that the manifest is of, as a link."""
         manifest = self.manifest
         if manifest.capture:
             return link(manifest.capture, f"version {manifest.capture.version}")
@@ -107,13 +107,13 @@ class AnomalyLine:
 
 @dataclass(frozen=True, slots=True)
 class ActLine:
-    """What somebody did to the partition or to one of its captures."""
+    """A person's act on the partition or on one of its captures."""
 
     subject: OperatorLogSubject
 
     @property
     def entry(self) -> str:
-        """Who did what, as a link."""
+        """The person and the act, as a link."""
         return link(self.subject.entry)
 
     @property
@@ -132,7 +132,7 @@ def kind_badge(capture: Capture) -> str:
 
 
 def acts_on(subjects: Collection[tuple[str, list[int]]]) -> list[ActLine]:
-    """What operators did to rows of the ledger, given by kind and keys; newest first."""
+    """The acts of operators on rows of the ledger, given by kind and keys; newest first."""
     wanted = Q()
     for kind, keys in subjects:
         wanted |= Q(kind=kind, key__in=[str(key) for key in keys])

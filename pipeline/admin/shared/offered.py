@@ -98,7 +98,7 @@ class Offering:
         return OfferedList
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *more: Any, **named: Any) -> Any:
-        """What an action of the list does with the ids that are ticked; what is no id is refused."""
+        """Run an action of the list on the ticked ids; refuse a value that is no id."""
         if not all(ID.fullmatch(one) for one in request.POST.getlist(ACTION_CHECKBOX_NAME)):
             raise BadRequest("an object is named by a number")
         return super().response_action(request, queryset, *more, **named)  # type: ignore[misc] # of the admin that this is mixed into
@@ -154,7 +154,7 @@ def _check_search(text: str) -> None:
 
 
 def _body_length(request: HttpRequest) -> int:
-    """What the client announces; a body of which it announces nothing is not read at all."""
+    """The length that the client announces; a body without one is not read at all."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isdecimal() and length.isascii() and len(length) < 20 else 0
 

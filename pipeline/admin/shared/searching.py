@@ -20,7 +20,7 @@ def words(term: str) -> list[str]:
 
 
 def of_choices(field: str, choices: Iterable[tuple[str, str]], word: str) -> Q:
-    """What has a value that says the word, as it is stored or as it is shown: `refused`, `not yet due`."""
+    """The rows with a choice that contains the word, as stored or as shown: `refused`, `not yet due`."""
     wanted = word.lower().replace("_", " ")
     named = [
         value for value, label in choices if wanted in value.lower().replace("_", " ") or wanted in str(label).lower()
@@ -29,7 +29,7 @@ def of_choices(field: str, choices: Iterable[tuple[str, str]], word: str) -> Q:
 
 
 def of_partition(before: str, word: str) -> Q:
-    """What is of a week or a tier; `before` leads to the partition: "partition__", or "" for a partition itself."""
+    """The rows of a week or a tier; `before` leads to the partition: "partition__", or "" for a partition itself."""
     week = read_day(word)
     of_week = Q(**{f"{before}week_ending": week}) if week else Q(pk__in=())
     return of_week | of_choices(f"{before}tier", [(tier.value, tier.value) for tier in Tier], word)

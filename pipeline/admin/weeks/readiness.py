@@ -81,7 +81,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Readiness)
 class ReadinessAdmin(ActingAdmin[Readiness]):
-    """Which weeks may be used for what, the newest first."""
+    """The weeks with their readiness for each use, the newest first."""
 
     page_template = "pipeline/readiness.html"
     when_empty = "No week has been judged yet: a run judges each week that it closes."

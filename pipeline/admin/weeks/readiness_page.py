@@ -1,4 +1,4 @@
-"""What the page of a verdict shows: its reasons, each with the way to what it speaks of, and the week it is about.
+"""The page of a verdict: its reasons, each with links to the partitions and anomalies that it names, and the week.
 
 A reason is a sentence that names what it speaks of: a partition by its key, an anomaly by its number or its message. The
 week's own partitions and anomalies are looked for in it; nothing is read out of the sentence.
@@ -31,7 +31,7 @@ class ReasonLine:
 
 @dataclass(frozen=True, slots=True)
 class TierLine:
-    """What the week holds of a tier."""
+    """The week's capture of one tier."""
 
     key: PartitionKey
     partition: Partition | None

@@ -1,4 +1,4 @@
-"""What the page of an analytics snapshot shows: inputs, market concentration, and the venues of one scope and kind."""
+"""The page of an analytics snapshot: inputs, market concentration, and the venues of one scope and kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the formats share: how long a text may be, how rules give a line its reason, and which rejects are too many.
+"""Rules for all formats: how long a text may be, which reason a line gets, and how many rejects are too many.
 
 Lines are a frame with a column `reason`, null where the line is a row, and `line` and `part`, which say where it stands.
 """
@@ -55,7 +55,7 @@ def first_reason(rules: Sequence[Rule]) -> pl.Expr:
 
 
 def row_rules(dates: pl.Series, *, is_ats: bool) -> list[Rule]:
-    """What holds for a row of any format, in columns of text: `dates` are its lastUpdateDates.
+    """The rules for a row of any format, in columns of text: `dates` are its lastUpdateDates.
 
     An ATS is named by its MPID; a firm by its name, and it has no MPID.
     """

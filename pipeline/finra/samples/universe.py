@@ -99,7 +99,7 @@ def firms(tier: Tier, seed: int) -> tuple[SampleVenue, ...]:
 
 
 def _peculiar(tier: Tier) -> tuple[tuple[str, str], ...]:
-    """What real weeks hold and a naive parser trips over (finra.md, "Rows")."""
+    """Rows as in real weeks that a naive parser trips over (finra.md, "Rows")."""
     shared = ("BOTHW", "Both Worlds, Inc. Common Stock")
     return {
         Tier.NMS_TIER_1: (shared, ("AMBR.B", "Amber Holdings, Inc. Class B Common Stock")),

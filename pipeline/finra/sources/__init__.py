@@ -17,7 +17,7 @@ class UnknownSource(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """What a source may be told: the folder of files, a payload's most bytes and rows, how FINRA's API is reached."""
+    """The options of sources: the folder of files, a payload's most bytes and rows, how FINRA's API is reached."""
 
     root: Path
     max_bytes: int

@@ -25,7 +25,7 @@ class NotPublished(SourceError):
 
 
 class UnusableReply(SourceError):
-    """What came is not what was asked for. `content` is all of it, for the archive: it may be the only copy left."""
+    """The reply is not the data that was asked for. `content` is all of it, for the archive: perhaps the only copy left."""
 
     def __init__(self, message: str, content: bytes) -> None:
         super().__init__(message)
@@ -45,11 +45,11 @@ class TransientSourceError(SourceError):
 
 
 class UnsafeSource(SourceError):
-    """What was found is never read: outside the root, not a regular file, larger than the cap, ..."""
+    """The file or address is never read: outside the root, not a regular file, larger than the cap, not FINRA's ..."""
 
 
 def too_many_rows(most: int) -> str:
-    """What is wrong with a payload of more lines than may be, and what to do."""
+    """The message about a payload with too many lines, with the remedy."""
     return f"more than {most:,} lines: if that is right, raise MARKETSPINE_MAX_ROWS"
 
 
@@ -63,7 +63,7 @@ class Source(Protocol):
     name: str
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
-        """Which of `keys` the source can deliver now."""
+        """The keys that the source can deliver now."""
         ...
 
     def fetch(self, key: PartitionKey) -> Payload:

@@ -31,11 +31,11 @@ class Deadline:
         self._seconds = seconds
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
-        """What the source says; TransientSourceError when it does not in time."""
+        """The source's answer; TransientSourceError when it does not come in time."""
         return self._within(lambda: self._source.available(keys))
 
     def fetch(self, key: PartitionKey) -> Payload:
-        """What the source delivers; TransientSourceError when it does not in time."""
+        """The source's payload; TransientSourceError when it does not come in time."""
         return self._within(lambda: _fetch(self._source, key))
 
     def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
@@ -75,5 +75,5 @@ class _Call(threading.Thread, Generic[Answer]):
             self._answer.set_exception(error)
 
     def result(self) -> Answer:
-        """What the call returned, or its error raised; only once it has ended."""
+        """Return the answer of the call, or raise its error; only once it has ended."""
         return self._answer.result(timeout=0)

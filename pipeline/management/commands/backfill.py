@@ -23,7 +23,7 @@ class Command(RunningCommand):
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
-        """Which weeks, which of their partitions."""
+        """The weeks, and the partitions of them."""
         parser.add_argument("--from", dest="first", help="the first week ending (a Friday)")
         parser.add_argument("--to", dest="last", help="the last week ending (a Friday)")
         parser.add_argument("--weeks", help="comma-separated week endings instead of a range")

@@ -29,7 +29,7 @@ class Command(SpineCommand):
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
-        """Which two captures, and in what form."""
+        """The two captures, and the format."""
         parser.add_argument(
             "captures",
             nargs="+",

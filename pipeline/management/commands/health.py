@@ -32,7 +32,7 @@ class Command(SpineCommand):
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
-        """Which of them."""
+        """The service to ask, and its port."""
         parser.add_argument("part", choices=("web", "worker", "beat"), help="what to ask")
         parser.add_argument("--port", type=int, default=8000, help="of the web server (default: %(default)s)")
 

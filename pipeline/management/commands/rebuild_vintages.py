@@ -25,7 +25,7 @@ class Command(SpineCommand):
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
-        """Which weeks, and how thoroughly."""
+        """The weeks, and whether every file is read whole."""
         parser.add_argument("--weeks", help="week endings YYYY-MM-DD, comma-separated (default: all)")
         parser.add_argument(
             "--verify", action="store_true", help="read every file whole, and find what has changed in it"

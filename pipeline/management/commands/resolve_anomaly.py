@@ -19,7 +19,7 @@ class Command(SpineCommand):
     help = "Resolve an open anomaly, with a note on what was found and done, and judge its week's readiness again."
 
     def add_own_arguments(self, parser: CommandParser) -> None:
-        """Which one, and the note."""
+        """The anomaly, and the note."""
         parser.add_argument("anomaly", type=int, help="its number, as doctor prints it")
         parser.add_argument("--note", required=True, help="what you found and did; kept with the anomaly")
         parser.add_argument("--by", default=operator(), help="who resolves it (default: %(default)s)")

@@ -51,7 +51,7 @@ class Command(SpineCommand):
 
 
 def _write_down(found: list[Orphan]) -> None:
-    """What was taken back, and how much was not, in the operator log; nothing where the ledger lacked nothing."""
+    """Write to the operator log which captures were restored, and how many were not."""
     if found:
         ids = [one.record.capture_id for one in found if one.fate is Fate.RESTORED]
         left = f" {len(found) - len(ids)} were not." if len(ids) < len(found) else ""

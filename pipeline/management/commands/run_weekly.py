@@ -23,7 +23,7 @@ class Command(RunningCommand):
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
-        """Which weeks, which stages, run or dry run."""
+        """The weeks, the stages, run or dry run."""
         which = parser.add_mutually_exclusive_group()
         which.add_argument(
             "--lookback-weeks",

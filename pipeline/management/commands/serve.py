@@ -157,7 +157,7 @@ def _demo_password() -> str:
 
 
 def _refuse_exposure(host: str, *, demo: bool) -> None:
-    """Nobody but this machine gets at an admin that anybody could sign in to, or that shows code and settings."""
+    """Refuse to serve other machines while anybody could sign in, or while errors show code and settings."""
     if is_loopback(host):
         return
     if demo:

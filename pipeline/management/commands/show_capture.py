@@ -20,7 +20,7 @@ class Command(SpineCommand):
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
-        """Which capture."""
+        """The capture."""
         parser.add_argument("capture", nargs="+", metavar="CAPTURE", help=HELP)
         parser.add_argument("--verify", action="store_true", help="read the archived payload back and compare")
 

@@ -118,7 +118,7 @@ def _refuse_what_is_not_samples(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """What the folder holds. A hidden file is no publication: a killed run leaves one half written."""
+    """The files in the folder. A hidden file is no publication: a killed run leaves one half written."""
     return (path for path in sorted(folder.glob("*")) if not path.name.startswith("."))
 
 

@@ -14,7 +14,7 @@ NAME = "api"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a client needs to know. Without a client id it asks anonymously, which FINRA allows for weekly data.
+    """Addresses, credentials and limits of a client. Without a client id it asks anonymously, which FINRA allows.
 
     `requests_per_second` holds for all that share `shared` (the URL of a Redis), or for this process without one.
     `retry_seconds` is the wait before the first repetition of a request; each further one waits twice as long. `user_agent`

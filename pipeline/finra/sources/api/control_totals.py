@@ -114,7 +114,7 @@ def _figure(column: str, kind: pl.DataType) -> pl.Expr:
 
 
 def _sums() -> Iterator[pl.Expr]:
-    """What firms and FINRA's totals come to, of each symbol."""
+    """The sums of firms and FINRA's totals, for each symbol."""
     for column in ("shares", "trades"):
         yield pl.when(HAS_FIRMS).then(column).otherwise(0).sum().alias(column)
     for column in ("shares", "trades"):

@@ -1,4 +1,4 @@
-"""What FINRA has published: its list of partitions, or failing that its list of downloads."""
+"""FINRA's list of published partitions or, failing that, its list of downloads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def published(transport: Transport, keys: Collection[PartitionKey]) -> set[PartitionKey]:
-    """Which of `keys` FINRA has published, in weeklySummary or its history, as far as its lists tell.
+    """The keys that FINRA has published, in weeklySummary or its history, as far as its lists tell.
 
     One or two requests where the lists of partitions may be read, and a few for the list of downloads. Where no list may be
     read, all of `keys`: whether one is there, its own fetch finds out. TransientSourceError as the transport raises it.

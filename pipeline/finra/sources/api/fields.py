@@ -1,4 +1,4 @@
-"""What FINRA calls the fields of a row and the cuts that a partition is made of (finra.md, "Rows")."""
+"""FINRA's names for the fields of a row and for the cuts of a partition (finra.md, "Rows")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is odd about rows that are kept all the same: a person may want to know it, and no row is lost over it."""
+"""Oddities of rows that are kept all the same: a person may want to know them, and no row is lost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Oddities:
 
 
 def oddities_of(rows: pl.DataFrame, unknown: frozenset[str]) -> Oddities:
-    """What is odd about rows (columns as `decoding.Rows`, the totals among them) with these unknown fields."""
+    """The oddities of rows (columns as `decoding.Rows`, the totals among them) with these unknown fields."""
     odd: Counter[Odd] = Counter()
     odd[Odd.NOTIONAL] = rows.filter(pl.col("notional").is_not_null() & dollars().is_null()).height
     for week, started, tier, description, number in rows.group_by(PLACE).len().iter_rows():

@@ -247,5 +247,5 @@ def _after(query: Query, first: Page) -> list[_Missing]:
 
 
 def torn_for_good(reasons: Iterable[str]) -> TransientSourceError:
-    """What becomes of a partition that changed at each reading."""
+    """The error for a partition that changed at each reading."""
     return TransientSourceError(f"the rows changed each time they were read: {'; '.join(reasons)}")

@@ -1,4 +1,4 @@
-"""What FINRA is asked: its datasets, their addresses, and the bodies of the questions (finra.md, "API")."""
+"""Queries to FINRA: its datasets, their addresses, and the bodies of the requests (finra.md, "API")."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Places(Protocol):
 
 
 class LocalPlaces:
-    """Places for the threads of this process. The clock is one that nobody freezes or sets."""
+    """Places for the threads of this process, by a clock that is never frozen or set."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval

@@ -45,7 +45,7 @@ UNEQUAL_READINGS = 2  # the second reading decides: what does not add up in eith
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What a dataset has of a partition."""
+    """A dataset's pages of a partition."""
 
     dataset: str
     read: Read
@@ -64,7 +64,7 @@ class FinraApi:
         self._history: set[PartitionKey] | None = None  # its list, once it was read
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
-        """Which of `keys` are published: a request or two for all of them, as a rule."""
+        """The keys that are published: a request or two for all of them, as a rule."""
         return published(self._transport, keys)
 
     def fetch(self, key: PartitionKey) -> Payload:
@@ -154,7 +154,7 @@ class FinraApi:
         raise NotPublished(f"FINRA's API has nothing for {key}: not published, or not any more")
 
     def _of_history(self, ask: Callable[[], Found]) -> Found | None:
-        """What the history answers. It has nothing for us where it is not for everybody (403), or does not reach (400)."""
+        """The answer of the history; None where it is closed to this client (403), or does not reach back so far (400)."""
         try:
             return ask()
         except (Denied, Rejected) as error:
@@ -162,7 +162,7 @@ class FinraApi:
             return None
 
     def _from(self, dataset: str, queries: list[Query]) -> _Reading | None:
-        """What a dataset has of a partition; None for nothing."""
+        """A dataset's pages of a partition; None for none."""
         limits = Limits(self._max_bytes, self._max_rows)
         read = Pager(self._transport, self._access.connections, limits).read(queries)
         return _Reading(dataset, read) if read else None

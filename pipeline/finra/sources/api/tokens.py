@@ -24,7 +24,7 @@ LEAST_SECONDS = 1
 
 
 class Token(Protocol):
-    """What FINRA issued: the token, and for how many seconds it is good."""
+    """A token that FINRA issued, and for how many seconds it is good."""
 
     @property
     def value(self) -> str: ...

@@ -49,7 +49,7 @@ def _tell(details: RetryDetails) -> None:
     logger.info("try %s: %s; again in %.1f s", details.retry_num, details.caused_by, details.wait_for)
 
 
-set_on_retry_hooks([_tell])  # nobody else here uses stamina
+set_on_retry_hooks([_tell])  # no other module here uses stamina
 
 
 class Passing(TransientSourceError):
@@ -66,7 +66,7 @@ class Rejected(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What FINRA answered: 200 or 204."""
+    """An answer of FINRA with status 200 or 204."""
 
     status: int
     headers: Mapping[str, str]
@@ -202,13 +202,13 @@ def may_pass(status: int) -> bool:
 
 
 def _answerer(reply: Reply) -> str:
-    """Who answered: FINRA speaks JSON, and an HTML page is of the network that stands before it (finra.md, "API")."""
+    """The sender of the answer: FINRA speaks JSON, an HTML page comes from the network before it (finra.md, "API")."""
     is_page = reply.headers.get("content-type", "").lower().startswith("text/html")
     return "Cloudflare, which stands before FINRA," if is_page and reply.status >= BAD_REQUEST else "FINRA"
 
 
 def _issued(reply: Reply) -> _Issued:
-    """The token of a reply. What is none is not named in the error: it may be one with a blemish."""
+    """The token of a reply. The error does not show a malformed one: it may be a secret all the same."""
     try:
         said = json.loads(reply.body)
         token, seconds = said["access_token"], float(said["expires_in"])
@@ -277,7 +277,7 @@ def _named(reply: Reply) -> str:
 
 
 def _said(reply: Reply) -> str:
-    """What FINRA says is wrong: its message, or the beginning of the body."""
+    """FINRA's error message, or the beginning of the body."""
     with suppress(ValueError, TypeError, KeyError):
         return str(json.loads(reply.body)["message"])[:SHOWN]
     if 300 <= reply.status < 400:

@@ -29,12 +29,12 @@ class Compression(StrEnum):
 
     @classmethod
     def by_suffix(cls, name: str) -> Compression:
-        """What a file's name says of its content; without a known suffix it is plain."""
+        """The compression by a file's suffix; without a known one it is plain."""
         return next((one for one in (cls.GZIP, cls.ZSTD) if name.lower().endswith(one)), cls.NONE)
 
     @classmethod
     def by_magic(cls, content: bytes) -> Compression:
-        """What the first bytes say (RFC 1952, 2.3.1; RFC 8878, 3.1.1); no text begins with either."""
+        """The compression by the first bytes (RFC 1952, 2.3.1; RFC 8878, 3.1.1); no text begins with either."""
         if content.startswith(b"\x1f\x8b"):
             return cls.GZIP
         is_zstd = content.startswith(zstandard.FRAME_HEADER) or _is_skippable(content)

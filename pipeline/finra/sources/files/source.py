@@ -35,7 +35,7 @@ class FilesSource:
     reads_samples = False
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
-        """Which of `keys` have a file under one of their names, by one listing of the folder."""
+        """The keys that have a file under one of their names, by one listing of the folder."""
         there = {key for key, _ in index(self._listing())}
         return {key for key in keys if key in there}
 
@@ -98,7 +98,7 @@ class SamplesSource(FilesSource):
 
 @dataclass(frozen=True)
 class SingleFile:
-    """What an operator names, whatever it is called: the ATS file of the one partition `key`, its non-ATS file, or both.
+    """Files that an operator names, whatever their names: the ATS file of one partition `key`, its non-ATS file, or both.
 
     The operator answers for the paths, so links are followed; a file is compressed when its first bytes or, failing
     them, its name say so. It is one of FINRA's, or with `reads_samples` a sample.
