@@ -7,7 +7,6 @@ import os
 import shutil
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -40,6 +39,7 @@ from pipeline.resilience.retries import is_transient
 from pipeline.vintages import archive, payloads, read, store
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import StorageAway
+from tests.failing import failing_at
 from tests.support.capturing import (
     DAY,
     KEY,
@@ -244,13 +244,11 @@ def test_a_capture_names_the_file_of_its_rows(ledger: Ledger) -> None:
     assert len(vintage_files()) == 2
 
 
-def test_a_file_of_an_attempt_that_failed_is_in_nobodys_way(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_an_attempt_that_failed_is_in_nobodys_way(ledger: Ledger) -> None:
     """A process that dies between the file and the commit, and comes back on another day with another id."""
     source = MemorySource()
-    with monkeypatch.context() as broken:
-        broken.setattr(commit, "_commit", fail)
-        with pytest.raises(OperationalError):
-            offered(source, A)
+    with failing_at("commit.transaction.before", OperationalError("full")), pytest.raises(OperationalError):
+        offered(source, A)
     assert (len(vintage_files()), Capture.objects.count()) == (1, 0)
     later = captured(source, A, day=DAY + timedelta(days=1))
     assert later.capture_id == f"{NAME}:20251227"
@@ -258,18 +256,12 @@ def test_a_file_of_an_attempt_that_failed_is_in_nobodys_way(ledger: Ledger, monk
     assert (rows_at(later), len(vintage_files())) == (ROWS_OF_A, 2)
 
 
-def test_an_attempt_that_is_repeated_takes_its_own_file(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attempt_that_is_repeated_takes_its_own_file(ledger: Ledger) -> None:
     source = MemorySource()
-    with monkeypatch.context() as broken:
-        broken.setattr(commit, "_commit", fail)
-        with pytest.raises(OperationalError):
-            offered(source, A)
+    with failing_at("commit.transaction.before", OperationalError("full")), pytest.raises(OperationalError):
+        offered(source, A)
     captured(source, A)
     assert len(vintage_files()) == 1
-
-
-def fail(*arguments: object) -> Capture:
-    raise OperationalError("the database is gone")
 
 
 def test_positions_of_the_feed_grow_with_what_becomes_known(ledger: Ledger) -> None:
@@ -325,23 +317,15 @@ def test_rows_that_are_lost_for_good_stop_their_partition_until_it_is_forced(led
         read.of_capture(first)
 
 
-@pytest.mark.parametrize("broken", ["vintages.archive.put", "vintages.store.write"])
+@pytest.mark.parametrize("point", ["archive.before", "vintage.write.before"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
-def test_what_cannot_be_written_is_not_captured(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, broken: str, number: int
-) -> None:
+def test_what_cannot_be_written_is_not_captured(ledger: Ledger, point: str, number: int) -> None:
     source = MemorySource()
     first = captured(source, A)
-    with monkeypatch.context() as full:
-        full.setattr(f"pipeline.{broken}", partial(refuse, number))
-        with pytest.raises(OSError, match=os.strerror(number)):
-            offered(source, B)
+    with failing_at(point, OSError(number, os.strerror(number))), pytest.raises(OSError, match=os.strerror(number)):
+        offered(source, B)
     assert (Capture.objects.get(), latest()) == (first, ROWS_OF_A)
     assert counts(captured(source, B)) == (1, 1, 1, 1)
-
-
-def refuse(number: int, *arguments: object) -> None:
-    raise OSError(number, os.strerror(number))
 
 
 def test_a_storage_that_is_not_mounted_takes_no_capture_and_passes(ledger: Ledger, archive_dir: Path) -> None:

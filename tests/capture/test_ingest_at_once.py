@@ -14,11 +14,12 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from pipeline.capture import entries, ingest
+from pipeline.capture import ingest
 from pipeline.capture.results import Result
 from pipeline.capture.terms import Terms
 from pipeline.models import Capture, Manifest, Outcome, Partition
 from pipeline.vintages import archive, read
+from tests.failing import acting_at
 from tests.support.capturing import (
     DAY,
     KEY,
@@ -138,30 +139,26 @@ def test_rows_of_an_archived_capture_are_stored_once(ledger: Ledger) -> None:
 
 
 @pytest.mark.promise(5)
-def test_what_was_known_at_an_instant_waits_for_a_capture_that_is_being_stored(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_known_at_an_instant_waits_for_a_capture_that_is_being_stored(ledger: Ledger) -> None:
     """Its rows are known since before the instant, and are committed after the question: the answer must have them."""
     captured(source_of([]), A)
     known, commit = threading.Event(), threading.Event()
-    record: Callable[..., None] = entries.record_rows
 
-    def slowly(*arguments: object) -> None:
-        record(*arguments)
+    def wait() -> None:
         known.set()
         commit.wait(PATIENCE)
 
-    monkeypatch.setattr(entries, "record_rows", slowly)
-    writer = threading.Thread(target=in_thread, args=(partial(ingest.ingest, KEY, source_of(B), TERMS),))
-    writer.start()
-    assert known.wait(PATIENCE)
-    instant, answers = timezone.now(), list[list[str]]()
-    reader = threading.Thread(target=in_thread, args=(lambda: answers.append(rows_known_at(instant)),))
-    reader.start()
-    reader.join(0.3)
-    commit.set()
-    for thread in (writer, reader):
-        thread.join(PATIENCE)
+    with acting_at("rows.record.after", wait):
+        writer = threading.Thread(target=in_thread, args=(partial(ingest.ingest, KEY, source_of(B), TERMS),))
+        writer.start()
+        assert known.wait(PATIENCE)
+        instant, answers = timezone.now(), list[list[str]]()
+        reader = threading.Thread(target=in_thread, args=(lambda: answers.append(rows_known_at(instant)),))
+        reader.start()
+        reader.join(0.3)
+        commit.set()
+        for thread in (writer, reader):
+            thread.join(PATIENCE)
     assert answers == [rows_known_at(instant)] == [["AAPL UBSA 100 1", "IBM UBSA 200 1", "MSFT UBSA 100 1"]]
     assert rows_known_at(datetime(2025, 1, 1, tzinfo=UTC)) == []
 

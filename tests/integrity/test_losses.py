@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.files.storage import default_storage
 
-from pipeline.capture import entries, ingest
+from pipeline.capture import ingest
 from pipeline.capture.results import Result
 from pipeline.capture.terms import Terms
 from pipeline.finra.calendar import PartitionKey, Tier, due_date, last_fridays
@@ -31,6 +31,7 @@ from pipeline.vintages import archive, read
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import StorageAway
 from pipeline.weeks import analytics, readiness
+from tests.failing import failing_at
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource, psv, row
 
@@ -89,9 +90,7 @@ def test_a_payload_that_nobody_has_any_more_is_given_up_by_force(ledger: Ledger)
         read.of_capture(lost)
 
 
-def test_rows_are_given_up_only_with_the_capture_that_replaces_them(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_given_up_only_with_the_capture_that_replaces_them(ledger: Ledger) -> None:
     source = MemorySource()
     source.publish_rows(KEY, ATS)
     lost = offered(source).capture
@@ -100,10 +99,8 @@ def test_rows_are_given_up_only_with_the_capture_that_replaces_them(
         default_storage.delete(path)
     source.publish_rows(KEY, [row("S00", "AAAA", 7), *ATS[1:]])
 
-    with monkeypatch.context() as patched:
-        patched.setattr(entries, "publish", killed)
-        with pytest.raises(KeyboardInterrupt):
-            offered(source, force=True)
+    with failing_at("publish.after", KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
+        offered(source, force=True)
     lost.refresh_from_db()
     assert lost.pruned_at is None
 
@@ -111,11 +108,6 @@ def test_rows_are_given_up_only_with_the_capture_that_replaces_them(
     lost.refresh_from_db()
     assert lost.pruned_at is not None
     assert read.latest([KEY]).collect().height == 50
-
-
-def killed(*_arguments: object) -> None:
-    """All is written, and nothing is committed."""
-    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from pytest_django import Settings
 
-from pipeline.capture import ingest, late_restatements
+from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
 from pipeline.finra.calendar import PartitionKey, Tier, last_fridays
 from pipeline.finra.sources.api.fields import SummaryType
@@ -18,6 +18,7 @@ from pipeline.models import Anomaly, Capture, Category, Listing, Outcome, Run, R
 from pipeline.runs.request import Only, Request
 from pipeline.runs.sources import source_of
 from pipeline.vintages import read
+from tests.failing import failing_at
 from tests.fake_finra import Catalogue, FinraServer, Options, Restatement, Samples, Service, With
 from tests.fake_finra.restatements import RECORDED, RECORDED_AFTER, RECORDED_BEFORE, RECORDED_KEY, RECORDED_ROWS, undo
 from tests.fake_finra.rows import AT, Row
@@ -149,20 +150,12 @@ def test_a_sweep_sees_that_a_total_alone_was_restated(ledger: Ledger, settings: 
 
 
 @pytest.mark.promise(9)
-def test_a_late_restatement_and_what_is_said_of_it_are_stored_together_or_not_at_all(
-    finra: FinraServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_late_restatement_and_its_anomaly_are_stored_together(finra: FinraServer) -> None:
     captured(finra)
-
-    def dies(*_: object) -> None:
-        raise KeyboardInterrupt
-
     api, terms = source_of(Request(command="sweep", run_date=LOOKED, source="api")), Terms(run_date=LOOKED)
     with product.day(LOOKED, finra):
-        with monkeypatch.context() as patched:
-            patched.setattr(late_restatements, "note", dies)
-            with pytest.raises(KeyboardInterrupt):
-                ingest.probe(RECORDED_KEY, api, terms)
+        with failing_at("restatement.note.before", KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
+            ingest.probe(RECORDED_KEY, api, terms)
         assert (Capture.objects.count(), Anomaly.objects.count()) == (1, 0)
         ingest.probe(RECORDED_KEY, api, terms)
     assert (Capture.objects.count(), Anomaly.objects.get().category) == (2, Category.RESTATED_LATE)

@@ -15,7 +15,6 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from pipeline.capture import ingest
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.payloads import Payload
 from pipeline.finra.sources.base import SourceError, TransientSourceError, UnsafeSource
@@ -35,7 +34,7 @@ from pipeline.runs import claims, in_process, lifecycle, liveness, process_parti
 from pipeline.runs.claims import BUSY
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
-from pipeline.vintages import files
+from tests.failing import failing_at
 from tests.management.publications import DAY, OTC, WEEK, content
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource
@@ -141,15 +140,9 @@ def test_what_passes_is_captured_at_the_next_try(ledger: Ledger, source: MemoryS
     assert (again(step).outcome, again(step).attempts) == (Outcome.INGESTED, 2)
 
 
-def test_a_database_error_that_may_pass_is_tried_again(
-    ledger: Ledger, source: MemorySource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def locked(*_arguments: object) -> None:
-        raise OperationalError("database is locked")
-
+def test_a_database_error_that_may_pass_is_tried_again(ledger: Ledger, source: MemorySource) -> None:
     step = begin()
-    with monkeypatch.context() as patched:
-        patched.setattr(ingest, "ingest", locked)
+    with failing_at("ingest.before", OperationalError("database is locked")):
         assert process_partition.process(step.pk, "one:1:a", source, retries=True) is not None
     assert process_partition.process(step.pk, "one:1:a", source, retries=True) is None
     assert again(step).outcome == Outcome.INGESTED
@@ -158,17 +151,12 @@ def test_a_database_error_that_may_pass_is_tried_again(
 def test_a_full_disk_is_tried_again_and_told_without_a_traceback(
     ledger: Ledger,
     source: MemorySource,
-    monkeypatch: pytest.MonkeyPatch,
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def full(_path: str) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     settings.MARKETSPINE_MAX_ATTEMPTS = 2
     step = begin()
-    with monkeypatch.context() as patched:
-        patched.setattr(files, "_flush", full)
+    with failing_at("file.flush.before", OSError(errno.ENOSPC, "No space left on device")):
         assert process_partition.process(step.pk, "one:1:a", source, retries=True) is not None
         assert process_partition.process(step.pk, "one:1:a", source, retries=True) is None
 

@@ -20,6 +20,7 @@ from pytest_django import Settings
 
 from pipeline.vintages import archive, files
 from pipeline.vintages.archive import ArchiveDamaged
+from tests.failing import failing_at
 
 CONTENT = b"tierDescription|issueSymbolIdentifier\n" + bytes(random.Random(7).randbytes(50_000))  # does not compress
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -72,12 +73,12 @@ def test_a_payload_put_twice_is_one_file_and_not_written_again(archive_dir: Path
     assert len(found(archive_dir)) == 1
 
 
-def test_a_full_disk_is_told_with_the_file(archive_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_path: str) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")  # as fsync and write have it: without the file
-
-    monkeypatch.setattr(files, "_flush", full)
-    with pytest.raises(OSError, match="No space left on device") as refused:
+def test_a_full_disk_is_told_with_the_file(archive_dir: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")  # as fsync and write have it: without the file
+    with (
+        failing_at("file.flush.before", full),
+        pytest.raises(OSError, match="No space left on device") as refused,
+    ):
         archive.put(CONTENT, SHA256)
     assert (refused.value.errno, refused.value.filename) == (errno.ENOSPC, str(file_of(archive_dir)))
     assert found(archive_dir) == []

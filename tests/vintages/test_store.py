@@ -24,8 +24,9 @@ from pytest_django import Settings
 
 from pipeline.finra import rows
 from pipeline.resilience.retries import is_transient
-from pipeline.vintages import files, read, store
+from pipeline.vintages import read, store
 from pipeline.vintages.store import StorageAway, VintageDamaged, VintageFile
+from tests.failing import failing_at
 from tests.support.engines import Ledger
 from tests.vintages.frames import KEY, PAYLOAD, frame_of, label_of, stored, text_of
 
@@ -146,19 +147,11 @@ def test_a_file_system_without_links_serves_too(
 
 @pytest.mark.promise(9)
 def test_a_writer_killed_before_the_name_is_given_leaves_a_part_that_harms_none(
-    ledger: Ledger, archive_dir: Path, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, archive_dir: Path
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    def kill(*_: object) -> None:
-        raise Killed
-
     frame = frame_of(A)
-    with monkeypatch.context() as patched:
-        patched.setattr(files, "_link", kill)
-        with pytest.raises(Killed):
-            store.write(KEY, frame, label_of(frame))
+    with failing_at("file.link.before", KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
+        store.write(KEY, frame, label_of(frame))
     left = vintage_files(archive_dir)
     capture = stored(A, NOON)
 
