@@ -14,6 +14,7 @@ PIPELINE = Path(settings.BASE_DIR) / "pipeline"
 
 # Each room may import what stands in a line above its own, and nothing else of the pipeline.
 ROOMS = (
+    {"checkpoints", "loopback", "task_names"},
     {"finra"},
     {"models"},
     {"resilience"},

@@ -21,6 +21,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from pipeline.checkpoints import checkpoints
 from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
 from pipeline.runs import close_week, lifecycle
 from pipeline.runs.plan import Plan
@@ -50,6 +51,7 @@ def resume(run: Run) -> None:
     advance(run)
 
 
+@checkpoints("run.dispatch")
 def dispatch(run_id: int) -> bool:
     """Send the next weeks of a run, as long as no more partitions than the limit are in flight.
 
@@ -122,6 +124,7 @@ def _send(run: Run, weeks: dict[date, list[int]]) -> bool:
     return True
 
 
+@checkpoints("week.send")
 def week_canvas(run: Run, week_ending: date, run_partition_ids: list[int]) -> chord:
     """The chord of one week. Its header tasks and its body take ids, and read the ledger."""
     header = [_task(PROCESS_PARTITION, pk, priority=_priority(run)) for pk in run_partition_ids]
@@ -136,6 +139,7 @@ def _task(name: str, *arguments: object, **options: object) -> Signature[None]:
     return current_app.signature(name, args=arguments, options=options, immutable=True)
 
 
+@checkpoints("run.advance")
 def advance(run: Run) -> None:
     """After a week of a run was closed: end the run if that was its last one, or send the next ones."""
     if not lifecycle.settle(run):

@@ -21,6 +21,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
+from pipeline.checkpoints import checkpoints
 from pipeline.engine import canvas
 from pipeline.engine.slots import Crontab, first_slot, last_slot
 from pipeline.finra.calendar import MOST_WEEKS, CalendarError, Tier, market_today, parse_tiers
@@ -142,6 +143,7 @@ def request_of(row: PeriodicTask, *, requested_by: str, reason: str, trigger: Tr
     return due.request(market_today(now), requested_by=requested_by, reason=reason, trigger=trigger)
 
 
+@checkpoints("slot.start")
 def _start(due: Owed, run_date: date) -> Run | None:
     try:
         return canvas.launch(_plan(due.request(run_date)), schedule=due.schedule, slot=due.slot)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from pipeline.checkpoints import checkpoints
 from pipeline.engine import canvas
 from pipeline.models import Run, RunStatus, WorkerSign
 from pipeline.resilience import clock
@@ -49,6 +50,7 @@ def report_alive() -> None:
     WorkerSign.objects.update_or_create(machine=liveness.machine(), defaults={"seen_at": timezone.now()})
 
 
+@checkpoints("sweep")
 def sweep(worker: str = "") -> Swept:
     """Take back what died, wherever; then bring the runs of the queue on, or the one that ends with the process `worker`.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.db.models import Q
 
+from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import FRIDAY, PartitionKey, Tier
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class PartitionQuerySet(models.QuerySet["Partition"]):
             wanted |= Q(tier=tier, week_ending__in=of_tier)
         return self.filter(wanted)
 
+    @checkpoints("partitions.create")
     def ensure(self, keys: Collection[PartitionKey]) -> dict[PartitionKey, Partition]:
         """The partitions of `keys`, made where they are new."""
         new = [Partition(week_ending=key.week_ending, tier=key.tier) for key in keys]

@@ -12,6 +12,7 @@ from django.db import Error, connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from pipeline.checkpoints import checkpoints
 from pipeline.models import Action, PartitionStatus, Run, RunPartition, RunStatus, Stage
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 BUSY = timedelta(seconds=1)  # how long to wait for another run that has the partition under way
 
 
+@checkpoints("claim")
 def claim(run_partition_id: int, worker: str) -> RunPartition | None:
     """The partition, under way from now on; None when it is not to be had; IntegrityError while another run has it."""
     now = timezone.now()

@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from pipeline.capture import assessment, endings
+from pipeline.checkpoints import checkpoints
 from pipeline.models import (
     Anomaly,
     Calculation,
@@ -28,6 +29,7 @@ from pipeline.weeks import analytics, readiness
 logger = logging.getLogger(__name__)
 
 
+@checkpoints("week.close")
 def close_week(run: Run, week_ending: date) -> bool:
     """Compute the week's analytics and decide its readiness, once its partitions are done; whether this call did.
 
@@ -81,6 +83,7 @@ def _calculate(run: Run, week_ending: date) -> tuple[Calculation, str]:
     return calculated.outcome, calculated.reason
 
 
+@checkpoints("weeks.close")
 def close_complete(run: Run, since: datetime | None = None) -> int:
     """Close the weeks of a run that have had nothing left to do since an instant (default: now); how many."""
     return sum(close_week(run, week) for week in complete_weeks(run, since or timezone.now()))

@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from pipeline.capture import endings
+from pipeline.checkpoints import checkpoints
 from pipeline.integrity import losses
 from pipeline.models import (
     BAD_OUTCOMES,
@@ -51,6 +52,7 @@ class HasEnded(Exception):
     """The run has ended: there is nothing to cancel."""
 
 
+@checkpoints("run.start")
 def start(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | None = None) -> Run:
     """Write the run, its partitions and its weeks in one transaction; IntegrityError when the slot has its run.
 
@@ -106,12 +108,14 @@ def remaining(plan: Plan) -> Plan:
     return Plan(plan.request, tuple(steps))
 
 
+@checkpoints("run.resume")
 def resumable(plan: Plan, worker: str = "") -> Run | None:
     """The unfinished run of the plan, moved back to RUNNING; None when there is none, or another process has it."""
     run = unfinished(plan)
     return run if run is not None and move(run, RunStatus.RUNNING, worker) else None
 
 
+@checkpoints("run.settle")
 def settle(run: Run) -> bool:
     """End a run whose weeks are all closed; whether this call did. No run is good while the archive lacks a payload."""
     if run.weeks.filter(closed_at__isnull=True).exists():
@@ -182,6 +186,7 @@ def interrupt(run: Run) -> None:
             run.partitions.filter(status=PartitionStatus.RUNNING).update(status=PartitionStatus.PENDING)
 
 
+@checkpoints("run.move")
 def move(run: Run, to: RunStatus, worker: str = "") -> bool:
     """Move a run to another status, by one conditional UPDATE over the allowed moves; whether this call did.
 

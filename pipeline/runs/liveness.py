@@ -16,6 +16,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from pipeline.checkpoints import checkpoints
 from pipeline.models import (
     Run,
     RunPartition,
@@ -99,6 +100,7 @@ def is_dead(run: Run) -> bool:
     return not clock.is_sign_of_life(run.heartbeat_at, timezone.now(), stale) or is_known_dead(run.worker)
 
 
+@checkpoints("stalled.check")
 def is_stalled(step: RunPartition) -> bool:
     """Whether who has the partition under way is known to be dead, or has shown no sign of life for too long."""
     stale, seen = timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS), step.heartbeat_at

@@ -16,6 +16,7 @@ from django.utils import timezone
 from pipeline.capture import ingest, results
 from pipeline.capture.results import Result
 from pipeline.capture.terms import Terms
+from pipeline.checkpoints import checkpoints
 from pipeline.finra.plain_text import storable
 from pipeline.finra.sources.base import Source, SourceError, TransientSourceError
 from pipeline.models import (
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 BEATS_UNTIL_STALE = 6
 
 
+@checkpoints("process")
 def process(
     run_partition_id: int, worker: str, source: Source | None = None, *, retries: bool = False
 ) -> timedelta | None:
@@ -69,6 +71,7 @@ def process(
     return None
 
 
+@checkpoints("perform")
 def _perform(step: RunPartition, source: Source | None, retries: bool) -> Result | timedelta:
     """Do what the plan says: what became of it, or how long to wait before the next try."""
     try:
@@ -141,6 +144,7 @@ def _stamp(step: RunPartition) -> ingest.Progress:
     return stamp
 
 
+@checkpoints("finish")
 def _finish(step: RunPartition, result: Result) -> None:
     claims.own(step).update(
         status=PartitionStatus.DONE,

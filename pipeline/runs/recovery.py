@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
+from pipeline.checkpoints import checkpoints
 from pipeline.models import (
     Anomaly,
     Category,
@@ -34,6 +35,7 @@ def requeue_dead() -> list[Run]:
     return dead
 
 
+@checkpoints("stalled.requeue")
 def requeue_stalled() -> tuple[int, int]:
     """Put back what died or hung under way, and fail what did so too often; how many of each.
 
@@ -59,6 +61,7 @@ def _fail_stalled(step: RunPartition) -> None:
     own(step).update(status=PartitionStatus.DONE, outcome=Outcome.FAILED, reason=message, finished_at=timezone.now())
 
 
+@checkpoints("unstarted.resend")
 def resend_unstarted() -> int:
     """Have what was sent, and has not started for long, sent again: after twice as long each time. How many."""
     now, after = timezone.now(), timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS)

@@ -81,6 +81,7 @@ def decide_week(week_ending: date, today: date) -> dict[Use, Verdict]:
     return verdicts
 
 
+@checkpoints("weeks.judge")
 def decide_again(weeks: int, today: date) -> None:
     """Decide the weeks of a look-back that were decided before: a tier that has become due since blocks its week."""
     decided = Readiness.objects.filter(week_ending__in=look_back(weeks, today)).order_by("week_ending")

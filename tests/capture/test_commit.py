@@ -39,7 +39,6 @@ from pipeline.resilience.retries import is_transient
 from pipeline.vintages import archive, payloads, read, store
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import StorageAway
-from tests.failing import failing_at
 from tests.support.capturing import (
     DAY,
     KEY,
@@ -55,6 +54,7 @@ from tests.support.capturing import (
     vintage_files,
 )
 from tests.support.engines import Ledger
+from tests.support.failing import failing_at
 from tests.support.sources_in_memory import MemorySource, psv, row
 from tests.vintages.frames import text_of
 

@@ -19,7 +19,6 @@ from pipeline.capture.results import Result
 from pipeline.capture.terms import Terms
 from pipeline.models import Capture, Manifest, Outcome, Partition
 from pipeline.vintages import archive, read
-from tests.failing import acting_at
 from tests.support.capturing import (
     DAY,
     KEY,
@@ -33,6 +32,7 @@ from tests.support.capturing import (
     vintage_files,
 )
 from tests.support.engines import Ledger
+from tests.support.failing import acting_at
 from tests.support.sources_in_memory import MemorySource, row
 from tests.vintages.frames import text_of
 

@@ -83,7 +83,7 @@ WEEK = [
     "celery.canvas._chord.apply_async.after 1",
     "run.settle.before 1",
     "run.move.after 1",
-    "check_up.before 1",
+    "weeks.judge.before 1",
 ]
 POINTS = REPRESENTATIVE + (PARTITION + WEEK if EVERYTHING else [])
 

@@ -31,8 +31,8 @@ from pipeline.vintages import archive, read
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import StorageAway
 from pipeline.weeks import analytics, readiness
-from tests.failing import failing_at
 from tests.support.engines import Ledger
+from tests.support.failing import failing_at
 from tests.support.sources_in_memory import MemorySource, psv, row
 
 WEEK = date(2025, 11, 14)

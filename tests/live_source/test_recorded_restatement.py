@@ -18,12 +18,12 @@ from pipeline.models import Anomaly, Capture, Category, Listing, Outcome, Run, R
 from pipeline.runs.request import Only, Request
 from pipeline.runs.sources import source_of
 from pipeline.vintages import read
-from tests.failing import failing_at
 from tests.fake_finra import Catalogue, FinraServer, Options, Restatement, Samples, Service, With
 from tests.fake_finra.restatements import RECORDED, RECORDED_AFTER, RECORDED_BEFORE, RECORDED_KEY, RECORDED_ROWS, undo
 from tests.fake_finra.rows import AT, Row
 from tests.live_source import product
 from tests.support.engines import Ledger
+from tests.support.failing import failing_at
 
 TIERS = (Tier.NMS_TIER_1,)
 CAPTURED, LOOKED, RESTATED = date(2021, 12, 6), date(2022, 7, 11), date(2022, 7, 6)

@@ -34,9 +34,9 @@ from pipeline.runs import claims, in_process, lifecycle, liveness, process_parti
 from pipeline.runs.claims import BUSY
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
-from tests.failing import failing_at
 from tests.management.publications import DAY, OTC, WEEK, content
 from tests.support.engines import Ledger
+from tests.support.failing import failing_at
 from tests.support.sources_in_memory import MemorySource
 
 REQUEST = Request(command="run_weekly", run_date=DAY, weeks=(WEEK,), tiers=(Tier.OTC,))

@@ -20,7 +20,7 @@ from pytest_django import Settings
 
 from pipeline.vintages import archive, files
 from pipeline.vintages.archive import ArchiveDamaged
-from tests.failing import failing_at
+from tests.support.failing import failing_at
 
 CONTENT = b"tierDescription|issueSymbolIdentifier\n" + bytes(random.Random(7).randbytes(50_000))  # does not compress
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -26,8 +26,8 @@ from pipeline.finra import rows
 from pipeline.resilience.retries import is_transient
 from pipeline.vintages import read, store
 from pipeline.vintages.store import StorageAway, VintageDamaged, VintageFile
-from tests.failing import failing_at
 from tests.support.engines import Ledger
+from tests.support.failing import failing_at
 from tests.vintages.frames import KEY, PAYLOAD, frame_of, label_of, stored, text_of
 
 A = [("AAPL", "UBSA", "100", 2), ("MSFT", "A firm", "25.25", 1)]
