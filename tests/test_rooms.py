@@ -20,6 +20,7 @@ ROOMS = (
     {"resilience"},
     {"vintages"},
     {"capture", "weeks"},
+    {"readers"},
     {"integrity"},
     {"runs"},
     {"engine"},
@@ -76,8 +77,9 @@ def test_pure_rooms_import_no_django_and_no_database(room: str) -> None:
         assert not {name for name in imports(path) if name.split(".")[0] in DATABASE}, path
 
 
-def test_review_saves_nothing() -> None:
-    found = [path.name for path in modules("review") if SAVES.search(path.read_text(encoding="utf-8"))]
+@pytest.mark.parametrize("room", ["review", "readers"])
+def test_who_answers_saves_nothing(room: str) -> None:
+    found = [path.name for path in modules(room) if SAVES.search(path.read_text(encoding="utf-8"))]
     assert not found
 
 
@@ -88,7 +90,7 @@ def test_only_the_room_of_vintages_opens_parquet_files() -> None:
 
 def test_packages_hand_nothing_out_that_a_fault_point_could_miss() -> None:
     """A name that `__init__` hands out is looked up there, and a test that replaces it in its module changes nothing."""
-    handing_out = {"models", "operations", "admin", "finra/sources", "finra/samples"}
+    handing_out = {"models", "operations", "admin", "finra/sources", "finra/samples", "readers"}
     packages = {
         str(path.parent.relative_to(PIPELINE))
         for path in PIPELINE.rglob("*/__init__.py")

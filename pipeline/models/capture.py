@@ -26,6 +26,7 @@ class CaptureKind(models.TextChoices):
     RESTATEMENT = "RESTATEMENT", "restatement"
     FORCED = "FORCED", "forced by an operator"
     REPARSED = "REPARSED", "the archived payload, read by a newer parser"
+    ANNULMENT = "ANNULMENT", "an operator took the capture before it back"
 
 
 class Cause(models.TextChoices):
@@ -57,6 +58,10 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
         newest = self.newest().filter(partition__week_ending__in=weeks).select_related("partition")
         return {capture.partition.key: capture for capture in newest}
 
+    def standing(self) -> CaptureQuerySet:
+        """Those that no operator has taken back, and that take none back themselves."""
+        return self.filter(annulled_by__isnull=True).exclude(kind=CaptureKind.ANNULMENT)
+
     def awaiting_normalization(self) -> CaptureQuerySet:
         """Those whose payload is archived and whose rows are not stored yet (nor given up), oldest first."""
         return self.filter(normalized_at__isnull=True, pruned_at__isnull=True).order_by("partition_id", "version")
@@ -73,6 +78,9 @@ class Capture(models.Model):
     `vintage_path`, `vintage_bytes` and `vintage_sha256` name the file that holds its rows, `rows_kept` of them; they are
     empty while only its payload is archived, and stay when retention has removed the file. `position` is its place in the
     feed of captures (`FeedCounter`), given when its rows become known.
+
+    A capture that an operator takes back stays; one of kind ANNULMENT follows it, with the rows of one before it, and names
+    it in `annuls`. So what was known at an instant stays the same, and the feed tells of it.
     """
 
     partition = models.ForeignKey(Partition, on_delete=models.PROTECT, related_name="captures")
@@ -92,6 +100,10 @@ class Capture(models.Model):
     pin_note = models.TextField(blank=True)
     run: models.ForeignKey[Run | None, Run | None] = models.ForeignKey(
         "pipeline.Run", null=True, on_delete=models.PROTECT, related_name="captures"
+    )
+
+    annuls: models.OneToOneField[Capture | None, Capture | None] = models.OneToOneField(
+        "self", null=True, on_delete=models.PROTECT, related_name="annulled_by"
     )
 
     source = models.CharField(max_length=20)
@@ -131,6 +143,11 @@ class Capture(models.Model):
             models.CheckConstraint(condition=Q(kind__in=CaptureKind.values), name="capture_kind_known"),
             models.CheckConstraint(condition=Q(cause__in=Cause.values), name="capture_cause_known"),
             models.CheckConstraint(
+                condition=Q(kind=CaptureKind.ANNULMENT, cause=Cause.ANNULLED, annuls__isnull=False)
+                | ~Q(kind=CaptureKind.ANNULMENT) & ~Q(cause=Cause.ANNULLED) & Q(annuls__isnull=True),
+                name="capture_annulment_names_what_it_takes_back",
+            ),
+            models.CheckConstraint(
                 condition=Q(rows_in=F("rows_kept") + F("rows_rejected")), name="capture_rows_accounted_for"
             ),
             models.CheckConstraint(condition=Q(rows_non_ats__lte=F("rows_kept")), name="capture_non_ats_rows_are_kept"),
@@ -154,6 +171,11 @@ class Capture(models.Model):
 
     def __str__(self) -> str:
         return self.capture_id
+
+    @property
+    def annulment(self) -> Capture | None:
+        """The capture by which an operator took this one back; None where it stands."""
+        return Capture.objects.filter(annuls=self).first()
 
     @property
     def rows_touched(self) -> int:

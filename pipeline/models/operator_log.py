@@ -31,6 +31,7 @@ class Act(models.TextChoices):
     REOPEN = "REOPEN", "reopen anomaly"
     PIN = "PIN", "pin capture"
     UNPIN = "UNPIN", "unpin capture"
+    ANNUL = "ANNUL", "annul capture"
     ADD = "ADD", "add"
     CHANGE = "CHANGE", "change"
     DELETE = "DELETE", "delete"

@@ -142,7 +142,7 @@ def every_row(question: Question) -> pl.DataFrame:
         number = search.rows.select(pl.len()).collect().item()
         if number > MOST_DOWNLOADED:
             raise TooManyRows(f"{number:,} rows fit, and a download has at most {MOST_DOWNLOADED:,}: narrow the search")
-        return _with_vintages(in_order(search.rows), search.captures).collect()
+        return read.with_vintages(in_order(search.rows), search.captures).collect()
 
 
 def _search(question: Question, captures: list[Capture]) -> _Search:
@@ -215,18 +215,6 @@ def _page(rows: pl.LazyFrame, place: Place | None) -> pl.LazyFrame:
 def _rows(page: pl.DataFrame, captures: Iterable[Capture]) -> list[Row]:
     vintages = {(capture.partition.week_ending, capture.partition.tier): capture for capture in captures}
     return [Row(vintages[week_ending, tier], *shown) for week_ending, tier, *shown in page.iter_rows()]
-
-
-def _with_vintages(rows: pl.LazyFrame, captures: Sequence[Capture]) -> pl.LazyFrame:
-    """The rows, with what names the vintage of each behind them."""
-    of = {
-        "week_ending": [capture.partition.week_ending for capture in captures],
-        "tier": [capture.partition.tier for capture in captures],
-        "capture_id": [capture.capture_id for capture in captures],
-        "version": [capture.version for capture in captures],
-    }
-    types = {"week_ending": pl.Date, "tier": pl.String, "capture_id": pl.String, "version": pl.Int64}
-    return rows.join(pl.LazyFrame(of, types), on=("week_ending", "tier"), how="left", maintain_order="left")
 
 
 def _names(search: _Search) -> list[pl.LazyFrame]:

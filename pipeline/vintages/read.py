@@ -73,6 +73,27 @@ def of_captures(captures: Collection[Capture]) -> pl.LazyFrame:
     return _scanned([_source(capture, whole=capture.vintage_sha256 in suspects) for capture in captures])
 
 
+def with_vintages(rows: pl.LazyFrame, captures: Collection[Capture]) -> pl.LazyFrame:
+    """Rows of these vintages in their order, with `capture_id` and `version` of each behind them."""
+    of = {
+        "week_ending": [capture.partition.week_ending for capture in captures],
+        "tier": [capture.partition.tier for capture in captures],
+        "capture_id": [capture.capture_id for capture in captures],
+        "version": [capture.version for capture in captures],
+    }
+    types = {"week_ending": pl.Date, "tier": pl.String, "capture_id": pl.String, "version": pl.Int64}
+    return rows.join(pl.LazyFrame(of, types), on=("week_ending", "tier"), how="left", maintain_order="left")
+
+
+def file_of(capture: Capture) -> bytes:
+    """The vintage file of a capture, as it was written. NoSuchVintage, VintageDamaged, StorageAway."""
+    check_stored(capture)
+    content = store.content_of(capture)
+    if hashlib.sha256(content).hexdigest() != capture.vintage_sha256:
+        raise store.changed(capture, "is not what was written: its hash differs")
+    return content
+
+
 def check_size(capture: Capture) -> None:
     """The errors of `of_capture`, for a file that is lost or has another size: it is not read."""
     check_stored(capture)

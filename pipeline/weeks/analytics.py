@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -94,7 +95,7 @@ def _snapshot_of(week_ending: date, inputs: list[Capture]) -> AnalyticsSnapshot 
     ).first()
 
 
-def _inputs_hash(inputs: list[Capture]) -> str:
+def _inputs_hash(inputs: Sequence[Capture]) -> str:
     return hashlib.sha256("\n".join(sorted(capture.capture_id for capture in inputs)).encode()).hexdigest()
 
 
@@ -105,8 +106,22 @@ def as_of(instant: datetime | date | str, week_ending: date) -> AsOf:
     retention has removed what was newest then; CalendarError for a text that is no instant.
     """
     captures = read.captures_as_of(instant, [PartitionKey(week_ending, tier) for tier in Tier])
-    snapshot = _snapshot_of(week_ending, captures)
+    snapshot = snapshots_of({week_ending: captures}).get(week_ending)
     return AsOf(captures, snapshot, results.of_snapshot(snapshot) if snapshot else _figures(captures))
+
+
+def snapshots_of(inputs: Mapping[date, Sequence[Capture]]) -> dict[date, AnalyticsSnapshot]:
+    """Of each week the snapshot that was computed from these captures by this version of the calculation; one query."""
+    wanted = {(week, _inputs_hash(captures)) for week, captures in inputs.items()}
+    found = AnalyticsSnapshot.objects.filter(
+        week_ending__in=inputs, calculation_version=CALCULATION_VERSION, inputs_hash__in=[given for _, given in wanted]
+    )
+    return {one.week_ending: one for one in found if (one.week_ending, one.inputs_hash) in wanted}
+
+
+def figures_from(captures: Sequence[Capture]) -> Figures:
+    """The figures of a week that these captures have, computed from their files. Errors as `vintages.read.of_captures`."""
+    return _figures(list(captures))
 
 
 def rebuild_symbols(snapshot: AnalyticsSnapshot) -> None:

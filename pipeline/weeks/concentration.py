@@ -78,9 +78,9 @@ def figures_of(rows: pl.LazyFrame) -> Figures:
         "tier", "venue_kind", SECURITY, VENUE, IS_POOL, "venue_name", "shares", "trades", "notional"
     ).collect()
     cells = _with_all_tiers(_cells(read))
-    symbols = _concentrations(cells, "security")
+    symbols = concentrations(cells, "security")
     volumes = _volumes(cells)
-    markets = _concentrations(volumes).join(
+    markets = concentrations(volumes).join(
         symbols.group_by("scope", "family").agg(symbols=pl.len()), ["scope", "family"]
     )
     return Figures(
@@ -190,8 +190,10 @@ def _rank(*within: str) -> pl.Expr:
     return pl.col("shares").rank("min", descending=True).over(within).cast(pl.UInt32)
 
 
-def _concentrations(volumes: pl.DataFrame, *of: str) -> pl.DataFrame:
+def concentrations(volumes: pl.DataFrame, *of: str) -> pl.DataFrame:
     """The concentration over venues, of the market or of each thing named, in each scope and family.
+
+    `volumes` has scope, family, venue, is_pool, shares, trades, and the columns named in `of`.
 
     From volumes of single venues. The squares of the pool are summed apart: the two ends of HHI differ in them. They are
     added in the venues' order, for in another the last digit would be another.

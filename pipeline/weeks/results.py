@@ -30,8 +30,8 @@ def of_snapshot(snapshot: AnalyticsSnapshot) -> Figures:
     with symbols.naming_damage(snapshot):
         stored = of_symbols.collect()
     return Figures(
-        venues=_frame(VenueVolume.objects.filter(snapshot=snapshot), VENUES),
-        markets=_frame(MarketConcentration.objects.filter(snapshot=snapshot), MARKETS),
+        venues=venues_of([snapshot]).drop("week_ending"),
+        markets=markets_of([snapshot]).drop("week_ending"),
         symbols=stored,
     )
 
@@ -72,11 +72,22 @@ def _concentration(snapshot: AnalyticsSnapshot, row: dict[str, Any]) -> MarketCo
     )
 
 
+def venues_of(snapshots: Collection[AnalyticsSnapshot]) -> pl.DataFrame:
+    """The venues of some snapshots: their week, and the columns of VENUES."""
+    return _frame(VenueVolume.objects.filter(snapshot__in=snapshots), VENUES)
+
+
+def markets_of(snapshots: Collection[AnalyticsSnapshot]) -> pl.DataFrame:
+    """The markets of some snapshots: their week, and the columns of MARKETS."""
+    return _frame(MarketConcentration.objects.filter(snapshot__in=snapshots), MARKETS)
+
+
 def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Each row under the names of the model's columns, which are those of the frame."""
     return frame.rows(named=True)
 
 
 def _frame(stored: models.QuerySet[Any], schema: pl.Schema) -> pl.DataFrame:
-    """Rows of the ledger in the order in which they were stored."""
-    return pl.DataFrame(list(stored.order_by("pk").values_list(*schema.names())), schema=schema, orient="row")
+    """Rows of the ledger in the order in which they were stored, with the week of their snapshot before them."""
+    found = stored.order_by("pk").values_list("snapshot__week_ending", *schema.names())
+    return pl.DataFrame(list(found), schema=pl.Schema({"week_ending": pl.Date(), **schema}), orient="row")

@@ -1,0 +1,54 @@
+"""Answers for readers: what commands, API, pages and exports hand out comes from these functions and from nowhere else.
+
+from pipeline import readers
+readers.rows(weeks=13, symbol="BRK.B", as_of="2026-11-18").to_pandas()
+"""
+
+from __future__ import annotations
+
+from pipeline.readers.captures import captures
+from pipeline.readers.datasets import DATASETS
+from pipeline.readers.differences import differences
+from pipeline.readers.errors import ErrorKind, Facts, ReadersError
+from pipeline.readers.fields import Dataset, Field
+from pipeline.readers.market import market
+from pipeline.readers.parameters import PARAMETERS, Parameter, ParameterType, parameters_of
+from pipeline.readers.partitions import partitions, weeks
+from pipeline.readers.readiness import readiness
+from pipeline.readers.result import Page, Result
+from pipeline.readers.row_history import row_history
+from pipeline.readers.rows import rows, vintage_file
+from pipeline.readers.symbol_history import symbol_history, symbol_venues
+from pipeline.readers.symbols import symbols
+from pipeline.readers.venues import venue_history, venues
+from pipeline.readers.wording import did_you_mean
+
+__all__ = [
+    "DATASETS",
+    "PARAMETERS",
+    "Dataset",
+    "ErrorKind",
+    "Facts",
+    "Field",
+    "Page",
+    "Parameter",
+    "ParameterType",
+    "ReadersError",
+    "Result",
+    "captures",
+    "did_you_mean",
+    "differences",
+    "market",
+    "parameters_of",
+    "partitions",
+    "readiness",
+    "row_history",
+    "rows",
+    "symbol_history",
+    "symbol_venues",
+    "symbols",
+    "venue_history",
+    "venues",
+    "vintage_file",
+    "weeks",
+]

@@ -1,0 +1,47 @@
+"""What who uses an answer should know of it: what was restated later, what stands open against it, what was taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from pipeline.models import Anomaly, Capture
+from pipeline.readers.chosen import Chosen
+from pipeline.readers.meta import Caveat
+
+NAMED = 5
+
+
+def of_rows(chosen: Chosen) -> tuple[Caveat, ...]:
+    """What is known now of the vintages of an answer, and of the partitions that it lacks."""
+    return tuple(_of_captures(chosen.captures)) + tuple(of_missing(chosen))
+
+
+def _of_captures(captures: Collection[Capture]) -> Iterator[Caveat]:
+    later = [str(one) for one in captures if one.partition.latest_id != one.pk]
+    if later:
+        yield Caveat("restated_later", f"a later capture than {listed(later)} exists")
+    yield from _annulled(captures)
+    of_partitions = Anomaly.objects.open().filter(partition__in={capture.partition_id for capture in captures})
+    for anomaly in of_partitions.order_by("pk"):
+        yield Caveat(
+            "open_anomaly", f"{anomaly.place}: open {anomaly.severity} anomaly, {anomaly.category}: {anomaly.message}"
+        )
+
+
+def _annulled(captures: Collection[Capture]) -> Iterator[Caveat]:
+    taken_back = Capture.objects.filter(annuls__in=[capture.pk for capture in captures]).select_related("annuls")
+    for one in taken_back.order_by("position"):
+        yield Caveat("annulled", f"{one.annuls} was annulled by {one.requested_by}: {one.request_reason}")
+
+
+def of_missing(chosen: Chosen) -> Iterator[Caveat]:
+    """That partitions which were asked for are not in the answer."""
+    if chosen.missing:
+        names = [f"{one.key} ({one.state})" for one in chosen.missing]
+        yield Caveat("incomplete", f"not in the answer: {listed(names)}")
+
+
+def listed(names: list[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,133 @@
+"""A week's venues and markets as of any instant: from the snapshot of just these captures, or computed from their files.
+
+Equal to what was, or would have been, computed then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
+
+import polars as pl
+
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.models import AnalyticsSnapshot, Capture
+from pipeline.readers.chosen import Chosen, choose, vintages
+from pipeline.readers.questions import ALL, Question
+from pipeline.readers.reading import reading
+from pipeline.weeks import analytics, results
+from pipeline.weeks.concentration import MARKETS, VENUES
+
+REMEMBERED = 64  # weeks computed for as-of questions that a process keeps
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Weeks, each with the captures of all its tiers, and its snapshot where there is one."""
+
+    inputs: Mapping[date, tuple[Capture, ...]]
+    snapshots: Mapping[date, AnalyticsSnapshot]
+
+    def venues(self) -> pl.DataFrame:
+        """The venues of all weeks: the week, and the columns of VENUES."""
+        stored = results.venues_of(list(self.snapshots.values()))
+        return pl.concat([stored, *(_with_week(week, self._computed(week)[0], VENUES) for week in self._others())])
+
+    def markets(self) -> pl.DataFrame:
+        """The markets of all weeks: the week, and the columns of MARKETS."""
+        stored = results.markets_of(list(self.snapshots.values()))
+        return pl.concat([stored, *(_with_week(week, self._computed(week)[1], MARKETS) for week in self._others())])
+
+    def _others(self) -> list[date]:
+        """The weeks without a snapshot of their captures."""
+        return [week for week, captures in self.inputs.items() if captures and week not in self.snapshots]
+
+    def _computed(self, week: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return _computed(_Inputs(self.inputs[week]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """The captures of a week, the same where their contents are."""
+
+    captures: tuple[Capture, ...]
+
+    @property
+    def _said(self) -> tuple[tuple[str, str], ...]:
+        return tuple((one.capture_id, one.content_hash) for one in self.captures)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Inputs) and self._said == other._said
+
+    def __hash__(self) -> int:
+        return hash(self._said)
+
+
+@lru_cache(REMEMBERED)
+def _computed(inputs: _Inputs) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The venues and the markets of a week, computed from its files. ReadersError."""
+    with reading(inputs.captures):
+        figures = analytics.figures_from(inputs.captures)
+    return figures.venues, figures.markets
+
+
+def _with_week(week: date, frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    return frame.select(pl.lit(week).alias("week_ending"), *schema.names())
+
+
+@dataclass(frozen=True)
+class Figured:
+    """A question of figures: what is chosen for it, the weeks, and their figures."""
+
+    question: Question
+    chosen: Chosen
+    weeks: tuple[date, ...]
+    figures: Figures
+
+    @property
+    def scopes(self) -> list[str]:
+        """The scopes that are asked for."""
+        return [ALL] if self.question.over_all else [tier.value for tier in self.question.tiers]
+
+    def is_captured(self, week: date) -> bool:
+        """Whether every tier that is asked for has a vintage in a week."""
+        tiers = {capture.partition.tier for capture in self.chosen.captures if capture.partition.week_ending == week}
+        return tiers >= {tier.value for tier in self.question.tiers}
+
+
+def figured(question: Question) -> Figured:
+    """The figures of a question's weeks. ReadersError as `choose`."""
+    chosen = choose(question)
+    weeks = tuple(sorted({capture.partition.week_ending for capture in chosen.captures}))
+    return Figured(question, chosen, weeks, figures_of(question, weeks))
+
+
+def figures_of(question: Question, weeks: Collection[date]) -> Figures:
+    """The figures of some weeks, by the selector of a question: all tiers of each."""
+    keys = [PartitionKey(week, tier) for week in weeks for tier in Tier]
+    inputs: dict[date, tuple[Capture, ...]] = dict.fromkeys(weeks, ())
+    for capture in vintages(keys, question.selector):
+        if capture.pruned_at is None:
+            inputs[capture.partition.week_ending] += (capture,)
+    return Figures(inputs, analytics.snapshots_of(inputs))
+
+
+def of_captures(week: date, captures: Sequence[Capture]) -> Figures:
+    """The figures that some captures of a week have."""
+    inputs = {week: tuple(captures)}
+    return Figures(inputs, analytics.snapshots_of(inputs))
+
+
+def newest_week(question: Question) -> Question:
+    """The question with one week: the one that it names, or the newest in which all tiers asked for have a vintage."""
+    if question.weeks.listed:
+        return question
+    everything = choose(replace(question, weeks=replace(question.weeks, every=True)))
+    tiers: dict[date, set[str]] = {}
+    for capture in everything.captures:
+        tiers.setdefault(capture.partition.week_ending, set()).add(capture.partition.tier)
+    wanted = {tier.value for tier in question.tiers}
+    whole = [week for week, held in tiers.items() if held >= wanted] or list(tiers)
+    return replace(question, weeks=replace(question.weeks, listed=(max(whole),))) if whole else question

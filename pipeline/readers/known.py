@@ -1,0 +1,91 @@
+"""Whether a symbol or a venue is known: what was never seen in any week is a mistake, and not an empty answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+from django.db.models import F
+
+from pipeline.models import Capture
+from pipeline.readers.errors import ErrorKind, Facts, ReadersError
+from pipeline.readers.questions import Question
+from pipeline.readers.reading import reading
+from pipeline.vintages import read
+
+SEPARATORS = ".-/ "
+NEAR = 5
+
+
+def require_known(question: Question, found: pl.DataFrame) -> None:
+    """ReadersError for a symbol or a venue of the question that neither `found` nor any captured week has.
+
+    `found` has the columns symbol, mpid, crd, venue_name of the rows that were found.
+    """
+    lacking = [symbol for symbol in question.symbols if not _has(found, "symbol", symbol)]
+    lacking = [symbol for symbol in lacking if not _is_anywhere("symbol", symbol)]
+    if lacking:
+        raise _unknown_symbol(lacking[0])
+    require_known_venue(question, found)
+
+
+def require_known_venue(question: Question, found: pl.DataFrame) -> None:
+    """The same of venues alone."""
+    for column, value in venues_of(question):
+        if not _has(found, column, value) and not _is_anywhere(column, value):
+            raise ReadersError(ErrorKind.UNKNOWN_VENUE, f"no captured week has a venue {value!r}", column)
+
+
+def venues_of(question: Question) -> Iterable[tuple[str, str]]:
+    """The column and the value of each venue that a question names."""
+    venue = question.venue
+    yield from (("mpid", mpid) for mpid in venue.mpids)
+    if venue.crd is not None:
+        yield "crd", venue.crd
+    if venue.name is not None:
+        yield "venue_name", venue.name
+
+
+def _has(found: pl.DataFrame, column: str, value: str) -> bool:
+    return found.height > 0 and bool((found[column] == value).any())
+
+
+def _is_anywhere(column: str, value: str) -> bool:
+    """Whether the newest vintage of any partition has a row with it: newest files first, until one has."""
+    captures = newest_first()
+    with reading(captures):
+        return (
+            not read.of_captures(captures).filter(pl.col(column) == value).select(column).head(1).collect().is_empty()
+        )
+
+
+def newest_first() -> list[Capture]:
+    """The newest vintage of each partition whose rows are kept, the newest week first."""
+    latest = Capture.objects.filter(pk=F("partition__latest"), pruned_at__isnull=True).select_related("partition")
+    return list(latest.order_by("-partition__week_ending", "partition__tier"))
+
+
+def _unknown_symbol(symbol: str) -> ReadersError:
+    near = spellings(symbol)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    facts = Facts(did_you_mean=near[0] if near else None, allowed=tuple(near))
+    return ReadersError(ErrorKind.UNKNOWN_SYMBOL, f"no captured week has a symbol {symbol!r}{meant}", "symbol", facts)
+
+
+def plain_spelling(symbol: pl.Expr) -> pl.Expr:
+    """A symbol without case and separators: BRK-B, BRK/B, brk b and BRK.B are one."""
+    return symbol.str.replace_all(r"[.\-/ ]", "").str.to_uppercase()
+
+
+def plain(symbol: str) -> str:
+    """The same of one symbol."""
+    return "".join(character for character in symbol if character not in SEPARATORS).upper()
+
+
+def spellings(symbol: str) -> list[str]:
+    """The symbols of the newest weeks that differ from one in case and separators only."""
+    bare = plain(symbol)
+    captures = newest_first()[: NEAR * 3]
+    with reading(captures):
+        same = read.of_captures(captures).filter(plain_spelling(pl.col("symbol")) == bare)
+        return sorted(same.select(pl.col("symbol").unique()).collect().to_series().to_list())[:NEAR]

@@ -1,0 +1,164 @@
+"""The parameters: what each means and what it may be; and that a dataset is asked with those only that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import wraps
+from typing import ParamSpec, TypeVar, get_args, get_type_hints
+
+from pipeline.readers.errors import ErrorKind, Facts, ReadersError
+from pipeline.readers.wording import did_you_mean
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ParameterType(StrEnum):
+    """What a value is."""
+
+    TEXT = "text"
+    DAY = "day"
+    INSTANT = "instant"
+    WHOLE = "whole"
+    NUMBER = "number"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A keyword of the functions, and the API's parameter of the same name. `many`: with commas, or as a list."""
+
+    name: str
+    type: ParameterType
+    meaning: str
+    many: bool = False
+    choices: tuple[str, ...] = ()
+    example: str = ""
+
+
+def _text(name: str, meaning: str, example: str = "", *, many: bool = False) -> Parameter:
+    return Parameter(name, ParameterType.TEXT, meaning, many=many, example=example)
+
+
+def _choice(name: str, meaning: str, *values: str, many: bool = False) -> Parameter:
+    return Parameter(name, ParameterType.CHOICE, meaning, many=many, choices=values)
+
+
+def _day(name: str, meaning: str, example: str = "2026-10-23", *, many: bool = False) -> Parameter:
+    return Parameter(name, ParameterType.DAY, meaning, many=many, example=example)
+
+
+def _whole(name: str, meaning: str, example: str = "") -> Parameter:
+    return Parameter(name, ParameterType.WHOLE, meaning, example=example)
+
+
+SELECTORS = ("as_of", "capture", "vintage", "at_age_days", "position")
+PARAMETERS: Mapping[str, Parameter] = {
+    one.name: one
+    for one in (
+        _day("week_ending", "weeks, by their Fridays", many=True),
+        _day("from_week", "the first week of a range, by its Friday; it is in the range"),
+        _day("to_week", "the last week of a range, by its Friday; it is in the range"),
+        _text("weeks", "the last so many weeks of each tier that are due, or `all`", "13"),
+        _choice(
+            "tier",
+            "tiers; ALL, where figures are computed, asks for those over all tiers",
+            "NMS_TIER_1",
+            "NMS_TIER_2",
+            "OTC",
+            "ALL",
+            many=True,
+        ),
+        _day("on_day", "the day that decides which weeks are due; by default today in New York, or that of as_of"),
+        _choice("venue_kind", "of alternative trading systems, of other firms, or of both", "ATS", "NON_ATS", "ALL"),
+        _text(
+            "symbol",
+            "exact, in FINRA's spelling, case counts; empty for rows whose symbol is empty",
+            "BRK.B",
+            many=True,
+        ),
+        _text("issue_name", "the exact name of the issue: tells two securities with one symbol apart"),
+        _text("mpid", "MPIDs of ATSs", "UBSA", many=True),
+        _text("crd", "the CRD number of a venue, where FINRA gave one"),
+        _text("venue_name", "the exact name of a venue, by which firms are told apart"),
+        Parameter(
+            "as_of",
+            ParameterType.INSTANT,
+            "as it was known at an instant, with its offset; a day is its end in New York",
+            example="2026-11-18T00:00:00Z",
+        ),
+        _text("capture", "one capture, by its capture_id", "finra.otc_transparency:OTC:2026-10-23:20261130"),
+        _choice("vintage", "the newest vintage of each partition, or the first", "latest", "first"),
+        _whole("at_age_days", "each partition as it was known so many days after its own due date", "28"),
+        _whole("position", "as of a position of the feed: exact, whatever commits late"),
+        _choice(
+            "state",
+            "how a partition stands",
+            "CAPTURED",
+            "RESTATED",
+            "ANNULLED",
+            "ARCHIVED",
+            "LATE",
+            "NOT_YET_DUE",
+            many=True,
+        ),
+        _choice("kind", "why a capture was made", "FIRST", "RESTATEMENT", "FORCED", "REPARSED", "ANNULMENT", many=True),
+        _choice("cause", "whose doing a capture is", "SOURCE", "PARSER", "FORCED", "ANNULLED", many=True),
+        _whole("after", "only what is behind a position of the feed", "8840"),
+        _text("from_capture", "the capture before; by default the vintage before to_capture"),
+        _text("to_capture", "the capture after"),
+        Parameter("from_as_of", ParameterType.INSTANT, "the instant before"),
+        Parameter("to_as_of", ParameterType.INSTANT, "the instant after; by default now"),
+        _choice("change", "what became of a row", "added", "changed", "removed", many=True),
+        Parameter("min_change", ParameterType.NUMBER, "only rows of which at least so many shares moved"),
+        _choice(
+            "sort",
+            "by what venues are ordered, the greatest first",
+            "rank",
+            "shares",
+            "share_change_bp",
+            "rank_change",
+            "average_trade_size",
+        ),
+        _whole("top", "at most so many", "10"),
+        _text("q", "a symbol, another spelling of one, how one begins, or part of an issue's name", "BRK/B"),
+        _choice("use", "what the data is to be used for", "trading", "compliance", "research", many=True),
+    )
+}
+
+
+def answering(function: Callable[P, R]) -> Callable[P, R]:
+    """Have a function refuse keywords that it does not have, and name the one that may be meant."""
+    allowed: list[str] = []
+
+    @wraps(function)
+    def checked(*args: P.args, **asked: P.kwargs) -> R:
+        if not allowed:
+            allowed.extend(parameters_of(function))
+        for name in asked:
+            if name not in allowed:
+                raise unknown(name, function.__name__, tuple(allowed))
+        return function(*args, **asked)
+
+    return checked
+
+
+def parameters_of(function: Callable[..., object]) -> dict[str, Parameter]:
+    """The parameters of a function of the readers, by name."""
+    hints = get_type_hints(function, include_extras=True)
+    [asked] = get_args(hints["asked"])
+    return {name: PARAMETERS[name] for name in get_type_hints(asked)}
+
+
+def unknown(name: str, where: str, allowed: tuple[str, ...]) -> ReadersError:
+    """That there is no such parameter, and which may be meant."""
+    meant = did_you_mean(name, allowed)
+    hint = f"; did you mean {meant}?" if meant else ""
+    return ReadersError(
+        ErrorKind.UNKNOWN_PARAMETER,
+        f"{name!r} is not a parameter of {where}{hint}",
+        name,
+        Facts(did_you_mean=meant, allowed=allowed),
+    )

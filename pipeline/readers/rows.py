@@ -1,0 +1,177 @@
+"""Rows as FINRA published them, of the vintage of each partition that is asked for.
+
+In the order of week and tier, within a partition in that of its vintage file. A place in that order is the partition and the
+number of the row within the file, which never changes: a walk over pages goes on where it was without reading what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Unpack
+
+import polars as pl
+
+from pipeline.finra.calendar import MONDAY_TO_FRIDAY, PartitionKey, Tier, read_day
+from pipeline.models import Capture
+from pipeline.readers import caveats
+from pipeline.readers.chosen import Chosen, choose
+from pipeline.readers.datasets import ROWS
+from pipeline.readers.known import require_known
+from pipeline.readers.meta import meta_of
+from pipeline.readers.parameters import answering
+from pipeline.readers.questions import Asked, Question, VenueKinds, invalid, question_of
+from pipeline.readers.reading import reading
+from pipeline.readers.result import Page, Place, Result
+from pipeline.vintages import read
+
+NUMBER = "row_number"
+
+
+@answering
+def rows(**asked: Unpack[Asked]) -> Result:
+    """The rows that FINRA published for weeks, tiers, symbols and venues, as of the instant that is asked for.
+
+    Without weeks the newest captured one of each tier. ReadersError, now or when rows are read.
+    """
+    question = question_of(asked)
+    chosen = choose(question)
+    return Result(ROWS, meta_of(ROWS.name, question, chosen), caveats.of_rows(chosen), VintageRows(question, chosen))
+
+
+def conditions(question: Question) -> list[pl.Expr]:
+    """What a row has to be."""
+    found: list[pl.Expr] = []
+    if question.venue_kind is not VenueKinds.ALL:
+        found.append(pl.col("venue_kind") == question.venue_kind.value)
+    if question.symbols:
+        found.append(one_of("symbol", question.symbols))
+    if question.issue_name is not None:
+        found.append(pl.col("issue_name") == question.issue_name)
+    return [*found, *of_venue(question)]
+
+
+def of_venue(question: Question) -> list[pl.Expr]:
+    """That a row is of the venue that is asked for."""
+    venue, found = question.venue, list[pl.Expr]()
+    if venue.mpids:
+        found.append(one_of("mpid", venue.mpids))
+    if venue.crd is not None:
+        found.append(pl.col("crd") == venue.crd)
+    if venue.name is not None:
+        found.append(pl.col("venue_name") == venue.name)
+    return found
+
+
+def one_of(column: str, values: tuple[str, ...]) -> pl.Expr:
+    """That a column has one of these values. Of one, an equation: row groups are passed over by it."""
+    return pl.col(column) == values[0] if len(values) == 1 else pl.col(column).is_in(list(values))
+
+
+def shown(rows: pl.LazyFrame, captures: Collection[Capture], *more: str) -> pl.LazyFrame:
+    """Rows of these vintages with the columns of the dataset, and `more` of their own."""
+    week_start = (pl.col("week_ending") - MONDAY_TO_FRIDAY).alias("week_start")
+    return read.with_vintages(rows, captures).with_columns(week_start).select(*ROWS.names, *more)
+
+
+@dataclass(frozen=True)
+class VintageRows:
+    """The rows of some vintages that a question asks for."""
+
+    question: Question
+    chosen: Chosen
+
+    @cached_property
+    def captures(self) -> list[Capture]:
+        """The vintages that are read."""
+        return list(self.chosen.captures)
+
+    def lazy(self) -> pl.LazyFrame:
+        """All of the rows, in order."""
+        found = read.of_captures(self.captures).filter(*conditions(self.question))
+        return shown(found, self.captures)
+
+    def collect(self) -> pl.DataFrame:
+        """All of the rows. ReadersError for a symbol or a venue that was never seen."""
+        with reading(self.captures):
+            found = self.lazy().collect()
+        require_known(self.question, found)
+        return found
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """The rows of a partition at a time."""
+        for capture in self.captures:
+            yield self._of(capture).drop(NUMBER)
+
+    @property
+    def knows_total(self) -> bool:
+        """Whether all rows are asked for."""
+        return not conditions(self.question)
+
+    def total(self) -> int:
+        """How many rows there are: where all rows are asked for, by the ledger."""
+        if self.knows_total:
+            return sum(capture.rows_kept for capture in self.captures)
+        with reading(self.captures):
+            number: int = self.lazy().select(pl.len()).collect().item()
+        return number
+
+    def page(self, after: Place | None, limit: int) -> Page:
+        """Some of the rows: no file is opened of a partition before the place."""
+        if after is None and conditions(self.question):
+            require_known(self.question, self._symbols_and_venues())
+        since = place_of(after) if after is not None else None
+        found, more = self._read(since, limit)
+        return Page(found.drop(NUMBER), _place(found) if more else None)
+
+    def why_empty(self) -> str | None:
+        """Why there are no rows."""
+        if not self.captures:
+            return "nothing of these weeks and tiers is captured"
+        return "what is asked for has no row in these weeks and tiers, though it is known"
+
+    def _symbols_and_venues(self) -> pl.DataFrame:
+        with reading(self.captures):
+            return self.lazy().select("symbol", "mpid", "crd", "venue_name").unique().collect()
+
+    def _read(self, since: tuple[PartitionKey, int] | None, limit: int) -> tuple[pl.DataFrame, bool]:
+        """The rows of a page, and whether there are more."""
+        frames, lacking = [ROWS.schema.to_frame().with_columns(pl.lit(0, pl.UInt32).alias(NUMBER)).clear()], limit + 1
+        for capture in self.captures:
+            if lacking and (since is None or capture.partition.key >= since[0]):
+                is_here = since is not None and capture.partition.key == since[0]
+                frames.append(self._of(capture, since[1] if since and is_here else -1, lacking))
+                lacking -= frames[-1].height
+        found = pl.concat(frames)
+        return found.head(limit), found.height > limit
+
+    def _of(self, capture: Capture, behind: int = -1, most: int | None = None) -> pl.DataFrame:
+        """The rows of one vintage that stand behind a number, with their numbers."""
+        left = [pl.col(NUMBER) > behind] if behind >= 0 else []
+        with reading([capture]):
+            numbered = read.of_capture(capture).with_row_index(NUMBER)
+            found = numbered.filter(*left, *conditions(self.question))
+            return shown(found if most is None else found.head(most), [capture], NUMBER).collect()
+
+
+def _place(found: pl.DataFrame) -> Place:
+    week, tier, number = found.select("week_ending", "tier", NUMBER).row(-1)
+    return week.isoformat(), tier, number
+
+
+def place_of(after: Place) -> tuple[PartitionKey, int]:
+    """The partition and the number of a row. ReadersError for what no page gave."""
+    if len(after) == 3:
+        week, tier, number = after
+        day = read_day(week) if isinstance(week, str) else None
+        if day and tier in list(Tier) and isinstance(number, int) and number >= 0:
+            return PartitionKey(day, Tier(str(tier))), number
+    raise invalid("cursor", f"{after!r} is no place among rows")
+
+
+def vintage_file(capture_id: str) -> bytes:
+    """The file of a capture as it is: its columns are those of a vintage, not of this dataset. ReadersError."""
+    [capture] = choose(question_of(Asked(capture=capture_id))).captures
+    with reading([capture]):
+        return read.file_of(capture)

@@ -1,0 +1,44 @@
+"""Which vintage of each partition is asked for: the newest, the first, that of an instant, an age, the feed, or one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class SelectorKind(StrEnum):
+    """How vintages are chosen."""
+
+    LATEST = "latest"
+    FIRST = "first"
+    AS_OF = "as_of"
+    AT_AGE = "at_age_days"
+    POSITION = "position"
+    CAPTURE = "capture"
+
+
+PINNED = (SelectorKind.AS_OF, SelectorKind.POSITION, SelectorKind.CAPTURE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """One way of choosing vintages.
+
+    `as_of` is an aware instant; `at_age_days` counts from the due date of each partition; `position` is one of the feed of
+    captures: what was committed by then, whatever the clocks say; `capture` is a capture_id.
+    """
+
+    kind: SelectorKind = SelectorKind.LATEST
+    as_of: datetime | None = None
+    at_age_days: int | None = None
+    position: int | None = None
+    capture: str | None = None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it chooses the same vintages for ever, whatever is captured later."""
+        return self.kind in PINNED
+
+
+LATEST = Selector()

@@ -1,0 +1,98 @@
+"""Securities found by what a word may mean: a symbol, another spelling of it, how one begins, or part of a name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypedDict, Unpack
+
+import polars as pl
+
+from pipeline.finra.calendar import Tier
+from pipeline.models import Capture
+from pipeline.readers.chosen import Chosen
+from pipeline.readers.datasets_of_figures import SYMBOLS
+from pipeline.readers.known import newest_first, plain, plain_spelling
+from pipeline.readers.meta import meta_of
+from pipeline.readers.parameters import answering
+from pipeline.readers.questions import count, question_of
+from pipeline.readers.reading import reading
+from pipeline.readers.result import Result
+from pipeline.readers.table import Table
+from pipeline.vintages import read
+
+SECURITY = ("symbol", "issue_name")
+WEEKS_SEARCHED = 13  # in which a word is looked for; a symbol as it is written is looked for in all
+MOST = 1000
+
+
+class Spelling(StrEnum):
+    """How a security was found, the nearest first."""
+
+    EXACT = "EXACT"
+    OTHER = "OTHER"
+    PREFIX = "PREFIX"
+    NAME = "NAME"
+    ANY = "ANY"
+
+
+class SymbolsAsked(TypedDict, total=False):
+    """Which securities: those that a word may mean, at most so many."""
+
+    q: str
+    top: int | str
+
+
+@answering
+def symbols(**asked: Unpack[SymbolsAsked]) -> Result:
+    """The securities that a word may mean; without one, those of the newest weeks."""
+    word = (asked.get("q") or "").strip()
+    most = count("top", asked.get("top", MOST), least=1)
+    captures = newest_first()
+    meta = meta_of(SYMBOLS.name, question_of({}), Chosen(tuple(captures), ()), None, (word, most))
+    empty = f"no security of the last {WEEKS_SEARCHED} weeks is called {word!r}"
+    return Result(SYMBOLS, meta, (), Table(SYMBOLS, lambda: _found(word, captures).head(most), empty, ("relevance",)))
+
+
+def _found(word: str, captures: list[Capture]) -> pl.DataFrame:
+    """The securities, those found by their symbol first."""
+    if not captures:
+        return SYMBOLS.schema.to_frame()
+    with reading(captures):
+        wide = _securities(captures[: WEEKS_SEARCHED * len(Tier)], _fits(word))
+        exact = _securities(captures if word else [], pl.col("symbol") == word)
+    found = pl.concat([exact, wide.join(exact, on=SECURITY, how="anti")]).with_columns(_spelling(word))
+    place = pl.col("spelling").replace_strict({one.value: place for place, one in enumerate(Spelling, 1)})
+    return found.with_columns(place.cast(pl.Int64).alias("relevance")).sort("relevance", *SECURITY)
+
+
+def _fits(word: str) -> pl.Expr:
+    """Whether a security may be meant by a word."""
+    if not word:
+        return pl.lit(value=True)
+    symbol, bare = plain_spelling(pl.col("symbol")), plain(word)
+    name = pl.col("issue_name").str.to_lowercase().str.contains(word.lower(), literal=True)
+    return symbol.str.starts_with(bare) | name if bare else name
+
+
+def _securities(captures: list[Capture], fits: pl.Expr) -> pl.DataFrame:
+    found = read.of_captures(captures).filter(fits).select(*SECURITY, "week_ending", "tier").unique()
+    weeks = pl.col("week_ending").min().alias("first_week"), pl.col("week_ending").max().alias("last_week")
+    tiers = pl.col("tier").unique().sort().str.join(",").alias("tiers")
+    blank = pl.lit("").alias("spelling"), pl.lit(0, pl.Int64).alias("relevance")
+    return found.group_by(SECURITY).agg(*weeks, tiers).with_columns(*blank).select(SYMBOLS.names).collect()
+
+
+def _spelling(word: str) -> pl.Expr:
+    symbol, bare = plain_spelling(pl.col("symbol")), plain(word)
+    if not word:
+        return pl.lit(Spelling.ANY.value).alias("spelling")
+    return (
+        pl.when(pl.col("symbol") == word)
+        .then(pl.lit(Spelling.EXACT.value))
+        .when(symbol == bare)
+        .then(pl.lit(Spelling.OTHER.value))
+        .when(symbol.str.starts_with(bare) if bare else pl.lit(value=False))
+        .then(pl.lit(Spelling.PREFIX.value))
+        .otherwise(pl.lit(Spelling.NAME.value))
+        .alias("spelling")
+    )

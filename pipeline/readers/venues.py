@@ -1,0 +1,184 @@
+"""The venues of a week by volume with the change on the week before, and one venue week by week; as of any instant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+from typing import Unpack
+
+import polars as pl
+
+from pipeline.finra.calendar import WEEK, trading_days
+from pipeline.models import Capture
+from pipeline.readers import caveats
+from pipeline.readers.chosen import choose, vintages
+from pipeline.readers.datasets_of_figures import VENUE_HISTORY, VENUES
+from pipeline.readers.figures import Figured, figured, figures_of, newest_week, of_captures
+from pipeline.readers.known import require_known_venue
+from pipeline.readers.market import IS_POOL, restated_of, with_days
+from pipeline.readers.meta import meta_of
+from pipeline.readers.parameters import answering
+from pipeline.readers.questions import Asked, VenueKinds, choice, count, invalid, question_of
+from pipeline.readers.result import Result
+from pipeline.readers.rows import of_venue
+from pipeline.readers.selectors import LATEST, Selector, SelectorKind
+from pipeline.readers.table import Table
+
+IDENTITY = ("scope", "venue_kind", "mpid", "crd", "venue")  # the name of an ATS does not tell it apart
+VENUE = pl.when(pl.col("mpid") == "").then("venue_name").otherwise(pl.lit("")).alias("venue")
+BEFORE = {"share_before": pl.Float64, "rank_before": pl.Int64}
+FIRST = {"share_first_published": pl.Float64}
+
+
+class Sort(StrEnum):
+    """By what venues are ordered; the greatest first."""
+
+    RANK = "rank"
+    SHARES = "shares"
+    SHARE_CHANGE_BP = "share_change_bp"
+    RANK_CHANGE = "rank_change"
+    AVERAGE_TRADE_SIZE = "average_trade_size"
+
+
+class VenuesAsked(Asked, total=False):
+    """The venues of one week: how they are ordered, and how many."""
+
+    sort: str
+    top: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The week and the one before: whether they can be compared, and if not, why."""
+
+    compared_with: date
+    comparable: bool
+    comparable_because: str | None
+    trading_days: int
+    trading_days_before: int
+
+
+@answering
+def venues(**asked: Unpack[VenuesAsked]) -> Result:
+    """The venues of one week: the one asked for, or the newest in which all tiers asked for are captured."""
+    question = newest_week(question_of(asked))
+    if len(question.weeks.listed) > 1:
+        raise invalid("week_ending", "venues are of one week: give one week_ending, or ask venue_history")
+    sort = choice("sort", asked.get("sort") or Sort.RANK, Sort)
+    top = count("top", asked["top"], least=1) if asked.get("top") is not None else None
+    board = Leaderboard(figured(question), top)
+    meta = meta_of(VENUES.name, question, board.now.chosen, board.comparison, (sort, top))
+    order = (sort.value,) if sort is not Sort.RANK else ()
+    table = Table(VENUES, board.rows, order=order, descending=order)
+    return Result(VENUES, meta, caveats.of_rows(board.now.chosen), table)
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The venues of one week, beside those of the week before; the `top` of each tier and kind, or all."""
+
+    now: Figured
+    top: int | None
+
+    @cached_property
+    def before(self) -> Figured | None:
+        """The week before, by the same selector; None where there is no week."""
+        if not self.now.weeks:
+            return None
+        week, question = self.now.weeks[0] - WEEK, self.now.question
+        selector = LATEST if question.selector.kind is SelectorKind.CAPTURE else question.selector
+        earlier = replace(question, weeks=replace(question.weeks, listed=(week,)), selector=selector)
+        found = choose(replace(earlier, over_all=True))  # what lacks is no error here
+        return Figured(earlier, found, (week,), figures_of(earlier, [week]))
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """Whether the two weeks can be compared: where each has all tiers asked for, and the same kinds."""
+        if self.before is None:
+            return None
+        week, earlier = self.now.weeks[0], self.before.weeks[0]
+        why = self._why_not(week, self.before, earlier)
+        return Comparison(earlier, why is None, why, trading_days(week), trading_days(earlier))
+
+    def _why_not(self, week: date, before: Figured, earlier: date) -> str | None:
+        if not self.now.is_captured(week):
+            return f"not every tier of {week} is captured"
+        if not before.is_captured(earlier):
+            return f"not every tier of {earlier} is captured"
+        same = _kinds(self.now.chosen.captures) == _kinds(before.chosen.captures)
+        return None if same else f"{earlier} and {week} have not the same kinds of venues"
+
+    def rows(self) -> pl.DataFrame:
+        """The venues. ReadersError for a venue that was never seen."""
+        now = _asked_for(self.now)
+        require_known_venue(self.now.question, now)
+        shown = now if self.top is None else now.filter(pl.col("rank") <= self.top)
+        with_before = shown.join(self._before(), on=IDENTITY, how="left").join(self._first(), on=IDENTITY, how="left")
+        return with_days(with_before).with_columns(
+            pl.col("scope").alias("tier"),
+            (pl.col("rank_before") - pl.col("rank").cast(pl.Int64)).alias("rank_change"),
+            ((pl.col("share") - pl.col("share_before")) * 10_000).alias("share_change_bp"),
+            IS_POOL.alias("is_pool"),
+        )
+
+    def _before(self) -> pl.DataFrame:
+        """Share and rank of each venue in the week before; of none where it cannot be compared."""
+        if self.before is None or self.comparison is None or not self.comparison.comparable:
+            return pl.DataFrame(schema={**dict.fromkeys(IDENTITY, pl.String), **BEFORE})
+        rank = pl.col("rank").cast(pl.Int64).alias("rank_before")
+        return _venues(self.before).select(*IDENTITY, pl.col("share").alias("share_before"), rank)
+
+    def _first(self) -> pl.DataFrame:
+        """The share of each venue in the first vintages of the week."""
+        captures = first_vintages(self.now)
+        if not captures:
+            return pl.DataFrame(schema={**dict.fromkeys(IDENTITY, pl.String), **FIRST})
+        found = of_captures(self.now.weeks[0], captures).venues().with_columns(VENUE)
+        return found.select(*IDENTITY, pl.col("share").alias("share_first_published"))
+
+
+def first_vintages(found: Figured) -> list[Capture]:
+    """The first vintage of each tier of the week; none where one of them is not kept."""
+    if not found.weeks:
+        return []
+    held = [one.partition.key for one in found.figures.inputs[found.weeks[0]]]
+    first = vintages(held, Selector(kind=SelectorKind.FIRST))
+    return first if all(one.pruned_at is None for one in first) else []
+
+
+def _venues(found: Figured) -> pl.DataFrame:
+    """The venues of the scopes that are asked for."""
+    return found.figures.venues().filter(pl.col("scope").is_in(found.scopes)).with_columns(VENUE)
+
+
+def _asked_for(found: Figured) -> pl.DataFrame:
+    """Of those the kind and the venue that are asked for."""
+    question, venues_of = found.question, _venues(found)
+    if question.venue_kind is not VenueKinds.ALL:
+        venues_of = venues_of.filter(pl.col("venue_kind") == question.venue_kind.value)
+    return venues_of.filter(*of_venue(question))
+
+
+def _kinds(captures: Sequence[Capture]) -> set[tuple[str, bool, bool]]:
+    """Which kinds of venues each tier has."""
+    return {(one.partition.tier, one.rows_non_ats > 0, one.rows_kept > one.rows_non_ats) for one in captures}
+
+
+@answering
+def venue_history(**asked: Unpack[Asked]) -> Result:
+    """A venue by week: give its mpid, crd or venue_name. `tier="ALL"` asks for figures over all tiers."""
+    question = question_of(asked)
+    if not question.venue.is_asked:
+        raise invalid("mpid", "venue_history is of a venue: give mpid, crd or venue_name")
+    found = figured(question)
+    meta = meta_of(VENUE_HISTORY.name, question, found.chosen)
+    return Result(VENUE_HISTORY, meta, caveats.of_rows(found.chosen), Table(VENUE_HISTORY, lambda: _history(found)))
+
+
+def _history(found: Figured) -> pl.DataFrame:
+    rows = _asked_for(found)
+    require_known_venue(found.question, rows)
+    return with_days(rows).with_columns(pl.col("scope").alias("tier"), restated_of(found))
