@@ -21,7 +21,7 @@ PREPARED = export MARKETSPINE_DEMO=$$($(SAY) demo); mkdir -p var; \
 	if [ $$MARKETSPINE_DEMO = 1 ]; then $(MANAGE) simulate_source || exit; fi; $(MANAGE) migrate --verbosity 0 || exit
 
 .DEFAULT_GOAL := help
-.PHONY: help run first_words serve test test-browser test-faults lint types lock bench bench-engines bench-scale bench-backfill bench-recovery bench-live bench-admin screenshots demo-api clean
+.PHONY: help run first_words serve test test-browser test-faults mutants lint types lock bench bench-engines bench-scale bench-backfill bench-recovery bench-live bench-admin screenshots demo-api clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
@@ -56,6 +56,9 @@ test-faults: .venv/.dev  ## every fault at every point, ROUNDS=n times; FAULT_SE
 		$(BIN)/pytest tests/faults $(WHOLE) -n $(WORKERS) --dist worksteal $(ARGS) || exit 1; \
 		round=$$((round + 1)); \
 	done
+
+mutants: .venv/.dev  ## small changes to the code that the tests of its folder ought to notice; ARGS="--rooms weeks --number 20 --seed 1"
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: .venv/.dev  ## formatting and lint
 	$(BIN)/ruff format --check .

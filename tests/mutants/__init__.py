@@ -1,0 +1,1 @@
+"""Mutants: the code with one small change each, to see which changes no test notices. `python -m tests.mutants --help`."""
