@@ -57,7 +57,7 @@ test-faults: .venv/.dev  ## every fault at every point, ROUNDS=n times; FAULT_SE
 		round=$$((round + 1)); \
 	done
 
-mutants: .venv/.dev  ## small changes to the code that the tests of its folder ought to notice; ARGS="--rooms weeks --number 20 --seed 1"
+mutants: .venv/.dev  ## small changes to the code that the tests of its folder ought to notice; ARGS="--rooms weeks" for one room
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: .venv/.dev  ## formatting and lint

@@ -121,7 +121,7 @@ def test_every_make_target_explains_itself() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     explained = set(re.findall(r"^([a-z-]+):.*  ## \S", makefile, re.M))
     benches = {"bench", "bench-engines", "bench-scale", "bench-backfill", "bench-recovery", "bench-live", "bench-admin"}
-    tests = {"test", "test-browser", "test-faults"}
+    tests = {"test", "test-browser", "test-faults", "mutants"}
     targets = {"help", "run", "serve", "lint", "types", "lock", "screenshots", "demo-api", "clean"} | benches | tests
     assert explained == set(TARGET.findall(makefile)) == targets
 
