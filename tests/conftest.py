@@ -41,10 +41,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile("explore", hypothesis.settings.get_profile("fixed"), derandomize=False)
 hypothesis.settings.load_profile("fixed")
 
-# What stands above the ledger, by the folder of its tests. The tests of the ledger itself run on each database.
+# Folders of tests to which either database will do. Those of the ledger itself, its locks and its claims run on each.
 EITHER_DATABASE = (
     "admin",
     "api",
+    "capture",
     "integrity",
     "keeping",
     "live_source",
@@ -55,6 +56,8 @@ EITHER_DATABASE = (
     "readers",
     "resilience",
     "review",
+    "vintages",
+    "weeks",
 )
 
 REAL_FILES = Path(configured.BASE_DIR).parent / "shared" / "data" / "real"
@@ -242,5 +245,5 @@ def _of_either(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     engine = str(callspec.params.get("ledger", "")) if callspec else ""
     room = item.path.relative_to(Path(__file__).parent).parts[0]
-    is_either = room in EITHER_DATABASE or item.get_closest_marker("either_database")
+    is_either = room in EITHER_DATABASE
     return engine if engine in ENGINES and is_either and not item.get_closest_marker("each_database") else ""

@@ -58,7 +58,7 @@ from tests.support.failing import failing_at
 from tests.support.sources_in_memory import MemorySource, psv, row
 from tests.vintages.frames import text_of
 
-pytestmark = pytest.mark.usefixtures("few_rows")
+pytestmark = [pytest.mark.each_database, pytest.mark.usefixtures("few_rows")]
 
 A = [row("AAPL", "UBSA", 100, 2), row("MSFT", "UBSA", "25.25"), row("BRK.B", "SGMT", 7)]
 B = [row("AAPL", "UBSA", 101, 2), row("MSFT", "UBSA", "25.25"), row("NEWW", "SGMT", 9)]

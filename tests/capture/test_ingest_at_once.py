@@ -36,6 +36,8 @@ from tests.support.failing import acting_at
 from tests.support.sources_in_memory import MemorySource, row
 from tests.vintages.frames import text_of
 
+pytestmark = pytest.mark.each_database
+
 A = [row(symbol, "UBSA", 100) for symbol in ("AAPL", "MSFT", "IBM")]
 B = [*A[:2], row("IBM", "UBSA", 200)]
 C = [*A[:2], row("IBM", "UBSA", 300)]

@@ -249,14 +249,12 @@ def test_a_ready_week_has_the_rows_that_were_published(
 
 
 @pytest.mark.promise(14)
-@pytest.mark.either_database
 @pytest.mark.parametrize("captured", [True, False], ids=["captured", "first"])
 @pytest.mark.parametrize("what", NEVER)
 def test_what_never_is_ready(begin: Begin, what: str, captured: bool) -> None:
     assert after(NEVER[what], begin, captured=captured).state() == "NOT READY"
 
 
-@pytest.mark.either_database
 @pytest.mark.parametrize("captured", [True, False], ids=["captured", "first"])
 @pytest.mark.parametrize("what", ALWAYS)
 def test_what_always_is_ready(begin: Begin, what: str, captured: bool) -> None:

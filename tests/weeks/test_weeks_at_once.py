@@ -28,7 +28,7 @@ from tests.support.capturing import DAY, KEY, PATIENCE, WEEK, captured
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource, row
 
-pytestmark = pytest.mark.usefixtures("few_rows")
+pytestmark = [pytest.mark.each_database, pytest.mark.usefixtures("few_rows")]
 
 UNTIL_IT_WAITS = 0.3
 T = TypeVar("T")
