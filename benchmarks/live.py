@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
@@ -29,8 +29,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
 os.environ.setdefault("MARKETSPINE_DEMO", "1")  # what the service plays is invented
 django.setup()
 
+from django.utils import timezone
+
 from benchmarks.databases import ledgers, stored_in
 from pipeline.capture import ingest
+from pipeline.capture.results import Times
 from pipeline.capture.terms import Terms
 from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks
 from pipeline.finra.sources.api.access import Access
@@ -103,19 +106,19 @@ def captured(key: PartitionKey, access: Access) -> Seconds:
         seconds, ask_again, transport, [(queries[CUTS.index(page.query)], page.offset) for page in read.pages]
     )
     before = thrown_away()
-    done: dict[str, float] = {}
+    times = Times()
     gc.collect()
-    started = time.perf_counter()
-    result = ingest.ingest(key, FinraApi(access, MAX_BYTES), Terms(run_date=TODAY), partial(note, done))
+    started = timezone.now()
+    result = ingest.ingest(key, FinraApi(access, MAX_BYTES), Terms(run_date=TODAY), times)
     if result.outcome != Outcome.INGESTED or result.capture is None:
         raise SystemExit(f"{key}: {result.outcome}: {result.reason}")
     return Seconds(
         rows=result.capture.rows_kept,
         pages=len(read.pages),
         bare=(before + thrown_away()) / 2,
-        fetched=done["fetched"] - started,
-        parsed=done["parsed"] - done["fetched"],
-        stored=done["stored"] - done["parsed"],
+        fetched=_between(started, times.fetched_at),
+        parsed=_between(times.fetched_at, times.parsed_at),
+        stored=_between(times.parsed_at, times.stored_at),
     )
 
 
@@ -127,9 +130,11 @@ def seconds(work: Callable[..., None], *given: object) -> float:
     return time.perf_counter() - started
 
 
-def note(done: dict[str, float], part: str) -> None:
-    """Keep when a part of the work was done."""
-    done[part] = time.perf_counter()
+def _between(begin: datetime | None, end: datetime | None) -> float:
+    """Seconds from one part of the work to the next."""
+    if begin is None or end is None:
+        raise SystemExit("a part of the work was not done")
+    return (end - begin).total_seconds()
 
 
 def ask_again(transport: Transport, pages: list[tuple[Query, int]]) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
+from django.utils import timezone
+
 from pipeline.capture import (
     assessment,
     backlog,
@@ -27,7 +29,7 @@ from pipeline.capture.decision import Decision, Verdict
 from pipeline.capture.likeness import Sketch
 from pipeline.capture.probe import ask
 from pipeline.capture.records import LedgerBehind
-from pipeline.capture.results import Result
+from pipeline.capture.results import Result, Times
 from pipeline.capture.terms import Provenance, Terms
 from pipeline.capture.vintage import Vintage, following, following_by_force
 from pipeline.checkpoints import checkpoints
@@ -41,7 +43,6 @@ from pipeline.resilience.connections import patiently, release
 from pipeline.vintages import archive, holdings, payloads
 from pipeline.vintages.archive import ArchiveDamaged
 
-Progress = Callable[[str], None]
 Read = Callable[[], Content]
 KINDS = {
     Verdict.FIRST: CaptureKind.FIRST,
@@ -51,29 +52,30 @@ KINDS = {
 
 
 @checkpoints("ingest")
-def ingest(key: PartitionKey, source: Source, terms: Terms, progress: Progress = lambda step: None) -> Result:
-    """Bring one partition up to date with the source. `progress` hears "fetched", "parsed" and "stored".
+def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None = None) -> Result:
+    """Bring one partition up to date with the source, and fill `times` on the way.
 
     Captures archived earlier without their rows are stored first, in their order, so that no vintage is skipped.
     TransientSourceError, and what the database or a full disk raises, goes to the caller: another try may help.
     """
+    times = times or Times()
     release()
     try:
         payload = source.fetch(key)
     except SourceError as error:
         return results.checked(key, _not_delivered(key, error, terms), terms)
-    progress("fetched")
+    times.fetched_at = timezone.now()
     was_lost = holdings.put_back(payload.content, payload.sha256)
 
     @cache  # a payload is read once, however often it is decided on
     def read() -> Content:
         content = payloads.read_fetched(payload, key)
-        progress("parsed")
+        times.parsed_at = timezone.now()
         return content
 
     result = patiently(lambda: results.checked(key, _take(key, source.name, payload, read, terms), terms))
     if result.outcome in results.CAPTURED:
-        progress("stored")
+        times.stored_at = timezone.now()
     return replace(result, reason=f"{result.reason}; the lost payload was put back") if was_lost else result
 
 
@@ -141,14 +143,14 @@ def _assessed(
     return found.refused(refusal.message) if refusal else replace(found, seen=seen)
 
 
-def probe(key: PartitionKey, source: Source, terms: Terms, progress: Progress = lambda step: None) -> Result:
+def probe(key: PartitionKey, source: Source, terms: Terms, times: Times | None = None) -> Result:
     """Ask the source whether a captured partition moved, and bring it up to date only if it did; errors as for `ingest`.
 
     A partition whose archived payload is lost is not asked about: what the source has is fetched.
     """
     held = current.newest(key)
     if held is None or held.normalized_at is None or not archive.present([held.payload_sha256]):
-        return ingest(key, source, terms, progress)
+        return ingest(key, source, terms, times)
     try:
         found = ask(held, key, source)
     except CannotBeAsked as error:
@@ -156,11 +158,11 @@ def probe(key: PartitionKey, source: Source, terms: Terms, progress: Progress = 
     except SourceError as error:
         return results.checked(key, _not_delivered(key, error, terms), terms)
     if found.moved:
-        return ingest(key, source, terms, progress)
+        return ingest(key, source, terms, times)
     return results.checked(key, results.found_as_held(held, found.reason, terms), terms, fetched=False)
 
 
-def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda step: None) -> Result:
+def renormalize(key: PartitionKey, terms: Terms, times: Times | None = None) -> Result:
     """Read the newest archived payload again, without the source: a vintage is added only where rows really differ.
 
     Captures whose rows were never stored are stored first.
@@ -169,19 +171,19 @@ def renormalize(key: PartitionKey, terms: Terms, progress: Progress = lambda ste
     while True:
         try:
             stored += backlog.store_rows(key, terms)
-            return _reread(key, stored, terms, progress)
+            return _reread(key, stored, terms, times or Times())
         except Superseded:
             continue
         except ArchiveDamaged as error:
             return results.damaged(key, error, terms)
 
 
-def _reread(key: PartitionKey, stored: int, terms: Terms, progress: Progress) -> Result:
+def _reread(key: PartitionKey, stored: int, terms: Terms, times: Times) -> Result:
     held = current.newest(key)
     if held is None:
         return Result(Outcome.LATE, "nothing is archived for it; ingest it first")
     content = payloads.read_archived(held)
-    progress("parsed")
+    times.parsed_at = timezone.now()
     if content.content_hash == held.content_hash:
         endings.read_back(held, terms.run)
         if stored:
@@ -197,7 +199,7 @@ def _reread(key: PartitionKey, stored: int, terms: Terms, progress: Progress) ->
         made = commit.make(candidate, terms)
     except LedgerBehind as error:
         return results.failed(key, Category.LEDGER_BEHIND, Severity.ERROR, error, terms, held.payload_sha256)
-    progress("stored")
+    times.stored_at = timezone.now()
     return Result(Outcome.RESTATED, made.reason, made)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 from pipeline.capture import current, endings
 from pipeline.capture.terms import Terms
@@ -23,6 +24,15 @@ class Result:
     outcome: Outcome
     reason: str
     capture: Capture | None = None
+
+
+@dataclass(slots=True)
+class Times:
+    """When a partition's payload was fetched, read, and stored as a capture; None for a part that was not done."""
+
+    fetched_at: datetime | None = None
+    parsed_at: datetime | None = None
+    stored_at: datetime | None = None
 
 
 def checked(key: PartitionKey, result: Result, terms: Terms, *, fetched: bool = True) -> Result:

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from pipeline.checkpoints import checkpoints
-from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
+from pipeline.models import PartitionStatus, Run, RunPartition
 from pipeline.runs import close_week, lifecycle
 from pipeline.runs.plan import Plan
 from pipeline.task_names import CHECK_UP, CLOSE_WEEK, PROCESS_PARTITION
@@ -58,7 +58,7 @@ def dispatch(run_id: int) -> bool:
     False when the broker cannot be reached: what was to be sent stays to be sent, by the next dispatch.
     """
     with transaction.atomic(durable=True):
-        run = Run.objects.select_for_update().filter(pk=run_id, status=RunStatus.RUNNING).first()
+        run = Run.objects.under_way().select_for_update().filter(pk=run_id).first()
         weeks = _next_weeks(run) if run else {}
         marked = RunPartition.objects.filter(pk__in=[pk for ids in weeks.values() for pk in ids])
         marked.update(sent_at=timezone.now(), sendings=F("sendings") + 1)

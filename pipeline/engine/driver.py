@@ -13,7 +13,7 @@ from django.db import connection
 from pipeline.engine import canvas, embedded, schedules, sweeper, waiting
 from pipeline.engine.embedded import NO_BROKER
 from pipeline.engine.sweeper import Swept
-from pipeline.models import Run, RunStatus
+from pipeline.models import Run
 from pipeline.runs import lifecycle, recovery
 from pipeline.runs.in_process import Progress
 
@@ -61,4 +61,4 @@ def recover(progress: Progress) -> Swept:
 
 def _of_queue() -> list[Run]:
     """The runs under way that belong to the queue, and outlive every process."""
-    return list(Run.objects.filter(status=RunStatus.RUNNING, worker="").order_by("pk"))
+    return list(Run.objects.under_way().of_queue().order_by("pk"))

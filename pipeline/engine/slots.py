@@ -1,15 +1,19 @@
-"""The instants at which a crontab fires, before and after a moment."""
+"""Slots: the instants at which a schedule's crontab fires, read by cronsim in the crontab's time zone."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
-DAYS_BACK = 400
+from cronsim import CronSim, CronSimError
+
+# cronsim counts by the clock, which shows the hour before the end of summer time twice: so it begins before that.
+OVERLAP = timedelta(hours=1, seconds=1)
 
 
 class Crontab(Protocol):
-    """What Celery made of a crontab: the numbers that fire, Sunday being 0, and its time zone."""
+    """A crontab as Celery parses it: the numbers that fire, Sunday being 0, and its time zone."""
 
     minute: set[int]
     hour: set[int]
@@ -20,33 +24,25 @@ class Crontab(Protocol):
 
 
 def last_slot(crontab: Crontab, now: datetime) -> datetime | None:
-    """The newest instant, at or before `now`, at which the crontab fires; None without one in the last 400 days.
-
-    As beat has it, a time that the clock skips comes an hour later by the clock, and one that it repeats comes once.
-    """
-    today = now.astimezone(crontab.tz).date()
-    for days in range(DAYS_BACK):
-        passed = [slot for slot in _slots_of(crontab, today - timedelta(days=days)) if slot <= now]
-        if passed:
-            return max(passed)
-    return None
+    """The newest instant, at or before `now`, at which the crontab fires; None for one that never fires."""
+    return next((slot for slot in _slots(crontab, now + OVERLAP, reverse=True) if slot <= now), None)
 
 
 def first_slot(crontab: Crontab, begin: datetime) -> datetime | None:
-    """The first instant, at or after `begin`, at which the crontab fires; None without one in the next 400 days."""
-    day = begin.astimezone(crontab.tz).date()
-    for days in range(DAYS_BACK):
-        coming = [slot for slot in _slots_of(crontab, day + timedelta(days=days)) if slot >= begin]
-        if coming:
-            return min(coming)
-    return None
+    """The first instant, at or after `begin`, at which the crontab fires; None for one that never fires."""
+    return next((slot for slot in _slots(crontab, begin - OVERLAP, reverse=False) if slot >= begin), None)
 
 
-def _slots_of(crontab: Crontab, day: date) -> list[datetime]:
-    fires = (
-        day.isoweekday() % 7 in crontab.day_of_week
-        and day.day in crontab.day_of_month
-        and day.month in crontab.month_of_year
-    )
-    times = [time(hour, minute) for hour in crontab.hour for minute in crontab.minute] if fires else []
-    return [datetime.combine(day, at, crontab.tz).astimezone(UTC) for at in times]
+def _slots(crontab: Crontab, start: datetime, *, reverse: bool) -> Iterator[datetime]:
+    try:
+        slots = CronSim(_expression(crontab), start.astimezone(crontab.tz), reverse)
+        slots.day_and = True  # as Celery has it: the day of the month and that of the week; cron takes either
+        yield from (slot.astimezone(UTC) for slot in slots)
+    except CronSimError:  # the 31st of February
+        return
+
+
+def _expression(crontab: Crontab) -> str:
+    """The five fields, each as its numbers: times of day are fixed for cronsim, which then skips none."""
+    fields = (crontab.minute, crontab.hour, crontab.day_of_month, crontab.month_of_year, crontab.day_of_week)
+    return " ".join(",".join(map(str, sorted(field))) for field in fields)

@@ -62,7 +62,7 @@ def sweep(worker: str = "") -> Swept:
     before = timezone.now() - LOST_AFTER
     recalled = recovery.resend_unstarted() + _recall_lost(worker, before)
     closed, ended = 0, []
-    for run in Run.objects.filter(status=RunStatus.RUNNING, worker=worker):
+    for run in Run.objects.under_way().filter(worker=worker):
         closed += close_week.close_complete(run, before)
         canvas.advance(run)
         if run.status != RunStatus.RUNNING:

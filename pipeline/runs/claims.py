@@ -13,7 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from pipeline.checkpoints import checkpoints
-from pipeline.models import Action, PartitionStatus, Run, RunPartition, RunStatus, Stage
+from pipeline.models import Action, PartitionStatus, Run, RunPartition, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,9 @@ def claim(run_partition_id: int, worker: str) -> RunPartition | None:
     """The partition, under way from now on; None when it is not to be had; IntegrityError while another run has it."""
     now = timezone.now()
     # No join: PostgreSQL checks again, on the row as it is then, only what stands beside the row in the WHERE.
-    pending = RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.PENDING, run__in=under_way())
+    pending = RunPartition.objects.filter(
+        pk=run_partition_id, status=PartitionStatus.PENDING, run__in=Run.objects.under_way()
+    )
     with transaction.atomic():
         claimed = pending.update(
             status=PartitionStatus.RUNNING, worker=worker, started_at=now, heartbeat_at=now, attempts=F("attempts") + 1
@@ -48,7 +50,7 @@ def postpone(run_partition_id: int) -> None:
     pending.update(sent_at=None, retry_at=timezone.now() + BUSY)
 
 
-def put_back(step: RunPartition, wait: timedelta) -> None:
+def requeue(step: RunPartition, wait: timedelta) -> None:
     """The next try stands in the ledger, not in a message that waits in a worker's memory, and dies with it."""
     own(step).update(status=PartitionStatus.PENDING, sent_at=None, retry_at=timezone.now() + wait)
 
@@ -71,11 +73,6 @@ def own(step: RunPartition) -> models.QuerySet[RunPartition]:
     """The row, while this execution has it: an outcome is written by who holds the claim of that attempt."""
     under_way = RunPartition.objects.filter(pk=step.pk, status=PartitionStatus.RUNNING)
     return under_way.filter(attempts=step.attempts, worker=step.worker)
-
-
-def under_way() -> models.QuerySet[Run]:
-    """The runs whose partitions may be claimed."""
-    return Run.objects.filter(status=RunStatus.RUNNING)
 
 
 def stage_of(step: RunPartition) -> Stage:

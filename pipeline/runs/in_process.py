@@ -13,6 +13,7 @@ from pipeline.models import (
     RunPartition,
 )
 from pipeline.runs import close_week, lifecycle, liveness, process_partition, recovery
+from pipeline.runs.process_partition import Done, TryAgain
 
 Progress = Callable[[RunPartition], None]
 
@@ -41,7 +42,11 @@ def execute(run: Run, source: Source | None, progress: Progress = lambda step: N
 
 def _process(step: RunPartition, source: Source | None, worker: str) -> None:
     """One partition; while another run has it under way, wait until that is done, or died."""
-    while wait := process_partition.process(step.pk, worker, source):
-        time.sleep(wait.total_seconds())
-        recovery.requeue_dead()
-        recovery.requeue_stalled()
+    while True:
+        match process_partition.process(step.pk, worker, source):
+            case Done():
+                return
+            case TryAgain(after):
+                time.sleep(after.total_seconds())
+                recovery.requeue_dead()
+                recovery.requeue_stalled()

@@ -34,6 +34,7 @@ from pipeline.models import (
     Stage,
 )
 from pipeline.models.anomaly import AnomalyQuerySet
+from pipeline.models.run import RunQuerySet
 from pipeline.runs import close_week
 from pipeline.runs.history import PASSED_OVER
 from pipeline.runs.liveness import is_dead
@@ -94,7 +95,7 @@ def unfinished(plan: Plan) -> Run | None:
 
 def queued(plan: Plan) -> Run | None:
     """The run of the same request that is under way on the queue: nobody needs another."""
-    same = Run.objects.filter(parameters_hash=plan.request.parameters_hash(), status=RunStatus.RUNNING, worker="")
+    same = Run.objects.under_way().of_queue().filter(parameters_hash=plan.request.parameters_hash())
     return same.order_by("-pk").first()
 
 
@@ -193,13 +194,19 @@ def move(run: Run, to: RunStatus, worker: str = "") -> bool:
     Going on with a run, what was sent is forgotten: it was in the memory of a process that has gone.
     """
     allowed = [status for status, targets in MOVES.items() if to in targets]
-    now = timezone.now()
-    changes: dict[str, object] = {"status": to, "finished_at": now}
-    if to is RunStatus.RUNNING:  # nothing of the worker that died, or the next to look takes the run back at once
-        changes |= {"finished_at": None, "worker": worker, "heartbeat_at": now}
+    movable = Run.objects.filter(status__in=allowed, pk=run.pk)
     with transaction.atomic():
-        moved = Run.objects.filter(status__in=allowed, pk=run.pk).update(**changes)
-        if moved and to is RunStatus.RUNNING:
-            run.partitions.filter(status=PartitionStatus.PENDING).update(sent_at=None, retry_at=None)
+        if to is RunStatus.RUNNING:
+            moved = _resume(run, movable, worker)
+        else:
+            moved = movable.update(status=to, finished_at=timezone.now())
     run.refresh_from_db()
     return bool(moved)
+
+
+def _resume(run: Run, movable: RunQuerySet, worker: str) -> int:
+    """Move to RUNNING. Nothing of the worker that died may stay, or the next sweep would interrupt the run at once."""
+    moved = movable.update(status=RunStatus.RUNNING, finished_at=None, worker=worker, heartbeat_at=timezone.now())
+    if moved:
+        run.partitions.filter(status=PartitionStatus.PENDING).update(sent_at=None, retry_at=None)
+    return moved

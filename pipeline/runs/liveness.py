@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -96,13 +96,17 @@ def is_dead(run: Run) -> bool:
     """Whether the process that a run ends with has died. A run that belongs to the queue outlives every process."""
     if run.status != RunStatus.RUNNING or not run.worker:
         return False
-    stale = timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS)
-    return not clock.is_sign_of_life(run.heartbeat_at, timezone.now(), stale) or is_known_dead(run.worker)
+    return _has_ended(run.worker, run.heartbeat_at)
 
 
 @checkpoints("stalled.check")
 def is_stalled(step: RunPartition) -> bool:
-    """Whether who has the partition under way is known to be dead, or has shown no sign of life for too long."""
-    stale, seen = timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS), step.heartbeat_at
-    alive = seen is not None and clock.is_sign_of_life(seen, timezone.now(), stale)
-    return not alive or is_known_dead(step.worker)
+    """Whether the execution that has the partition under way has ended without an outcome."""
+    return _has_ended(step.worker, step.heartbeat_at)
+
+
+def _has_ended(token: str, heartbeat_at: datetime | None) -> bool:
+    """Whether an execution is known to be dead, or has given no heartbeat for too long."""
+    stale = timedelta(seconds=settings.MARKETSPINE_STALE_AFTER_SECONDS)
+    alive = heartbeat_at is not None and clock.is_sign_of_life(heartbeat_at, timezone.now(), stale)
+    return not alive or is_known_dead(token)

@@ -102,8 +102,7 @@ def _targets(request: Request) -> Iterable[PartitionKey]:
 
 def _read_ledger(keys: list[PartitionKey], skip_in_flight: bool) -> _Ledger:
     weeks = {key.week_ending for key in keys}
-    captures = Capture.objects.filter(partition__week_ending__in=weeks).select_related("partition").order_by("version")
-    newest = {capture.partition.key: capture for capture in captures}
+    newest = Capture.objects.newest_by_key(weeks)
     failed = {key for key, tried in last_tries(weeks).items() if tried.outcome in BAD_OUTCOMES}
     return _Ledger(newest, failed, in_flight(weeks) if skip_in_flight else {})
 

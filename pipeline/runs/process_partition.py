@@ -6,6 +6,7 @@ What is expected to go wrong becomes an outcome; an error that may pass puts the
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -14,7 +15,7 @@ from django.db import IntegrityError, close_old_connections
 from django.utils import timezone
 
 from pipeline.capture import ingest, results
-from pipeline.capture.results import Result
+from pipeline.capture.results import Result, Times
 from pipeline.capture.terms import Terms
 from pipeline.checkpoints import checkpoints
 from pipeline.finra.plain_text import storable
@@ -41,11 +42,23 @@ logger = logging.getLogger(__name__)
 BEATS_UNTIL_STALE = 6
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """There is nothing more to do for this call: the partition has its outcome, or another process has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """The partition is to be tried again after a while; the ledger has the instant, too."""
+
+    after: timedelta
+
+
 @checkpoints("process")
 def process(
     run_partition_id: int, worker: str, source: Source | None = None, *, retries: bool = False
-) -> timedelta | None:
-    """Claim one partition of a run and bring it to its outcome; how long to wait where it is to be tried again.
+) -> Done | TryAgain:
+    """Claim one partition of a run and bring it to its outcome, or to its next try.
 
     Does nothing when another process has it, when the run has ended, or when this process is to stop: then the partition
     waits to be sent again. Without `source`, the one that the run names is asked. With `retries`, errors that may pass end
@@ -53,34 +66,36 @@ def process(
     """
     if stopping.is_ordered():
         RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.PENDING).update(sent_at=None)
-        return None
+        return Done()
     try:
         step = patiently(partial(claims.claim, run_partition_id, worker))
     except IntegrityError:  # another run has the partition under way
         patiently(partial(claims.postpone, run_partition_id))
-        return claims.BUSY
+        return TryAgain(claims.BUSY)
     if step is None:
-        return None
+        return Done()
     every = settings.MARKETSPINE_STALE_AFTER_SECONDS / BEATS_UNTIL_STALE
     with liveness.beating(partial(claims.heartbeat, step), every):
-        done = _perform(step, source, retries)
-        if isinstance(done, timedelta):
-            patiently(partial(claims.put_back, step, done))
-            return done
-        patiently(partial(_finish, step, done))
-    return None
+        times = Times()
+        match _perform(step, source, times, retries=retries):
+            case TryAgain(after) as again:
+                patiently(partial(claims.requeue, step, after))
+                return again
+            case Result() as result:
+                patiently(partial(_finish, step, result, times))
+                return Done()
 
 
 @checkpoints("perform")
-def _perform(step: RunPartition, source: Source | None, retries: bool) -> Result | timedelta:
-    """Do what the plan says: what became of it, or how long to wait before the next try."""
+def _perform(step: RunPartition, source: Source | None, times: Times, *, retries: bool) -> Result | TryAgain:
+    """Carry out the planned action: its result or, for a transient error, another try."""
     try:
-        return _act(step, source)
+        return _act(step, source, times)
     except Exception as error:
         close_old_connections()  # the one that the database closed would fail whatever is written next
         if retries and is_transient(error) and step.attempts < settings.MARKETSPINE_MAX_ATTEMPTS:
             logger.warning("%s: try %s: %s", step, step.attempts, error)
-            return wait_before_retry(error, step.attempts)
+            return TryAgain(wait_before_retry(error, step.attempts))
         return patiently(partial(_failed, step, error))
 
 
@@ -101,7 +116,7 @@ def _failed(step: RunPartition, error: Exception) -> Result:
     return Result(Outcome.FAILED, message)
 
 
-def _act(step: RunPartition, source: Source | None) -> Result:
+def _act(step: RunPartition, source: Source | None, times: Times) -> Result:
     key, terms = step.partition.key, _terms(step)
     match Action(step.action):
         case Action.NOT_YET_DUE:
@@ -112,11 +127,11 @@ def _act(step: RunPartition, source: Source | None) -> Result:
             latest = step.partition.latest
             return Result(Outcome.UNCHANGED if latest else Outcome.LATE, step.plan_reason, latest)
         case Action.NORMALIZE:
-            return ingest.renormalize(key, terms, _stamp(step))
+            return ingest.renormalize(key, terms, times)
         case Action.LOOK:
-            return ingest.probe(key, source or source_of(_request(step)), terms, _stamp(step))
+            return ingest.probe(key, source or source_of(_request(step)), terms, times)
         case Action.INGEST | Action.ARCHIVE:
-            return ingest.ingest(key, source or source_of(_request(step)), terms, _stamp(step))
+            return ingest.ingest(key, source or source_of(_request(step)), terms, times)
 
 
 def _request(step: RunPartition) -> Request:
@@ -135,24 +150,15 @@ def _terms(step: RunPartition) -> Terms:
     )
 
 
-def _stamp(step: RunPartition) -> ingest.Progress:
-    """A listener that keeps when each part of the work was done."""
-
-    def stamp(part: str) -> None:
-        setattr(step, f"{part}_at", timezone.now())
-
-    return stamp
-
-
 @checkpoints("finish")
-def _finish(step: RunPartition, result: Result) -> None:
+def _finish(step: RunPartition, result: Result, times: Times) -> None:
     claims.own(step).update(
         status=PartitionStatus.DONE,
         outcome=result.outcome,
         reason=storable(result.reason),
         capture=result.capture,
-        fetched_at=step.fetched_at,
-        parsed_at=step.parsed_at,
-        stored_at=step.stored_at,
+        fetched_at=times.fetched_at,
+        parsed_at=times.parsed_at,
+        stored_at=times.stored_at,
         finished_at=timezone.now(),
     )

@@ -16,12 +16,11 @@ from pipeline.models import (
     PartitionStatus,
     Run,
     RunPartition,
-    RunStatus,
     Severity,
 )
 from pipeline.resilience import clock
 from pipeline.runs import lifecycle
-from pipeline.runs.claims import own, stage_of, under_way
+from pipeline.runs.claims import own, stage_of
 from pipeline.runs.liveness import is_dead, is_stalled
 
 LONGEST_RESEND_DOUBLINGS = 6
@@ -29,7 +28,7 @@ LONGEST_RESEND_DOUBLINGS = 6
 
 def requeue_dead() -> list[Run]:
     """Interrupt the runs whose process died: by its token where it ran here, by its heartbeat elsewhere."""
-    dead = [run for run in Run.objects.filter(status=RunStatus.RUNNING) if is_dead(run)]
+    dead = [run for run in Run.objects.under_way() if is_dead(run)]
     for run in dead:
         lifecycle.interrupt(run)
     return dead
@@ -65,7 +64,9 @@ def _fail_stalled(step: RunPartition) -> None:
 def resend_unstarted() -> int:
     """Have what was sent, and has not started for long, sent again: after twice as long each time. How many."""
     now, after = timezone.now(), timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS)
-    waiting = RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=under_way(), sent_at__isnull=False)
+    waiting = RunPartition.objects.filter(
+        status=PartitionStatus.PENDING, run__in=Run.objects.under_way(), sent_at__isnull=False
+    )
     lost = [step.pk for step in waiting if step.sent_at and _is_overdue(step, step.sent_at, now, after)]
     return waiting.filter(pk__in=lost).update(sent_at=None)
 
@@ -77,13 +78,13 @@ def _is_overdue(step: RunPartition, sent_at: datetime, now: datetime, after: tim
 
 def sent_before(worker: str, before: datetime) -> models.QuerySet[RunPartition]:
     """What was sent before an instant and has not started, of the runs of the queue or of the process `worker`."""
-    runs = under_way().filter(worker=worker)
+    runs = Run.objects.under_way().filter(worker=worker)
     return RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=runs, sent_at__lt=before)
 
 
 def resend_queued() -> int:
     """Have all that the queue was sent, and has not started, sent again: the queue was in a memory that is gone."""
-    queued = RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=under_way().filter(worker=""))
+    queued = RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=Run.objects.under_way().of_queue())
     return queued.filter(sent_at__isnull=False).update(sent_at=None)
 
 

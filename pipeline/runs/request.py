@@ -69,17 +69,25 @@ class Request:
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Request:
         """The request whose `parameters()` these are, as a run keeps them."""
-        weeks, named = parameters["weeks"], parameters.get("partitions")
-        typed = {
-            "run_date": date.fromisoformat(parameters["run_date"]),
-            "tiers": tuple(Tier(tier) for tier in parameters["tiers"]),
-            "weeks": None if weeks is None else tuple(map(date.fromisoformat, weeks)),
-            "partitions": None if named is None else tuple(map(_key, named)),
-            "only": Only(parameters["only"]),
-            "only_stage": OnlyStage(parameters["only_stage"]),
-            "trigger": Trigger(parameters["trigger"]),
-        }
-        return cls(**{**parameters, **typed})
+        weeks, named = parameters["weeks"], parameters["partitions"]
+        return cls(
+            command=parameters["command"],
+            run_date=date.fromisoformat(parameters["run_date"]),
+            tiers=tuple(map(Tier, parameters["tiers"])),
+            weeks=None if weeks is None else tuple(map(date.fromisoformat, weeks)),
+            lookback_weeks=parameters["lookback_weeks"],
+            partitions=None if named is None else tuple(map(_key, named)),
+            only=Only(parameters["only"]),
+            only_stage=OnlyStage(parameters["only_stage"]),
+            source=parameters["source"],
+            origin=parameters["origin"],
+            force=parameters["force"],
+            look=parameters["look"],
+            even_before_due=parameters["even_before_due"],
+            reason=parameters["reason"],
+            requested_by=parameters["requested_by"],
+            trigger=Trigger(parameters["trigger"]),
+        )
 
     @property
     def fetches(self) -> bool:

@@ -58,9 +58,9 @@ class Together:
         self._barrier = threading.Barrier(parties)
         self._passed = threading.local()
 
-    def progress(self, part: str) -> None:
-        """To be told of what is done: "parsed" is where they meet, the first time."""
-        if part == "parsed" and not hasattr(self._passed, "once"):
+    def meet(self) -> None:
+        """Wait for the others, the first time."""
+        if not hasattr(self._passed, "once"):
             self._passed.once = True
             self._barrier.wait(PATIENCE)
 
@@ -68,7 +68,8 @@ class Together:
 def ingesting(*publications: list[str], terms: Terms = TERMS) -> list[Result]:
     """What becomes of the partition when each of the publications is ingested at the same time."""
     together = Together(len(publications))
-    return at_once(*(partial(ingest.ingest, KEY, source_of(lines), terms, together.progress) for lines in publications))
+    with acting_at("read.after", together.meet):
+        return at_once(*(partial(ingest.ingest, KEY, source_of(lines), terms) for lines in publications))
 
 
 @pytest.mark.promise(10)

@@ -24,6 +24,7 @@ from pipeline.runs.request import Request
 from pipeline.runs.sources import source_of
 from tests.management.publications import DAY, WEEK, publish_week
 from tests.support.engines import Ledger
+from tests.support.failing import acting_at
 
 PROMPT = 0.5  # seconds asleep; celery's own queue in memory takes four to stop, when nothing happens
 
@@ -74,20 +75,17 @@ def test_told_to_stop_it_finishes_what_is_under_way_and_starts_nothing(
     ledger: Ledger, request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     under_way, go_on = threading.Event(), threading.Event()
-    whole = process_partition._perform
 
-    def slow(*arguments: object) -> object:
+    def wait() -> None:
         under_way.set()
         assert go_on.wait(30)
-        return whole(*arguments)  # type: ignore[arg-type]
 
     def order() -> None:
         stopping.order()
         go_on.set()
 
-    monkeypatch.setattr(process_partition, "_perform", slow)
     monkeypatch.setattr(embedded, "stopping", SimpleNamespace(order=order, withdraw=stopping.withdraw))
-    with embedded.engine():
+    with acting_at("perform.before", wait), embedded.engine():
         run = canvas.launch(plan_with(request_, source_of(request_)), "host:1:a")
         assert under_way.wait(30)
 

@@ -145,8 +145,9 @@ def test_wiping_brings_back_the_schedules_that_the_migration_left(ledger: Ledger
         ({"day_of_week": "1"}, new_york(2026, 3, 9, 10, 30), datetime(2026, 3, 9, 14, 30, tzinfo=UTC)),
         ({"day_of_week": "1"}, new_york(2026, 11, 2, 10, 29), datetime(2026, 10, 26, 14, 30, tzinfo=UTC)),
         ({"day_of_week": "1"}, new_york(2026, 11, 2, 10, 30), datetime(2026, 11, 2, 15, 30, tzinfo=UTC)),
-        # 02:30 is skipped in March and comes at 03:30; 01:30 is repeated in November and comes once.
-        ({"hour": "2"}, new_york(2026, 3, 8, 12), datetime(2026, 3, 8, 7, 30, tzinfo=UTC)),
+        # 02:30 is skipped in March and comes when the skipped hour ends; 01:30 is repeated in November and comes once.
+        ({"hour": "2"}, new_york(2026, 3, 8, 12), datetime(2026, 3, 8, 7, 0, tzinfo=UTC)),
+        ({"hour": "1"}, datetime(2026, 11, 1, 6, 10, tzinfo=UTC), datetime(2026, 11, 1, 5, 30, tzinfo=UTC)),
         ({"hour": "2,3", "minute": "0,30"}, new_york(2026, 3, 8, 3, 10), datetime(2026, 3, 8, 7, 0, tzinfo=UTC)),
         ({"hour": "1"}, new_york(2026, 11, 1, 12), datetime(2026, 11, 1, 5, 30, tzinfo=UTC)),
         # Tuesday to Friday: on a Monday, the newest is Friday's.
@@ -157,7 +158,8 @@ def test_wiping_brings_back_the_schedules_that_the_migration_left(ledger: Ledger
         # Days of the week, of the month and months must all hold, as in Celery.
         ({"day_of_week": "5", "day_of_month": "13"}, MONDAY, datetime(2025, 6, 13, 14, 30, tzinfo=UTC)),
         ({"month_of_year": "2", "day_of_month": "28"}, MONDAY, datetime(2025, 2, 28, 15, 30, tzinfo=UTC)),
-        ({"month_of_year": "2", "day_of_month": "29"}, MONDAY, None),
+        ({"month_of_year": "2", "day_of_month": "29"}, MONDAY, datetime(2024, 2, 29, 15, 30, tzinfo=UTC)),
+        ({"month_of_year": "2", "day_of_month": "30"}, MONDAY, None),
         ({"hour": "*", "minute": "*/15"}, MONDAY - SECOND, datetime(2025, 12, 15, 15, 15, tzinfo=UTC)),
     ],
 )
@@ -166,6 +168,23 @@ def test_last_slot_is_the_newest_instant_that_fires(
 ) -> None:
     assert slots.last_slot(crontab(**fields), now) == slot
     assert slots.last_slot(crontab(**fields), now.astimezone(UTC)) == slot
+
+
+@pytest.mark.parametrize(
+    ("fields", "begin", "slot"),
+    [
+        ({"day_of_week": "1"}, MONDAY, MONDAY),
+        ({"day_of_week": "1"}, MONDAY + timedelta(microseconds=1), MONDAY + timedelta(days=7)),
+        ({"hour": "2"}, new_york(2026, 3, 8, 1), datetime(2026, 3, 8, 7, 0, tzinfo=UTC)),
+        # In the repeated hour the slot has passed: the next is the day after.
+        ({"hour": "1"}, datetime(2026, 11, 1, 6, 10, tzinfo=UTC), datetime(2026, 11, 2, 6, 30, tzinfo=UTC)),
+        ({"month_of_year": "2", "day_of_month": "30"}, MONDAY, None),
+    ],
+)
+def test_first_slot_is_the_next_instant_that_fires(
+    fields: dict[str, str], begin: datetime, slot: datetime | None
+) -> None:
+    assert slots.first_slot(crontab(**fields), begin) == slot
 
 
 def test_the_weekly_run_is_owed_from_monday_half_past_ten(installed: Ledger) -> None:

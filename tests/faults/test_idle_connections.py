@@ -16,6 +16,7 @@ from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.payloads import Payload
 from pipeline.models import Anomaly, Capture, Outcome, RunPartition
 from pipeline.runs import lifecycle, liveness, plan, process_partition
+from pipeline.runs.process_partition import Done
 from pipeline.runs.request import Request
 from tests.management.publications import DAY, OTC, WEEK, content
 from tests.support.engines import Engines
@@ -74,7 +75,7 @@ def processed(source: MemorySource) -> RunPartition:
     with liveness.working() as worker:
         run = lifecycle.start(planned, worker)
         step = run.partitions.get()
-        assert process_partition.process(step.pk, worker, source, retries=True) is None
+        assert process_partition.process(step.pk, worker, source, retries=True) == Done()
     step.refresh_from_db()
     return step
 

@@ -11,6 +11,7 @@ from pytest_django import Settings
 from pipeline.engine import canvas
 from pipeline.models import PartitionStatus, Run
 from pipeline.runs import plan, process_partition, sources
+from pipeline.runs.process_partition import TryAgain
 from pipeline.runs.request import Request
 from tests.fake_finra import Fault, FinraServer, Kind, Options, sample_service
 from tests.live_source import product
@@ -40,10 +41,12 @@ def test_no_partition_asks_before_the_time_that_finra_gave(finra: FinraServer) -
         run = launched()
         finra.service.faults.add(Fault(Kind.STORM, 1, retry_after="600"))
         finra.service.log.clear()
-        waits = [process_partition.process(step.pk, "worker", retries=True) for step in run.partitions.all()]
+        found = [process_partition.process(step.pk, "worker", retries=True) for step in run.partitions.all()]
 
         assert len(finra.service.log.entries()) == 1
-        assert all(wait is not None and ASKED - timedelta(seconds=30) < wait <= ASKED for wait in waits), waits
+        waits = [again.after for again in found if isinstance(again, TryAgain)]
+        assert len(waits) == len(found)
+        assert all(ASKED - timedelta(seconds=30) < wait <= ASKED for wait in waits), waits
         for step in run.partitions.all():
             assert step.status == PartitionStatus.PENDING
             assert step.retry_at is not None

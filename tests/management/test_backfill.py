@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import _thread
-import itertools
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from celery.worker import state
 from django.db import connection
 
-from pipeline.capture.results import Result
 from pipeline.engine import waiting
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Capture, Outcome, Run, RunPartition, RunStatus
-from pipeline.runs import process_partition
 from tests.management.calling import call
 from tests.management.publications import (
     DAY,
@@ -35,6 +30,7 @@ from tests.management.publications import (
     restate,
 )
 from tests.support.engines import Ledger
+from tests.support.failing import acting_at
 from tests.support.ledger_state import is_untouched_by
 
 RANGE = ("--from", str(OLDER_WEEK), "--to", str(WEEK), "--run-date", str(DAY))
@@ -48,18 +44,11 @@ def weeks(source_dir: Path) -> Path:
     return source_dir
 
 
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
-    """Let the operator press Ctrl-C when the nth partition is under way: it is finished."""
-    started, perform = itertools.count(1), process_partition._perform
-
-    def stop_and_perform(*arguments: Any) -> Result | timedelta:
-        if next(started) == nth:
-            _thread.interrupt_main()
-            while state.should_stop is None:
-                time.sleep(0.001)
-        return perform(*arguments)
-
-    monkeypatch.setattr(process_partition, "_perform", stop_and_perform)
+def interrupt() -> None:
+    """Let the operator press Ctrl-C while a partition is under way: it is finished."""
+    _thread.interrupt_main()
+    while state.should_stop is None:
+        time.sleep(0.001)
 
 
 def outcomes(document: dict[str, list[dict[str, str]]]) -> list[tuple[str, str, str]]:
@@ -173,9 +162,8 @@ def test_force_captures_all_of_the_range_again(ledger: Ledger, weeks: Path) -> N
 
 
 @pytest.mark.promise(9)
-def test_an_interrupted_backfill_is_gone_on_with(ledger: Ledger, weeks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patched:
-        interrupt_at(patched, 2)
+def test_an_interrupted_backfill_is_gone_on_with(ledger: Ledger, weeks: Path) -> None:
+    with acting_at("perform.before", interrupt, 2):
         stopped = call("backfill", *RANGE)
     assert stopped.code == 1
     assert "stopped; what was finished is kept, the same command goes on" in stopped.err
@@ -229,14 +217,12 @@ def test_another_request_does_not_go_on_with_the_interrupted_one(
     ledger: Ledger,
     weeks: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Path], tuple[str, ...]],
 ) -> None:
     other = tmp_path / "other"
     other.mkdir()
     publish(other, TIER_1, content(TIER_1, ROWS[:3]))
-    with monkeypatch.context() as patched:
-        interrupt_at(patched, 2)
+    with acting_at("perform.before", interrupt, 2):
         call("backfill", *RANGE)
 
     call("backfill", *RANGE, *change(other))
@@ -245,11 +231,8 @@ def test_another_request_does_not_go_on_with_the_interrupted_one(
     assert Run.objects.count() == 2
 
 
-def test_a_run_that_has_ended_since_is_not_gone_back_behind(
-    ledger: Ledger, weeks: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patched:
-        interrupt_at(patched, 2)
+def test_a_run_that_has_ended_since_is_not_gone_back_behind(ledger: Ledger, weeks: Path) -> None:
+    with acting_at("perform.before", interrupt, 2):
         call("backfill", *RANGE)
     call("backfill", *RANGE)
     restate(weeks, PartitionKey(WEEK, Tier.NMS_TIER_1))

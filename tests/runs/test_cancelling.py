@@ -10,6 +10,7 @@ from pipeline.models import Calculation, Capture, Outcome, Run, RunStatus
 from pipeline.runs import close_week, lifecycle, process_partition
 from pipeline.runs.lifecycle import HasEnded
 from pipeline.runs.plan import make_plan
+from pipeline.runs.process_partition import Done
 from pipeline.runs.request import Request
 from tests.management.calling import call
 from tests.management.publications import DAY, OLDER_WEEK, OTC, TIER_1, TIER_2, WEEK, content
@@ -90,7 +91,7 @@ def test_a_run_that_has_ended_is_not_cancelled(ledger: Ledger, status: RunStatus
 def test_a_partition_that_was_cancelled_is_not_worked_on(ledger: Ledger, source: MemorySource) -> None:
     run = begin()
     lifecycle.cancel(run, by="ops")
-    assert process_partition.process(run.partitions.earliest("pk").pk, "one:1:a", source) is None
+    assert process_partition.process(run.partitions.earliest("pk").pk, "one:1:a", source) == Done()
     assert not Capture.objects.exists()
 
 

@@ -33,6 +33,7 @@ from pipeline.resilience import connections, stopping
 from pipeline.runs import claims, in_process, lifecycle, liveness, process_partition, recovery
 from pipeline.runs.claims import BUSY
 from pipeline.runs.plan import make_plan
+from pipeline.runs.process_partition import Done, TryAgain
 from pipeline.runs.request import Request
 from tests.management.publications import DAY, OTC, WEEK, content
 from tests.support.engines import Ledger
@@ -81,20 +82,20 @@ def test_while_another_run_has_the_partition_one_waits_and_then_finds_it_unchang
     ledger: Ledger, source: MemorySource
 ) -> None:
     first, second = begin(), begin()
-    waits: list[timedelta | None] = []
+    found: list[Done | TryAgain] = []
 
     class Slow(MemorySource):
         def fetch(self, key: PartitionKey) -> Payload:
-            waits.append(process_partition.process(second.pk, "second:2:b", source))
+            found.append(process_partition.process(second.pk, "second:2:b", source))
             return source.fetch(key)
 
-    assert process_partition.process(first.pk, "first:1:a", Slow()) is None
-    assert waits == [BUSY]
+    assert process_partition.process(first.pk, "first:1:a", Slow()) == Done()
+    assert found == [TryAgain(BUSY)]
     postponed = again(second)
     assert (postponed.status, postponed.attempts, postponed.sent_at) == (PartitionStatus.PENDING, 0, None)
     assert postponed.retry_at is not None
 
-    assert process_partition.process(second.pk, "second:2:b", source) is None
+    assert process_partition.process(second.pk, "second:2:b", source) == Done()
     assert [again(first).outcome, again(second).outcome] == [Outcome.INGESTED, Outcome.UNCHANGED]
 
 
@@ -103,7 +104,7 @@ def test_of_a_run_that_has_ended_nothing_is_started(ledger: Ledger, source: Memo
     step = begin()
     lifecycle.move(step.run, status)
 
-    assert process_partition.process(step.pk, "one:1:a", source) is None
+    assert process_partition.process(step.pk, "one:1:a", source) == Done()
 
     assert (again(step).status, again(step).attempts) == (PartitionStatus.PENDING, 0)
 
@@ -115,16 +116,16 @@ def test_an_error_that_may_pass_puts_the_partition_back_with_a_longer_wait_each_
     step, source = begin(), Failing(TransientSourceError("HTTP 503"))
     for attempt, longest in ((1, 10), (2, 20)):
         with time_machine.travel(NOON, tick=False):
-            wait = process_partition.process(step.pk, "one:1:a", source, retries=True)
+            found = process_partition.process(step.pk, "one:1:a", source, retries=True)
 
-        assert wait is not None
-        assert timedelta(seconds=longest / 2) <= wait <= timedelta(seconds=longest)
+        assert isinstance(found, TryAgain)
+        assert timedelta(seconds=longest / 2) <= found.after <= timedelta(seconds=longest)
         now = again(step)
         assert (now.status, now.attempts, now.outcome) == (PartitionStatus.PENDING, attempt, "")
-        assert (now.retry_at, now.sent_at) == (NOON + wait, None)
+        assert (now.retry_at, now.sent_at) == (NOON + found.after, None)
         assert not Anomaly.objects.exists()
 
-    assert process_partition.process(step.pk, "one:1:a", source, retries=True) is None
+    assert process_partition.process(step.pk, "one:1:a", source, retries=True) == Done()
     assert source.asked == 3
     assert (again(step).outcome, again(step).reason, again(step).attempts) == (Outcome.FAILED, "HTTP 503", 3)
     anomaly = Anomaly.objects.get()
@@ -133,18 +134,18 @@ def test_an_error_that_may_pass_puts_the_partition_back_with_a_longer_wait_each_
 
 def test_what_passes_is_captured_at_the_next_try(ledger: Ledger, source: MemorySource) -> None:
     step = begin()
-    assert (
-        process_partition.process(step.pk, "one:1:a", Failing(TransientSourceError("reset")), retries=True) is not None
+    assert isinstance(
+        process_partition.process(step.pk, "one:1:a", Failing(TransientSourceError("reset")), retries=True), TryAgain
     )
-    assert process_partition.process(step.pk, "two:2:b", source, retries=True) is None
+    assert process_partition.process(step.pk, "two:2:b", source, retries=True) == Done()
     assert (again(step).outcome, again(step).attempts) == (Outcome.INGESTED, 2)
 
 
 def test_a_database_error_that_may_pass_is_tried_again(ledger: Ledger, source: MemorySource) -> None:
     step = begin()
     with failing_at("ingest.before", OperationalError("database is locked")):
-        assert process_partition.process(step.pk, "one:1:a", source, retries=True) is not None
-    assert process_partition.process(step.pk, "one:1:a", source, retries=True) is None
+        assert isinstance(process_partition.process(step.pk, "one:1:a", source, retries=True), TryAgain)
+    assert process_partition.process(step.pk, "one:1:a", source, retries=True) == Done()
     assert again(step).outcome == Outcome.INGESTED
 
 
@@ -157,8 +158,8 @@ def test_a_full_disk_is_tried_again_and_told_without_a_traceback(
     settings.MARKETSPINE_MAX_ATTEMPTS = 2
     step = begin()
     with failing_at("file.flush.before", OSError(errno.ENOSPC, "No space left on device")):
-        assert process_partition.process(step.pk, "one:1:a", source, retries=True) is not None
-        assert process_partition.process(step.pk, "one:1:a", source, retries=True) is None
+        assert isinstance(process_partition.process(step.pk, "one:1:a", source, retries=True), TryAgain)
+        assert process_partition.process(step.pk, "one:1:a", source, retries=True) == Done()
 
     told = again(step).reason
     assert told.startswith(settings.MARKETSPINE_ARCHIVE_DIR)
@@ -173,7 +174,7 @@ def test_a_full_disk_is_tried_again_and_told_without_a_traceback(
 )
 def test_any_other_error_fails_at_once(ledger: Ledger, error: SourceError, category: Category) -> None:
     step = begin()
-    assert process_partition.process(step.pk, "one:1:a", Failing(error), retries=True) is None
+    assert process_partition.process(step.pk, "one:1:a", Failing(error), retries=True) == Done()
     assert (again(step).outcome, again(step).attempts) == (Outcome.FAILED, 1)
     assert (Anomaly.objects.get().category, Anomaly.objects.get().severity) == (category, Severity.ERROR)
 
@@ -311,7 +312,7 @@ def test_what_a_process_has_in_hand_waits_for_the_database_and_costs_no_attempt(
 
     monkeypatch.setattr(module, written, write_and_lose)
 
-    assert process_partition.process(step.pk, "one:1:a", source) is None
+    assert process_partition.process(step.pk, "one:1:a", source) == Done()
 
     assert (again(step).outcome, again(step).attempts) == (Outcome.INGESTED, 1)
 
@@ -321,7 +322,7 @@ def test_a_process_that_is_to_stop_claims_nothing_and_has_it_sent_again(ledger: 
     RunPartition.objects.update(sent_at=timezone.now())
     stopping.order()
     try:
-        assert process_partition.process(step.pk, "one:1:a", source) is None
+        assert process_partition.process(step.pk, "one:1:a", source) == Done()
     finally:
         stopping.withdraw()
     assert (again(step).status, again(step).attempts, again(step).sent_at) == (PartitionStatus.PENDING, 0, None)
