@@ -1,7 +1,7 @@
 """Choose whether `make run` and `make serve` show the demo. Runs before anything is installed.
 
-The demo is for a clone in which nothing is configured and nothing of one's own lies. What decides is the environment and
-the folder `var`, never an empty inbox alone.
+The demo is for a clone in which nothing is configured and nothing of one's own lies. The environment and the folder `var`
+decide, never an empty inbox alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One partition, end to end: fetch, read, decide, commit. Tasks, commands and the admin call it.
 
-No transaction is open while a source is asked. What is expected to go wrong becomes an outcome and an anomaly; other
+No transaction is open while a source is asked. An expected failure becomes an outcome and an anomaly: other
 partitions never notice.
 """
 

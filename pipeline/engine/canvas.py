@@ -89,7 +89,7 @@ def _next_weeks(run: Run) -> dict[date, list[int]]:
 
 
 def unsent_now(run: Run) -> models.QuerySet[RunPartition]:
-    """What is to be sent, and whose next try is not to come later."""
+    """The partitions to send now: unsent, with no later time for their next try."""
     pending = run.partitions.filter(status=PartitionStatus.PENDING, sent_at__isnull=True)
     return pending.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=timezone.now()))
 
@@ -149,7 +149,7 @@ def advance(run: Run) -> None:
 
 
 def _send_quietly(task: Signature[None]) -> None:
-    """Send what the sweeper, or the next day, makes up for."""
+    """Send a task whose loss does no harm: the sweeper, or the next day's schedule, sends it again."""
     try:
         task.apply_async()
     except UNREACHABLE as error:

@@ -51,7 +51,7 @@ def engine() -> Iterator[None]:
     logger = logging.getLogger("pipeline")
     level = logger.level
     current_app.loader.import_default_modules()
-    current_app.backend.cleanup()  # results older than a day: without beat nobody else removes them
+    current_app.backend.cleanup()  # results older than a day: without beat no task removes them
     state.should_stop = state.should_terminate = None
     ready = threading.Event()
     worker = WorkController(

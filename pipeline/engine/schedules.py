@@ -1,7 +1,7 @@
-"""Which runs the schedules owe, and starting them: the schedules' rows say when, the ledger says what has been started.
+"""Runs that the schedules owe: the schedules' rows say when, the ledger says which runs have been started.
 
 A *slot* is an instant at which a schedule's crontab fires. The unique (schedule, slot) of a run makes every further
-firing of it a no-op, so whoever asks may start what is owed: beat's task, each sweep, two of them at once.
+firing of it a no-op, so any process may start an owed run: beat's task, each sweep, two of them at once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ KEYWORDS = ("look", "lookback_weeks", "source", "tiers")
 
 
 class BadSchedule(ValueError):
-    """A schedule's row asks for what cannot be; the message says what is wrong and what would do."""
+    """A schedule's row cannot be read; the message says what is wrong and what would do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Owed:
     def request(
         self, run_date: date, *, requested_by: str = "beat", reason: str = "", trigger: Trigger = Trigger.BEAT
     ) -> Request:
-        """What `run_weekly` would ask for, or `sweep_restatements` of what is captured."""
+        """The request as `run_weekly` would make it or, for a probe, as `probe_restatements` would."""
         return Request(
             command="sweep_restatements" if self.look else "run_weekly",
             only=Only.CAPTURED if self.look else Only.ALL,
@@ -124,18 +124,18 @@ def _rows() -> QuerySet[PeriodicTask]:
 
 
 def owed(now: datetime) -> list[Owed]:
-    """What the schedules owe, the oldest slot first: of each that is on, the newest slot, when it has no run.
+    """The owed slots, the oldest first: of each schedule that is on, the newest slot, when it has no run.
 
     A one-off has one run, for its first slot from its start on, however late.
 
-    A row that asks for what cannot be owes nothing, and is named in the log.
+    An unreadable row owes nothing, and is named in the log.
     """
     found = [due for row in _rows() if (due := _owed_by(row, now))]
     return sorted(found, key=lambda due: (due.slot, due.schedule))
 
 
 def request_of(row: PeriodicTask, *, requested_by: str, reason: str, trigger: Trigger) -> Request:
-    """What a schedule's row asks for, whether it is due or not; BadSchedule when that cannot be."""
+    """The request of a schedule's row, whether it is due or not; BadSchedule when the row cannot be read."""
     now = timezone.now()
     due = _read(row, now)
     if not _can_be_asked(due):

@@ -1,4 +1,4 @@
-"""What brings stalled runs to their end: from beat each minute, at the start of each run, and by hand.
+"""Recovering stalled runs: from beat each minute, at the start of each run, and by hand.
 
 Idempotent, and safe on every machine at once: each piece of work is a conditional UPDATE, or under a lock that others skip.
 """
@@ -16,7 +16,7 @@ from pipeline.models import Run, RunStatus, WorkerSign
 from pipeline.resilience import clock
 from pipeline.runs import close_week, liveness, recovery
 
-# Every process that sweeps does so this often. What a message asks for, a partition in an empty queue or a chord's body,
+# Every process that sweeps does so this often. The work of a message, a partition in an empty queue or a chord's body,
 # gets so long to begin before it is taken to be lost.
 SWEEP_SECONDS = 15
 LOST_AFTER = timedelta(seconds=10)
@@ -24,7 +24,7 @@ LOST_AFTER = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep found: runs whose process died, partitions put back, given up and recalled, weeks closed, runs ended.
+    """The findings of a sweep: runs whose process died, partitions requeued, failed and resent, weeks closed, runs ended.
 
     `known_now` are captures that a clock which was ahead had known only in the future.
     """
@@ -52,9 +52,9 @@ def report_alive() -> None:
 
 @checkpoints("sweep")
 def sweep(worker: str = "") -> Swept:
-    """Take back what died, wherever; then bring the runs of the queue on, or the one that ends with the process `worker`.
+    """Requeue the work of dead processes, then advance the runs of the queue, or the run of the process `worker`.
 
-    What a process has in its memory is its own to send.
+    A message in the memory of a process is resent by that process alone.
     """
     known_now = tuple(map(str, clock.mend_captures()))
     interrupted = [run.pk for run in recovery.requeue_dead()]

@@ -77,7 +77,7 @@ def wait(
             outage.end()
         except Error as error:
             outage.bear(error)
-            swept = time.monotonic()  # whoever lives gives a sign of it before the next sweep
+            swept = time.monotonic()  # live workers write a heartbeat before the next sweep
         for step in news:
             progress(step)
         if ended:

@@ -1,1 +1,1 @@
-"""What the archive and the ledger lack of each other, and how the ledger takes captures back."""
+"""The archive against the ledger: lost files, and restoring captures that the ledger lacks."""

@@ -76,7 +76,7 @@ class RunningCommand(SpineCommand):
         self.table("Plan", ("week ending", "tier", "action", "why"), rows)
 
     def print_estimate(self, plan: Plan) -> None:
-        """What the plan asks of FINRA, where it does."""
+        """Print the cost of the plan at FINRA, where it asks FINRA."""
         estimated = estimate(plan)
         if estimated is not None:
             self.line(str(estimated))
@@ -175,7 +175,7 @@ class RunningCommand(SpineCommand):
         return summary.exit_code
 
     def _say_next(self, run: Run, summary: Summary) -> None:
-        """What to look at now."""
+        """Print the commands to run next."""
         vintage = _vintage_to_see(run)
         serve = "serve --demo" if settings.MARKETSPINE_DEMO else "serve"
         self.line("Next:")
@@ -294,7 +294,7 @@ def print_summary(command: SpineCommand, summary: Summary) -> None:
 
 
 def _meaning(summary: Summary) -> str:
-    """What the exit code says, and what it does not: a tier that the run was not asked for may block its week."""
+    """The exit code in words. A tier that was not part of the run may block its week all the same."""
     if summary.exit_code:
         return "see above"
     if any(states[ReadinessState.BLOCKED] for states in summary.readiness.values()):
@@ -307,7 +307,7 @@ def _span(summary: Summary) -> str:
 
 
 def _first_due(summary: Summary) -> str:
-    """What is published next."""
+    """The partition that FINRA publishes next."""
     waiting = [step for step in summary.steps if step.action == Action.NOT_YET_DUE]
     due, tier, week = min(
         (due_date(Tier(step.tier), step.week_ending), step.tier, step.week_ending) for step in waiting

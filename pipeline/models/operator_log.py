@@ -38,7 +38,7 @@ class Act(models.TextChoices):
 
 
 class Upshot(models.TextChoices):
-    """What came of an act."""
+    """The outcome of an act."""
 
     STARTED = "STARTED", "a run was started"
     DONE = "DONE", "done at once"

@@ -39,7 +39,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """What came of an order, for the person and the log."""
+    """The outcome of an order as a sentence for the person and the log, and the run that it started."""
 
     told: str
     run: Run | None = None

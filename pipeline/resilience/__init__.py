@@ -1,1 +1,1 @@
-"""What fails and passes: errors in words, retries, connections, the clock, the order to stop."""
+"""Resilience: errors in words, retries, connections, the clock, the order to stop."""

@@ -62,7 +62,7 @@ def complete_weeks(run: Run, since: datetime) -> list[date]:
 
 
 def _calculate(run: Run, week_ending: date) -> tuple[Calculation, str]:
-    """What became of the week's analytics, and why."""
+    """The result of the week's calculation, and the reason."""
     if Request.from_parameters(run.parameters).only_stage not in (OnlyStage.ALL, OnlyStage.CALC):
         return Calculation.SKIPPED, "not asked for"
     try:

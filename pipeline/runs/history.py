@@ -1,4 +1,4 @@
-"""What runs did with partitions before: what is in flight, and the last try of each."""
+"""The history of partitions in runs: those in flight, and the last try of each."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class HasEnded(Exception):
 def start(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | None = None) -> Run:
     """Write the run, its partitions and its weeks in one transaction; IntegrityError when the slot has its run.
 
-    `worker` is who will execute it, where known; without, the run belongs to whoever works the queue.
+    `worker` is the token of the process that executes it; empty, the run belongs to the queue.
     """
     request, now = plan.request, timezone.now()
     with transaction.atomic():
@@ -87,20 +87,20 @@ def start(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | 
 
 
 def unfinished(plan: Plan) -> Run | None:
-    """The run that executing the plan goes on with: the newest of the same request, when it stopped or died."""
+    """The run that executing the plan resumes: the newest of the same request, when it stopped or died."""
     run = Run.objects.filter(parameters_hash=plan.request.parameters_hash()).order_by("-pk").first()
     stopped = run is not None and (run.status == RunStatus.INTERRUPTED or is_dead(run))
     return run if stopped else None
 
 
 def queued(plan: Plan) -> Run | None:
-    """The run of the same request that is under way on the queue: nobody needs another."""
+    """The run of the same request that is under way on the queue; None when a new one is needed."""
     same = Run.objects.under_way().of_queue().filter(parameters_hash=plan.request.parameters_hash())
     return same.order_by("-pk").first()
 
 
 def remaining(plan: Plan) -> Plan:
-    """What executing the plan will do: the plan, or what the run that it goes on with has not done yet."""
+    """The work left to do: the whole plan, or the undone steps of the run that it resumes."""
     run = unfinished(plan)
     if run is None:
         return plan

@@ -1,4 +1,4 @@
-"""Who is working: a token per execution, signs of life, and whether the one who left a token behind is still alive."""
+"""Liveness: a token per execution, heartbeats, and whether the process that left a token behind is alive."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def working() -> Iterator[str]:
 
 
 def is_known_dead(token: str) -> bool:
-    """Whether the execution that `token` names has ended for certain. On another machine nobody can tell."""
+    """Whether the execution that `token` names has ended for certain. False where it ran on another machine."""
     place, pid, _ = token.rsplit(":", 2)
     if place != machine():
         return False

@@ -21,7 +21,7 @@ from pipeline.runs.request import Only, OnlyStage, Request
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What will be done to one partition, and why."""
+    """The planned action on one partition, and the reason."""
 
     key: PartitionKey
     action: Action
@@ -43,7 +43,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Ledger:
-    """What is known of the partitions in question."""
+    """The state of the requested partitions in the ledger."""
 
     newest: dict[PartitionKey, Capture]
     failed: set[PartitionKey]
@@ -126,8 +126,8 @@ def _step(request: Request, key: PartitionKey, ledger: _Ledger, offered: Collect
 def _is_asked_about(request: Request) -> bool:
     """Whether captured partitions are downloaded only if the source says that they moved.
 
-    FINRA asks not to download again and again what did not change (finra.md, "API"). What an operator forces, or names one
-    by one, is downloaded.
+    FINRA asks clients not to download unchanged data again and again (finra.md, "API"). A partition that an operator
+    forces or names is downloaded.
     """
     downloads = request.force or request.partitions is not None or request.only_stage is not OnlyStage.ALL
     return request.look or (request.source == NAME and not downloads)

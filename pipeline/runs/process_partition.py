@@ -100,7 +100,7 @@ def _perform(step: RunPartition, source: Source | None, times: Times, *, retries
 
 
 def _failed(step: RunPartition, error: Exception) -> Result:
-    """What becomes of a partition that an error ended; a failure of our own ends as a failed partition, too."""
+    """The result of a partition that an error ended; a failure of our own ends as a failed partition, too."""
     if isinstance(error, TransientSourceError):
         return results.unfetched(step.partition.key, error, _terms(step))
     if isinstance(error, SourceError):

@@ -1,4 +1,4 @@
-"""What stalled comes back: work whose process died is requeued, what was sent and got lost is sent again."""
+"""Recovery: work of dead processes is requeued, and lost messages are sent again."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _is_overdue(step: RunPartition, sent_at: datetime, now: datetime, after: tim
 
 
 def sent_before(worker: str, before: datetime) -> models.QuerySet[RunPartition]:
-    """What was sent before an instant and has not started, of the runs of the queue or of the process `worker`."""
+    """The partitions sent before an instant and not started, of the runs of the queue or of the process `worker`."""
     runs = Run.objects.under_way().filter(worker=worker)
     return RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=runs, sent_at__lt=before)
 

@@ -1,4 +1,4 @@
-"""What somebody asked for: the request that decides a plan, and names a run that is resumed."""
+"""The request for a run: it decides the plan, and names the run to resume."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.models import (
 
 
 class OnlyStage(StrEnum):
-    """Which stages a run works on."""
+    """The stages that a run works on."""
 
     INGEST = "ingest"
     NORMALIZE = "normalize"
@@ -28,7 +28,7 @@ class OnlyStage(StrEnum):
 
 
 class Only(StrEnum):
-    """Which partitions of a range a backfill takes."""
+    """The partitions of a range that a backfill takes."""
 
     MISSING = "missing"
     FAILED = "failed"
@@ -38,7 +38,7 @@ class Only(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What somebody asked for. `weeks` None: a look-back of `lookback_weeks` (`calendar.look_back`).
+    """A request for a run. `weeks` None asks for a look-back of `lookback_weeks` (`calendar.look_back`).
 
     `partitions` names them one by one instead: what an operator has picked is seldom all tiers of some weeks. `origin`
     says what the source reads (a folder, a file's hash): the same request of another origin is another one. With `look`,
@@ -63,7 +63,7 @@ class Request:
     trigger: Trigger = Trigger.CLI
 
     def parameters(self) -> dict[str, object]:
-        """What decides the plan, as JSON has it."""
+        """All that decides the plan, as a JSON object."""
         return dict(json.loads(json.dumps(asdict(self), default=str, sort_keys=True)))
 
     @classmethod

@@ -73,7 +73,7 @@ def _redis_of(broker: str) -> str:
     return broker
 
 
-PLAN_SECONDS = 60  # a plan asks a source only what it has; a source that cannot say so in time holds up nobody
+PLAN_SECONDS = 60  # a plan asks a source only for a list; a source that does not answer in time holds up no plan
 
 
 def source_of(request: Request, seconds: float | None = None) -> Source:

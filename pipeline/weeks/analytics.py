@@ -29,7 +29,7 @@ CALCULATION_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Calculated:
-    """What became of a week's analytics, and why."""
+    """The result of a week's calculation, and the reason."""
 
     outcome: Calculation
     reason: str

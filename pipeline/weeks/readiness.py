@@ -1,7 +1,7 @@
 """One week's verdict per use, decided from the ledger: never from what tasks returned.
 
 A week is READY for a use when every tier is due, captured and normalized, the analytics were computed from just those
-captures, and no open anomaly is severe enough for that use. What is not published yet is no fault: the week awaits it.
+captures, and no open anomaly is severe enough for that use. An unpublished tier is no fault: the week awaits it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What several pages of the admin share."""
+"""Parts that several pages of the admin share."""

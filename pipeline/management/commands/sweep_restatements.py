@@ -1,4 +1,4 @@
-"""`manage.py sweep_restatements`: whether FINRA has restated weeks that nobody looks at any more."""
+"""`manage.py probe_restatements`: whether FINRA has restated weeks outside the look-back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Command(RunningCommand):
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
-        """Which weeks, sweep or dry run."""
+        """The weeks, run or dry run."""
         parser.add_argument("--from", dest="first", help="the first week ending (default: the oldest captured)")
         parser.add_argument("--to", dest="last", help="the last week ending (default: the newest)")
         self.add_run_arguments(parser, source=NAME)
@@ -107,7 +107,7 @@ class Command(RunningCommand):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a source says of a partition; `probe` is None where it could not be asked."""
+    """The source's answer about a partition; `probe` is None where it could not be asked."""
 
     key: PartitionKey
     reason: str

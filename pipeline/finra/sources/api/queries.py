@@ -16,7 +16,7 @@ MOST_ROWS = 5000
 
 # The API's name of a tier, and what some of FINRA's documents call it.
 CODES = {Tier.NMS_TIER_1: ("T1",), Tier.NMS_TIER_2: ("T2",), Tier.OTC: ("OTCE", "OTC")}
-# Two sort fields are documented, three have been seen to work. What they leave in no order is safe all the same: each row
+# Two sort fields are documented, three have been seen to work. Rows that they leave unordered are safe: each row
 # has a key of its own, and there are as many as Record-Total says.
 SORTED = tuple(f"+{name}" for name in (SYMBOL, MPID, CRD))
 

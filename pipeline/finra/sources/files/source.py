@@ -158,7 +158,7 @@ def _check_total(key: PartitionKey, readings: Mapping[PartName, Reading], max_by
 
 
 def _check_kind(payload: Payload, readings: Iterable[tuple[str, Reading]], *, samples: bool) -> None:
-    """MixedData for a payload of the other kind. Which file is told once one is: FINRA's are looked through once."""
+    """MixedData for a payload of the other kind. The message names the file; FINRA's files are looked through once."""
     if not payload.is_sample and not samples:
         return
     for name, reading in readings:
