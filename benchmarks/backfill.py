@@ -38,7 +38,7 @@ NEWEST = date(2025, 11, 14)  # on RUN_DATE all tiers of it are due
 SEED = 7
 QUEUES = ("ingest", "calc", "control")
 SEPARATOR = "\x06\x16"  # kombu keeps a priority's messages in a list of its own: "ingest", "ingest\x06\x163", ...
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 PATIENCE = 60
 LONGEST = 7200
 MIB = 1024 * 1024
@@ -178,7 +178,7 @@ def until(watch: Watch, condition: Callable[[Look], bool]) -> None:
     while not condition(watch.look()):
         if time.monotonic() > give_up:
             raise TimeoutError(f"what is waited for does not come: {watch.looks[-1]}")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def has_ended(seen: Look) -> bool:

@@ -34,7 +34,7 @@ from tests.support.servers import Redis, postgresql, redis
 ARCHIVE = "archive"
 QUEUES = "ingest,calc,control"
 PATIENCE = 60
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 SPIN = "import time; end = time.perf_counter() + {seconds}; n = 0\nwhile time.perf_counter() < end: n += 1\nprint(n)"
 SPIN_SECONDS = 1.0
 
@@ -194,7 +194,7 @@ def wait_for(run: Run, seconds: float) -> Run:
     while run.status == RunStatus.RUNNING:
         if time.monotonic() > give_up:
             raise TimeoutError(f"{run} does not end")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
         run.refresh_from_db()
     return run
 

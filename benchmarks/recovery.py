@@ -41,7 +41,7 @@ SEED = 7
 AWAY_SECONDS = 10
 LONGEST = 900
 PATIENCE = 60
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 WORKERS = {"ingest": "ingest", "calc": "calc,control"}
 
 
@@ -224,7 +224,7 @@ def until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         if time.monotonic() > give_up:
             raise TimeoutError("what was waited for does not come")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def done() -> int:

@@ -92,7 +92,7 @@ def check_up(run_id: int | None = None) -> None:
 @shared_task(name=task_names.CHECK_ARCHIVE)
 def check_archive() -> None:
     """See that the archive has the payload of every capture, and read some of them whole, in turn."""
-    losses.look(market_today(), read=settings.MARKETSPINE_ARCHIVE_READS)
+    losses.check(market_today(), read=settings.MARKETSPINE_ARCHIVE_READS)
 
 
 @worker_ready.connect

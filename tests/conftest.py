@@ -168,8 +168,8 @@ def _one_thread(settings: Settings) -> None:
 @pytest.fixture(autouse=True)
 def _prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command called in this process soon sees that its run has ended: a test's run takes less than one long look."""
-    monkeypatch.setattr(waiting, "LONGEST_LOOK", 0.05)
-    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(waiting, "LONGEST_POLL", 0.05)
+    monkeypatch.setattr(connections, "POLL_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def restore_payload(key: PartitionKey, payload: Payload, terms: Terms) -> None:
             if capture.payload_sha256 == payload.sha256:
                 archive.put(payload.content, payload.sha256)
             elif terms.force:
-                current.give_up(capture)
+                current.mark_lost(capture)
 
 
 def _awaiting(key: PartitionKey) -> CaptureQuerySet:
@@ -66,7 +66,7 @@ def _store(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
             return False
         known = entries.known_since(partition)
         entries.describe(capture, content)
-        Readiness.objects.put_off(partition.week_ending, f"the rows of {capture} were stored")
+        Readiness.objects.block(partition.week_ending, f"the rows of {capture} were stored")
         entries.record_rows(partition, capture, vintage, started, terms.run)
         partition.save(update_fields=["latest"])
         transaction.on_commit(lambda: records.confirm(capture), robust=True)

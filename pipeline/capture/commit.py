@@ -176,7 +176,7 @@ def _record_payload(
     partition: Partition, capture: Capture, candidate: Candidate, started: float, run: Run | None
 ) -> None:
     """Write what belongs to a capture whether its rows are stored or not."""
-    Readiness.objects.put_off(partition.week_ending, f"{capture} was captured")
+    Readiness.objects.block(partition.week_ending, f"{capture} was captured")
     partition.newest_version = capture.version
     assessment.keep_sketch(partition, candidate.sketch)
     entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, run)

@@ -55,7 +55,7 @@ def _rebuild(capture: Capture) -> None:
     capture.refresh_from_db(fields=["vintage_bytes", "vintage_sha256", "pruned_at"])
 
 
-def give_up(capture: Capture) -> None:
+def mark_lost(capture: Capture) -> None:
     """Mark the rows of a capture as lost for good: neither its vintage file nor its payload can be read.
 
     StorageAway when the storage is not mounted: then no loss is certain.

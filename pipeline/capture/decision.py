@@ -19,7 +19,7 @@ from pipeline.vintages.compare import Changes
 SHORT = 8
 
 
-class Verdict(StrEnum):
+class DecisionKind(StrEnum):
     """The decision on a payload."""
 
     FIRST = "FIRST"
@@ -36,21 +36,21 @@ class Decision:
     `seen` are the captures of other weeks that the payload was compared with; None where it was compared with none.
     """
 
-    verdict: Verdict
+    kind: DecisionKind
     reason: str
     opinion: str = "unknown"
     seen: frozenset[int] | None = None
 
     def sentence(self, counts: Counts) -> str:
         """The reason, completed with the counts: `content changed (...): +200 rows, 35 changed, 2 gone`."""
-        if self.verdict is Verdict.FIRST:
+        if self.kind is DecisionKind.FIRST:
             return self.reason
         differences = f"+{counts.added:,} rows, {counts.changed:,} changed, {counts.removed:,} gone"
         return f"{self.reason}: {differences}; lastUpdateDate {self.opinion}"
 
     def refused(self, why: str) -> Decision:
         """The refusal that the decision becomes."""
-        return replace(self, verdict=Verdict.REFUSED, reason=why)
+        return replace(self, kind=DecisionKind.REFUSED, reason=why)
 
 
 SAME_BYTES = "unchanged: the same bytes as captured"
@@ -67,14 +67,14 @@ def decide(held: Capture | None, offered: Vintage, *, force: bool) -> Decision:
     said = opinion(held.last_update_date if held else None, offered.content.newest_update)
     compared = _compared(held, offered)
     if force:
-        return Decision(Verdict.FORCED, f"forced; {compared}", said)
+        return Decision(DecisionKind.FORCED, f"forced; {compared}", said)
     if held is None:
-        return Decision(Verdict.FIRST, compared, said)
+        return Decision(DecisionKind.FIRST, compared, said)
     if held.content_hash == offered.content.content_hash:
-        return Decision(Verdict.REPLAY, SAME_ROWS, said)
+        return Decision(DecisionKind.REPLAY, SAME_ROWS, said)
     if offered.in_common is not None and not differing(offered.in_common):
-        return Decision(Verdict.REPLAY, SAME_WHERE_COMPARABLE, said)
-    return Decision(Verdict.RESTATEMENT, compared, said)
+        return Decision(DecisionKind.REPLAY, SAME_WHERE_COMPARABLE, said)
+    return Decision(DecisionKind.RESTATEMENT, compared, said)
 
 
 def opinion(held: date | None, offered: date | None) -> str:

@@ -55,7 +55,7 @@ def record_rows(partition: Partition, capture: Capture, vintage: Vintage, starte
     if vintage.base is not None and vintage.changes is not None:
         late_restatements.note(Difference(vintage.base, capture, vintage.changes), run)
     if vintage.lost is not None:
-        current.give_up(vintage.lost)
+        current.mark_lost(vintage.lost)
     partition.latest = capture
 
 

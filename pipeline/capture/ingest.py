@@ -25,7 +25,7 @@ from pipeline.capture import (
     results,
 )
 from pipeline.capture.commit import Candidate, Superseded
-from pipeline.capture.decision import Decision, Verdict
+from pipeline.capture.decision import Decision, DecisionKind
 from pipeline.capture.likeness import Sketch
 from pipeline.capture.probe import ask
 from pipeline.capture.records import LedgerBehind
@@ -45,9 +45,9 @@ from pipeline.vintages.archive import ArchiveDamaged
 
 Read = Callable[[], Content]
 KINDS = {
-    Verdict.FIRST: CaptureKind.FIRST,
-    Verdict.RESTATEMENT: CaptureKind.RESTATEMENT,
-    Verdict.FORCED: CaptureKind.FORCED,
+    DecisionKind.FIRST: CaptureKind.FIRST,
+    DecisionKind.RESTATEMENT: CaptureKind.RESTATEMENT,
+    DecisionKind.FORCED: CaptureKind.FORCED,
 }
 
 
@@ -101,17 +101,17 @@ def _settle(key: PartitionKey, source: str, payload: Payload, read: Read, terms:
         return results.found_as_held(held, decision.SAME_BYTES, terms)
     offered = _offered(key, read(), terms)
     found = decision.decide(held, offered, force=terms.force)
-    if held and found.verdict is Verdict.REPLAY:
+    if held and found.kind is DecisionKind.REPLAY:
         content_checks.check_totals(held.partition, offered.content, terms.run)
         entries.note_listing(held.partition, offered.content)
         return results.found_as_held(held, found.reason, terms)
     sketch = likeness.sketch(offered.content.frame)
     found = found if terms.force else _assessed(key, payload, held, offered, sketch, found)
-    if found.verdict is Verdict.REFUSED:
+    if found.kind is DecisionKind.REFUSED:
         archive.put(payload.content, payload.sha256)
         return results.refused(key, held, found.reason, payload.sha256, terms)
     provenance = Provenance.of_payload(payload, source)
-    candidate = Candidate(key, held, KINDS[found.verdict], found, provenance, offered, sketch, payload)
+    candidate = Candidate(key, held, KINDS[found.kind], found, provenance, offered, sketch, payload)
     made = commit.make(candidate, terms)
     return Result(candidate.outcome, made.reason, made)
 
@@ -191,7 +191,7 @@ def _reread(key: PartitionKey, stored: int, terms: Terms, times: Times) -> Resul
         return Result(Outcome.UNCHANGED, "unchanged: the archived payload reads as the same rows", held)
     reading = _offered(key, content, terms)
     found = _decide_reread(key, held, reading, terms)
-    if found.verdict is Verdict.REFUSED:
+    if found.kind is DecisionKind.REFUSED:
         return results.refused(key, held, found.reason, held.payload_sha256, terms)
     sketch, provenance = likeness.sketch(content.frame), Provenance.of_capture(held)
     candidate = Candidate(key, held, CaptureKind.REPARSED, found, provenance, reading, sketch)

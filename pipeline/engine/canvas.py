@@ -30,7 +30,7 @@ from pipeline.task_names import CHECK_UP, CLOSE_WEEK, PROCESS_PARTITION
 logger = logging.getLogger(__name__)
 
 # On Redis the lowest number comes first. A backfill of years does not keep this week's data waiting.
-PRIORITIES = {"backfill": 6, "sweep_restatements": 6}
+PRIORITIES = {"backfill": 6, "probe_restatements": 6}
 PRIORITY = 3
 
 UNREACHABLE = (kombu.exceptions.OperationalError, redis.exceptions.RedisError, ConnectionError, TimeoutError)

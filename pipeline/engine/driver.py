@@ -12,7 +12,7 @@ from django.db import connection
 
 from pipeline.engine import canvas, embedded, schedules, sweeper, waiting
 from pipeline.engine.embedded import NO_BROKER
-from pipeline.engine.sweeper import Swept
+from pipeline.engine.sweeper import Recovered
 from pipeline.models import Run
 from pipeline.runs import lifecycle, recovery
 from pipeline.runs.in_process import Progress
@@ -46,17 +46,17 @@ def resume_queue() -> None:
         canvas.resume(run)
 
 
-def recover(progress: Progress) -> Swept:
+def recover(progress: Progress) -> Recovered:
     """Sweep by hand; without a broker, work off here what the sweep has sent."""
     if settings.CELERY_BROKER_URL != NO_BROKER:
         return sweeper.sweep()
     with embedded.engine():
         recovery.resend_queued()  # what `serve` had sent was in its memory
-        swept = sweeper.sweep()
+        recovered = sweeper.sweep()
         for run in _of_queue():
             canvas.resume(run)
             waiting.wait(run, progress)
-    return swept
+    return recovered
 
 
 def _of_queue() -> list[Run]:

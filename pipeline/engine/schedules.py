@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 # A weekly slot is owed until the next one fires, an hour later by the clock when summer time ends between them. An older
 # slot is left: its partitions are in the next run's look-back.
 MADE_UP_FOR = timedelta(days=8)
-KEYWORDS = ("look", "lookback_weeks", "source", "tiers")
+KEYWORDS = ("lookback_weeks", "probe", "source", "tiers")
 
 
 class BadSchedule(ValueError):
@@ -57,16 +57,16 @@ class Owed:
     lookback_weeks: int
     tiers: tuple[Tier, ...]
     source: str
-    look: bool
+    probe: bool
 
     def request(
         self, run_date: date, *, requested_by: str = "beat", reason: str = "", trigger: Trigger = Trigger.BEAT
     ) -> Request:
         """The request as `run_weekly` would make it or, for a probe, as `probe_restatements` would."""
         return Request(
-            command="sweep_restatements" if self.look else "run_weekly",
-            only=Only.CAPTURED if self.look else Only.ALL,
-            look=self.look,
+            command="probe_restatements" if self.probe else "run_weekly",
+            only=Only.CAPTURED if self.probe else Only.ALL,
+            probe=self.probe,
             run_date=run_date,
             tiers=self.tiers,
             lookback_weeks=self.lookback_weeks,
@@ -180,7 +180,7 @@ def _owed_by(row: PeriodicTask, now: datetime) -> Owed | None:
 
 def _can_be_asked(due: Owed) -> bool:
     """Whether the source can say if something moved, where that is asked of it."""
-    return not due.look or due.source == API
+    return not due.probe or due.source == API
 
 
 def _slot_of(row: PeriodicTask, now: datetime) -> datetime | None:
@@ -225,7 +225,7 @@ def _read(row: PeriodicTask, slot: datetime) -> Owed:
         lookback_weeks=_lookback_weeks(given.get("lookback_weeks", settings.MARKETSPINE_LOOKBACK_WEEKS)),
         tiers=_tiers(given.get("tiers", ",".join(Tier))),
         source=_source(given["source"]) if "source" in given else settings.MARKETSPINE_SOURCE,
-        look=_look(given.get("look", False)),
+        probe=_probe(given.get("probe", False)),
     )
 
 
@@ -247,9 +247,9 @@ def _lookback_weeks(given: object) -> int:
     return given
 
 
-def _look(given: object) -> bool:
+def _probe(given: object) -> bool:
     if not isinstance(given, bool):
-        raise BadSchedule(f"look is {given!r}; it must be true or false")
+        raise BadSchedule(f"probe is {given!r}; it must be true or false")
     return given
 
 

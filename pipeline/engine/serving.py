@@ -19,7 +19,7 @@ from pipeline.engine.beat import Scheduler
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 BEAT_SECONDS = 1  # how long beat sleeps at most, and so how long it takes to stop
 RESTART_SECONDS = 5
 
@@ -58,7 +58,7 @@ class _Handler(WSGIRequestHandler):
 @contextmanager
 def web(server: ThreadedWSGIServer) -> Iterator[None]:
     """Serve for the time of the block. A request that is under way when it ends is cut: browsers hold theirs open."""
-    thread = threading.Thread(target=server.serve_forever, args=(LOOK_SECONDS,), name="web", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), name="web", daemon=True)
     thread.start()
     try:
         yield

@@ -23,16 +23,16 @@ LOST_AFTER = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class Recovered:
     """The findings of a sweep: runs whose process died, partitions requeued, failed and resent, weeks closed, runs ended.
 
     `known_now` are captures that a clock which was ahead had known only in the future.
     """
 
     interrupted: list[int]
-    put_back: int
-    given_up: int
-    recalled: int
+    requeued: int
+    failed: int
+    resent: int
     closed: int
     ended: list[int]
     known_now: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Swept:
     def found_nothing(self) -> bool:
         """Whether everything was as it should be."""
         return not any(
-            (self.interrupted, self.put_back, self.given_up, self.recalled, self.closed, self.ended, self.known_now)
+            (self.interrupted, self.requeued, self.failed, self.resent, self.closed, self.ended, self.known_now)
         )
 
 
@@ -51,26 +51,26 @@ def report_alive() -> None:
 
 
 @checkpoints("sweep")
-def sweep(worker: str = "") -> Swept:
+def sweep(worker: str = "") -> Recovered:
     """Requeue the work of dead processes, then advance the runs of the queue, or the run of the process `worker`.
 
     A message in the memory of a process is resent by that process alone.
     """
     known_now = tuple(map(str, clock.mend_captures()))
     interrupted = [run.pk for run in recovery.requeue_dead()]
-    put_back, given_up = recovery.requeue_stalled()
+    requeued, failed = recovery.requeue_stalled()
     before = timezone.now() - LOST_AFTER
-    recalled = recovery.resend_unstarted() + _recall_lost(worker, before)
+    resent = recovery.resend_unstarted() + _resend_lost(worker, before)
     closed, ended = 0, []
     for run in Run.objects.under_way().filter(worker=worker):
         closed += close_week.close_complete(run, before)
         canvas.advance(run)
         if run.status != RunStatus.RUNNING:
             ended.append(run.pk)
-    return Swept(interrupted, put_back, given_up, recalled, closed, ended, known_now)
+    return Recovered(interrupted, requeued, failed, resent, closed, ended, known_now)
 
 
-def _recall_lost(worker: str, before: datetime) -> int:
+def _resend_lost(worker: str, before: datetime) -> int:
     """Have what was sent a while ago, has not begun, and waits in no queue, sent again; how many that were.
 
     A worker or a broker has died with the message. One that a worker has just taken is sent twice then, and is claimed once.

@@ -17,7 +17,7 @@ from pipeline.runs.in_process import Progress
 
 logger = logging.getLogger(__name__)
 
-SHORTEST_LOOK, LONGEST_LOOK = 0.02, 0.5
+SHORTEST_POLL, LONGEST_POLL = 0.02, 0.5
 PATIENCE = timedelta(minutes=10)
 BEAT = timedelta(seconds=5)
 AWAY = "The database cannot be used now, and is waited for; what is done is kept"
@@ -61,11 +61,11 @@ def wait(
     away for less than ten minutes is waited for, and `tell` hears of it.
     """
     seen: set[int] = set()
-    swept, pause, outage = time.monotonic(), SHORTEST_LOOK, _Outage(tell)
+    swept, pause, outage = time.monotonic(), SHORTEST_POLL, _Outage(tell)
     while True:
         ended, news = False, list[RunPartition]()
         try:
-            ended = _look(run, worker)
+            ended = _poll(run, worker)
             news = list(_news(run, seen))
             if canvas.is_due_again(run):
                 canvas.dispatch(run.pk)
@@ -82,11 +82,11 @@ def wait(
             progress(step)
         if ended:
             return run
-        pause = SHORTEST_LOOK if news else min(pause * 1.5, LONGEST_LOOK)
+        pause = SHORTEST_POLL if news else min(pause * 1.5, LONGEST_POLL)
         time.sleep(pause)
 
 
-def _look(run: Run, worker: str) -> bool:
+def _poll(run: Run, worker: str) -> bool:
     """Whether the run has ended. A process that waits for its own run gives a sign of life for it."""
     run.refresh_from_db()
     if worker and abs(timezone.now() - run.heartbeat_at) > BEAT:  # a clock may be set back

@@ -31,7 +31,7 @@ BEHIND = Q(category=Category.LEDGER_BEHIND)
 ABOUT_ARCHIVE = BEHIND | Q(category=Category.ARCHIVE_DAMAGED) & (OF_ALL | ~Q(payload_sha256=""))
 
 
-def look(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
+def check(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
     """See what the archive has, and read so many files whole; open and end anomalies, and judge their weeks again.
 
     A storage that fails in a way of its own counts as an archive that is gone: the caller goes on. Database errors are

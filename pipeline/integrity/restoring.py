@@ -116,7 +116,7 @@ def _restored(orphan: Orphan) -> Orphan:
         if record.data_kind is not None:
             data_kinds.decide(record.data_kind)
         capture = _capture(partition, record, content)
-        Readiness.objects.put_off(record.week_ending, f"{capture} was taken back")
+        Readiness.objects.block(record.week_ending, f"{capture} was taken back")
         partition.newest_version = record.version
         assessment.keep_sketch(partition, likeness.sketch(content.frame))
         entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, None)

@@ -27,7 +27,7 @@ from pipeline.finra.sources.base import SourceError
 from pipeline.management import terminal
 from pipeline.models import data_kinds
 from pipeline.resilience import stopping
-from pipeline.resilience.failures import explained, told_of_database
+from pipeline.resilience.failures import database_sentence, explained
 from pipeline.review.verification import NoSuchCapture
 from pipeline.runs.summary import COULD_NOT_RUN, FAILURES
 
@@ -83,7 +83,7 @@ class SpineCommand(BaseCommand, ABC):
         except (BadArguments, CalendarError, NoSuchCapture, SourceError) as error:
             self.refuse(str(error))
         except DatabaseFailure as error:
-            self.refuse(told_of_database(error))
+            self.refuse(database_sentence(error))
         except KeyboardInterrupt:
             self.refuse("stopped; what was finished is kept, the same command goes on", FAILURES)
         except BrokenPipeError:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("pipeline", "0009_restatement_sweeps"),
+        ("pipeline", "0009_restatement_probes"),
     ]
 
     operations = [

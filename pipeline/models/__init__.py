@@ -20,7 +20,7 @@ from pipeline.models.ledger_kind import DataKind, LedgerKind
 from pipeline.models.likeness import PartitionSketch
 from pipeline.models.listing import Listing
 from pipeline.models.manifest import Manifest, Reject, Stage
-from pipeline.models.operator_log import Act, OperatorLogEntry, OperatorLogSubject, Upshot
+from pipeline.models.operator_log import Act, ActOutcome, OperatorLogEntry, OperatorLogSubject
 from pipeline.models.partition import Partition
 from pipeline.models.readiness import Readiness, ReadinessState, Use
 from pipeline.models.run import (
@@ -44,6 +44,7 @@ __all__ = [
     "FETCHING",
     "HHI_POINTS",
     "Act",
+    "ActOutcome",
     "Action",
     "AnalyticsSnapshot",
     "Anomaly",
@@ -79,7 +80,6 @@ __all__ = [
     "Severity",
     "Stage",
     "Trigger",
-    "Upshot",
     "Use",
     "VenueKind",
     "VenueVolume",

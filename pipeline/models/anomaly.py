@@ -221,7 +221,7 @@ class Anomaly(models.Model):
         """Block the week that it concerns, where it is of ERROR or above."""
         week = self.concerns_week
         if week is not None and self.severity in Severity.at_least(Severity.ERROR):
-            Readiness.objects.put_off(week, f"{self.category}: {self.message}")
+            Readiness.objects.block(week, f"{self.category}: {self.message}")
 
     def resolve(self, *, by: str, note: str) -> None:
         """Close it. `by` and `note` are required; NotOpen when it is not open any more."""

@@ -37,7 +37,7 @@ class Act(models.TextChoices):
     DELETE = "DELETE", "delete"
 
 
-class Upshot(models.TextChoices):
+class ActOutcome(models.TextChoices):
     """The outcome of an act."""
 
     STARTED = "STARTED", "a run was started"
@@ -58,7 +58,7 @@ class OperatorLogEntry(models.Model):
     account = models.BigIntegerField(null=True)  # no foreign key: the entry outlives the account
     act = models.CharField(max_length=20, choices=Act.choices)
     reason = models.TextField(blank=True)
-    upshot = models.CharField(max_length=7, choices=Upshot.choices)
+    upshot = models.CharField(max_length=7, choices=ActOutcome.choices)
     told = models.TextField()
     run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="log_entries")
     token = models.CharField(max_length=36, null=True, unique=True)  # nulls are not equal, "" would be
@@ -68,9 +68,9 @@ class OperatorLogEntry(models.Model):
         verbose_name_plural = "operator log"
         constraints = (
             models.CheckConstraint(condition=Q(act__in=Act.values), name="log_act_known"),
-            models.CheckConstraint(condition=Q(upshot__in=Upshot.values), name="log_upshot_known"),
+            models.CheckConstraint(condition=Q(upshot__in=ActOutcome.values), name="log_upshot_known"),
             models.CheckConstraint(
-                condition=~Q(upshot=Upshot.STARTED) | Q(run__isnull=False), name="log_started_names_the_run"
+                condition=~Q(upshot=ActOutcome.STARTED) | Q(run__isnull=False), name="log_started_names_the_run"
             ),
         )
 

@@ -31,7 +31,7 @@ class ReadinessState(models.TextChoices):
 class ReadinessQuerySet(models.QuerySet["Readiness"]):
     """Verdicts of a week."""
 
-    def put_off(self, week_ending: date, why: str) -> None:
+    def block(self, week_ending: date, why: str) -> None:
         """Block a week whose inputs change, in the transaction that changes them, until it is judged again."""
         self.filter(week_ending=week_ending).exclude(state=ReadinessState.BLOCKED).update(
             state=ReadinessState.BLOCKED, reasons=[f"{why}; the week is not judged again yet"], since=timezone.now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.models import Act, OperatorLogEntry, Partition, Run
-from pipeline.operations.orders import Came, Order, carry_out
+from pipeline.operations.orders import ActResult, Order, carry_out
 from pipeline.runs.history import PASSED_OVER
 from pipeline.runs.plan import Plan
 
@@ -13,16 +13,16 @@ ACTS = {
     "run_weekly": Act.RUN,
     "backfill": Act.BACKFILL,
     "ingest_file": Act.INGEST_FILE,
-    "sweep_restatements": Act.SWEEP,
+    "probe_restatements": Act.SWEEP,
 }
 
 
 def start_run(plan: Plan, start: Callable[[], Run]) -> Run:
     """Start the run that a command asks for, and write it down; both or neither."""
 
-    def work() -> Came:
+    def work() -> ActResult:
         run = start()
-        return Came(f"Run {run.pk} was started by the command {plan.request.command}: {_counted(plan)}.", run)
+        return ActResult(f"Run {run.pk} was started by the command {plan.request.command}: {_counted(plan)}.", run)
 
     return _run_of(_write(plan, work))
 
@@ -30,10 +30,10 @@ def start_run(plan: Plan, start: Callable[[], Run]) -> Run:
 def go_on(plan: Plan, run: Run) -> None:
     """Write down that a command goes on with a run that had stopped."""
     told = f"The command {plan.request.command} goes on with run {run.pk}, which had stopped."
-    _write(plan, lambda: Came(told, run))
+    _write(plan, lambda: ActResult(told, run))
 
 
-def _write(plan: Plan, work: Callable[[], Came]) -> OperatorLogEntry:
+def _write(plan: Plan, work: Callable[[], ActResult]) -> OperatorLogEntry:
     """An entry on the partitions that are forced or brought by hand; what a range concerns is in its run."""
     request = plan.request
     act = Act.FORCE_REINGEST if request.force else ACTS[request.command]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from pipeline.models import Act, OperatorLogEntry, OperatorLogSubject, Run, Upshot
+from pipeline.models import Act, ActOutcome, OperatorLogEntry, OperatorLogSubject, Run
 
 LONGEST_LABEL = 200
 
@@ -38,7 +38,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
+class ActResult:
     """The outcome of an order as a sentence for the person and the log, and the run that it started."""
 
     told: str
@@ -50,7 +50,9 @@ def new_token() -> str:
     return str(uuid.uuid4())
 
 
-def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Callable[[], Came]) -> OperatorLogEntry:
+def carry_out(
+    act: Act, order: Order, subjects: Iterable[models.Model], work: Callable[[], ActResult]
+) -> OperatorLogEntry:
     """Do the work and write it down, both or neither; of an order given before, the entry written then.
 
     Refused, which `work` raises, is written down too, and goes to the caller.
@@ -61,9 +63,9 @@ def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Ca
         return before
     try:
         with transaction.atomic():
-            came = work()
-            upshot = Upshot.STARTED if came.run else Upshot.DONE
-            return _write(act, order, named, upshot, came)
+            result = work()
+            upshot = ActOutcome.STARTED if result.run else ActOutcome.DONE
+            return _write(act, order, named, upshot, result)
     except IntegrityError:
         if (before := given.before()) is None:
             raise
@@ -71,13 +73,13 @@ def carry_out(act: Act, order: Order, subjects: Iterable[models.Model], work: Ca
     except Refused as refusal:
         if (before := given.before()) is not None:  # by the other click of two, a moment ago
             return before
-        _write(act, order, named, Upshot.REFUSED, Came(str(refusal)))
+        _write(act, order, named, ActOutcome.REFUSED, ActResult(str(refusal)))
         raise
 
 
 def write_down(act: Act, order: Order, subjects: Iterable[models.Model], told: str) -> OperatorLogEntry:
     """The entry of what has just been done, in the transaction in which it was done."""
-    return _write(act, replace(order, token=None), _named(subjects), Upshot.DONE, Came(told))
+    return _write(act, replace(order, token=None), _named(subjects), ActOutcome.DONE, ActResult(told))
 
 
 def _named(subjects: Iterable[models.Model]) -> list[tuple[str, str, str]]:
@@ -112,7 +114,9 @@ class _Given:
 
 
 @transaction.atomic
-def _write(act: Act, order: Order, named: list[tuple[str, str, str]], upshot: Upshot, came: Came) -> OperatorLogEntry:
+def _write(
+    act: Act, order: Order, named: list[tuple[str, str, str]], upshot: ActOutcome, result: ActResult
+) -> OperatorLogEntry:
     entry = OperatorLogEntry.objects.create(
         at=timezone.now(),
         operator=order.operator,
@@ -120,9 +124,9 @@ def _write(act: Act, order: Order, named: list[tuple[str, str, str]], upshot: Up
         act=act,
         reason=order.reason.strip(),
         upshot=upshot,
-        told=came.told,
-        run=came.run,
-        token=order.token if upshot is not Upshot.REFUSED else None,
+        told=result.told,
+        run=result.run,
+        token=order.token if upshot is not ActOutcome.REFUSED else None,
     )
     OperatorLogSubject.objects.bulk_create(
         OperatorLogSubject(entry=entry, kind=kind, key=key, label=label) for kind, key, label in named

@@ -62,7 +62,7 @@ def rebuild_vintages(weeks: Collection[date], order: Order, today: date, *, veri
         for snapshot in _snapshots(weeks):
             done.append(_with_symbols(snapshot, whole=verify))
             yield done[-1]
-    losses.look(today)
+    losses.check(today)
 
 
 def _captures(weeks: Collection[date]) -> list[Capture]:

@@ -34,7 +34,7 @@ from pipeline.models import (
     Trigger,
     data_kinds,
 )
-from pipeline.operations.orders import Came, Order, Refused, carry_out
+from pipeline.operations.orders import ActResult, Order, Refused, carry_out
 from pipeline.runs import lifecycle
 from pipeline.runs.history import PASSED_OVER
 from pipeline.runs.plan import Plan, Step, make_plan
@@ -128,7 +128,7 @@ def cancel(run: Run, order: Order) -> OperatorLogEntry:
     return carry_out(Act.CANCEL_RUN, order, [run], partial(_cancel, run, order))
 
 
-def _cancel(run: Run, order: Order) -> Came:
+def _cancel(run: Run, order: Order) -> ActResult:
     try:
         cancelled = lifecycle.cancel(run, by=order.operator, reason=order.reason.strip())
     except lifecycle.HasEnded as error:
@@ -136,7 +136,7 @@ def _cancel(run: Run, order: Order) -> Came:
     under_way = run.partitions.filter(status=PartitionStatus.RUNNING).count()
     finishing = f" {under_way} under way will finish." if under_way else ""
     unstarted = f"{cancelled} partition{'' if cancelled == 1 else 's'}"
-    return Came(f"Run {run.pk} is cancelled: {unstarted} will not be started.{finishing}")
+    return ActResult(f"Run {run.pk} is cancelled: {unstarted} will not be started.{finishing}")
 
 
 def backfill(plan: Plan, order: Order) -> OperatorLogEntry:
@@ -149,12 +149,12 @@ def run_now(schedule: PeriodicTask, order: Order) -> OperatorLogEntry:
     return carry_out(Act.RUN_NOW, order, [schedule], partial(_run_now, schedule, order))
 
 
-def _run_now(schedule: PeriodicTask, order: Order) -> Came:
+def _run_now(schedule: PeriodicTask, order: Order) -> ActResult:
     if schedule.task == task_names.START_SCHEDULED:
         return _start(_of_schedule(schedule, order))
     _reach_the_broker()
     transaction.on_commit(partial(_send, schedule))
-    return Came(f"{schedule.name!r} is sent to the workers.")
+    return ActResult(f"{schedule.name!r} is sent to the workers.")
 
 
 def _reach_the_broker() -> None:
@@ -185,7 +185,7 @@ def _of_schedule(schedule: PeriodicTask, order: Order) -> Request:
         raise Refused(f"the schedule {schedule.name!r} starts no run: {error}") from error
 
 
-def _start_plan(plan: Plan, left_out: Iterable[Step] = ()) -> Came:
+def _start_plan(plan: Plan, left_out: Iterable[Step] = ()) -> ActResult:
     """Start a run of the partitions that the plan works on; Refused for none. The others are named with their reasons."""
     _refuse_mixture(plan.request)
     working = tuple(step for step in plan.steps if step.action not in PASSED_OVER)
@@ -194,7 +194,7 @@ def _start_plan(plan: Plan, left_out: Iterable[Step] = ()) -> Came:
         raise Refused(f"nothing to do. {_named(passed)}" if passed else "nothing to do: no partition is in the plan")
     run = canvas.launch(Plan(plan.request, working))
     queued = f"Run {run.pk} is queued with {len(working)} partition{'s' if len(working) > 1 else ''}."
-    return Came(f"{queued} {_named(passed)}".strip(), run)
+    return ActResult(f"{queued} {_named(passed)}".strip(), run)
 
 
 def _refuse_mixture(request: Request) -> None:
@@ -206,7 +206,7 @@ def _refuse_mixture(request: Request) -> None:
         raise Refused(str(error)) from error
 
 
-def _start(request: Request, left_out: Iterable[Step] = ()) -> Came:
+def _start(request: Request, left_out: Iterable[Step] = ()) -> ActResult:
     """At once: no source is asked what it has, the run will find out."""
     return _start_plan(make_plan(request, skip_in_flight=True), left_out)
 
@@ -221,7 +221,9 @@ def _run_over(
     return carry_out(act, order, partitions, partial(_start_over, partitions, request, left_out))
 
 
-def _start_over(partitions: Collection[Partition], request: Callable[[], Request], left_out: Iterable[Step]) -> Came:
+def _start_over(
+    partitions: Collection[Partition], request: Callable[[], Request], left_out: Iterable[Step]
+) -> ActResult:
     if not partitions:
         raise Refused("no partition is selected")
     return _start(request(), left_out)

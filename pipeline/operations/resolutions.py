@@ -9,7 +9,7 @@ from typing import TypeVar
 from pipeline.finra.calendar import market_today
 from pipeline.models import Act, Anomaly, Capture, OperatorLogEntry, Readiness
 from pipeline.models.anomaly import NotOpen, NotResolved
-from pipeline.operations.orders import Came, Order, Refused, carry_out
+from pipeline.operations.orders import ActResult, Order, Refused, carry_out
 from pipeline.weeks import readiness
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ def resolve(anomalies: Collection[Anomaly], order: Order, today: date | None = N
     default it is today's date in New York.
     """
 
-    def work() -> Came:
+    def work() -> ActResult:
         order.with_reason()
         ended = [anomaly for anomaly in _some(anomalies, "anomaly") if not _resolved(anomaly, order)]
         done = [anomaly for anomaly in anomalies if anomaly not in ended]
@@ -31,7 +31,7 @@ def resolve(anomalies: Collection[Anomaly], order: Order, today: date | None = N
             raise Refused(f"anomaly {named} is not open; nothing was resolved")
         over = f" {_counted(len(ended), 'had', 'had')} ended before: {named}." if ended else ""
         judged = _judged(_weeks_of(done), today)
-        return Came(f"{_counted(len(done), 'anomaly', 'anomalies')} resolved.{over} {judged}")
+        return ActResult(f"{_counted(len(done), 'anomaly', 'anomalies')} resolved.{over} {judged}")
 
     return carry_out(Act.RESOLVE, order, anomalies, work)
 
@@ -48,7 +48,7 @@ def _resolved(anomaly: Anomaly, order: Order) -> bool:
 def reopen(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
     """Open resolved anomalies again, and judge their weeks again; all of them or none."""
 
-    def work() -> Came:
+    def work() -> ActResult:
         order.with_reason()
         try:
             were = [_resolution(anomaly) for anomaly in _some(anomalies, "anomaly")]
@@ -57,7 +57,7 @@ def reopen(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
         except NotResolved as error:
             raise Refused(f"{error}; nothing was reopened") from error
         reopened = f"{_counted(len(anomalies), 'anomaly', 'anomalies')} reopened ({'; '.join(were)})."
-        return Came(f"{reopened} {_judged(_weeks_of(anomalies))}")
+        return ActResult(f"{reopened} {_judged(_weeks_of(anomalies))}")
 
     return carry_out(Act.REOPEN, order, anomalies, work)
 
@@ -73,8 +73,8 @@ def _resolution(anomaly: Anomaly) -> str:
 def reevaluate(verdicts: Collection[Readiness], order: Order) -> OperatorLogEntry:
     """Judge the weeks of these verdicts again, for all uses."""
 
-    def work() -> Came:
-        return Came(_judged({verdict.week_ending for verdict in _some(verdicts, "week")}))
+    def work() -> ActResult:
+        return ActResult(_judged({verdict.week_ending for verdict in _some(verdicts, "week")}))
 
     return carry_out(Act.REEVALUATE, order, verdicts, work)
 
@@ -82,12 +82,12 @@ def reevaluate(verdicts: Collection[Readiness], order: Order) -> OperatorLogEntr
 def pin(capture: Capture, order: Order) -> OperatorLogEntry:
     """Keep a capture from being pruned, with the order's reason as the note."""
 
-    def work() -> Came:
+    def work() -> ActResult:
         order.with_reason()
         unpinned = Capture.objects.filter(pk=capture.pk, pinned=False)
         if not unpinned.update(pinned=True, pin_note=order.reason.strip()):
             raise Refused(f"{capture} is pinned already")
-        return Came(f"{capture} is pinned: pruning leaves it.")
+        return ActResult(f"{capture} is pinned: pruning leaves it.")
 
     return carry_out(Act.PIN, order, [capture], work)
 
@@ -95,12 +95,12 @@ def pin(capture: Capture, order: Order) -> OperatorLogEntry:
 def unpin(capture: Capture, order: Order) -> OperatorLogEntry:
     """Let a pinned capture be pruned again."""
 
-    def work() -> Came:
+    def work() -> ActResult:
         order.with_reason()
         capture.refresh_from_db(fields=["pin_note"])
         if not Capture.objects.filter(pk=capture.pk, pinned=True).update(pinned=False, pin_note=""):
             raise Refused(f"{capture} is not pinned")
-        return Came(f'{capture} is not pinned any more; it was for: "{capture.pin_note}".')
+        return ActResult(f'{capture} is not pinned any more; it was for: "{capture.pin_note}".')
 
     return carry_out(Act.UNPIN, order, [capture], work)
 

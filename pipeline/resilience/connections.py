@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 LONGEST_SECONDS = 600.0  # then the database is taken to be gone: a command ends, and a sweep finds the work later
 
 
@@ -46,7 +46,7 @@ def patiently(act: Callable[[], T]) -> T:
             if not failed:
                 logger.warning("the database does not answer, and is waited for: %s", error)
             close_old_connections()
-        time.sleep(LOOK_SECONDS if failed else 0)
+        time.sleep(POLL_SECONDS if failed else 0)
         failed += 1
 
 

@@ -91,7 +91,7 @@ PASSING = frozenset(
 def explained(error: BaseException) -> str | None:
     """A sentence with what to do; None for a failure of our own."""
     if isinstance(error, OperationalError | InterfaceError) or (isinstance(error, DatabaseFailure) and _advice(error)):
-        return told_of_database(error)
+        return database_sentence(error)
     if isinstance(error, OSError) and error.errno:
         place = f"{error.filename}: " if error.filename else ""
         advice = OF_THE_SYSTEM.get(error.errno, "")
@@ -104,7 +104,7 @@ def told(error: BaseException) -> str:
     return explained(error) or str(error)
 
 
-def told_of_database(error: DatabaseFailure) -> str:
+def database_sentence(error: DatabaseFailure) -> str:
     """The database's message, with the remedy where one is known."""
     said = " ".join(str(error).split())
     advice = _advice(error)

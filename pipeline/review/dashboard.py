@@ -46,7 +46,7 @@ SILENCE = timedelta(minutes=10)
 SLOT_GRACE = timedelta(minutes=15)
 
 
-class Look(StrEnum):
+class CellStatus(StrEnum):
     """How a cell of the grid stands, in an operator's words."""
 
     READY = "READY"
@@ -64,7 +64,7 @@ class Look(StrEnum):
     BLOCKED = "BLOCKED"
 
 
-LAST_TRIED = {Outcome.UNCHANGED.value: Look.UNCHANGED, Outcome.NOT_OFFERED.value: Look.NOT_OFFERED}
+LAST_TRIED = {Outcome.UNCHANGED.value: CellStatus.UNCHANGED, Outcome.NOT_OFFERED.value: CellStatus.NOT_OFFERED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Week:
     """A row of the grid: a cell per tier with how it stands, and the verdict for each use (None where never judged)."""
 
     week_ending: date
-    cells: list[tuple[Cell, Look]]
+    cells: list[tuple[Cell, CellStatus]]
     verdicts: dict[str, Readiness | None]
 
 
@@ -109,27 +109,27 @@ def weeks(today: date | None = None) -> list[Week]:
     return [
         Week(
             week,
-            [(cell, look(cell, now)) for tier in Tier if (cell := found[week, tier])],
+            [(cell, status_of(cell, now)) for tier in Tier if (cell := found[week, tier])],
             {use: verdicts.get((week, use)) for use in Use.values},
         )
         for week in fridays
     ]
 
 
-def look(cell: Cell, now: datetime) -> Look:
+def status_of(cell: Cell, now: datetime) -> CellStatus:
     """How a cell stands: a good one tells whether its content is news."""
     if cell.state is not CellState.GOOD:
-        return Look(cell.state)
+        return CellStatus(cell.state)
     if cell.newest and now - cell.newest.captured_at < LATELY and (news := _news(cell.newest)):
         return news
-    return LAST_TRIED.get(cell.last_try.outcome, Look.READY) if cell.last_try else Look.READY
+    return LAST_TRIED.get(cell.last_try.outcome, CellStatus.READY) if cell.last_try else CellStatus.READY
 
 
-def _news(newest: Capture) -> Look | None:
+def _news(newest: Capture) -> CellStatus | None:
     """The news of a vintage: restated rows, or a forced capture of the same content; None without news."""
     if newest.rows_touched and newest.version > 1:
-        return Look.RESTATED
-    return Look.FORCED if newest.kind == CaptureKind.FORCED else None
+        return CellStatus.RESTATED
+    return CellStatus.FORCED if newest.kind == CaptureKind.FORCED else None
 
 
 def figures(rows: Iterable[Week], today: date | None = None) -> Figures:

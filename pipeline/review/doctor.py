@@ -34,7 +34,7 @@ Told = tuple[Collection[date], Finding]  # the weeks that a finding is about, an
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class WeekReadiness:
     """The readiness of a week for a use, as last decided."""
 
     week_ending: date
@@ -49,7 +49,7 @@ class Diagnosis:
 
     cells: list[Cell]
     findings: list[Finding]
-    readiness: list[Verdict]
+    readiness: list[WeekReadiness]
 
     @property
     def weeks(self) -> list[date]:
@@ -71,7 +71,7 @@ def diagnose(weeks: int, today: date) -> Diagnosis:
     told += _verdict_findings(cells, verdicts, {week for of, _ in told for week in of}, today)
     findings = [_seen_from(today, finding) for _, finding in told]
     findings.extend(_clock_findings())
-    return Diagnosis(cells, findings, [Verdict(v.week_ending, v.use, v.state, v.reasons) for v in verdicts])
+    return Diagnosis(cells, findings, [WeekReadiness(v.week_ending, v.use, v.state, v.reasons) for v in verdicts])
 
 
 def log_findings(diagnosis: Diagnosis) -> None:
@@ -136,7 +136,7 @@ def _clock_findings() -> Iterator[Finding]:
     for capture in clock.known_in_the_future():
         since = f"{capture.normalized_at:%Y-%m-%d %H:%M} UTC"
         yield Finding(
-            f"{capture} is known only from {since} on: the clock was ahead, and set back", manage("sweep_runs")
+            f"{capture} is known only from {since} on: the clock was ahead, and set back", manage("recover_runs")
         )
 
 

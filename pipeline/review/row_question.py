@@ -17,7 +17,7 @@ WEEKS_OF_A_WORD = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class RowQuestion:
     """A question about rows. `instant` None asks for the latest rows; `place` is where the page before ended.
 
     `capture` asks for one vintage, whatever the week and the tier; `before` for weeks older than that.
@@ -39,7 +39,7 @@ class Question:
         return WEEKS_OF_A_WORD if self.symbol or self.issue or self.venue else 1
 
 
-def vintages_of(question: Question) -> list[Capture]:
+def vintages_of(question: RowQuestion) -> list[Capture]:
     """The vintages in which the answer may be, the newest week first; those, too, whose rows have been given up."""
     if question.capture is not None:
         return [question.capture]
@@ -50,7 +50,7 @@ def _newest_first(capture: Capture) -> tuple[int, str]:
     return -capture.partition.week_ending.toordinal(), capture.partition.tier
 
 
-def _partitions(question: Question) -> list[Partition]:
+def _partitions(question: RowQuestion) -> list[Partition]:
     """The partitions that may have rows that fit, newest first: those of a week more than is searched, unless of all."""
     found = Partition.objects.filter(latest__isnull=False).order_by("-week_ending", "tier").select_related("latest")
     if question.week_ending:

@@ -17,7 +17,7 @@ import polars as pl
 from pipeline.finra.rows import ATS
 from pipeline.models import Capture
 from pipeline.review.row_order import Place, in_order, is_after
-from pipeline.review.row_question import Question, newest_weeks, vintages_of
+from pipeline.review.row_question import RowQuestion, newest_weeks, vintages_of
 from pipeline.review.row_words import issue_is_named, listed, symbol_begins, symbol_is, venue_is, venue_is_named
 from pipeline.vintages import read
 
@@ -83,7 +83,7 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RowPage:
     """A page of what was found in `searched`; where the next starts, or before which week older ones go on.
 
     `notes` say what a person would not guess of the answer.
@@ -115,16 +115,16 @@ class _Search:
     inexact: tuple[_Inexact, ...] = ()
 
 
-def find(question: Question) -> Page:
+def find(question: RowQuestion) -> RowPage:
     """A page of the rows that fit. NoSuchVintage where those of the capture are not stored, VintageDamaged, StorageAway."""
     captures = vintages_of(question)
     if not captures:
-        return Page(notes=["nothing is captured there yet"])
+        return RowPage(notes=["nothing is captured there yet"])
     with read.naming_damage(_stored(captures)):
         search = _search(question, captures)
         sums, page, *names = pl.collect_all([_sums(search.rows), _page(search.rows, question.place), *_names(search)])
     rows = _rows(page, search.captures)
-    return Page(
+    return RowPage(
         rows[:PAGE],
         _totals(sums),
         _stored(search.captures),
@@ -134,7 +134,7 @@ def find(question: Question) -> Page:
     )
 
 
-def every_row(question: Question) -> pl.DataFrame:
+def every_row(question: RowQuestion) -> pl.DataFrame:
     """All rows that fit, in order, with the capture_id and the version of each. TooManyRows; otherwise as `find`."""
     captures = vintages_of(question)
     with read.naming_damage(_stored(captures)):
@@ -145,12 +145,12 @@ def every_row(question: Question) -> pl.DataFrame:
         return read.with_vintages(in_order(search.rows), search.captures).collect()
 
 
-def _search(question: Question, captures: list[Capture]) -> _Search:
+def _search(question: RowQuestion, captures: list[Capture]) -> _Search:
     found = _of_venue(question.venue, _of_symbol(question, captures))
     return replace(found, rows=found.rows.filter(issue_is_named(question.issue))) if question.issue else found
 
 
-def _scanned(question: Question, captures: list[Capture]) -> pl.LazyFrame:
+def _scanned(question: RowQuestion, captures: list[Capture]) -> pl.LazyFrame:
     """The rows of the vintages; of one that was asked for by its name NoSuchVintage, where they have been given up."""
     return read.of_captures(captures if question.capture else _stored(captures))
 
@@ -166,7 +166,7 @@ def _pruned(captures: Iterable[Capture]) -> Iterator[str]:
         yield f"retention has removed the rows of {listed(names)}"
 
 
-def _of_symbol(question: Question, captures: list[Capture]) -> _Search:
+def _of_symbol(question: RowQuestion, captures: list[Capture]) -> _Search:
     """The rows of a symbol, of all weeks; of the weeks that are searched otherwise, those whose symbol begins so, or all."""
     if question.symbol:
         exact = _scanned(question, captures).filter(symbol_is(question.symbol))

@@ -125,7 +125,7 @@ def settle(run: Run) -> bool:
     if run.cancelled_at is not None:
         return move(run, RunStatus.CANCELLED)
     failed = run.weeks.filter(calculation=Calculation.FAILED)
-    losses.look(run.run_date, run=run)
+    losses.check(run.run_date, run=run)
     bad = run.partitions.filter(outcome__in=BAD_OUTCOMES).exists() or failed.exists()
     bad = bad or losses.standing().exists()
     bad = _is_source_empty(run) or bad or _standing_against(run).exists()

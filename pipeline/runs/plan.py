@@ -57,7 +57,7 @@ def plan_with(request: Request, source: Source, *, skip_in_flight: bool = False)
     """
     keys = target_keys(request)
     connections.release()
-    if request.look:
+    if request.probe:
         source.available(keys[:1])
         return make_plan(request, skip_in_flight=skip_in_flight)
     offered = source.available(keys) if request.fetches else None
@@ -130,7 +130,7 @@ def _is_asked_about(request: Request) -> bool:
     forces or names is downloaded.
     """
     downloads = request.force or request.partitions is not None or request.only_stage is not OnlyStage.ALL
-    return request.look or (request.source == NAME and not downloads)
+    return request.probe or (request.source == NAME and not downloads)
 
 
 def _normalize_reason(held: Capture | None) -> str:

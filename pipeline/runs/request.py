@@ -41,8 +41,8 @@ class Request:
     """A request for a run. `weeks` None asks for a look-back of `lookback_weeks` (`calendar.look_back`).
 
     `partitions` names them one by one instead: what an operator has picked is seldom all tiers of some weeks. `origin`
-    says what the source reads (a folder, a file's hash): the same request of another origin is another one. With `look`,
-    what is captured is fetched only if the source says that it moved.
+    says what the source reads (a folder, a file's hash): the same request of another origin is another one. With `probe`,
+    a captured partition is fetched only if the source says that it moved.
     """
 
     command: str
@@ -56,7 +56,7 @@ class Request:
     source: str = "files"
     origin: str = ""
     force: bool = False
-    look: bool = False
+    probe: bool = False
     even_before_due: bool = False
     reason: str = ""
     requested_by: str = ""
@@ -82,7 +82,7 @@ class Request:
             source=parameters["source"],
             origin=parameters["origin"],
             force=parameters["force"],
-            look=parameters["look"],
+            probe=parameters["probe"],
             even_before_due=parameters["even_before_due"],
             reason=parameters["reason"],
             requested_by=parameters["requested_by"],

@@ -163,7 +163,7 @@ def test_parameters_are_said_in_words(ledger: Ledger) -> None:
         "Partitions": "those that are not captured",
         "Forced": "captured whether it changed or not",
     }
-    sweep = Request(command="sweep_restatements", run_date=DAY, only=Only.CAPTURED, look=True, source="api")
+    sweep = Request(command="probe_restatements", run_date=DAY, only=Only.CAPTURED, probe=True, source="api")
     told = dict(in_words(Run(parameters=sweep.parameters())))
     asks = "ask whether each moved, fetch what did, compute the weeks"
     assert (told["Partitions"], told["Work"], told["Source"]) == ("those that are captured", asks, "api")

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from pipeline.models import Act, Anomaly, Category, OperatorLogEntry, Severity, Upshot
+from pipeline.models import Act, ActOutcome, Anomaly, Category, OperatorLogEntry, Severity
 from tests.admin.vintages import signed_in
 from tests.support.engines import Ledger
 
@@ -140,4 +140,4 @@ def test_a_change_that_is_undone_leaves_no_entry(administrator: Client) -> None:
 def test_nothing_in_the_log_hangs_on_an_account(ledger: Ledger) -> None:
     fields = OperatorLogEntry._meta.get_fields()
     assert not [field for field in fields if field.related_model in (User, Group, PeriodicTask)]
-    assert OperatorLogEntry(operator="shell", act=Act.PIN, upshot=Upshot.DONE).account is None
+    assert OperatorLogEntry(operator="shell", act=Act.PIN, upshot=ActOutcome.DONE).account is None

@@ -70,7 +70,7 @@ def test_four_failures_are_mended_with_one_click_and_a_judgement_with_two(
         fields.setdefault(name, []).append(value)
 
     operator.post(ACTION, fields)
-    call("sweep_runs")
+    call("recover_runs")
     assert len(wrong_in(dashboard(operator))) == 1
 
     resolving = reverse("admin:pipeline_anomaly_resolve", args=[Anomaly.objects.open().get().pk])

@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from pipeline.capture import backlog, commit, ingest, likeness
 from pipeline.capture.commit import Candidate, Superseded
-from pipeline.capture.decision import Decision, Verdict
+from pipeline.capture.decision import Decision, DecisionKind
 from pipeline.capture.terms import Provenance, Terms
 from pipeline.capture.vintage import following
 from pipeline.finra.calendar import PartitionKey, Tier
@@ -209,7 +209,7 @@ def test_a_late_partition_that_comes_is_not_late_any_more(ledger: Ledger) -> Non
 def candidate(held: Capture, provenance: Provenance) -> Candidate:
     """A payload with the rows of A, decided on while `held` was the newest."""
     content = payloads.read(psv(*A), "psv", KEY)
-    decision, sketch = Decision(Verdict.RESTATEMENT, "in a test"), likeness.sketch(content.frame)
+    decision, sketch = Decision(DecisionKind.RESTATEMENT, "in a test"), likeness.sketch(content.frame)
     return Candidate(KEY, held, CaptureKind.RESTATEMENT, decision, provenance, following(held, content), sketch)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.capture.decision import Decision, Verdict, decide, opinion
+from pipeline.capture.decision import Decision, DecisionKind, decide, opinion
 from pipeline.capture.vintage import Counts, Vintage
 from pipeline.finra.content import content_of
 from pipeline.models import Capture
@@ -39,14 +39,14 @@ def offer(
 
 
 TABLE = [
-    (None, offer(), Decision(Verdict.FIRST, "first capture: 3 rows", "unknown")),
-    (HELD, offer("aaaaaaaa-content"), Decision(Verdict.REPLAY, SAME_ROWS, "equal")),
-    (HELD, offer(), Decision(Verdict.RESTATEMENT, CHANGED, "equal")),
-    (HELD, offer(updated=LATER), Decision(Verdict.RESTATEMENT, CHANGED, "newer")),
-    (HELD, offer(updated=EARLIER), Decision(Verdict.RESTATEMENT, CHANGED, "older")),
-    (HELD, offer(rows=5), Decision(Verdict.RESTATEMENT, CHANGED, "equal")),
-    (EMPTY, offer("eeeeeeee-content", 0, None), Decision(Verdict.REPLAY, SAME_ROWS, "unknown")),
-    (EMPTY, offer(), Decision(Verdict.RESTATEMENT, "content changed (eeeeeeee -> bbbbbbbb)", "unknown")),
+    (None, offer(), Decision(DecisionKind.FIRST, "first capture: 3 rows", "unknown")),
+    (HELD, offer("aaaaaaaa-content"), Decision(DecisionKind.REPLAY, SAME_ROWS, "equal")),
+    (HELD, offer(), Decision(DecisionKind.RESTATEMENT, CHANGED, "equal")),
+    (HELD, offer(updated=LATER), Decision(DecisionKind.RESTATEMENT, CHANGED, "newer")),
+    (HELD, offer(updated=EARLIER), Decision(DecisionKind.RESTATEMENT, CHANGED, "older")),
+    (HELD, offer(rows=5), Decision(DecisionKind.RESTATEMENT, CHANGED, "equal")),
+    (EMPTY, offer("eeeeeeee-content", 0, None), Decision(DecisionKind.REPLAY, SAME_ROWS, "unknown")),
+    (EMPTY, offer(), Decision(DecisionKind.RESTATEMENT, "content changed (eeeeeeee -> bbbbbbbb)", "unknown")),
 ]
 
 
@@ -59,7 +59,7 @@ def test_what_a_payload_is_to_its_partition(held: Capture | None, offered: Vinta
 @pytest.mark.promise(2)
 def test_what_differs_only_where_one_source_is_blank_is_unchanged() -> None:
     decision = decide(HELD, offer(in_common=NONE_CHANGED), force=False)
-    assert decision.verdict is Verdict.REPLAY
+    assert decision.kind is DecisionKind.REPLAY
     assert decision.reason == (
         "unchanged: the same rows in the columns that both sources have; only productTypeCode, firmCRDNumber and "
         "totalNotionalSum, which FINRA's web file lacks, differ (force it to take what is offered)"
@@ -70,7 +70,7 @@ def test_a_restatement_from_another_source_counts_what_both_have() -> None:
     some = Changes(pl.DataFrame(), added=2, changed=1200, removed=5, unchanged=0)
     decision = decide(HELD, offer(in_common=some), force=False)
     said = "from a source with other columns: 1,205 rows differ in those that both have"
-    assert (decision.verdict, decision.reason) == (Verdict.RESTATEMENT, f"{CHANGED}, {said}")
+    assert (decision.kind, decision.reason) == (DecisionKind.RESTATEMENT, f"{CHANGED}, {said}")
 
 
 @pytest.mark.parametrize(
@@ -85,12 +85,12 @@ def test_a_restatement_from_another_source_counts_what_both_have() -> None:
 )
 def test_force_overrules_every_hash_and_every_refusal(held: Capture | None, offered: Vintage, reason: str) -> None:
     decision = decide(held, offered, force=True)
-    assert (decision.verdict, decision.reason) == (Verdict.FORCED, reason)
+    assert (decision.kind, decision.reason) == (DecisionKind.FORCED, reason)
 
 
 def test_a_refusal_keeps_what_last_update_dates_say() -> None:
     decision = decide(HELD, offer(updated=LATER), force=False)
-    assert decision.refused("no rows") == Decision(Verdict.REFUSED, "no rows", "newer")
+    assert decision.refused("no rows") == Decision(DecisionKind.REFUSED, "no rows", "newer")
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,11 @@ days = st.none() | st.sampled_from([EARLIER, DAY, LATER])
 def test_last_update_dates_never_overrule_a_hash(
     before: date | None, after: date | None, content: str, rows: int
 ) -> None:
-    def verdict(held_day: date | None, offered_day: date | None) -> Verdict:
+    def kind(held_day: date | None, offered_day: date | None) -> DecisionKind:
         held = Capture(content_hash="a", last_update_date=held_day)
-        return decide(held, offer(content, rows, offered_day), force=False).verdict
+        return decide(held, offer(content, rows, offered_day), force=False).kind
 
-    assert verdict(before, after) is verdict(None, None)
+    assert kind(before, after) is kind(None, None)
 
 
 def test_the_reason_is_completed_with_the_counts() -> None:

@@ -25,7 +25,7 @@ from tests.support.engines import Ledger
 
 NEW_YORK = ZoneInfo("America/New_York")
 WEEKLY, DAILY, SWEEP, CHECK_UP = "weekly run", "daily re-check", "stalled-run sweep", "readiness and doctor"
-LAST_YEAR, EVERYTHING = "restatement sweep, last year", "restatement sweep, everything"
+LAST_YEAR, EVERYTHING = "restatement probe, last year", "restatement probe, everything"
 MONDAY = datetime(2025, 12, 15, 10, 30, tzinfo=NEW_YORK)
 TUESDAY = MONDAY + timedelta(days=1)
 SECOND, A_WEEK = timedelta(seconds=1), timedelta(days=7)
@@ -65,8 +65,8 @@ def test_it_creates_the_schedules(ledger: Ledger) -> None:
         (DAILY, "pipeline.start_scheduled", "{}", True, None, None, None),
         (SWEEP, "pipeline.sweep", "{}", True, 55, 1, "minutes"),
         (CHECK_UP, "pipeline.check_up", "{}", True, None, None, None),
-        (LAST_YEAR, "pipeline.start_scheduled", '{"lookback_weeks": 52, "look": true}', True, None, None, None),
-        (EVERYTHING, "pipeline.start_scheduled", '{"lookback_weeks": 520, "look": true}', True, None, None, None),
+        (LAST_YEAR, "pipeline.start_scheduled", '{"lookback_weeks": 52, "probe": true}', True, None, None, None),
+        (EVERYTHING, "pipeline.start_scheduled", '{"lookback_weeks": 520, "probe": true}', True, None, None, None),
         ("archive check", "pipeline.check_archive", "{}", True, None, None, None),
     ]
     written = CrontabSchedule.objects.order_by("pk").values_list("minute", "hour", "day_of_week", "timezone")
@@ -226,7 +226,7 @@ def test_the_operator_says_how_far_back_which_tiers_and_from_where(installed: Le
             lookback_weeks=2,
             tiers=(Tier.OTC, Tier.NMS_TIER_1),
             source="files",
-            look=False,
+            probe=False,
         )
     ]
 
@@ -238,7 +238,7 @@ def test_the_operator_says_how_far_back_which_tiers_and_from_where(installed: Le
         ("[6]", 'its keyword arguments are [6]; write {"lookback_weeks": 6}'),
         (
             '{"force": true, "weeks": 1}',
-            "unknown keyword arguments: force, weeks; known are look, lookback_weeks, source",
+            "unknown keyword arguments: force, weeks; known are lookback_weeks, probe, source",
         ),
         ('{"lookback_weeks": 0}', "lookback_weeks is 0; it must be a number from 1 to 520"),
         ('{"lookback_weeks": true}', "lookback_weeks is True; it must be a number from 1 to 520"),
@@ -246,7 +246,7 @@ def test_the_operator_says_how_far_back_which_tiers_and_from_where(installed: Le
         ('{"tiers": ["OTC"]}', "tiers is ['OTC']; write \"NMS_TIER_1,NMS_TIER_2,OTC\" or fewer of them"),
         ('{"tiers": "T9"}', "unknown tier 'T9'; known tiers: NMS_TIER_1, NMS_TIER_2, OTC"),
         ('{"source": "ftp"}', "unknown source 'ftp'; known are api, files"),
-        ('{"look": 1}', "look is 1; it must be true or false"),
+        ('{"probe": 1}', "probe is 1; it must be true or false"),
     ],
 )
 def test_a_bad_row_is_named_in_the_log_and_stops_no_other(
@@ -266,9 +266,9 @@ def test_a_sweep_is_owed_once_the_source_can_be_asked(installed: Ledger, setting
 
     (due,) = [due for due in schedules.owed(sunday) if due.schedule == LAST_YEAR]
     request = due.request(sunday.date())
-    asked = (request.command, request.lookback_weeks, request.only, request.look, request.source, request.origin)
+    asked = (request.command, request.lookback_weeks, request.only, request.probe, request.source, request.origin)
     url = settings.MARKETSPINE_FINRA_API_URL
-    assert asked == ("sweep_restatements", 52, Only.CAPTURED, True, "api", url)
+    assert asked == ("probe_restatements", 52, Only.CAPTURED, True, "api", url)
 
 
 def test_a_sweep_cannot_be_run_now_on_files(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from pipeline.engine import canvas, sweeper
-from pipeline.engine.sweeper import Swept
+from pipeline.engine.sweeper import Recovered
 from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
 from pipeline.runs import close_week, lifecycle, liveness, process_partition
 from pipeline.runs.plan import make_plan
@@ -20,7 +20,7 @@ from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource
 
 REQUEST = Request(command="run_weekly", run_date=DAY, weeks=(WEEK,))
-NOTHING = Swept([], 0, 0, 0, 0, [])
+NOTHING = Recovered([], 0, 0, 0, 0, [])
 
 
 @pytest.fixture(autouse=True)
@@ -60,24 +60,24 @@ def test_what_was_sent_too_long_ago_is_sent_again(ledger: Ledger, sent: list[int
     lost = timezone.now() - timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS + 1)
     run.partitions.update(sent_at=lost)
 
-    assert sweeper.sweep().recalled == 3
+    assert sweeper.sweep().resent == 3
 
     assert run.partitions.filter(sent_at__isnull=True).count() == 3
     assert sent == [run.pk]
 
 
 @pytest.mark.promise(9)
-@pytest.mark.parametrize(("is_empty", "ago", "recalled"), [(True, 11, 3), (False, 11, 0), (True, -60, 0)])
+@pytest.mark.parametrize(("is_empty", "ago", "resent"), [(True, 11, 3), (False, 11, 0), (True, -60, 0)])
 def test_what_has_not_begun_and_waits_in_no_queue_is_sent_again_at_once(
-    ledger: Ledger, sent: list[int], monkeypatch: pytest.MonkeyPatch, is_empty: bool, ago: int, recalled: int
+    ledger: Ledger, sent: list[int], monkeypatch: pytest.MonkeyPatch, is_empty: bool, ago: int, resent: int
 ) -> None:
     monkeypatch.setattr(canvas, "is_queue_empty", lambda: is_empty)
     run = begin()
     run.partitions.update(sent_at=timezone.now() - timedelta(seconds=ago))
 
-    assert sweeper.sweep().recalled == recalled
+    assert sweeper.sweep().resent == resent
 
-    assert run.partitions.filter(sent_at__isnull=True).count() == recalled
+    assert run.partitions.filter(sent_at__isnull=True).count() == resent
     assert sent == [run.pk]
 
 
@@ -88,8 +88,8 @@ def test_what_waits_in_the_memory_of_another_process_is_not_taken_to_be_lost(
     with liveness.working() as worker:
         own = begin(worker)
         own.partitions.update(sent_at=timezone.now() - timedelta(seconds=11))
-        assert sweeper.sweep().recalled == 0
-        assert sweeper.sweep(worker).recalled == 3
+        assert sweeper.sweep().resent == 0
+        assert sweeper.sweep(worker).resent == 3
 
 
 @pytest.mark.promise(9)
@@ -101,7 +101,7 @@ def test_what_a_dead_worker_had_is_put_back_and_sent(ledger: Ledger, sent: list[
             status=PartitionStatus.RUNNING, worker=worker, heartbeat_at=timezone.now(), attempts=1
         )
 
-    assert sweeper.sweep().put_back == 1
+    assert sweeper.sweep().requeued == 1
 
     assert sent == [run.pk]
 
@@ -127,7 +127,7 @@ def test_a_run_whose_weeks_are_closed_is_ended(ledger: Ledger) -> None:
     work_off(run)
     assert close_week.close_week(run, WEEK)
 
-    assert sweeper.sweep() == Swept([], 0, 0, 0, 0, [run.pk])
+    assert sweeper.sweep() == Recovered([], 0, 0, 0, 0, [run.pk])
     assert sweeper.sweep() == NOTHING
 
 
@@ -137,7 +137,7 @@ def test_the_run_of_a_command_that_died_is_interrupted_and_not_sent_to_others(le
         run = begin(worker)
         assert sweeper.sweep() == NOTHING
 
-    assert sweeper.sweep() == Swept([run.pk], 0, 0, 0, 0, [])
+    assert sweeper.sweep() == Recovered([run.pk], 0, 0, 0, 0, [])
 
     assert sent == []
     run.refresh_from_db()
@@ -153,7 +153,7 @@ def test_a_command_sends_what_is_its_own(ledger: Ledger, sent: list[int]) -> Non
 
 
 def test_the_command_says_that_nothing_is_stalled(ledger: Ledger) -> None:
-    ran = call("sweep_runs")
+    ran = call("recover_runs")
     assert (ran.code, ran.lines) == (0, ["Nothing is stalled."])
 
 
@@ -163,13 +163,13 @@ def test_the_command_says_what_it_found(ledger: Ledger) -> None:
         RunPartition.objects.filter(pk=died.partitions.earliest("pk").pk).update(
             status=PartitionStatus.RUNNING, worker=worker, heartbeat_at=timezone.now(), attempts=1
         )
-    ran = call("sweep_runs", "--json")
+    ran = call("recover_runs", "--json")
     assert ran.code == 0
     assert ran.document == {
         "interrupted": [died.pk],
-        "put_back": 0,
-        "given_up": 0,
-        "recalled": 0,
+        "requeued": 0,
+        "failed": 0,
+        "resent": 0,
         "closed": 0,
         "ended": [],
     }

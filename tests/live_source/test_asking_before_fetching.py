@@ -51,7 +51,7 @@ def captured(finra: FinraServer, request: Request) -> None:
         (replace(AGAIN, only_stage=OnlyStage.INGEST), Action.ARCHIVE),
         (replace(AGAIN, source="files"), Action.INGEST),
         (replace(AGAIN, weeks=None, partitions=(KEY,)), Action.INGEST),
-        (replace(AGAIN, look=True, only=Only.CAPTURED), Action.LOOK),
+        (replace(AGAIN, probe=True, only=Only.CAPTURED), Action.LOOK),
     ],
     ids=["a range", "long after", "weekly", "forced", "only archived", "from files", "named", "swept"],
 )
@@ -80,7 +80,7 @@ def test_a_sweep_sees_that_finra_answers_and_asks_about_what_is_captured_only(fi
     captured(finra, RANGE)
     with product.day(LONG_AFTER, finra):
         finra.service.log.clear()
-        product.run(replace(AGAIN, command="sweep_restatements", look=True, only=Only.CAPTURED, tiers=tuple(Tier)))
+        product.run(replace(AGAIN, command="probe_restatements", probe=True, only=Only.CAPTURED, tiers=tuple(Tier)))
     assert [entry.path.split("/")[1] for entry in finra.service.log.entries()] == ["partitions", *["data"] * 3]
 
 

@@ -59,12 +59,12 @@ def look_back() -> Run:
 def sweep() -> Run:
     return product.run(
         Request(
-            command="sweep_restatements",
+            command="probe_restatements",
             run_date=LOOKED,
             tiers=TIERS,
             lookback_weeks=52,
             only=Only.CAPTURED,
-            look=True,
+            probe=True,
             source="api",
         )
     )
@@ -169,12 +169,12 @@ def test_a_restatement_that_is_taken_back_with_its_dates_is_found_and_told_so(fi
     with product.day(date(2022, 8, 8), finra):
         product.run(
             Request(
-                command="sweep_restatements",
+                command="probe_restatements",
                 run_date=date(2022, 8, 8),
                 tiers=TIERS,
                 weeks=(RECORDED_KEY.week_ending,),
                 only=Only.CAPTURED,
-                look=True,
+                probe=True,
                 source="api",
             )
         )

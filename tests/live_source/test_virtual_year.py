@@ -200,10 +200,10 @@ def weekly(today: date) -> Request:
 
 def sweep(today: date) -> Request:
     return Request(
-        command="sweep_restatements",
+        command="probe_restatements",
         run_date=today,
         lookback_weeks=520,
         only=Only.CAPTURED,
-        look=True,
+        probe=True,
         source="api",
     )

@@ -225,7 +225,7 @@ def test_one_finding_for_an_archive_that_is_gone(held: Path, archive_dir: Path) 
 def test_an_archive_that_cannot_be_listed_is_gone(held: Path, archive_dir: Path) -> None:
     archive_dir.rename(archive_dir.with_name("aside"))
     archive_dir.touch()
-    assert losses.look(DAY, read=5).gone == "the archive cannot be listed: Not a directory"
+    assert losses.check(DAY, read=5).gone == "the archive cannot be listed: Not a directory"
     assert (said(), states()) == ([("ERROR", "ARCHIVE_DAMAGED", "all weeks")], {"BLOCKED"})
 
 
@@ -272,7 +272,7 @@ def test_the_dashboard_and_the_doctor_agree_on_a_lost_payload(held: Path, archiv
     (week,) = (one for one in dashboard(DAY) if one.week_ending == WEEK)
     found = call("doctor", "--run-date", DAY, "--json").document["cells"]
     state = next(cell["state"] for cell in found if (cell["week_ending"], cell["tier"]) == (str(WEEK), "OTC"))
-    shown = [(cell.state, look) for cell, look in week.cells if cell.tier == "OTC"]
+    shown = [(cell.state, check) for cell, check in week.cells if cell.tier == "OTC"]
     assert (shown, state) == ([("DAMAGED", "DAMAGED")], "DAMAGED")
 
 

@@ -194,7 +194,7 @@ def test_ctrl_c_in_the_midst_of_a_query_marks_the_run_interrupted(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(waiting, "_look", stop_in_a_query)
+        patched.setattr(waiting, "_poll", stop_in_a_query)
         stopped = call("backfill", *RANGE)
 
     assert stopped.code == 1

@@ -96,7 +96,7 @@ BAD = {
             "run_weekly",
             "backfill --weeks 2025-11-14",
             "doctor",
-            "sweep_restatements",
+            "probe_restatements",
             "resolve_anomaly 1 --note seen",
             "ingest_file {folder}/a --tier OTC --week 2025-11-14",
         )

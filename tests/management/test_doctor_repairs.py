@@ -221,8 +221,8 @@ def never_judged(_folder: Path) -> Mend:
     return nothing
 
 
-def put_off(_folder: Path) -> Mend:
-    Readiness.objects.put_off(WEEK, "something moved")
+def block(_folder: Path) -> Mend:
+    Readiness.objects.block(WEEK, "something moved")
     return nothing
 
 
@@ -260,7 +260,7 @@ DAMAGES = [
     no_rows,
     killed_before_the_verdict,
     never_judged,
-    put_off,
+    block,
     cancelled,
     refused_by_hand,
 ]
@@ -338,7 +338,7 @@ def read_only() -> Iterator[None]:
             cursor.execute(off)
 
 
-@pytest.mark.parametrize("damage", [nothing, error_page, uncalculated, payload_lost, put_off], ids=lambda d: d.__name__)
+@pytest.mark.parametrize("damage", [nothing, error_page, uncalculated, payload_lost, block], ids=lambda d: d.__name__)
 def test_it_reads_only_on_a_database_that_is_read_only(captured: Path, damage: Callable[..., object]) -> None:
     if damage is not nothing:
         damage(captured)

@@ -21,7 +21,7 @@ from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
 from tests.management.calling import Ran, call
 from tests.management.publications import DAY, OTC, ROWS, WEEK, capture_id, content, publish, publish_week, restate
-from tests.management.test_sweep_restatements import LATER, MOVED, captured, finra, on_sqlite
+from tests.management.test_probe_restatements import LATER, MOVED, captured, finra, on_sqlite
 from tests.support.engines import Begin, Ledger
 
 __all__ = ["captured", "finra", "on_sqlite"]
@@ -117,16 +117,16 @@ def test_what_ends_something_is_told_whole(held: Path, shown: Callable[..., str]
     cancelled = shown("cancel_run", run.pk, "--reason", "wrong range")
     whole(cancelled, str(run.pk), "CANCELLED.", "cancelled.")
     whole(shown("check_archive"), "payloads", "accepted.")
-    shown("sweep_runs")
+    shown("recover_runs")
 
 
 @EACH_WIDTH
 @pytest.mark.parametrize("colour", ["1"])
 @pytest.mark.usefixtures("few_rows", "captured")
 def test_what_a_sweep_found_is_told_whole(shown: Callable[..., str], width: int) -> None:
-    dry = shown("sweep_restatements", "--run-date", LATER, "--mode", "dry-run")
+    dry = shown("probe_restatements", "--run-date", LATER, "--mode", "dry-run")
     whole(dry, str(MOVED.week_ending), f"{MOVED.tier}:", "moved.")
-    swept = shown("sweep_restatements", "--run-date", LATER)
+    swept = shown("probe_restatements", "--run-date", LATER)
     whole(swept, str(MOVED.week_ending), MOVED.tier, "RESTATED", "UNCHANGED", capture_id(MOVED, day=LATER))
 
 

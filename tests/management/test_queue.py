@@ -91,7 +91,7 @@ def test_while_nothing_starts_it_asks_whether_a_worker_is_there(fleet: Fleet, mo
     def look(run: Run, worker: str) -> bool:
         return next(looks) > 5 and run.pk is not None
 
-    monkeypatch.setattr(waiting, "_look", look)
+    monkeypatch.setattr(waiting, "_poll", look)
 
     ran = call("run_weekly", *QUEUED)
 
@@ -154,7 +154,7 @@ def test_who_stops_waiting_stops_nothing(fleet: Fleet, monkeypatch: pytest.Monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(waiting, "_look", interrupted)
+        patched.setattr(waiting, "_poll", interrupted)
         ran = call("run_weekly", *QUEUED)
 
     run = Run.objects.get()

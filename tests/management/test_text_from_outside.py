@@ -148,7 +148,7 @@ NOT_TEXT: dict[str, list[tuple[str, ...]]] = {
         ("--source", "\udcff"),
         ("--source-dir", "/x\udcff"),
     ],
-    "sweep_restatements": [("--reason", "\udcff")],
+    "probe_restatements": [("--reason", "\udcff")],
     "resolve_anomaly": [("1", "--note", "\udcff"), ("1", "--note", "seen", "--by", "\udcff")],
     "cancel_run": [("1", "--reason", "\udcff")],
     "show_capture": [("finra\udcff",)],

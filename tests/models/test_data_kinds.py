@@ -244,7 +244,7 @@ SHOWING: list[tuple[str, *tuple[object, ...]]] = [
     ("doctor", "--run-date", DAY),
     ("show_capture", f"finra.otc_transparency:OTC:{WEEK}:{DAY:%Y%m%d}"),
     ("diff_captures", *(f"finra.otc_transparency:OTC:{WEEK}:{DAY:%Y%m%d}" for _ in range(2))),
-    ("sweep_runs",),
+    ("recover_runs",),
 ]
 
 

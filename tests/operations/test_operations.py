@@ -18,6 +18,7 @@ from pipeline.engine import driver, embedded, waiting
 from pipeline.finra.calendar import PartitionKey
 from pipeline.models import (
     Act,
+    ActOutcome,
     Anomaly,
     Capture,
     Category,
@@ -29,7 +30,6 @@ from pipeline.models import (
     RunStatus,
     Severity,
     Trigger,
-    Upshot,
 )
 from pipeline.models.operator_log import OperatorLogEntry, OperatorLogSubject
 from pipeline.operations import Order, Refused
@@ -123,7 +123,7 @@ def test_a_run_of_nothing_is_refused_and_written_down(captured: list[Partition])
         operations.reingest(captured, ORDER)
 
     assert Run.objects.count() == runs_before
-    refused = OperatorLogEntry.objects.get(upshot=Upshot.REFUSED)
+    refused = OperatorLogEntry.objects.get(upshot=ActOutcome.REFUSED)
     assert (refused.act, refused.run, refused.subjects.count()) == (Act.REINGEST, None, 3)
     assert refused.told.startswith("nothing to do.")
 
@@ -247,7 +247,7 @@ def test_no_more_are_forced_at_once_than_the_setting_says(captured: list[Partiti
     settings.MARKETSPINE_MAX_FORCED = 2
     with pytest.raises(Refused, match="3 partitions are selected, and no more than 2 are forced at once"):
         operations.force_reingest(captured, ORDER)
-    assert operations.force_reingest(captured[:2], ORDER).upshot == Upshot.STARTED
+    assert operations.force_reingest(captured[:2], ORDER).upshot == ActOutcome.STARTED
 
 
 def test_renormalize_reads_the_archive_again_and_asks_no_source(captured: list[Partition], source_dir: Path) -> None:

@@ -47,7 +47,7 @@ def test_what_was_captured_while_the_clock_was_ahead_is_found_as_of_now(ledger: 
         assert known(timezone.now()) == [1]
         (finding,) = [one for one in diagnose(1, DAY).findings if "the clock was ahead" in one.what]
         assert "is known only from 2026-12-15 17:00 UTC on" in finding.what
-        assert finding.command == "python manage.py sweep_runs"
+        assert finding.command == "python manage.py recover_runs"
 
     restate(source_dir, OTC, shares="102")
     captured_at(NOON + timedelta(hours=2))
@@ -73,12 +73,12 @@ def test_the_command_says_what_it_has_mended(ledger: Ledger, source_dir: Path) -
     PeriodicTask.objects.filter(name="stalled-run sweep").update(last_run_at=NOON + A_YEAR)
     with time_machine.travel(NOON, tick=False):
         health = call("health", "beat")
-        ran = call("sweep_runs")
-        assert call("sweep_runs").lines == ["Nothing is stalled."]
+        ran = call("recover_runs")
+        assert call("recover_runs").lines == ["Nothing is stalled."]
     assert health.code == 1
     assert health.lines == [
         "beat: 'stalled-run sweep' was fired at 2026-12-15 17:00 UTC, which is to come: the clock was ahead and was set "
-        "back; `python manage.py sweep_runs` mends it"
+        "back; `python manage.py recover_runs` mends it"
     ]
     assert ran.lines == [
         "The schedule 'stalled-run sweep' waited for a clock that was ahead; it counts from now on.",

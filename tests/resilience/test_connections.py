@@ -17,7 +17,7 @@ FULL = OperationalError("disk is full")
 
 @pytest.fixture(autouse=True)
 def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(connections, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(connections, "POLL_SECONDS", 0)
     yield
     stopping.withdraw()
 

@@ -15,7 +15,7 @@ from psycopg import errors
 
 from pipeline.finra.sources.base import UnsafeSource
 from pipeline.resilience import failures
-from pipeline.resilience.failures import explained, told_of_database
+from pipeline.resilience.failures import database_sentence, explained
 
 Fail = Callable[[sqlite3.Connection, Path], None]
 
@@ -82,7 +82,7 @@ def test_what_sqlite_says_is_told_with_what_to_do(tmp_path: Path, fail: Fail, to
             fail(one, path)
 
     for error in (of(raised.value), OperationalError(str(raised.value))):
-        assert told_of_database(error).startswith(f"the database cannot be used: {told}")
+        assert database_sentence(error).startswith(f"the database cannot be used: {told}")
 
 
 RIGHT = "is DATABASE_URL right?"
@@ -113,13 +113,13 @@ RIGHT = "is DATABASE_URL right?"
     ids=lambda value: str(value)[:40],
 )
 def test_what_postgresql_says_is_told_with_what_to_do(cause: Exception, advice: str) -> None:
-    told = told_of_database(of(cause))
+    told = database_sentence(of(cause))
     assert f"; {advice}" in told or told.endswith(advice)
     assert (RIGHT in told) == (RIGHT in advice)
 
 
 def test_an_unknown_failure_has_no_advice() -> None:
-    assert told_of_database(OperationalError("odd\n  thing")) == "the database cannot be used: odd thing"
+    assert database_sentence(OperationalError("odd\n  thing")) == "the database cannot be used: odd thing"
 
 
 def test_the_systems_failures_name_the_file(tmp_path: Path) -> None:

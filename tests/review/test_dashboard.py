@@ -16,7 +16,7 @@ from django_celery_beat.models import PeriodicTask
 from pipeline import tasks
 from pipeline.models import Anomaly, Category, PartitionStatus, Run, RunPartition, Severity, WorkerSign
 from pipeline.review import dashboard, trends
-from pipeline.review.dashboard import Look
+from pipeline.review.dashboard import CellStatus
 from pipeline.runs.lifecycle import start
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
@@ -66,7 +66,7 @@ def backfill(*arguments: object) -> None:
     call("backfill", *arguments, "--run-date", DAY)
 
 
-def looks() -> dict[tuple[date, str], Look]:
+def looks() -> dict[tuple[date, str], CellStatus]:
     return {(row.week_ending, cell.tier): seen for row in dashboard.weeks() for cell, seen in row.cells}
 
 
@@ -75,22 +75,22 @@ def test_each_cell_tells_how_its_partition_stands(weeks: Path) -> None:
 
     assert len(seen) == (6 + 4) * 3  # six weeks of which all tiers are due, four that are awaited
     assert [seen[WEEK, tier] for tier in ("NMS_TIER_1", "NMS_TIER_2", "OTC")] == [
-        Look.FAILED,
-        Look.REFUSED,
-        Look.RESTATED,
+        CellStatus.FAILED,
+        CellStatus.REFUSED,
+        CellStatus.RESTATED,
     ]
-    assert seen[OLDER_WEEK, "OTC"] == Look.READY
-    assert seen[NEWER_WEEK, "NMS_TIER_1"] == Look.MISSING
-    assert seen[NEWER_WEEK, "OTC"] == Look.NOT_YET_DUE
+    assert seen[OLDER_WEEK, "OTC"] == CellStatus.READY
+    assert seen[NEWER_WEEK, "NMS_TIER_1"] == CellStatus.MISSING
+    assert seen[NEWER_WEEK, "OTC"] == CellStatus.NOT_YET_DUE
     backfill("--weeks", OLDER_WEEK)
-    assert looks()[OLDER_WEEK, "OTC"] == Look.UNCHANGED
+    assert looks()[OLDER_WEEK, "OTC"] == CellStatus.UNCHANGED
     with time_machine.travel(NOON + timedelta(days=8)):
-        assert looks()[WEEK, "OTC"] == Look.READY
+        assert looks()[WEEK, "OTC"] == CellStatus.READY
 
 
 def test_a_partition_that_is_due_and_not_there_is_late(ledger: Ledger, source_dir: Path) -> None:
     backfill("--weeks", WEEK)
-    assert {looks()[WEEK, tier] for tier in ("NMS_TIER_1", "NMS_TIER_2", "OTC")} == {Look.LATE}
+    assert {looks()[WEEK, tier] for tier in ("NMS_TIER_1", "NMS_TIER_2", "OTC")} == {CellStatus.LATE}
 
 
 def test_the_figures_count_over_the_weeks_of_the_grid(weeks: Path) -> None:

@@ -19,8 +19,8 @@ from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.rows import without_zeros
 from pipeline.models import Capture
 from pipeline.review import row_search
-from pipeline.review.row_question import Question
-from pipeline.review.row_search import Page, TooManyRows, Totals, every_row, find
+from pipeline.review.row_question import RowQuestion
+from pipeline.review.row_search import RowPage, TooManyRows, Totals, every_row, find
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import StorageAway, VintageDamaged
 from tests.support.engines import Ledger
@@ -57,7 +57,7 @@ def weeks(ledger: Ledger) -> None:
     stored(RESTATED, TUESDAY, key=OTC)
 
 
-def told(page: Page) -> list[tuple[str, str, int, str, str, str]]:
+def told(page: RowPage) -> list[tuple[str, str, int, str, str, str]]:
     """Week, tier, version, symbol, venue and shares of each row found."""
     return [
         (
@@ -73,7 +73,7 @@ def told(page: Page) -> list[tuple[str, str, int, str, str, str]]:
 
 
 def test_a_symbol_is_found_in_all_weeks_the_newest_and_largest_first(weeks: None) -> None:
-    page = find(Question(symbol="AAPL", tier="OTC"))
+    page = find(RowQuestion(symbol="AAPL", tier="OTC"))
 
     assert told(page) == [
         ("2025-11-14", "OTC", 2, "AAPL", "UBSA", "101"),
@@ -87,7 +87,7 @@ def test_a_symbol_is_found_in_all_weeks_the_newest_and_largest_first(weeks: None
 
 def test_as_of_an_instant_a_row_is_what_it_was_known_to_be(weeks: None) -> None:
     def shares(instant: datetime) -> list[str]:
-        page = find(Question(symbol="AAPL", venue="UBSA", tier="OTC", week_ending=WEEK, instant=instant))
+        page = find(RowQuestion(symbol="AAPL", venue="UBSA", tier="OTC", week_ending=WEEK, instant=instant))
         return [line[-1] for line in told(page)]
 
     assert [shares(instant) for instant in (BEFORE, MONDAY, TUESDAY, WEDNESDAY)] == [[], ["100.5"], ["101"], ["101"]]
@@ -109,14 +109,14 @@ def test_as_of_an_instant_a_row_is_what_it_was_known_to_be(weeks: None) -> None:
 def test_symbols_and_venues_are_found_as_people_write_them(
     weeks: None, symbol: str, venue: str, found: list[tuple[str, str]]
 ) -> None:
-    page = find(Question(symbol=symbol, venue=venue, week_ending=WEEK, tier="OTC"))
+    page = find(RowQuestion(symbol=symbol, venue=venue, week_ending=WEEK, tier="OTC"))
 
     assert [line[3:5] for line in told(page)] == found
     assert page.totals.rows == len(found)
 
 
 def test_an_issue_is_found_by_a_part_of_its_name(weeks: None) -> None:
-    page = find(Question(issue="zz inc", week_ending=WEEK))
+    page = find(RowQuestion(issue="zz inc", week_ending=WEEK))
 
     assert [line[:4] for line in told(page)] == [
         ("2025-11-14", tier.value, 2 if tier is Tier.OTC else 1, "ZZZZ") for tier in Tier
@@ -126,13 +126,13 @@ def test_an_issue_is_found_by_a_part_of_its_name(weeks: None) -> None:
 def test_a_symbol_that_is_not_there_is_never_answered_by_another_silently(ledger: Ledger) -> None:
     stored((("AMBR.B", "UBSA", "7", 1), ("AMBR.A", "SGMT", "5", 1)), MONDAY)
 
-    page = find(Question(symbol="AMBR"))
+    page = find(RowQuestion(symbol="AMBR"))
 
     assert [row.symbol for row in page.rows] == ["AMBR.A", "AMBR.B"]
     assert page.notes == ["there is no symbol AMBR: these are of AMBR.A, AMBR.B"]
     stored((("AMBR", "SGMT", "9", 1), ("AMBR.B", "UBSA", "7", 1)), TUESDAY)
-    assert [row.symbol for row in find(Question(symbol="AMBR")).rows] == ["AMBR"]
-    assert find(Question(symbol="AMBR", venue="UBSA")).rows == []
+    assert [row.symbol for row in find(RowQuestion(symbol="AMBR")).rows] == ["AMBR"]
+    assert find(RowQuestion(symbol="AMBR", venue="UBSA")).rows == []
 
 
 def test_a_venue_is_looked_for_in_all_tiers_of_six_weeks_at_a_time(ledger: Ledger) -> None:
@@ -141,28 +141,30 @@ def test_a_venue_is_looked_for_in_all_tiers_of_six_weeks_at_a_time(ledger: Ledge
         for tier in Tier:
             stored(ROWS, MONDAY, key=PartitionKey(week_ending, tier))
 
-    newest = find(Question(venue="SGMT"))
-    older = find(Question(venue="SGMT", before=newest.older))
+    newest = find(RowQuestion(venue="SGMT"))
+    older = find(RowQuestion(venue="SGMT", before=newest.older))
 
     assert newest.totals == Totals(rows=18, shares=Decimal(900), trades=36, partitions=18)
     assert {row.capture.partition.week_ending for row in newest.rows} == set(every_week[:6])
     assert older.totals == Totals(rows=6, shares=Decimal(300), trades=12, partitions=6)
     assert (newest.older, older.older, len(newest.searched)) == (every_week[5], None, 18)
-    assert find(Question(venue="NOPE")).older == every_week[5]  # nothing is found, and there are older weeks to search
+    assert (
+        find(RowQuestion(venue="NOPE")).older == every_week[5]
+    )  # nothing is found, and there are older weeks to search
 
 
 def test_a_venue_that_is_found_by_its_name_is_named(weeks: None) -> None:
-    page = find(Question(venue="firm", tier="OTC"))
+    page = find(RowQuestion(venue="firm", tier="OTC"))
 
     assert page.notes == ["no MPID or CRD number is firm: these are of Big Firm"]
-    assert find(Question(venue="UBSA")).notes == []
+    assert find(RowQuestion(venue="UBSA")).notes == []
 
 
 @pytest.mark.parametrize("size", [1, 3, 4])
 def test_pages_lose_no_row_and_repeat_none(weeks: None, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(row_search, "PAGE", size)
     capture = Capture.objects.get(partition__week_ending=WEEK, partition__tier="OTC", version=2)
-    for question in (Question(capture=capture), Question(symbol="AAPL"), Question(venue="UBSA")):
+    for question in (RowQuestion(capture=capture), RowQuestion(symbol="AAPL"), RowQuestion(venue="UBSA")):
         seen, place = [], None
         while True:
             page = find(replace(question, place=place))
@@ -176,18 +178,18 @@ def test_pages_lose_no_row_and_repeat_none(weeks: None, monkeypatch: pytest.Monk
 def test_a_vintage_that_was_superseded_is_shown_as_it_was(weeks: None) -> None:
     first = Capture.objects.get(partition__week_ending=WEEK, partition__tier="OTC", version=1)
 
-    page = find(Question(symbol="AAPL", venue="UBSA", capture=first))
+    page = find(RowQuestion(symbol="AAPL", venue="UBSA", capture=first))
 
     assert [line[2::3] for line in told(page)] == [(1, "100.5")]
 
 
 def test_without_a_question_the_newest_week_is_shown(weeks: None) -> None:
-    page = find(Question())
+    page = find(RowQuestion())
 
     assert {line[0] for line in told(page)} == {"2025-11-14"}
     assert page.totals == Totals(rows=12, shares=Decimal("539.75"), trades=21, partitions=3)
     assert page.older == WEEK
-    assert {line[0] for line in told(find(Question(before=page.older)))} == {"2025-11-07"}
+    assert {line[0] for line in told(find(RowQuestion(before=page.older)))} == {"2025-11-07"}
 
 
 def test_what_retention_removed_is_an_error_and_never_the_closest(weeks: None) -> None:
@@ -196,8 +198,8 @@ def test_what_retention_removed_is_an_error_and_never_the_closest(weeks: None) -
     default_storage.delete(pruned.get().vintage_path)
 
     with pytest.raises(NoSuchVintage, match="its rows were given up"):
-        find(Question(capture=pruned.get()))
-    page = find(Question(symbol="AAPL", tier="OTC", week_ending=WEEK, instant=MONDAY))
+        find(RowQuestion(capture=pruned.get()))
+    page = find(RowQuestion(symbol="AAPL", tier="OTC", week_ending=WEEK, instant=MONDAY))
     assert (told(page), page.notes) == ([], [f"retention has removed the rows of {pruned.get()}"])
 
 
@@ -205,10 +207,14 @@ def test_a_lost_file_is_named_and_never_an_answer_with_fewer_rows(weeks: None) -
     lost = Capture.objects.get(partition__week_ending=OLDER, partition__tier="OTC")
     default_storage.delete(lost.vintage_path)
 
-    for question in (Question(symbol="AAPL"), Question(symbol="AAPL", week_ending=OLDER), Question(capture=lost)):
+    for question in (
+        RowQuestion(symbol="AAPL"),
+        RowQuestion(symbol="AAPL", week_ending=OLDER),
+        RowQuestion(capture=lost),
+    ):
         with pytest.raises(VintageDamaged, match=f"{lost}: its vintage file is missing"):
             find(question)
-    assert len(find(Question(symbol="AAPL", week_ending=WEEK)).rows) == 6
+    assert len(find(RowQuestion(symbol="AAPL", week_ending=WEEK)).rows) == 6
 
 
 def test_a_file_that_was_changed_is_named(weeks: None) -> None:
@@ -217,7 +223,7 @@ def test_a_file_that_was_changed_is_named(weeks: None) -> None:
         file.write(b"x" * (spoilt.vintage_bytes or 0))
 
     with pytest.raises(VintageDamaged, match=f"{spoilt}: its vintage file is not what was written"):
-        find(Question(symbol="AAPL"))
+        find(RowQuestion(symbol="AAPL"))
 
 
 def test_a_storage_that_is_not_mounted_is_no_empty_answer(weeks: None) -> None:
@@ -227,7 +233,7 @@ def test_a_storage_that_is_not_mounted_is_no_empty_answer(weeks: None) -> None:
         default_storage.delete(folder)
 
     with pytest.raises(StorageAway, match="is it mounted"):
-        find(Question(symbol="AAPL"))
+        find(RowQuestion(symbol="AAPL"))
 
 
 def default_storage_folders() -> set[str]:
@@ -236,13 +242,13 @@ def default_storage_folders() -> set[str]:
 
 
 def test_before_anything_is_captured_it_says_so(ledger: Ledger) -> None:
-    for question in (Question(), Question(symbol="AAPL"), Question(venue="UBSA", instant=MONDAY)):
+    for question in (RowQuestion(), RowQuestion(symbol="AAPL"), RowQuestion(venue="UBSA", instant=MONDAY)):
         page = find(question)
         assert (page.rows, page.notes, page.totals) == ([], ["nothing is captured there yet"], Totals())
 
 
 def test_every_row_of_an_answer_comes_with_its_vintage(weeks: None) -> None:
-    found = every_row(Question(symbol="AAPL", tier="OTC"))
+    found = every_row(RowQuestion(symbol="AAPL", tier="OTC"))
 
     assert found.select("symbol", "mpid", "shares", "version").rows() == [
         ("AAPL", "UBSA", Decimal(101), 2),
@@ -250,7 +256,7 @@ def test_every_row_of_an_answer_comes_with_its_vintage(weeks: None) -> None:
         ("AAPL", "UBSA", Decimal("100.5"), 1),
         ("AAPL", "SGMT", Decimal(50), 1),
     ]
-    ids = Capture.objects.filter(pk__in=[row.capture.pk for row in find(Question(symbol="AAPL", tier="OTC")).rows])
+    ids = Capture.objects.filter(pk__in=[row.capture.pk for row in find(RowQuestion(symbol="AAPL", tier="OTC")).rows])
     assert set(found["capture_id"]) == set(ids.values_list("capture_id", flat=True))
     assert found["shares"].dtype == pl.Decimal(18, 6)
 
@@ -259,15 +265,15 @@ def test_no_download_has_more_rows_than_a_process_can_hold(weeks: None, monkeypa
     monkeypatch.setattr(row_search, "MOST_DOWNLOADED", 11)
 
     with pytest.raises(TooManyRows, match="12 rows fit, and a download has at most 11: narrow the search"):
-        every_row(Question())
-    assert every_row(Question(tier="OTC")).height == 4
+        every_row(RowQuestion())
+    assert every_row(RowQuestion(tier="OTC")).height == 4
 
 
 def test_a_question_asks_the_ledger_as_often_for_two_weeks_as_for_one(weeks: None) -> None:
-    def statements(question: Question) -> int:
+    def statements(question: RowQuestion) -> int:
         with CaptureQueriesContext(connection) as asked:
             find(question)
         return len(asked)
 
-    assert statements(Question(symbol="AAPL")) == statements(Question(symbol="AAPL", week_ending=WEEK)) == 1
-    assert statements(Question(venue="UBSA")) == statements(Question()) == 1
+    assert statements(RowQuestion(symbol="AAPL")) == statements(RowQuestion(symbol="AAPL", week_ending=WEEK)) == 1
+    assert statements(RowQuestion(venue="UBSA")) == statements(RowQuestion()) == 1

@@ -302,7 +302,7 @@ def test_what_a_process_has_in_hand_waits_for_the_database_and_costs_no_attempt(
 ) -> None:
     """The database goes away after it has committed, and before it could say so; then it is away for a while."""
     step, write, away = begin(), getattr(module, written), iter([AWAY, AWAY])
-    monkeypatch.setattr(connections, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(connections, "POLL_SECONDS", 0)
 
     def write_and_lose(*arguments: object) -> object:
         answer = write(*arguments)

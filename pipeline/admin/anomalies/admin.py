@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from pipeline import operations
 from pipeline.admin.anomalies.page import contents
 from pipeline.admin.shared import figures
-from pipeline.admin.shared.acting import ActingAdmin, Doing
+from pipeline.admin.shared.acting import ActingAdmin, ObjectAction
 from pipeline.admin.shared.base import badge, link
 from pipeline.admin.shared.searching import of_choices, of_partition, words
 from pipeline.admin.shared.week_links import of_week
@@ -25,8 +25,8 @@ from pipeline.models import Act, Anomaly, Category, Readiness, Severity
 WEEKS_OFFERED = 104
 SHOWN_OF_A_MESSAGE = 160
 
-DOINGS: tuple[Doing[Anomaly], ...] = (
-    Doing(
+OBJECT_ACTIONS: tuple[ObjectAction[Anomaly], ...] = (
+    ObjectAction(
         Act.RESOLVE,
         operations.resolve,
         "task_alt",
@@ -35,7 +35,7 @@ DOINGS: tuple[Doing[Anomaly], ...] = (
         explained="Say what you found and did. The week is judged again at once.",
         tone="primary",
     ),
-    Doing(
+    ObjectAction(
         Act.REOPEN,
         operations.reopen,
         "undo",
@@ -106,7 +106,7 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
         "A category, a tier, a week, open or resolved; words of the message or the note; who resolved it; a hash"
     )
     ordering = (F("resolved_at").desc(nulls_first=True), gravity().desc(), "-last_seen_at", "-pk")
-    doings = DOINGS
+    object_actions = OBJECT_ACTIONS
     linked = ("partition__exact",)
 
     class Media:

@@ -18,7 +18,7 @@ from pipeline import operations
 from pipeline.admin.captures import difference_page, download
 from pipeline.admin.captures import page as capture_page
 from pipeline.admin.shared import downloads, figures
-from pipeline.admin.shared.acting import ActingAdmin, Doing, one
+from pipeline.admin.shared.acting import ActingAdmin, ObjectAction, one
 from pipeline.admin.shared.base import badge, link
 from pipeline.admin.shared.lines import kind_badge
 from pipeline.finra.calendar import read_day
@@ -31,8 +31,8 @@ from pipeline.vintages.store import VintageDamaged
 
 SHORTEST_HASH = 6
 
-DOINGS: tuple[Doing[Capture], ...] = (
-    Doing(
+OBJECT_ACTIONS: tuple[ObjectAction[Capture], ...] = (
+    ObjectAction(
         Act.PIN,
         one(operations.pin),
         "keep",
@@ -41,7 +41,7 @@ DOINGS: tuple[Doing[Capture], ...] = (
         explained="Pruning leaves a pinned capture, whatever its age. Your note is kept with it.",
         in_list=False,
     ),
-    Doing(
+    ObjectAction(
         Act.UNPIN,
         one(operations.unpin),
         "keep_off",
@@ -70,7 +70,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
     search_fields = ("capture_id",)  # shows the field; `get_search_results` searches
     search_help_text = "A capture_id from its start, or from the tier on (OTC:2025-11-14); a week; the start of a hash"
     ordering = ("-pk",)
-    doings = DOINGS
+    object_actions = OBJECT_ACTIONS
     linked = ("partition__exact",)
 
     class Media:

@@ -26,8 +26,8 @@ from pipeline.models import Capture, Partition
 from pipeline.models.capture import DOMAIN
 from pipeline.resilience.failures import told
 from pipeline.review.row_order import parse_place
-from pipeline.review.row_question import Question
-from pipeline.review.row_search import Page, Row, TooManyRows, every_row, find
+from pipeline.review.row_question import RowQuestion
+from pipeline.review.row_search import Row, RowPage, TooManyRows, every_row, find
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import VintageDamaged
 
@@ -109,7 +109,7 @@ class RowLine:
 def rows(request: HttpRequest) -> HttpResponse:
     """The page."""
     form = _form(request)
-    page, trouble = Page(), ""
+    page, trouble = RowPage(), ""
     if form.is_valid():
         try:
             page = find(_question(form, request))
@@ -122,11 +122,11 @@ def download(request: HttpRequest, form: str) -> HttpResponseBase:
     """All rows that the page's question finds, as CSV or Parquet; the page, with the reason, where that cannot be."""
     asked = _form(request)
     if not asked.is_valid():
-        return _shown(request, asked, Page(), "", HTTPStatus.BAD_REQUEST)
+        return _shown(request, asked, RowPage(), "", HTTPStatus.BAD_REQUEST)
     try:
         found = every_row(_question(asked, request))
     except (*UNANSWERED, TooManyRows) as why:
-        return _shown(request, asked, Page(), told(why), downloads.CANNOT_BE_SERVED)
+        return _shown(request, asked, RowPage(), told(why), downloads.CANNOT_BE_SERVED)
     return downloads.FORMATS[form]("_".join(("rows", *_named(asked))), found)
 
 
@@ -157,7 +157,9 @@ def _named(form: RowsForm) -> list[str]:
     return [re.sub(r"\W+", "-", word) for word in words if word]
 
 
-def _shown(request: HttpRequest, form: RowsForm, page: Page, trouble: str, status: int = HTTPStatus.OK) -> HttpResponse:
+def _shown(
+    request: HttpRequest, form: RowsForm, page: RowPage, trouble: str, status: int = HTTPStatus.OK
+) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Rows",
@@ -175,7 +177,7 @@ def _shown(request: HttpRequest, form: RowsForm, page: Page, trouble: str, statu
     return TemplateResponse(request, "pipeline/rows.html", context, status=status)
 
 
-def _heading(page: Page) -> str:
+def _heading(page: RowPage) -> str:
     """How much was found, and where."""
     found, weeks = page.totals, sorted({capture.partition.week_ending for capture in page.searched})
     if not weeks:
@@ -187,9 +189,9 @@ def _heading(page: Page) -> str:
     )
 
 
-def _question(form: RowsForm, request: HttpRequest) -> Question:
+def _question(form: RowsForm, request: HttpRequest) -> RowQuestion:
     asked = form.cleaned_data
-    return Question(
+    return RowQuestion(
         symbol=asked["symbol"],
         issue=asked["issue"],
         venue=asked["venue"],

@@ -21,24 +21,24 @@ from pipeline.finra.calendar import Tier
 from pipeline.models import Act, Readiness, Run, Use
 from pipeline.review import dashboard as ledger_dashboard
 from pipeline.review import trends
-from pipeline.review.dashboard import Look
+from pipeline.review.dashboard import CellStatus
 from pipeline.review.grid import Cell
 from pipeline.runs.request import Only
 
 SAID = {
-    Look.READY: "captured",
-    Look.RESTATED: "restated in the last 7 days",
-    Look.FORCED: "captured again by force, the same content",
-    Look.UNCHANGED: "unchanged at the last look",
-    Look.NOT_OFFERED: "captured, and not in the source any more",
-    Look.ARCHIVED: "archived, rows not stored",
-    Look.NOT_YET_DUE: "not yet due",
-    Look.MISSING: "due, never captured",
-    Look.LATE: "late: due, and not published",
-    Look.FAILED: "last try failed",
-    Look.REFUSED: "last try refused",
-    Look.BLOCKED: "captured, and something stands against it",
-    Look.DAMAGED: "its payload is lost",
+    CellStatus.READY: "captured",
+    CellStatus.RESTATED: "restated in the last 7 days",
+    CellStatus.FORCED: "captured again by force, the same content",
+    CellStatus.UNCHANGED: "unchanged at the last look",
+    CellStatus.NOT_OFFERED: "captured, and not in the source any more",
+    CellStatus.ARCHIVED: "archived, rows not stored",
+    CellStatus.NOT_YET_DUE: "not yet due",
+    CellStatus.MISSING: "due, never captured",
+    CellStatus.LATE: "late: due, and not published",
+    CellStatus.FAILED: "last try failed",
+    CellStatus.REFUSED: "last try refused",
+    CellStatus.BLOCKED: "captured, and something stands against it",
+    CellStatus.DAMAGED: "its payload is lost",
 }
 
 
@@ -76,7 +76,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         uses=list(Use.values),
         lines=[_line(week, now, may_backfill=may(request, Act.BACKFILL)) for week in weeks],
         missing_url=_missing_url(weeks) if may(request, Act.BACKFILL) else "",
-        legend=[(*LOOKS.get(look, UNKNOWN), SAID[look]) for look in Look],
+        legend=[(*LOOKS.get(status, UNKNOWN), SAID[status]) for status in CellStatus],
         four=four,
         last_run=_last_run(four.last_run, now),
         alarms=[
@@ -94,29 +94,32 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _line(week: ledger_dashboard.Week, now: datetime, *, may_backfill: bool) -> Line:
     return Line(
         week.week_ending.isoformat(),
-        [_square(cell, look, now, may_backfill=may_backfill) for cell, look in week.cells],
+        [_square(cell, status, now, may_backfill=may_backfill) for cell, status in week.cells],
         [_verdict(use, verdict) for use, verdict in week.verdicts.items()],
     )
 
 
-def _square(cell: Cell, look: Look, now: datetime, *, may_backfill: bool) -> Square:
+def _square(cell: Cell, status: CellStatus, now: datetime, *, may_backfill: bool) -> Square:
     """A cell leads to its partition; what no run has planned yet, to the plan that captures it."""
-    tone, icon = LOOKS.get(look, UNKNOWN)
+    tone, icon = LOOKS.get(status, UNKNOWN)
     url = reverse("admin:pipeline_partition_change", args=[cell.partition_id]) if cell.partition_id else ""
-    if not url and look is Look.MISSING and may_backfill:
+    if not url and status is CellStatus.MISSING and may_backfill:
         url = _plan_url(cell.week_ending, cell.week_ending, [cell.tier])
-    title = [f"{cell.week_ending} {cell.tier}: {SAID[look]}"]
+    title = [f"{cell.week_ending} {cell.tier}: {SAID[status]}"]
     if cell.newest and cell.captured_at:
         title.append(f"{cell.newest.capture_id}, version {cell.version}, captured {figures.ago(cell.captured_at, now)}")
     if cell.detail:
         title.append(cell.detail)
-    return Square(tone, icon, _word(cell, look), _detail(cell, look, now), "\n".join(title), url)
+    return Square(tone, icon, _word(cell, status), _detail(cell, status, now), "\n".join(title), url)
 
 
 def _missing_url(weeks: Iterable[ledger_dashboard.Week]) -> str:
     """The plan that captures what is due and was never captured; empty when nothing is."""
     missing = [
-        cell for week in weeks for cell, look in week.cells if cell.newest is None and look is not Look.NOT_YET_DUE
+        cell
+        for week in weeks
+        for cell, status in week.cells
+        if cell.newest is None and status is not CellStatus.NOT_YET_DUE
     ]
     ending = [cell.week_ending for cell in missing]
     return _plan_url(min(ending), max(ending), list(Tier), Only.MISSING) if missing else ""
@@ -128,15 +131,15 @@ def _plan_url(first: date, last: date, tiers: Sequence[str], only: Only = Only.A
     return f"{reverse('admin:pipeline_backfill')}?{urlencode(asked, doseq=True)}"
 
 
-def _word(cell: Cell, look: Look) -> str:
-    if look is Look.NOT_YET_DUE:
+def _word(cell: Cell, status: CellStatus) -> str:
+    if status is CellStatus.NOT_YET_DUE:
         return f"due {cell.due:%m-%d}"
-    return look.replace("_", " ").lower()
+    return status.replace("_", " ").lower()
 
 
-def _detail(cell: Cell, look: Look, now: datetime) -> str:
+def _detail(cell: Cell, status: CellStatus, now: datetime) -> str:
     if cell.captured_at is None:
-        return f"due {cell.due:%m-%d}" if look is not Look.NOT_YET_DUE else ""
+        return f"due {cell.due:%m-%d}" if status is not CellStatus.NOT_YET_DUE else ""
     return f"v{cell.version}, {figures.ago(cell.captured_at, now)}"
 
 

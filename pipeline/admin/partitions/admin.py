@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import RangeDateFilter
 from pipeline import operations
 from pipeline.admin.partitions.page import contents
 from pipeline.admin.shared import figures
-from pipeline.admin.shared.acting import ActingAdmin, Doing
+from pipeline.admin.shared.acting import ActingAdmin, ObjectAction
 from pipeline.admin.shared.base import badge, link
 from pipeline.admin.shared.searching import of_choices, of_partition, words
 from pipeline.finra.calendar import due_date, is_due, market_today
@@ -42,14 +42,14 @@ STATES = {
     NEVER: "never tried",
 }
 
-DOINGS: tuple[Doing[Partition], ...] = (
-    Doing(
+OBJECT_ACTIONS: tuple[ObjectAction[Partition], ...] = (
+    ObjectAction(
         Act.REINGEST,
         operations.reingest,
         "refresh",
         tone="primary",
     ),
-    Doing(
+    ObjectAction(
         Act.FORCE_REINGEST,
         operations.force_reingest,
         "priority_high",
@@ -59,7 +59,7 @@ DOINGS: tuple[Doing[Partition], ...] = (
             "for holding less than is held now. Your reason is kept with every capture made."
         ),
     ),
-    Doing(Act.RENORMALIZE, operations.renormalize, "restart_alt"),
+    ObjectAction(Act.RENORMALIZE, operations.renormalize, "restart_alt"),
 )
 
 
@@ -96,7 +96,7 @@ def state_badge(partition: Partition, state: str) -> SafeString:
     return badge("MISSING" if is_due(partition.key, market_today()) else "NOT_YET_DUE")
 
 
-class StateFilter(admin.SimpleListFilter):
+class PartitionStateFilter(admin.SimpleListFilter):
     """By what became of the last try."""
 
     title = "last try"
@@ -144,10 +144,10 @@ class PartitionAdmin(ActingAdmin[Partition]):
     page_template = "pipeline/partition.html"
     list_display = ("week", "tier", "state", "version", "captured", "restated", "anomalies", "due")
     list_select_related = ("latest",)
-    list_filter = ("tier", ("week_ending", RangeDateFilter), StateFilter, CapturedFilter, OpenAnomaliesFilter)
+    list_filter = ("tier", ("week_ending", RangeDateFilter), PartitionStateFilter, CapturedFilter, OpenAnomaliesFilter)
     search_fields = ("week_ending", "tier")  # shows the field; `get_search_results` searches
     search_help_text = "A week, a tier, what became of the last try: 2025-11-14 OTC, refused, never tried"
-    doings = DOINGS
+    object_actions = OBJECT_ACTIONS
 
     class Media:
         css = {"all": ("pipeline/capture.css",)}

@@ -16,15 +16,15 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from pipeline import operations
 from pipeline.admin.runs import backfill_form, page, progress
-from pipeline.admin.shared.acting import ActingAdmin, Doing, one
+from pipeline.admin.shared.acting import ActingAdmin, ObjectAction, one
 from pipeline.admin.shared.base import DayFilter, badge
 from pipeline.admin.shared.offered import OfferedList
 from pipeline.models import BAD_OUTCOMES, Act, Run, RunPartition, RunStatus
 
 SHOWN_OF_A_REASON = 80
 
-DOINGS: tuple[Doing[Run], ...] = (
-    Doing(
+OBJECT_ACTIONS: tuple[ObjectAction[Run], ...] = (
+    ObjectAction(
         Act.RETRY_FAILED,
         one(operations.retry_failed),
         "refresh",
@@ -32,7 +32,7 @@ DOINGS: tuple[Doing[Run], ...] = (
         in_list=False,
         tone="primary",
     ),
-    Doing(
+    ObjectAction(
         Act.CANCEL_RUN,
         one(operations.cancel),
         "cancel",
@@ -89,7 +89,7 @@ class RunAdmin(ActingAdmin[Run]):
     )
     search_fields = ("requested_by", "reason", "schedule", "command")
     search_help_text = "Who started it; words of the reason; the schedule; the command"
-    doings = DOINGS
+    object_actions = OBJECT_ACTIONS
 
     class Media:
         css = {"all": ("pipeline/review.css",)}

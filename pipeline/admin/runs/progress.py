@@ -90,7 +90,7 @@ class WeekLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """How far a run has come."""
 
     run: Run
@@ -139,10 +139,10 @@ class Progress:
         return outcome_badges(self.counts)
 
 
-def progress_of(run: Run) -> Progress:
+def progress_of(run: Run) -> RunProgress:
     """How far it has come. Two queries over the rows of this run."""
     weeks = run.weeks.aggregate(all=Count("pk"), closed=Count("closed_at"))
-    return Progress(run, counts_of([run.pk]).get(run.pk, {}), weeks["all"], weeks["closed"])
+    return RunProgress(run, counts_of([run.pk]).get(run.pk, {}), weeks["all"], weeks["closed"])
 
 
 def counts_of(runs: list[int]) -> dict[int, dict[str, int]]:

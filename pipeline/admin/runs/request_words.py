@@ -46,7 +46,7 @@ def as_stored(run: Run) -> str:
 def _told(request: Request) -> Iterator[tuple[str, str]]:
     yield "Of", _what(request)
     yield "Today, for due dates", request.run_date.isoformat()
-    yield "Work", LOOKING if request.look else STAGES[request.only_stage]
+    yield "Work", LOOKING if request.probe else STAGES[request.only_stage]
     if request.fetches:
         yield "Source", f"{request.source}: {request.origin}" if request.origin else request.source
     if request.only is not Only.ALL:

@@ -22,7 +22,7 @@ from pipeline import operations
 from pipeline.admin.people.traced import Traced
 from pipeline.admin.schedules.form import TASKS, ScheduleForm
 from pipeline.admin.schedules.times import crontab_in_words, in_words, next_at
-from pipeline.admin.shared.acting import Acting, Doing, one
+from pipeline.admin.shared.acting import Acting, ObjectAction, one
 from pipeline.admin.shared.base import Framed, badge, link
 from pipeline.admin.shared.lines import acts_on
 from pipeline.models import Act, OperatorLogEntry, Run
@@ -66,7 +66,7 @@ class ScheduleAdmin(Traced, Acting[PeriodicTask]):
         ("With what", {"fields": ("kwargs",)}),
         ("Sending", {"fields": ("args", "queue", "priority", "expire_seconds"), "classes": ("collapse",)}),
     )
-    doings = (Doing(Act.RUN_NOW, run_now, "play_arrow", tone="primary"),)
+    object_actions = (ObjectAction(Act.RUN_NOW, run_now, "play_arrow", tone="primary"),)
 
     class Media:
         css = {"all": ("pipeline/review.css",)}

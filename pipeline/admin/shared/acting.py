@@ -24,7 +24,7 @@ from django.utils.html import format_html
 from unfold.forms import ActionForm
 
 from pipeline.admin.shared.base import EvidenceAdmin, Framed, M, page_url
-from pipeline.models import Act, OperatorLogEntry, Upshot
+from pipeline.models import Act, ActOutcome, OperatorLogEntry
 from pipeline.operations import Order, Refused, new_token
 
 PERMISSIONS = {
@@ -53,7 +53,7 @@ def may(request: HttpRequest, act: Act) -> bool:
 
 
 @dataclass(frozen=True)
-class Doing(Generic[M]):
+class ObjectAction(Generic[M]):
     """Something that can be done with objects of an admin.
 
     `work` does it with the objects, for an order; `fits` says for which objects a button makes sense; `explained` tells
@@ -108,7 +108,7 @@ class ReasonForm(forms.Form):
 class Acting(Framed[M]):
     """An admin with whose objects operators can do something: actions of its list, and buttons."""
 
-    doings: Sequence[Doing[M]] = ()
+    object_actions: Sequence[ObjectAction[M]] = ()
     action_form = TokenActionForm
 
     def get_urls(self) -> list[URLPattern]:
@@ -120,7 +120,7 @@ class Acting(Framed[M]):
                 self.admin_site.admin_view(partial(self.do_one, doing=doing)),
                 name=f"{name}_{doing.act.lower()}",
             )
-            for doing in self.doings
+            for doing in self.object_actions
         ]
         return [*acting, *super().get_urls()]
 
@@ -128,13 +128,13 @@ class Acting(Framed[M]):
         """The doings that the user may do to what is selected in the list. Nothing is ever deleted here."""
         return {
             doing.slug: (partial(_do_selected, doing=doing), doing.slug, doing.name)
-            for doing in self.doings
+            for doing in self.object_actions
             if doing.in_list and may(request, doing.act)
         }
 
     def buttons(self, request: HttpRequest, found: M) -> Iterator[Button]:
         """The actions that fit the object and that the user may take."""
-        for doing in self.doings:
+        for doing in self.object_actions:
             if may(request, doing.act) and doing.fits(found):
                 name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{doing.act.lower()}"
                 url = reverse(name, args=[found.pk])
@@ -144,7 +144,7 @@ class Acting(Framed[M]):
         """The buttons, and a token for whichever is pressed."""
         return {"buttons": list(self.buttons(request, found)), "token": new_token()}
 
-    def do_one(self, request: HttpRequest, object_id: str, doing: Doing[M]) -> HttpResponse:
+    def do_one(self, request: HttpRequest, object_id: str, doing: ObjectAction[M]) -> HttpResponse:
         """Do it to one object, or ask for the reason first."""
         if not may(request, doing.act):
             raise PermissionDenied
@@ -155,7 +155,7 @@ class Acting(Framed[M]):
             return HttpResponseNotAllowed(["POST"])
         return self.ask(request, doing, [found], page_url(found))
 
-    def do_many(self, request: HttpRequest, selected: QuerySet[M], doing: Doing[M]) -> HttpResponse:
+    def do_many(self, request: HttpRequest, selected: QuerySet[M], doing: ObjectAction[M]) -> HttpResponse:
         """Do it to what is selected in the list, or ask for the reason first."""
         if not may(request, doing.act):
             raise PermissionDenied
@@ -168,7 +168,7 @@ class Acting(Framed[M]):
         return self._done(request, doing, chosen, request.get_full_path())
 
     def ask(
-        self, request: HttpRequest, doing: Doing[M], chosen: list[M], back: str, form: ReasonForm | None = None
+        self, request: HttpRequest, doing: ObjectAction[M], chosen: list[M], back: str, form: ReasonForm | None = None
     ) -> HttpResponse:
         """The page that lists what is concerned, and asks why."""
         context = {
@@ -182,7 +182,7 @@ class Acting(Framed[M]):
         }
         return TemplateResponse(request, "pipeline/ask.html", context)
 
-    def _done(self, request: HttpRequest, doing: Doing[M], chosen: list[M], back: str) -> HttpResponse:
+    def _done(self, request: HttpRequest, doing: ObjectAction[M], chosen: list[M], back: str) -> HttpResponse:
         """Do it, say what came of it, and go where that is seen."""
         form = ReasonForm(request.POST)
         if doing.needs_reason and not form.is_valid():
@@ -199,7 +199,7 @@ class ActingAdmin(Acting[M], EvidenceAdmin[M]):
         return self.frame_of(request, found)
 
 
-def _do_selected(admin: Acting[M], request: HttpRequest, selected: QuerySet[M], doing: Doing[M]) -> HttpResponse:
+def _do_selected(admin: Acting[M], request: HttpRequest, selected: QuerySet[M], doing: ObjectAction[M]) -> HttpResponse:
     return admin.do_many(request, selected, doing)
 
 
@@ -221,7 +221,7 @@ def carried_out(request: HttpRequest, work: Callable[[], OperatorLogEntry], back
     except Refused as refusal:
         messages.error(request, f"Refused: {refusal}")
         return HttpResponseRedirect(back or request.get_full_path())
-    if entry.upshot == Upshot.STARTED and entry.run:
+    if entry.upshot == ActOutcome.STARTED and entry.run:
         watch = format_html(
             '{} <a class="ms-link" href="{}">Watch run {}</a>', entry.told, page_url(entry.run), entry.run_id
         )

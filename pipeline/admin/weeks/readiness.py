@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateFilter
 
 from pipeline import operations
-from pipeline.admin.shared.acting import ActingAdmin, Doing
+from pipeline.admin.shared.acting import ActingAdmin, ObjectAction
 from pipeline.admin.shared.base import badge, page_url
 from pipeline.admin.shared.offered import OfferedList
 from pipeline.admin.shared.searching import of_choices, words
@@ -33,9 +33,9 @@ def recompute(chosen: list[Readiness], order: Order) -> OperatorLogEntry:
     return operations.recompute({one.week_ending for one in chosen}, order, chosen)
 
 
-DOINGS: tuple[Doing[Readiness], ...] = (
-    Doing(Act.REEVALUATE, operations.reevaluate, "rule", tone="primary"),
-    Doing(Act.RECOMPUTE, recompute, "calculate"),
+OBJECT_ACTIONS: tuple[ObjectAction[Readiness], ...] = (
+    ObjectAction(Act.REEVALUATE, operations.reevaluate, "rule", tone="primary"),
+    ObjectAction(Act.RECOMPUTE, recompute, "calculate"),
 )
 
 
@@ -60,7 +60,7 @@ class WeekList(OfferedList):
         self.result_list = lines
 
 
-class StateFilter(admin.SimpleListFilter):
+class ReadinessStateFilter(admin.SimpleListFilter):
     """By the verdict: for the use that is filtered by, else for any."""
 
     title = "state"
@@ -86,10 +86,10 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
     page_template = "pipeline/readiness.html"
     when_empty = "No week has been judged yet: a run judges each week that it closes."
     list_display = ("week", "trading", "compliance", "research", "why", "decided")
-    list_filter = ("use", StateFilter, ("week_ending", RangeDateFilter))
+    list_filter = ("use", ReadinessStateFilter, ("week_ending", RangeDateFilter))
     search_fields = ("week_ending", "state")  # shows the field; `get_search_results` searches
     search_help_text = "A week, a verdict for any use: 2025-11-14, blocked, ready"
-    doings = DOINGS
+    object_actions = OBJECT_ACTIONS
 
     class Media:
         css = {"all": ("pipeline/review.css",)}

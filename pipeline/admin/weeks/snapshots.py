@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import RangeDateFilter
 
 from pipeline import operations
 from pipeline.admin.shared import downloads
-from pipeline.admin.shared.acting import ActingAdmin, Doing
+from pipeline.admin.shared.acting import ActingAdmin, ObjectAction
 from pipeline.admin.shared.base import DayFilter, badge, page_url
 from pipeline.admin.weeks import snapshot_symbols
 from pipeline.admin.weeks.snapshot_page import contents
@@ -30,7 +30,7 @@ def recompute(chosen: list[AnalyticsSnapshot], order: Order) -> OperatorLogEntry
     return operations.recompute({one.week_ending for one in chosen}, order, chosen)
 
 
-DOINGS: tuple[Doing[AnalyticsSnapshot], ...] = (Doing(Act.RECOMPUTE, recompute, "calculate"),)
+OBJECT_ACTIONS: tuple[ObjectAction[AnalyticsSnapshot], ...] = (ObjectAction(Act.RECOMPUTE, recompute, "calculate"),)
 
 
 @admin.register(AnalyticsSnapshot)
@@ -43,7 +43,7 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
     list_filter = (("week_ending", RangeDateFilter), ("computed_at", DayFilter), "calculation_version")
     search_fields = ("inputs_hash__startswith",)
     search_help_text = "The start of the hash of the inputs"
-    doings = DOINGS
+    object_actions = OBJECT_ACTIONS
 
     class Media:
         css = {"all": ("pipeline/review.css",)}

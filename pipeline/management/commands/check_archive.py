@@ -43,7 +43,7 @@ class Command(SpineCommand):
     def work(self, **options: Any) -> int:
         """Look, print."""
         today = parse_run_date(options["run_date"])
-        held = losses.look(today, read=2**31 if options["all"] else max(options["read"], 0))
+        held = losses.check(today, read=2**31 if options["all"] else max(options["read"], 0))
         unaccepted = losses.unaccepted(held.lost)
         told = f"{_counted(held)}; {len(unaccepted):,} lost."
         operations.write_down(Act.CHECK_ARCHIVE, Order(operator=operator()), (), told)

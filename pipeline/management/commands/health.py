@@ -87,6 +87,6 @@ def _beat() -> tuple[bool, str]:
     now = timezone.now()
     if clock.is_ahead(last.last_run_at, now):
         when = f"beat: {last.name!r} was fired at {last.last_run_at:%Y-%m-%d %H:%M} UTC, which is to come"
-        return False, f"{when}: the clock was ahead and was set back; `python manage.py sweep_runs` mends it"
+        return False, f"{when}: the clock was ahead and was set back; `python manage.py recover_runs` mends it"
     silent = now - last.last_run_at
     return silent < SILENCE, f"beat: fired {last.name!r} {int(silent.total_seconds())} s ago"

@@ -39,7 +39,7 @@ class Command(SpineCommand):
         except ArchiveDamaged as damage:
             raise BadArguments(str(damage)) from damage
         if not is_dry:
-            losses.look(today)
+            losses.check(today)
             _write_down(found)
         if self.as_json:
             self.document({"captures": [_as_document(one) for one in found]})

@@ -44,7 +44,7 @@ UNEQUAL_READINGS = 2  # the second reading decides: what does not add up in eith
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _DatasetPages:
     """A dataset's pages of a partition."""
 
     dataset: str
@@ -128,7 +128,7 @@ class FinraApi:
             raise SourceError(f"FINRA's count of rows cannot be used: {error}") from error
         return page.total
 
-    def _read(self, key: PartitionKey) -> _Reading:
+    def _read(self, key: PartitionKey) -> _DatasetPages:
         """A reading that nothing tore; where the totals do not agree, it is read once more, for both may be of two days."""
         torn: list[str] = []
         for attempt in range(1, READINGS + 1):
@@ -143,7 +143,7 @@ class FinraApi:
                 return reading
         raise torn_for_good(torn)
 
-    def _reading(self, key: PartitionKey) -> _Reading:
+    def _reading(self, key: PartitionKey) -> _DatasetPages:
         for code in CODES[key.tier]:
             reading = self._from(SUMMARY, [of_type(key, code, summary_type) for summary_type in SummaryType])
             if reading is None and self._may_be_history(key):
@@ -161,11 +161,11 @@ class FinraApi:
             logger.info("FINRA's history has nothing: %s", error)
             return None
 
-    def _from(self, dataset: str, queries: list[Query]) -> _Reading | None:
+    def _from(self, dataset: str, queries: list[Query]) -> _DatasetPages | None:
         """A dataset's pages of a partition; None for none."""
         limits = Limits(self._max_bytes, self._max_rows)
         read = Pager(self._transport, self._access.connections, limits).read(queries)
-        return _Reading(dataset, read) if read else None
+        return _DatasetPages(dataset, read) if read else None
 
 
 def _require_both(key: PartitionKey, rows: pl.DataFrame) -> None:

@@ -25,14 +25,14 @@ SPECIAL = "is a device, a pipe or a socket, and not a regular file: put the file
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileContent:
     """A file's bytes, and when it was last modified (UTC)."""
 
     content: bytes
     modified_at: datetime
 
 
-def read_beneath(root: Path, name: str, max_bytes: int) -> Reading:
+def read_beneath(root: Path, name: str, max_bytes: int) -> FileContent:
     """The file `name` of the folder `root`, or the file beneath `root` that it is a link to.
 
     UnsafeSource when it leads out of the root, is no regular file or is larger than `max_bytes`; TransientSourceError
@@ -41,7 +41,7 @@ def read_beneath(root: Path, name: str, max_bytes: int) -> Reading:
     return _read(lambda: _open_beneath(root, name), name, max_bytes)
 
 
-def read_anywhere(path: Path, name: str, max_bytes: int) -> Reading:
+def read_anywhere(path: Path, name: str, max_bytes: int) -> FileContent:
     """The file at a path that an operator named, links followed; refusals as in `read_beneath`, `name` in messages."""
     return _read(lambda: os.open(path, FLAGS), name, max_bytes)
 
@@ -76,7 +76,7 @@ def _walk(base: Path, steps: tuple[str, ...]) -> int:
     return at
 
 
-def _read(opened: Callable[[], int], name: str, max_bytes: int) -> Reading:
+def _read(opened: Callable[[], int], name: str, max_bytes: int) -> FileContent:
     with _explained(name):
         descriptor = opened()
         try:
@@ -85,14 +85,14 @@ def _read(opened: Callable[[], int], name: str, max_bytes: int) -> Reading:
             os.close(descriptor)
 
 
-def _read_descriptor(descriptor: int, name: str, max_bytes: int) -> Reading:
+def _read_descriptor(descriptor: int, name: str, max_bytes: int) -> FileContent:
     before = os.fstat(descriptor)
     _check(before, name, max_bytes)
     content = _read_bytes(descriptor, before.st_size)
     after = os.fstat(descriptor)
     if len(content) != before.st_size or _version(before) != _version(after):
         raise TransientSourceError(f"{name} changed while it was read: try again when its writer has finished")
-    return Reading(content, datetime.fromtimestamp(after.st_mtime, UTC))
+    return FileContent(content, datetime.fromtimestamp(after.st_mtime, UTC))
 
 
 def _check(status: os.stat_result, name: str, max_bytes: int) -> None:

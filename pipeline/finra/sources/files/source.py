@@ -18,7 +18,7 @@ from pipeline.finra.payloads import Part, PartName, Payload, is_sample, pack
 from pipeline.finra.sources.base import MOST_ROWS, MixedData, NotPublished, SourceError, UnsafeSource
 from pipeline.finra.sources.files.compression import Compression, decompress
 from pipeline.finra.sources.files.file_names import file_name, first_of, index, near_misses
-from pipeline.finra.sources.files.regular_files import Reading, read_anywhere, read_beneath
+from pipeline.finra.sources.files.regular_files import FileContent, read_anywhere, read_beneath
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class FilesSource:
             raise NotPublished(f"{missing}; {first_of(near)}" if near else missing)
         return names
 
-    def _read(self, name: str) -> Reading:
+    def _read(self, name: str) -> FileContent:
         stored = read_beneath(self.root, name, self.max_bytes)
         return _decompressed(stored, Compression.by_suffix(name), name, self.max_bytes, self.max_rows)
 
@@ -136,7 +136,7 @@ class SingleFile:
         _check_kind(payload, named_readings, samples=self.reads_samples)
         return payload
 
-    def _read(self, path: Path) -> Reading:
+    def _read(self, path: Path) -> FileContent:
         name = _shown(path)
         stored = read_anywhere(path, name, self.max_bytes)
         compression = Compression.by_magic(stored.content) or Compression.by_suffix(path.name)
@@ -148,7 +148,7 @@ def _shown(path: Path) -> str:
     return os.fsencode(path.name or path).decode(errors="replace")
 
 
-def _check_total(key: PartitionKey, readings: Mapping[PartName, Reading], max_bytes: int) -> None:
+def _check_total(key: PartitionKey, readings: Mapping[PartName, FileContent], max_bytes: int) -> None:
     total = sum(len(reading.content) for reading in readings.values())
     if total > max_bytes:
         raise UnsafeSource(
@@ -157,7 +157,7 @@ def _check_total(key: PartitionKey, readings: Mapping[PartName, Reading], max_by
         )
 
 
-def _check_kind(payload: Payload, readings: Iterable[tuple[str, Reading]], *, samples: bool) -> None:
+def _check_kind(payload: Payload, readings: Iterable[tuple[str, FileContent]], *, samples: bool) -> None:
     """MixedData for a payload of the other kind. The message names the file; FINRA's files are looked through once."""
     if not payload.is_sample and not samples:
         return
@@ -178,5 +178,7 @@ def _only(found: list[str]) -> str:
     return found[0]
 
 
-def _decompressed(stored: Reading, compression: Compression, name: str, max_bytes: int, max_rows: int) -> Reading:
-    return Reading(decompress(stored.content, compression, name, max_bytes, max_rows), stored.modified_at)
+def _decompressed(
+    stored: FileContent, compression: Compression, name: str, max_bytes: int, max_rows: int
+) -> FileContent:
+    return FileContent(decompress(stored.content, compression, name, max_bytes, max_rows), stored.modified_at)

@@ -1,4 +1,4 @@
-"""`manage.py sweep_runs`: what beat does each minute, by hand."""
+"""`manage.py recover_runs`: what beat does each minute, by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline import operations
 from pipeline.engine import driver, schedules
-from pipeline.engine.sweeper import Swept
+from pipeline.engine.sweeper import Recovered
 from pipeline.management.base import SpineCommand, operator
 from pipeline.models import Act, RunPartition
 from pipeline.operations import Order
@@ -25,12 +25,12 @@ class Command(SpineCommand):
     def work(self, **_options: Any) -> int:
         """Sweep, say what was found; without a broker, work off what the sweep has sent."""
         mended = schedules.mend()
-        swept = driver.recover(self._print_step)
-        told = _told(swept, mended)
-        if mended or not swept.found_nothing:
+        recovered = driver.recover(self._print_step)
+        told = _sentences(recovered, mended)
+        if mended or not recovered.found_nothing:
             operations.write_down(Act.SWEEP_RUNS, Order(operator=operator()), (), " ".join(told))
         if self.as_json:
-            found = asdict(swept)
+            found = asdict(recovered)
             mended_clock = [*mended, *found.pop("known_now")]
             self.document({**found, "clock_was_ahead": mended_clock} if mended_clock else found)
         for line in told:
@@ -41,19 +41,19 @@ class Command(SpineCommand):
         self.line(f"run {step.run_id}: {step.partition} {step.outcome}: {step.reason}")
 
 
-def _told(swept: Swept, mended: list[str]) -> list[str]:
-    if swept.found_nothing and not mended:
+def _sentences(recovered: Recovered, mended: list[str]) -> list[str]:
+    if recovered.found_nothing and not mended:
         return ["Nothing is stalled."]
     counted = {
-        "put back, whose worker died or hung": swept.put_back,
-        "given up, after too many attempts": swept.given_up,
-        "sent again, since nobody had started them": swept.recalled,
+        "put back, whose worker died or hung": recovered.requeued,
+        "given up, after too many attempts": recovered.failed,
+        "sent again, since nobody had started them": recovered.resent,
     }
     return [
         *(f"The schedule {name!r} waited for a clock that was ahead; it counts from now on." for name in mended),
-        *(f"{capture} was to be known in the future; it is known from now on." for capture in swept.known_now),
-        *(f"Run {run} died before its end; the same command goes on with it." for run in swept.interrupted),
+        *(f"{capture} was to be known in the future; it is known from now on." for capture in recovered.known_now),
+        *(f"Run {run} died before its end; the same command goes on with it." for run in recovered.interrupted),
         *(f"{count} partitions {what}." for what, count in counted.items() if count),
-        *([f"{swept.closed} weeks closed that had nothing left to do."] if swept.closed else []),
-        *(f"Run {run} has ended." for run in swept.ended),
+        *([f"{recovered.closed} weeks closed that had nothing left to do."] if recovered.closed else []),
+        *(f"Run {run} has ended." for run in recovered.ended),
     ]

@@ -1,4 +1,4 @@
-"""The schedules of the restatement sweeps. Like the first ones they are created once, and belong to the operators."""
+"""The schedules that probe for restatements. Like the first ones they are created once, and belong to the operators."""
 
 import importlib
 import json
@@ -17,26 +17,26 @@ WEEKLY = (
     "restatements come long after a look-back has passed. Owes nothing while MARKETSPINE_SOURCE is not api."
 )
 MONTHLY = (
-    "The same for everything captured. Takes lookback_weeks, tiers and source like the weekly run; look is what asks."
+    "The same for everything captured. Takes lookback_weeks, tiers and source like the weekly run; probe is what asks."
 )
 
 SCHEDULES = {
-    "restatement sweep, last year": {
+    "restatement probe, last year": {
         "task": first.RUNS["task"],
-        "kwargs": json.dumps({"lookback_weeks": 52, "look": True}),
+        "kwargs": json.dumps({"lookback_weeks": 52, "probe": True}),
         "crontab": EACH_SUNDAY,
         "description": WEEKLY,
     },
-    "restatement sweep, everything": {
+    "restatement probe, everything": {
         "task": first.RUNS["task"],
-        "kwargs": json.dumps({"lookback_weeks": 520, "look": True}),
+        "kwargs": json.dumps({"lookback_weeks": 520, "probe": True}),
         "crontab": EACH_MONTH,
         "description": MONTHLY,
     },
 }
 
 
-def create_sweeps(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def create_probes(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Create those that are not there by their names."""
     first.create(apps, SCHEDULES)
 
@@ -47,5 +47,5 @@ class Migration(migrations.Migration):
     dependencies = [("pipeline", "0008_live_source")]
 
     operations = [
-        migrations.RunPython(create_sweeps, migrations.RunPython.noop),
+        migrations.RunPython(create_probes, migrations.RunPython.noop),
     ]

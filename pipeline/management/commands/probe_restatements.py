@@ -52,14 +52,14 @@ class Command(RunningCommand):
                 f"the source {options['source']!r} cannot be asked whether something moved; {NAME!r} can"
             )
         request = Request(
-            command="sweep_restatements",
+            command="probe_restatements",
             run_date=run_date,
             tiers=parse_tiers(options["tiers"]),
             weeks=_weeks(options["first"], options["last"], run_date),
             only=Only.CAPTURED,
             source=options["source"],
             origin=origin_of(options["source"], options["source_dir"]),
-            look=True,
+            probe=True,
             reason=options["reason"],
             requested_by=options["by"],
         )

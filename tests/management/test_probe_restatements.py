@@ -1,4 +1,4 @@
-"""`manage.py sweep_restatements`, and `backfill --source api`, against a FINRA on loopback."""
+"""`manage.py probe_restatements`, and `backfill --source api`, against a FINRA on loopback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WEEK, BEFORE = date(2025, 10, 3), date(2025, 9, 26)
 DAY, LATER = date(2025, 11, 10), date(2026, 1, 5)
 MOVED = PartitionKey(BEFORE, Tier.OTC)
 BACKFILL = ("backfill", "--source", "api", "--from", BEFORE, "--to", WEEK)
-SWEEP = ("sweep_restatements", "--run-date", LATER)
+SWEEP = ("probe_restatements", "--run-date", LATER)
 
 
 @pytest.fixture
