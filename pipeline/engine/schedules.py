@@ -189,11 +189,11 @@ def _slot_of(row: PeriodicTask, now: datetime) -> datetime | None:
     if row.expires is not None and row.expires <= now:
         return None
     if row.one_off:
-        first = None if _has_run_since(row.name, _begin(row)) else first_slot(crontab, _begin(row))
-        return first if first and first <= now else None
+        first = first_slot(crontab, _begin(row))
+        return first if first <= now and not _has_run_since(row.name, _begin(row)) else None
     slot = last_slot(crontab, now)
-    begun = slot is not None and (row.start_time is None or row.start_time <= slot)
-    return slot if slot and begun and now - slot < MADE_UP_FOR else None
+    begun = row.start_time is None or row.start_time <= slot
+    return slot if begun and now - slot < MADE_UP_FOR else None
 
 
 def _begin(row: PeriodicTask) -> datetime:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSim
 
 # cronsim counts by the clock, which shows the hour before the end of summer time twice: so it begins before that.
 OVERLAP = timedelta(hours=1, seconds=1)
@@ -23,23 +23,20 @@ class Crontab(Protocol):
     tz: tzinfo
 
 
-def last_slot(crontab: Crontab, now: datetime) -> datetime | None:
-    """The newest instant, at or before `now`, at which the crontab fires; None for one that never fires."""
-    return next((slot for slot in _slots(crontab, now + OVERLAP, reverse=True) if slot <= now), None)
+def last_slot(crontab: Crontab, now: datetime) -> datetime:
+    """The newest instant, at or before `now`, at which the crontab fires. (Celery refuses one that never fires.)"""
+    return next(slot for slot in _slots(crontab, now + OVERLAP, reverse=True) if slot <= now)
 
 
-def first_slot(crontab: Crontab, begin: datetime) -> datetime | None:
-    """The first instant, at or after `begin`, at which the crontab fires; None for one that never fires."""
-    return next((slot for slot in _slots(crontab, begin - OVERLAP, reverse=False) if slot >= begin), None)
+def first_slot(crontab: Crontab, begin: datetime) -> datetime:
+    """The first instant, at or after `begin`, at which the crontab fires."""
+    return next(slot for slot in _slots(crontab, begin - OVERLAP, reverse=False) if slot >= begin)
 
 
 def _slots(crontab: Crontab, start: datetime, *, reverse: bool) -> Iterator[datetime]:
-    try:
-        slots = CronSim(_expression(crontab), start.astimezone(crontab.tz), reverse)
-        slots.day_and = True  # as Celery has it: the day of the month and that of the week; cron takes either
-        yield from (slot.astimezone(UTC) for slot in slots)
-    except CronSimError:  # the 31st of February
-        return
+    slots = CronSim(_expression(crontab), start.astimezone(crontab.tz), reverse)
+    slots.day_and = True  # as Celery has it: the day of the month and that of the week; cron takes either
+    return (slot.astimezone(UTC) for slot in slots)
 
 
 def _expression(crontab: Crontab) -> str:

@@ -1,4 +1,4 @@
-"""When a schedule's row comes next, as beat will have it, and in words."""
+"""When a schedule's row comes next, and in words."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from celery.schedules import ParseException
 from django.core.exceptions import ImproperlyConfigured
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
+from pipeline.engine.slots import first_slot
+
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 TIMES_NAMED = 6
-ALMOST = timedelta(milliseconds=500)  # beat's own clock goes on while it counts
+INSTANT = timedelta(microseconds=1)
+ALMOST = timedelta(milliseconds=500)  # an interval's own clock goes on while it counts
 UNREADABLE = (ValueError, AttributeError, ParseException, ImproperlyConfigured)
 
 
@@ -75,12 +78,9 @@ def next_at(row: PeriodicTask, now: datetime) -> datetime | None:
         if row.start_time is not None and row.start_time > now:
             begins: datetime = row.due_start_time(now.tzinfo)
             return begins
-        overdue, seconds = row.schedule.is_due(_counted_from(row, now))
+        if row.crontab:
+            return first_slot(row.crontab.schedule, now + INSTANT)
+        overdue, seconds = row.schedule.is_due(row.last_run_at or row.date_changed or now)
     except UNREADABLE:
         return None
     return now if overdue else (now + timedelta(seconds=seconds) + ALMOST).replace(microsecond=0)
-
-
-def _counted_from(row: PeriodicTask, now: datetime) -> datetime:
-    """An interval is counted from the last time; a crontab by the clock."""
-    return now if row.crontab else row.last_run_at or row.date_changed or now
