@@ -23,6 +23,7 @@ from pipeline.models.manifest import Manifest, Reject, Stage
 from pipeline.models.operator_log import Act, ActOutcome, OperatorLogEntry, OperatorLogSubject
 from pipeline.models.partition import Partition
 from pipeline.models.readiness import Readiness, ReadinessState, Use
+from pipeline.models.revision import Revision
 from pipeline.models.run import (
     BAD_OUTCOMES,
     FETCHING,
@@ -72,6 +73,7 @@ __all__ = [
     "Readiness",
     "ReadinessState",
     "Reject",
+    "Revision",
     "Run",
     "RunPartition",
     "RunStatus",

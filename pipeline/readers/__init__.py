@@ -15,7 +15,9 @@ from pipeline.readers.market import market
 from pipeline.readers.parameters import PARAMETERS, Parameter, ParameterType, parameters_of
 from pipeline.readers.partitions import partitions, weeks
 from pipeline.readers.readiness import readiness
+from pipeline.readers.restatements import restated_symbols, restated_venues, restatements
 from pipeline.readers.result import Page, Result
+from pipeline.readers.revisions import revision_profile, revision_sentence, revision_triangle
 from pipeline.readers.row_history import row_history
 from pipeline.readers.rows import rows, vintage_file
 from pipeline.readers.symbol_history import symbol_history, symbol_venues
@@ -42,6 +44,12 @@ __all__ = [
     "parameters_of",
     "partitions",
     "readiness",
+    "restated_symbols",
+    "restated_venues",
+    "restatements",
+    "revision_profile",
+    "revision_sentence",
+    "revision_triangle",
     "row_history",
     "rows",
     "symbol_history",

@@ -5,6 +5,21 @@ from __future__ import annotations
 import polars as pl
 
 from pipeline.readers import fields
+from pipeline.readers.datasets_of_figures import (
+    MARKET,
+    SYMBOL_HISTORY,
+    SYMBOL_VENUES,
+    SYMBOLS,
+    VENUE_HISTORY,
+    VENUES,
+)
+from pipeline.readers.datasets_of_revisions import (
+    RESTATED_SYMBOLS,
+    RESTATED_VENUES,
+    RESTATEMENTS,
+    REVISION_PROFILE,
+    REVISION_TRIANGLE,
+)
 from pipeline.readers.fields import (
     CAPTURE,
     KIND,
@@ -185,6 +200,26 @@ READINESS = Dataset(
 )
 
 DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset for dataset in (ROWS, ROW_HISTORY, PARTITIONS, CAPTURES, WEEKS, READINESS)
+    dataset.name: dataset
+    for dataset in (
+        ROWS,
+        ROW_HISTORY,
+        DIFFERENCES,
+        RESTATEMENTS,
+        RESTATED_SYMBOLS,
+        RESTATED_VENUES,
+        VENUES,
+        VENUE_HISTORY,
+        SYMBOLS,
+        SYMBOL_HISTORY,
+        SYMBOL_VENUES,
+        MARKET,
+        REVISION_TRIANGLE,
+        REVISION_PROFILE,
+        PARTITIONS,
+        CAPTURES,
+        WEEKS,
+        READINESS,
+    )
 }
 __all__ = ["CAPTURES", "DATASETS", "DIFFERENCES", "PARTITIONS", "READINESS", "ROWS", "ROW_HISTORY", "WEEKS"]

@@ -124,6 +124,18 @@ PARAMETERS: Mapping[str, Parameter] = {
         ),
         _whole("top", "at most so many", "10"),
         _text("q", "a symbol, another spelling of one, how one begins, or part of an issue's name", "BRK/B"),
+        _day("from_day", "the first day of a period, in New York", "2026-10-01"),
+        _day("to_day", "the last day of a period, in New York; it is in the period", "2026-10-31"),
+        _choice(
+            "measure",
+            "how much a partition moved: shares that moved, the sum, the largest share of a venue, ranks, concentration",
+            "gross_change_ratio",
+            "net_change_ratio",
+            "largest_share_move_bp",
+            "rank_changes",
+            "hhi_change",
+        ),
+        _whole("ages", "ages in days since the due date, with commas", "0,7,28"),
         _choice("use", "what the data is to be used for", "trading", "compliance", "research", many=True),
     )
 }

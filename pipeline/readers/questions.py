@@ -255,6 +255,14 @@ def shares(name: str, value: str | int | Decimal) -> Decimal:
     return Decimal(text)
 
 
+def ages(name: str, value: str | int | Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
+    """Ages in days, as a list or with commas, in order."""
+    if value is None:
+        return default
+    listed = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else value
+    return tuple(sorted({count(name, one) for one in listed}))
+
+
 def choice(name: str, value: str, allowed: type[N]) -> N:
     """One of the values of an enumeration, in capitals or not."""
     for spelling in (value, value.upper(), value.lower()):

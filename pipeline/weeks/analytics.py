@@ -21,7 +21,7 @@ from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import AnalyticsSnapshot, Calculation, Capture, Manifest, Partition, Run, Stage
 from pipeline.vintages import read, store
-from pipeline.weeks import results, symbols
+from pipeline.weeks import results, revisions, symbols
 from pipeline.weeks.concentration import Figures, figures_of
 
 CALCULATION_VERSION = 1
@@ -80,6 +80,7 @@ def calculate_week(week_ending: date, run: Run | None = None) -> Calculated:
     """
     Partition.objects.lock_week(week_ending)
     inputs = inputs_of(week_ending)
+    revisions.measure_week(week_ending)
     if not inputs:
         return Calculated(Calculation.SKIPPED, "nothing of the week is captured")
     existing = _snapshot_of(week_ending, inputs)

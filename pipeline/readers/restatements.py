@@ -1,0 +1,257 @@
+"""The feed of restatements, which a poller follows with one integer; and what a period restated, by symbol and by venue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Unpack
+
+import polars as pl
+
+from pipeline.finra.calendar import week_start_of
+from pipeline.finra.rows import ATS
+from pipeline.models import Capture, Cause, Partition
+from pipeline.models.capture import CaptureQuerySet
+from pipeline.readers import looks
+from pipeline.readers.chosen import high_water, keys_of
+from pipeline.readers.datasets_of_revisions import RESTATED_SYMBOLS, RESTATED_VENUES, RESTATEMENTS
+from pipeline.readers.fields import Dataset
+from pipeline.readers.measured import Pair, changes_of, measured
+from pipeline.readers.meta import head
+from pipeline.readers.parameters import answering
+from pipeline.readers.questions import ALL, VenueKinds, Weeks, WeeksAsked, choices, count, day, invalid, question_of
+from pipeline.readers.restated import restatements as restatements_of_finra
+from pipeline.readers.result import Page, Place, Result
+from pipeline.readers.rows import one_of
+from pipeline.readers.table import Table, frame_of
+from pipeline.vintages import read
+from pipeline.vintages.compare import MOVED, Kind
+from pipeline.vintages.measures import Measure
+
+SUM = pl.Decimal(38, 6)
+BASIS_POINTS = 10_000
+AT_ONCE = 1000
+
+
+class RestatementsAsked(WeeksAsked, total=False):
+    """Which entries of the feed: behind a position, of weeks, tiers and causes, or of the days of a period."""
+
+    after: int | str
+    cause: str | Sequence[str]
+    from_day: date | str
+    to_day: date | str
+
+
+class RestatedAsked(RestatementsAsked, total=False):
+    """Which restatements, and what of them."""
+
+    symbol: str | Sequence[str]
+    mpid: str | Sequence[str]
+    venue_kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFacts:
+    """How far the feed has come: what is behind `after` and not in the answer has a greater position than that."""
+
+    high_water: int
+
+
+@answering
+def restatements(**asked: Unpack[RestatementsAsked]) -> Result:
+    """Every vintage that followed another, behind a position, in the order of the feed; each once, whatever commits late.
+
+    Whoever follows it keeps the greatest position seen, or `high_water`, and asks again with `after`.
+    """
+    newest = high_water().position
+    found = _entries(asked).filter(position__lte=newest)
+    meta = head(RESTATEMENTS.name, FeedFacts(newest), sorted((name, str(value)) for name, value in asked.items()))
+    return Result(RESTATEMENTS, meta, (), Feed(found))
+
+
+def _entries(asked: RestatementsAsked) -> CaptureQuerySet:
+    """The vintages that followed another, as far as they are asked for."""
+    found = Capture.objects.normalized().filter(version__gt=1)
+    causes = choices("cause", asked.get("cause"), Cause)
+    if causes:
+        found = found.filter(cause__in=causes)
+    if asked.get("after") is not None:
+        found = found.filter(position__gt=count("after", asked["after"]))
+    return _of_period(_of_partitions(found, asked), asked)
+
+
+def _of_partitions(found: CaptureQuerySet, asked: RestatementsAsked) -> CaptureQuerySet:
+    question = question_of(asked)
+    if question.weeks != Weeks():
+        return found.filter(partition__in=Partition.objects.for_keys(keys_of(question)))
+    return found.filter(partition__tier__in=question.tiers)
+
+
+def _of_period(found: CaptureQuerySet, asked: RestatementsAsked) -> CaptureQuerySet:
+    """Those that became known from the beginning of a day in New York to the end of another."""
+    since = day("from_day", asked["from_day"]) if asked.get("from_day") is not None else None
+    until = day("to_day", asked["to_day"]) if asked.get("to_day") is not None else None
+    if since and until and since > until:
+        raise invalid("from_day", f"from_day {since} is after to_day {until}")
+    if since:
+        found = found.filter(normalized_at__gt=read.instant_of(since - timedelta(days=1)))
+    return found.filter(normalized_at__lte=read.instant_of(until)) if until else found
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Entries of the feed, in its order. What one moved is computed where the ledger lacks it: for the page alone."""
+
+    entries: CaptureQuerySet
+
+    @property
+    def knows_total(self) -> bool:
+        """The ledger does."""
+        return True
+
+    def total(self) -> int:
+        """How many entries there are."""
+        return self.entries.count()
+
+    def why_empty(self) -> str | None:
+        """Why there are none."""
+        return "nothing was restated"
+
+    def collect(self) -> pl.DataFrame:
+        """All entries."""
+        return pl.concat([RESTATEMENTS.schema.to_frame(), *self.batches()])
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Some entries at a time."""
+        page = self.page(None, AT_ONCE)
+        yield page.frame
+        while page.next is not None:
+            page = self.page(page.next, AT_ONCE)
+            yield page.frame
+
+    def page(self, after: Place | None, limit: int) -> Page:
+        """Some of the entries, behind a position."""
+        left = self.entries
+        if after is not None:
+            if len(after) != 1 or not isinstance(after[0], int):
+                raise invalid("cursor", f"{after!r} is no place in the feed")
+            left = left.filter(position__gt=after[0])
+        ordered = left.select_related("partition", "annuls", "annulled_by").order_by("position")
+        found = list(ordered[: limit + 1])
+        frame = frame_of(RESTATEMENTS, _rows(found[:limit]))
+        return Page(frame, (found[limit - 1].position,) if len(found) > limit else None)
+
+
+def before_each(captures: Sequence[Capture]) -> dict[int, Capture]:
+    """The vintage before each of these, by primary key. One query."""
+    chains: dict[int, list[Capture]] = {}
+    every = Capture.objects.normalized().filter(partition__in={one.partition_id for one in captures})
+    for one in every.select_related("partition").order_by("version"):
+        chains.setdefault(one.partition_id, []).append(one)
+    found = {}
+    for capture in captures:
+        earlier = [one for one in chains[capture.partition_id] if one.version < capture.version]
+        if earlier:
+            found[capture.pk] = earlier[-1]
+    return found
+
+
+def _rows(captures: Sequence[Capture]) -> Iterator[tuple[Any, ...]]:
+    before = before_each(captures)
+    pairs = [(before[one.pk], one) for one in captures if one.pk in before]
+    known = measured(pairs)
+    for was, now in pairs:
+        yield _row(was, now, known.get((was.pk, now.pk)))
+
+
+def _row(was: Capture, now: Capture, moved: Mapping[str, Measure] | None) -> tuple[Any, ...]:
+    key, annulment = now.partition.key, getattr(now, "annulled_by", None)
+    return (
+        now.position,
+        now.normalized_at,
+        key.week_ending,
+        week_start_of(key.week_ending),
+        key.tier.value,
+        now.capture_id,
+        was.capture_id,
+        now.kind,
+        now.cause,
+        looks.age_of(key, now.normalized_at) if now.normalized_at else None,
+        now.rows_added,
+        now.rows_changed,
+        now.rows_removed,
+        now.rows_unchanged,
+        was.shares,
+        now.shares,
+        *_moved(moved),
+        now.annuls.capture_id if now.annuls else None,
+        annulment.capture_id if annulment else None,
+    )
+
+
+def _moved(moved: Mapping[str, Measure] | None) -> tuple[Any, ...]:
+    if moved is None:
+        return (None,) * 6
+    both, kinds, ats = moved[ALL], [moved[kind] for kind in moved if kind != ALL], moved[ATS]
+    largest = max(one.largest_share_move for one in kinds) * BASIS_POINTS
+    ranks = sum(one.rank_changes for one in kinds)
+    return both.gross_change, both.venues_moved, largest, ranks, ats.hhi_before, ats.hhi_after
+
+
+@answering
+def restated_symbols(**asked: Unpack[RestatedAsked]) -> Result:
+    """What FINRA's restatements of a period moved, by security."""
+    return _restated(RESTATED_SYMBOLS, ("symbol", "issue_name"), asked)
+
+
+@answering
+def restated_venues(**asked: Unpack[RestatedAsked]) -> Result:
+    """What FINRA's restatements of a period moved, by venue."""
+    return _restated(RESTATED_VENUES, ("venue_kind", "mpid", "crd", "venue_name"), asked)
+
+
+def _restated(dataset: Dataset, by: tuple[str, ...], asked: RestatedAsked) -> Result:
+    """What restatements moved, grouped; those whose rows are not kept are left out."""
+    counted = _entries(asked).filter(pk__in=restatements_of_finra().values("pk"), pruned_at__isnull=True)
+    captures = list(counted.select_related("partition").order_by("position"))
+    before = before_each(captures)
+    pairs = [(before[one.pk], one) for one in captures if one.pk in before and before[one.pk].pruned_at is None]
+    meta = head(dataset.name, None, [[after.capture_id for _, after in pairs], sorted(map(str, asked.items()))])
+    wanted = _wanted(asked)
+    order = ("gross_change",)
+    table = Table(dataset, lambda: _summed(dataset, pairs, wanted, by), "nothing was restated", order, order)
+    return Result(dataset, meta, (), table)
+
+
+def _wanted(asked: RestatedAsked) -> list[pl.Expr]:
+    question = question_of(asked)
+    found = []
+    if question.symbols:
+        found.append(one_of("symbol", question.symbols))
+    if question.venue.mpids:
+        found.append(one_of("mpid", question.venue.mpids))
+    if question.venue_kind is not VenueKinds.ALL:
+        found.append(pl.col("venue_kind") == question.venue_kind.value)
+    return found
+
+
+def _summed(
+    dataset: Dataset, pairs: Sequence[tuple[Capture, Capture]], wanted: Sequence[pl.Expr], by: tuple[str, ...]
+) -> pl.DataFrame:
+    """What pairs of vintages moved, grouped."""
+    frames = [changes_of(Pair(*pair)).rows.with_columns(pl.lit(pair[1].position).alias("position")) for pair in pairs]
+    if not frames:
+        return dataset.schema.to_frame()
+    moved = pl.concat(frames).filter(*wanted).with_columns(pl.col("firm").alias("venue_name"))
+    before, after = (pl.col(f"{side}_shares").cast(SUM).fill_null(0) for side in ("before", "after"))
+    counts = [
+        (pl.col("kind") == kind.value).sum().cast(pl.Int64).alias(f"rows_{kind.value}")
+        for kind in (Kind.ADDED, Kind.CHANGED, Kind.REMOVED)
+    ]
+    return moved.group_by(by).agg(
+        pl.col("position").n_unique().cast(pl.Int64).alias("restatements"),
+        *counts,
+        MOVED.cast(SUM).sum().alias("gross_change"),
+        (after.sum() - before.sum()).cast(SUM).alias("net_change"),
+    )

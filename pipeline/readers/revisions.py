@@ -1,0 +1,322 @@
+"""The revision profile: how much a week still moves at an age, from our own vintages; and the triangle that it is made from.
+
+Ages count in days from a partition's due date. A partition counts at an age only if a check succeeded then or later, and
+never as unchanged because nothing was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any, Unpack
+
+from pipeline.finra.calendar import due_date
+from pipeline.models import Capture, Partition
+from pipeline.readers.chains import Chain, chains_of
+from pipeline.readers.chosen import keys_of
+from pipeline.readers.datasets_of_revisions import REVISION_PROFILE, REVISION_TRIANGLE
+from pipeline.readers.looks import age_of
+from pipeline.readers.measured import measured
+from pipeline.readers.meta import head
+from pipeline.readers.parameters import answering
+from pipeline.readers.questions import Question, Weeks, WeeksAsked, ages, choice, question_of
+from pipeline.readers.result import Result
+from pipeline.readers.table import Table, frame_of
+from pipeline.vintages.measures import KINDS, Measure
+
+AGES = (0, 7, 14, 28, 56, 91, 182, 364)
+ENOUGH = 20  # verified partitions, below which nothing is said
+PERCENTILES = (50, 90, 95, 99)
+MILLION = 1_000_000
+
+
+class MeasureName(StrEnum):
+    """How it is measured how much a partition moved."""
+
+    GROSS_CHANGE_RATIO = "gross_change_ratio"
+    NET_CHANGE_RATIO = "net_change_ratio"
+    LARGEST_SHARE_MOVE_BP = "largest_share_move_bp"
+    RANK_CHANGES = "rank_changes"
+    HHI_CHANGE = "hhi_change"
+
+
+def _hhi_change(moved: Measure) -> float | None:
+    if moved.hhi_before is None or moved.hhi_after is None:
+        return None
+    return moved.hhi_after - moved.hhi_before
+
+
+VALUES: Mapping[MeasureName, Callable[[Measure], float | None]] = {
+    MeasureName.GROSS_CHANGE_RATIO: lambda moved: moved.gross_change,
+    MeasureName.NET_CHANGE_RATIO: lambda moved: moved.net_change,
+    MeasureName.LARGEST_SHARE_MOVE_BP: lambda moved: moved.largest_share_move * 10_000,
+    MeasureName.RANK_CHANGES: lambda moved: float(moved.rank_changes),
+    MeasureName.HHI_CHANGE: _hhi_change,
+}
+
+
+class State(StrEnum):
+    """What is known of a partition at an age."""
+
+    VERIFIED = "VERIFIED"
+    NOT_VERIFIED = "NOT_VERIFIED"
+    UNCERTAIN = "UNCERTAIN"
+    TOO_YOUNG = "TOO_YOUNG"
+    LATE_FIRST_CAPTURE = "LATE_FIRST_CAPTURE"
+    EXCLUDED = "EXCLUDED"
+
+
+class RevisionsAsked(WeeksAsked, total=False):
+    """Of which partitions and venues, by which measure, at which ages."""
+
+    venue_kind: str
+    measure: str
+    ages: str | int | Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionFacts:
+    """What the figures rest on: the measure, the weeks, how old the oldest verified one is, and what was left out."""
+
+    measure: str
+    first_week: date | None
+    last_week: date | None
+    oldest_verified_age_days: int | None
+    late_first_captures: int
+    excluded: Mapping[str, int]
+    excluded_captures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A partition at an age: what is known of it, and how much it had moved; `moved` is None unless it is verified."""
+
+    chain: Chain
+    age: int
+    state: State
+    moved: Mapping[str, Measure] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Triangle:
+    """The chains of some partitions, and the ages that are asked for."""
+
+    chains: tuple[Chain, ...]
+    ages: tuple[int, ...]
+    on_day: date
+
+    def cells(self) -> list[Cell]:
+        """Each partition at each age."""
+        states = [(chain, age, self._state(chain, age)) for chain in self.chains for age in self.ages]
+        pairs = {
+            (chain.first.pk, now.pk): (chain.first, now)
+            for chain, age, state in states
+            if state is State.VERIFIED and (now := chain.at(age)) and now.pk != chain.first.pk
+        }
+        known = measured(list(pairs.values()))
+        return [_cell(chain, age, state, known) for chain, age, state in states]
+
+    def _state(self, chain: Chain, age: int) -> State:
+        if self.on_day < due_date(chain.key.tier, chain.key.week_ending) + timedelta(days=age):
+            return State.TOO_YOUNG
+        if chain.is_ours:
+            return State.EXCLUDED
+        if chain.is_late:
+            return State.LATE_FIRST_CAPTURE
+        return _verified(chain, age)
+
+    @property
+    def oldest_verified(self) -> int | None:
+        """The greatest age at which a partition was seen."""
+        return max((age_of(chain.key, chain.looks[-1]) for chain in self.chains if chain.looks), default=None)
+
+
+def _verified(chain: Chain, age: int) -> State:
+    """Whether it is known what a partition said at an age: where the next look found what was known then."""
+    look, held = chain.look_from(age), chain.at(age) or chain.first
+    if look is None:
+        return State.NOT_VERIFIED
+    newer = [one for one in chain.vintages if one.version > held.version and one.captured_at <= look]
+    return State.UNCERTAIN if newer else State.VERIFIED
+
+
+def _cell(chain: Chain, age: int, state: State, known: Mapping[tuple[int, int], Mapping[str, Measure]]) -> Cell:
+    if state is not State.VERIFIED:
+        return Cell(chain, age, state)
+    now = chain.at(age) or chain.first
+    if now.pk == chain.first.pk:
+        return Cell(chain, age, state, {})
+    moved = known.get((chain.first.pk, now.pk))
+    return Cell(chain, age, state if moved else State.NOT_VERIFIED, moved)
+
+
+def _value(cell: Cell, kind: str, measure: MeasureName) -> float | None:
+    """How much a kind of venues had moved; nothing where no vintage followed the first."""
+    if cell.moved is None:
+        return None
+    return VALUES[measure](cell.moved[kind]) if cell.moved else 0.0
+
+
+def _asked(asked: RevisionsAsked) -> tuple[Question, Triangle, MeasureName, list[str]]:
+    question = question_of(asked)
+    measure = choice("measure", asked.get("measure") or MeasureName.GROSS_CHANGE_RATIO, MeasureName)
+    days = ages("ages", asked.get("ages"), AGES)
+    of_tiers = Partition.objects.filter(latest__isnull=False, tier__in=question.tiers)
+    if question.weeks != Weeks():
+        of_tiers = of_tiers.filter(pk__in=Partition.objects.for_keys(keys_of(question)))
+    kinds = list(KINDS) if asked.get("venue_kind") is None else [question.venue_kind.value]
+    return question, Triangle(tuple(chains_of(of_tiers)), days, question.on_day), measure, kinds
+
+
+def _facts(triangle: Triangle, measure: MeasureName) -> RevisionFacts:
+    weeks = [chain.key.week_ending for chain in triangle.chains]
+    reasons = [(name, why) for chain in triangle.chains for name, why in chain.excluded]
+    counts = {why.value: sum(other is why for _, other in reasons) for why in {why for _, why in reasons}}
+    return RevisionFacts(
+        measure.value,
+        min(weeks, default=None),
+        max(weeks, default=None),
+        triangle.oldest_verified,
+        sum(chain.is_late for chain in triangle.chains),
+        dict(sorted(counts.items())),
+        tuple(f"{name}: {why.value}" for name, why in reasons),
+    )
+
+
+def _said(triangle: Triangle, kinds: Collection[str]) -> list[object]:
+    """What the figures follow from."""
+    of_chains = [[str(chain.key), [one.capture_id for one in chain.vintages], chain.looks] for chain in triangle.chains]
+    return [of_chains, triangle.ages, triangle.on_day, list(kinds)]
+
+
+@answering
+def revision_triangle(**asked: Unpack[RevisionsAsked]) -> Result:
+    """How much each partition had moved since its first publication, at each age."""
+    _, triangle, measure, kinds = _asked(asked)
+    meta = head(REVISION_TRIANGLE.name, _facts(triangle, measure), _said(triangle, kinds))
+    table = Table(REVISION_TRIANGLE, lambda: frame_of(REVISION_TRIANGLE, _triangle_rows(triangle, measure, kinds)))
+    return Result(REVISION_TRIANGLE, meta, (), table)
+
+
+def _triangle_rows(triangle: Triangle, measure: MeasureName, kinds: Sequence[str]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            cell.chain.key.week_ending,
+            cell.chain.key.tier.value,
+            kind,
+            due_date(cell.chain.key.tier, cell.chain.key.week_ending),
+            cell.age,
+            _value(cell, kind, measure),
+            cell.state.value,
+        )
+        for cell in triangle.cells()
+        for kind in kinds
+    ]
+
+
+@answering
+def revision_profile(**asked: Unpack[RevisionsAsked]) -> Result:
+    """How much partitions have moved since their first publication, by tier, kind and age: quantiles over the verified."""
+    _, triangle, measure, kinds = _asked(asked)
+    meta = head(REVISION_PROFILE.name, _facts(triangle, measure), _said(triangle, kinds))
+    table = Table(REVISION_PROFILE, lambda: frame_of(REVISION_PROFILE, _profile_rows(triangle, measure, kinds)))
+    return Result(REVISION_PROFILE, meta, (), table)
+
+
+def _profile_rows(triangle: Triangle, measure: MeasureName, kinds: Sequence[str]) -> list[tuple[Any, ...]]:
+    cohorts: dict[tuple[str, int], list[Cell]] = {}
+    for cell in triangle.cells():
+        cohorts.setdefault((cell.chain.key.tier.value, cell.age), []).append(cell)
+    return [_profile_row(tier, kind, age, cells, measure) for (tier, age), cells in cohorts.items() for kind in kinds]
+
+
+def _profile_row(tier: str, kind: str, age: int, cells: Sequence[Cell], measure: MeasureName) -> tuple[Any, ...]:
+    counts = {state: sum(cell.state is state for cell in cells) for state in State}
+    verified = [cell for cell in cells if cell.state is State.VERIFIED]
+    values = [value for cell in verified if (value := _value(cell, kind, measure)) is not None]
+    return (
+        tier,
+        kind,
+        age,
+        counts[State.VERIFIED],
+        counts[State.NOT_VERIFIED],
+        counts[State.UNCERTAIN],
+        counts[State.EXCLUDED],
+        counts[State.LATE_FIRST_CAPTURE],
+        counts[State.TOO_YOUNG],
+        _ratio_revised(verified, kind),
+        *(percentile(list(map(abs, values)), percent) for percent in PERCENTILES),
+        max(map(abs, values), default=None),
+        sum(values) / len(values) if values else None,
+        *_per_million(verified, kind),
+    )
+
+
+def _ratio_revised(verified: Sequence[Cell], kind: str) -> float | None:
+    if not verified:
+        return None
+    return sum(bool(cell.moved and cell.moved[kind].shares_moved) for cell in verified) / len(verified)
+
+
+def _per_million(verified: Sequence[Cell], kind: str) -> tuple[float | None, ...]:
+    """Rows added, changed, removed since the first publication, of a million that it had."""
+    moved = [cell.moved[kind] for cell in verified if cell.moved]
+    rows = sum(_rows_of(cell, kind) for cell in verified)
+    sums = (
+        sum(one.rows_added for one in moved),
+        sum(one.rows_changed for one in moved),
+        sum(one.rows_removed for one in moved),
+    )
+    return tuple(number * MILLION / rows if rows else None for number in sums)
+
+
+def _rows_of(cell: Cell, kind: str) -> int:
+    """How many rows the first publication had."""
+    first = cell.chain.first
+    return {"ATS": first.rows_kept - first.rows_non_ats, "NON_ATS": first.rows_non_ats}.get(kind, first.rows_kept)
+
+
+def percentile(values: Sequence[float], percent: int) -> float | None:
+    """The least value that so many of a hundred do not exceed (nearest rank); None of nothing."""
+    if not values:
+        return None
+    place = max(1, -(-len(values) * percent // 100))
+    return sorted(values)[place - 1]
+
+
+def revision_sentence(tier: str, venue_kind: str, age_days: int) -> str:
+    """How much partitions of this age have moved since, as one sentence; that too few are verified, where that is so."""
+    _, triangle, _, _ = _asked(RevisionsAsked(tier=tier, venue_kind=venue_kind, ages=[age_days]))
+    moves = _since(triangle, age_days, venue_kind)
+    what = f"{tier} {'' if venue_kind == 'ALL' else venue_kind.replace('_', '-') + ' '}weeks"
+    if len(moves) < ENOUGH:
+        return f"{what}: too few verified weeks to say how much they move after this age ({len(moves)} of {ENOUGH})."
+    usual, largest = percentile(moves, 95) or 0.0, max(moves)
+    bound = f"by no more than {_percent(usual)}" if usual else "not at all"
+    return (
+        f"{what} at this age have since moved {bound} in 95 of 100 cases ({len(moves)} verified weeks); "
+        f"the largest moved by {_percent(largest)}."
+    )
+
+
+def _since(triangle: Triangle, age: int, kind: str) -> list[float]:
+    """How much each partition that is verified at an age, and has been seen since, moved after it."""
+    verified = [cell.chain for cell in triangle.cells() if cell.state is State.VERIFIED]
+    pairs: list[tuple[Capture, Capture]] = []
+    for chain in verified:
+        then = chain.at(age) or chain.first
+        pairs.append((then, chain.vintages[-1]))
+    known = measured([pair for pair in pairs if pair[0].pk != pair[1].pk])
+    found = []
+    for then, now in pairs:
+        moved = known.get((then.pk, now.pk))
+        change = 0.0 if then.pk == now.pk else moved[kind].gross_change if moved else None
+        if change is not None:
+            found.append(change)
+    return found
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:.2g} %"
