@@ -64,6 +64,9 @@ def test_a_file_has_the_rows_and_says_whose_they_are(ledger: Ledger, archive_dir
     assert held.schema == rows.SCHEMA
     assert held.equals(frame)
     assert held["shares"].to_list() == [Decimal(100), Decimal("25.25")]
+    texts = [name for name, dtype in rows.SCHEMA.items() if dtype == pl.String]
+    types = pyarrow.parquet.read_schema(io.BytesIO(content))
+    assert {str(types.field(name).type) for name in texts} == {"large_string"}  # those of one text alone, too
 
 
 def test_the_path_and_the_metadata_name_the_capture(ledger: Ledger, archive_dir: Path) -> None:
