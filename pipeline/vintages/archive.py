@@ -2,6 +2,9 @@
 
 A parser bug is repaired from here: FINRA does not offer an earlier vintage any more. A payload is
 archived before its capture is written: an orphan is harmless, a capture without its payload is not.
+
+A file ends in a checksum of its own: SHA-256 over the compressed bytes and the payload's hash, in a frame that every zstd
+skips (RFC 8878, 3.1.2). It proves a file to be what was written from a tenth of the bytes, without decompressing any.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from pipeline.vintages import files
 
 LEVEL = 3
 SUFFIX = ".zst"
+SKIPPED = (0x184D2A5C).to_bytes(4, "little") + hashlib.sha256().digest_size.to_bytes(4, "little")
+CHECKSUM_BYTES = len(SKIPPED) + hashlib.sha256().digest_size
 
 
 class ArchiveDamaged(Exception):
@@ -45,12 +50,27 @@ def put(content: bytes, sha256: str) -> None:
 
 
 def put_back(content: bytes, sha256: str) -> bool:
-    """Archive a payload as `put` does; whether it was missing or damaged."""
+    """Archive a payload as `put` does; whether it was missing or damaged. One without its checksum gets it again."""
+    was_lost = True
     with suppress(ArchiveDamaged):
-        if _stored(sha256) == content:
+        stored = _stored(sha256)
+        if _is_as_written(stored, sha256):
             return False
-    files.save(path_of(sha256), zstandard.ZstdCompressor(level=LEVEL).compress(content))
-    return True
+        was_lost = _decompressed(stored, sha256) != content
+    compressed = zstandard.ZstdCompressor(level=LEVEL).compress(content)
+    files.save(path_of(sha256), compressed + _checksum(compressed, sha256))
+    return was_lost
+
+
+def _is_as_written(stored: bytes, sha256: str) -> bool:
+    return stored[-CHECKSUM_BYTES:] == _checksum(memoryview(stored)[:-CHECKSUM_BYTES], sha256)
+
+
+def _checksum(compressed: bytes | memoryview, sha256: str) -> bytes:
+    """The end of a file: it binds the compressed bytes to the payload that they are of."""
+    digest = hashlib.sha256(compressed)
+    digest.update(sha256.encode())
+    return SKIPPED + digest.digest()
 
 
 def present(hashes: Collection[str]) -> set[str]:
@@ -101,22 +121,27 @@ def discard(sha256: str) -> None:
 
 def get(sha256: str) -> bytes:
     """The payload with this hash. ArchiveDamaged when it is missing or its bytes are not what they were."""
-    content = _stored(sha256)
+    content = _decompressed(_stored(sha256), sha256)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} is not what was archived: its hash differs", sha256)
     return content
 
 
 def _stored(sha256: str) -> bytes:
-    """The payload under this hash. ArchiveDamaged when there is none, or it cannot be read."""
+    """The file of a payload. ArchiveDamaged when there is none, or none that can be read."""
     path = path_of(sha256)
     try:
-        with default_storage.open(path) as stored:
-            return zstandard.ZstdDecompressor().decompress(stored.read(), max_output_size=2**31)
+        return files.content_of(path)
     except FileNotFoundError as error:
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} is missing ({path})", sha256) from error
     except OSError as error:
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be read: {error.strerror}", sha256) from error
+
+
+def _decompressed(stored: bytes, sha256: str) -> bytes:
+    """What a file holds, whatever that is. ArchiveDamaged when it cannot be decompressed."""
+    try:
+        return zstandard.ZstdDecompressor().decompress(stored, max_output_size=2**31)
     except (zstandard.ZstdError, MemoryError) as error:  # a damaged header may declare any size
         why = str(error) or "it declares a size that does not fit into memory"
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} cannot be decompressed: {why}", sha256) from error

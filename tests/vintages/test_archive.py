@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import random
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -40,6 +43,31 @@ def test_a_payload_is_kept_as_zstd_under_its_sha256(archive_dir: Path) -> None:
     assert archive.get(SHA256) == CONTENT
     assert found(archive_dir) == [archive_dir / "payloads" / SHA256[:2] / f"{SHA256}.zst"]
     assert zstandard.ZstdDecompressor().decompress(file_of(archive_dir).read_bytes()) == CONTENT
+
+
+@pytest.mark.skipif(not shutil.which("zstd"), reason="the program zstd is not on this machine")
+def test_the_program_zstd_opens_a_payload(archive_dir: Path) -> None:
+    archive.put(CONTENT, SHA256)
+    command = ["zstd", "--decompress", "--stdout", "--quiet", str(file_of(archive_dir))]
+    assert subprocess.run(command, check=True, capture_output=True).stdout == CONTENT
+
+
+def test_a_payload_compressed_by_hand_serves_and_gets_its_checksum(archive_dir: Path) -> None:
+    archive.put(CONTENT, SHA256)
+    as_written = file_of(archive_dir).read_bytes()
+    file_of(archive_dir).write_bytes(zstandard.compress(CONTENT))
+    assert archive.get(SHA256) == CONTENT
+    assert not archive.put_back(CONTENT, SHA256)  # it was not lost
+    assert file_of(archive_dir).read_bytes() == as_written
+
+
+def test_the_file_of_another_payload_is_found_out_though_its_checksum_holds(archive_dir: Path) -> None:
+    other = hashlib.sha256(b"another").hexdigest()
+    archive.put(b"another", other)
+    file_of(archive_dir).parent.mkdir(parents=True, exist_ok=True)
+    file_of(archive_dir).write_bytes(file_of(archive_dir, other).read_bytes())
+    assert archive.put_back(CONTENT, SHA256)
+    assert archive.get(SHA256) == CONTENT
 
 
 def test_a_name_is_on_the_disk_with_its_folders_whoever_wrote_the_file(
@@ -108,7 +136,7 @@ def test_a_payload_that_is_another_one_is_found_out(archive_dir: Path) -> None:
     assert str(damage.value) == f"the archived payload {SHORT} is not what was archived: its hash differs"
 
 
-@pytest.mark.parametrize("length", [0, 1, 4, 9, 1000, -1])
+@pytest.mark.parametrize("length", [0, 1, 4, 9, 1000, -archive.CHECKSUM_BYTES - 1])
 def test_a_truncated_payload_is_found_out_and_put_whole_again(archive_dir: Path, length: int) -> None:
     """A process was killed while it wrote, or the disk was full."""
     archive.put(CONTENT, SHA256)
@@ -125,13 +153,14 @@ def test_a_truncated_payload_is_found_out_and_put_whole_again(archive_dir: Path,
 def test_an_altered_byte_never_goes_unnoticed(archive_dir: Path, at: int, mask: int) -> None:
     """Also in the header, where it may declare a size beyond any memory."""
     archive.put(CONTENT, SHA256)
-    stored = bytearray(file_of(archive_dir).read_bytes())
+    as_written = file_of(archive_dir).read_bytes()
+    stored = bytearray(as_written)
     stored[at % len(stored)] ^= mask
     file_of(archive_dir).write_bytes(stored)
-    try:
+    with suppress(ArchiveDamaged):
         assert archive.get(SHA256) == CONTENT
-    except ArchiveDamaged:
-        archive.put(CONTENT, SHA256)
+    archive.put(CONTENT, SHA256)
+    assert file_of(archive_dir).read_bytes() == as_written
     assert archive.get(SHA256) == CONTENT
 
 
