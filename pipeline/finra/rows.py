@@ -57,7 +57,7 @@ def canonical_text(frame: pl.DataFrame) -> memoryview:
         _millionths("shares"),
         pl.col("trades"),
         _millionths("notional"),
-        pl.col("last_update_date").dt.to_string("%Y-%m-%d"),
+        _iso("last_update_date", frame),
     )
     written = io.BytesIO()
     fields.write_csv(written, include_header=False, separator="|", quote_style="never")
@@ -67,6 +67,12 @@ def canonical_text(frame: pl.DataFrame) -> memoryview:
 def _millionths(column: str) -> pl.Expr:
     """A decimal of six places as its whole millionths, in text: the writer's own way with 128 bits is slower."""
     return pl.col(column).to_physical().cast(pl.String)
+
+
+def _iso(column: str, frame: pl.DataFrame) -> pl.Expr:
+    """A date as YYYY-MM-DD. Each of the few different ones is written once."""
+    days = frame[column].unique()
+    return pl.col(column).replace_strict(days, days.dt.to_string("%Y-%m-%d"), return_dtype=pl.String)
 
 
 def in_order(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:

@@ -99,16 +99,19 @@ def rows_of(lines: pl.DataFrame, key: PartitionKey, notional: pl.Expr) -> pl.Dat
     typed = kept.with_columns(
         pl.lit(key.week_ending).alias("week_ending"),
         pl.lit(key.tier.value).alias("tier"),
-        _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES).cast(SHARES),
-        _number("trades", MAX_TRADES_DIGITS).cast(pl.Int64),
+        _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES, lines).cast(SHARES),
+        _number("trades", MAX_TRADES_DIGITS, lines).cast(pl.Int64),
         pl.col("last_update_date").str.to_date("%Y-%m-%d"),
     )
     return typed.select(SCHEMA.names()).collect()
 
 
-def _number(column: str, most: int) -> pl.Expr:
-    """A number without the zeros that it may begin and end with, in at most `most` characters and a zero before them."""
-    return pl.concat_str(pl.lit("0"), pl.col(column).str.strip_chars_start("0").str.slice(0, most)).alias(column)
+def _number(column: str, most: int, lines: pl.DataFrame) -> pl.Expr:
+    """A number in at most `most` characters: of one that is longer, without the zeros that it begins and ends with."""
+    number = pl.col(column)
+    if lines.select((number.str.len_bytes() > most).any()).item():
+        return pl.concat_str(pl.lit("0"), number.str.strip_chars_start("0").str.slice(0, most)).alias(column)
+    return number
 
 
 def refuse_too_many(
