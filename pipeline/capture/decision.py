@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
-from pipeline.capture.vintage import Counts, Vintage
-from pipeline.checkpoints import checkpoints
+from pipeline.capture.vintage import Vintage
 from pipeline.models import Capture
-from pipeline.vintages.compare import Changes
+from pipeline.vintages.compare import Changes, Counts
 
 SHORT = 8
 

@@ -16,19 +16,9 @@ from pipeline.finra.payloads import PayloadFormat
 from pipeline.finra.rows import FIGURES, NOTIONAL
 from pipeline.models import Capture
 from pipeline.vintages.archive import ArchiveDamaged
-from pipeline.vintages.compare import Changes, difference_of
+from pipeline.vintages.compare import Changes, Counts, difference_of
 
 VENUE = ("symbol", "issue_name", "mpid", "venue_name")
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many rows of a vintage are new, changed, gone and the same, beside the vintage before it."""
-
-    added: int
-    changed: int
-    removed: int
-    unchanged: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +45,7 @@ class Vintage:
     def counts(self) -> Counts:
         """The counts that the capture records."""
         if self.changes is not None:
-            changes = self.changes
-            return Counts(changes.added, changes.changed, changes.removed, changes.unchanged)
+            return self.changes
         kept = self.content.rows_kept
         return Counts(kept, 0, 0, 0) if self.base is None else Counts(0, 0, 0, kept)
 

@@ -33,7 +33,17 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class Counts:
+    """How many rows of a vintage are new, changed, gone and the same, beside the vintage before it."""
+
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes(Counts):
     """The rows in which two vintages differ, in the order of their keys, and how many they are.
 
     `rows` has the columns of KEY (`firm` is empty for an ATS), `venue_kind`, `kind` (a value of Kind), and each of FIGURES
@@ -41,10 +51,6 @@ class Changes:
     """
 
     rows: pl.DataFrame
-    added: int
-    changed: int
-    removed: int
-    unchanged: int
 
 
 @dataclass(frozen=True, slots=True)

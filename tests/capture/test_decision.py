@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.capture.decision import Decision, DecisionKind, decide, opinion
-from pipeline.capture.vintage import Counts, Vintage
+from pipeline.capture.decision import Decision, Verdict, decide, opinion
+from pipeline.capture.vintage import Vintage
 from pipeline.finra.content import content_of
 from pipeline.models import Capture
-from pipeline.vintages.compare import Changes
+from pipeline.vintages.compare import Changes, Counts
 from tests.vintages.frames import frame_of
 
 EARLIER, DAY, LATER = date(2025, 12, 8), date(2025, 12, 15), date(2025, 12, 22)
@@ -23,7 +23,7 @@ HELD = Capture(version=1, payload_sha256="payload-a", content_hash="aaaaaaaa-con
 EMPTY = Capture(version=1, payload_sha256="payload-e", content_hash="eeeeeeee-content", last_update_date=None)
 SAME_ROWS = "unchanged: the same rows in other bytes (order or formatting)"
 CHANGED = "content changed (aaaaaaaa -> bbbbbbbb)"
-NONE_CHANGED = Changes(pl.DataFrame(), 0, 0, 0, 1000)
+NONE_CHANGED = Changes(0, 0, 0, 1000, pl.DataFrame())
 
 
 def offer(
@@ -67,7 +67,7 @@ def test_what_differs_only_where_one_source_is_blank_is_unchanged() -> None:
 
 
 def test_a_restatement_from_another_source_counts_what_both_have() -> None:
-    some = Changes(pl.DataFrame(), added=2, changed=1200, removed=5, unchanged=0)
+    some = Changes(added=2, changed=1200, removed=5, unchanged=0, rows=pl.DataFrame())
     decision = decide(HELD, offer(in_common=some), force=False)
     said = "from a source with other columns: 1,205 rows differ in those that both have"
     assert (decision.kind, decision.reason) == (DecisionKind.RESTATEMENT, f"{CHANGED}, {said}")

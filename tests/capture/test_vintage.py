@@ -7,12 +7,12 @@ from decimal import Decimal
 import polars as pl
 
 from pipeline.capture.plausibility import Change, Size, changes_by_kind
-from pipeline.capture.vintage import Counts, Vintage, in_common
+from pipeline.capture.vintage import Vintage, in_common
 from pipeline.finra.content import content_of
 from pipeline.finra.payloads import PartName
 from pipeline.finra.rows import NOTIONAL
 from pipeline.models import Capture
-from pipeline.vintages.compare import Changes, difference_of
+from pipeline.vintages.compare import Changes, Counts, difference_of
 from tests.vintages.frames import frame_of
 
 ROWS = [("AAPL", "UBSA", "100", 2), ("AAPL", "Firm", "50", 1), ("MSFT", "UBSA", "7", 1)]
