@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from django.conf import settings
 
 from pipeline.capture import endings
 from pipeline.finra.content import Content
 from pipeline.finra.payloads import PartName
+from pipeline.finra.plain_text import shortened
+from pipeline.finra.rejects import RejectReason
 from pipeline.finra.sources.files.file_names import file_name
-from pipeline.models import Anomaly, Capture, Category, Partition, Run, Severity, Stage
+from pipeline.models import Anomaly, Capture, Category, Partition, Reject, Run, Severity, Stage
+from pipeline.models.anomaly import MARKETSPINE
+
+SHOWN_OF_A_LINE = 200  # characters
 
 
 def record_anomalies(content: Content, capture: Capture, run: Run | None) -> None:
@@ -29,6 +36,40 @@ def record_anomalies(content: Content, capture: Capture, run: Run | None) -> Non
         _record(Category.ODD_ROWS, Severity.WARN, odd, partition, run)
     _tell_unknown_fields(content.oddities.fields, run)
     check_totals(partition, content, run)
+
+
+def record_contradictions(held: Capture, content: Content, payload_sha256: str, run: Run | None) -> bool:
+    """Record the lines that a payload with the rows held has besides, and that have the key of a row; whether there are any.
+
+    One may have other figures, and be the right one. Those that the capture held has, too, are told already.
+    """
+    repeated = [reject.text for reject in content.rejects if reject.reason is RejectReason.DUPLICATE_KEY]
+    known = Reject.objects.filter(capture=held, reason=RejectReason.DUPLICATE_KEY).values_list("text", flat=True)
+    fresh = Counter(repeated) - Counter(known)
+    if not fresh or _is_accepted(held.partition, payload_sha256):
+        return False
+    first = shortened(next(iter(fresh)), SHOWN_OF_A_LINE)
+    message = (
+        f"the source has the rows of {held}, and {fresh.total():,} lines besides with the keys of some of them "
+        f"({RejectReason.DUPLICATE_KEY}); the first: {first!r}"
+    )
+    Anomaly.objects.record(
+        Category.REJECTED_ROWS,
+        Severity.WARN,
+        message,
+        partition=held.partition,
+        stage=Stage.NORMALIZED,
+        run=run,
+        payload_sha256=payload_sha256,
+    )
+    return True
+
+
+def _is_accepted(partition: Partition, payload_sha256: str) -> bool:
+    """Whether a person has looked at the rejects of just this payload before."""
+    of_payload = Anomaly.objects.filter(partition=partition, category=Category.REJECTED_ROWS)
+    resolved = of_payload.filter(payload_sha256=payload_sha256, resolved_at__isnull=False)
+    return resolved.exclude(resolved_by=MARKETSPINE).exists()
 
 
 def _misplaced(content: Content, partition: Partition) -> str:

@@ -36,6 +36,13 @@ def found_as_held(held: Capture, run: Run | None) -> None:
     _end(_of(held.partition).filter(FETCHED), f"the source has what {held} holds", run)
 
 
+def nothing_besides(held: Capture, run: Run | None) -> None:
+    """What the source has was read, and no line of it contradicts a row held any more."""
+    if not held.rows_rejected:
+        contradicting = _of(held.partition).filter(category=Category.REJECTED_ROWS)
+        _end(contradicting, f"the source has what {held} holds, and nothing besides", run)
+
+
 def captured(capture: Capture, run: Run | None) -> None:
     """A new vintage was archived."""
     _end(_of(capture.partition).filter(FETCHED), f"captured as {capture.capture_id}", run)

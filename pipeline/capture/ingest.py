@@ -64,8 +64,8 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
         payload = source.fetch(key)
     except SourceError as error:
         return results.checked(key, _not_delivered(key, error, terms), terms)
-    times.fetched_at = timezone.now()
-    was_lost = holdings.put_back(payload.content, payload.sha256)
+    progress("fetched")
+    back = holdings.put_back(payload.content, payload.sha256)
 
     @cache  # a payload is read once, however often it is decided on
     def read() -> Content:
@@ -75,8 +75,8 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
 
     result = patiently(lambda: results.checked(key, _take(key, source.name, payload, read, terms), terms))
     if result.outcome in results.CAPTURED:
-        times.stored_at = timezone.now()
-    return replace(result, reason=f"{result.reason}; the lost payload was put back") if was_lost else result
+        progress("stored")
+    return replace(result, reason="; ".join([result.reason, *(f"the lost {kind} was put back" for kind in back)]))
 
 
 def _take(key: PartitionKey, source: str, payload: Payload, read: Read, terms: Terms) -> Result:
@@ -98,13 +98,12 @@ def _settle(key: PartitionKey, source: str, payload: Payload, read: Read, terms:
     """Decide against the newest capture, and commit. Superseded when it is not the newest any more."""
     held = _with_rows(key, payload, terms)
     if held and not terms.force and held.payload_sha256 == payload.sha256:
+        endings.nothing_besides(held, terms.run)
         return results.found_as_held(held, decision.SAME_BYTES, terms)
     offered = _offered(key, read(), terms)
     found = decision.decide(held, offered, force=terms.force)
-    if held and found.kind is DecisionKind.REPLAY:
-        content_checks.check_totals(held.partition, offered.content, terms.run)
-        entries.note_listing(held.partition, offered.content)
-        return results.found_as_held(held, found.reason, terms)
+    if held and found.verdict is Verdict.REPLAY:
+        return _replayed(held, payload, offered.content, found.reason, terms)
     sketch = likeness.sketch(offered.content.frame)
     found = found if terms.force else _assessed(key, payload, held, offered, sketch, found)
     if found.kind is DecisionKind.REFUSED:
@@ -114,6 +113,17 @@ def _settle(key: PartitionKey, source: str, payload: Payload, read: Read, terms:
     candidate = Candidate(key, held, KINDS[found.kind], found, provenance, offered, sketch, payload)
     made = commit.make(candidate, terms)
     return Result(candidate.outcome, made.reason, made)
+
+
+def _replayed(held: Capture, payload: Payload, content: Content, reason: str, terms: Terms) -> Result:
+    """The source has the rows that are held in other bytes: what these have besides is looked at."""
+    if content_checks.record_contradictions(held, content, payload.sha256, terms.run):
+        archive.put(payload.content, payload.sha256)
+    else:
+        endings.nothing_besides(held, terms.run)
+    content_checks.check_totals(held.partition, content, terms.run)
+    entries.note_listing(held.partition, content)
+    return results.found_as_held(held, reason, terms)
 
 
 def _with_rows(key: PartitionKey, payload: Payload, terms: Terms) -> Capture | None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import IntegrityError, close_old_connections
+from django.db import IntegrityError, close_old_connections, transaction
 from django.utils import timezone
 
 from pipeline.capture import ingest, results
@@ -24,6 +24,7 @@ from pipeline.models import (
     Action,
     Anomaly,
     Category,
+    Check,
     Outcome,
     PartitionStatus,
     RunPartition,
@@ -110,9 +111,12 @@ def _failed(step: RunPartition, error: Exception) -> Result:
         # A traceback tells of our own failures; it only hides what ails the machine.
         bug = None if explained(error) else error
         logger.error("run %s: %s failed: %s", step.run_id, step.partition, message, exc_info=bug)
-    Anomaly.objects.record(
-        category, Severity.ERROR, message, partition=step.partition, stage=claims.stage_of(step), run=step.run
-    )
+    with transaction.atomic():
+        Anomaly.objects.record(
+            category, Severity.ERROR, message, partition=step.partition, stage=claims.stage_of(step), run=step.run
+        )
+        if step.action != Action.NORMALIZE:  # the source was asked, and no capture says so
+            Check.objects.note(step.partition, step.run, Outcome.FAILED)
     return Result(Outcome.FAILED, message)
 
 

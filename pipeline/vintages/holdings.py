@@ -161,30 +161,32 @@ def _tallies(files: Iterable[Needed], present: Collection[str]) -> dict[Kind, Ta
     return {kind: Tally(needed[kind], there[kind]) for kind in Kind}
 
 
-def put_back(content: bytes, sha256: str) -> bool:
-    """Archive what a source delivers where a capture, any, was made of just these bytes and the archive has lost them.
+def put_back(content: bytes, sha256: str) -> list[Kind]:
+    """Bring back what the archive has lost of the captures, any, that were made of just these bytes; which kinds of files.
 
-    Whether it had. The vintage files of such captures may be lost as well: they are made again. StorageAway.
+    The payload is archived again, and the vintage files of such captures are made again. StorageAway.
     """
-    made_of_it = Capture.objects.filter(payload_sha256=sha256).select_related("partition")
-    if not made_of_it.exists():
-        return False
+    made_of_it = list(Capture.objects.filter(payload_sha256=sha256).select_related("partition"))
+    if not made_of_it:
+        return []
     store.check_mounted()
-    if not archive.put_back(content, sha256):
-        return False
-    FileCheck.objects.filter(sha256=sha256).update(state=FileState.WHOLE, since=timezone.now(), read_at=None)
-    for capture in made_of_it.normalized().filter(pruned_at__isnull=True):
-        _mend(capture)
-    return True
+    was_lost = archive.put_back(content, sha256)
+    if was_lost:
+        FileCheck.objects.filter(sha256=sha256).update(state=FileState.WHOLE, since=timezone.now(), read_at=None)
+    stored = [one for one in made_of_it if one.normalized_at is not None and one.pruned_at is None]
+    mended = [_mend(capture) for capture in stored]
+    return [kind for kind, is_back in ((Kind.PAYLOAD, was_lost), (Kind.VINTAGE, any(mended))) if is_back]
 
 
-def _mend(capture: Capture) -> None:
-    """Make a vintage file again that is lost. One that cannot be made again is found by the next look."""
+def _mend(capture: Capture) -> bool:
+    """Make a vintage file again that is lost; whether that was done. One that cannot be is found by the next look."""
     try:
         store.verify(capture)
     except VintageDamaged:
         with suppress(VintageDamaged, ArchiveDamaged):
             record_read({store.rebuild(capture).sha256: True})
+            return True
+    return False
 
 
 def read_in_turn(number: int) -> None:
@@ -206,10 +208,15 @@ def record_read(found: Mapping[str, bool]) -> None:
 
 def record_existence(held: Holdings) -> None:
     """Keep what was found missing, and what is there again: its turn to be read comes first."""
-    missed = set(FileCheck.objects.filter(state=FileState.MISSING).values_list("sha256", flat=True))
     missing = {one.needed.sha256 for one in held.lost} - held.present
+    record_missing(missing, missing | held.present)
+
+
+def record_missing(missing: set[str], of: Collection[str]) -> None:
+    """Keep which of some files are not there, and which are there again."""
+    missed = set(FileCheck.objects.filter(state=FileState.MISSING).values_list("sha256", flat=True))
     _record(dict.fromkeys(missing - missed, FileState.MISSING), read_at=None)
-    _record(dict.fromkeys(missed & held.present, FileState.WHOLE), read_at=None)
+    _record(dict.fromkeys(missed.intersection(of) - missing, FileState.WHOLE), read_at=None)
 
 
 def _record(states: Mapping[str, FileState], read_at: datetime | None) -> None:

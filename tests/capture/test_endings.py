@@ -195,7 +195,7 @@ def test_computed_analytics_end_a_failed_calculation(week: Path, monkeypatch: py
 
     restate(week, OTC)
     with monkeypatch.context() as broken:
-        broken.setattr(analytics, "_compute", fails)
+        broken.setattr(analytics, "_figures", fails)
         assert call("run_weekly", *ONE_WEEK).code == 1
     assert (open_ones(), "BLOCKED" in states()) == ([Category.CALC_FAILED], True)
     assert call("run_weekly", *ONE_WEEK, "--only-stage", "calc").code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django import Settings
 
 from pipeline.capture import ingest, results
 from pipeline.capture.results import Result
@@ -70,6 +71,27 @@ def test_the_same_rows_in_other_bytes_add_nothing(ledger: Ledger, content: bytes
     assert offered_bytes(source, content).outcome == Outcome.UNCHANGED
     assert (Capture.objects.count(), len(vintage_files()), Anomaly.objects.count()) == (1, 1, 0)
     assert outcomes_seen() == ["INGESTED", "UNCHANGED"]
+
+
+@pytest.mark.promise(11, 14)
+def test_a_line_that_contradicts_the_rows_held_is_told_until_it_is_gone(ledger: Ledger, settings: Settings) -> None:
+    settings.MARKETSPINE_MAX_REJECT_SHARE = 0.5
+    source = MemorySource()
+    captured(source, A)
+    contradicted = psv(*A, row("AAPL", "UBSA", 999, 2))
+    for occurrences in (1, 2):
+        assert offered_bytes(source, contradicted).outcome == Outcome.UNCHANGED
+        (anomaly,) = Anomaly.objects.open()
+        assert (anomaly.category, anomaly.severity, anomaly.occurrences) == ("REJECTED_ROWS", "WARN", occurrences)
+    assert "and 1 lines besides with the keys of some of them (DUPLICATE_KEY); the first: " in anomaly.message
+    assert "|999|" in anomaly.message
+    assert archive.get(anomaly.payload_sha256) == contradicted
+    offered(source, A)
+    assert not Anomaly.objects.open().exists()
+    offered_bytes(source, contradicted)
+    Anomaly.objects.open().get().resolve(by="ann", note="FINRA says that the first one is right")
+    offered_bytes(source, contradicted)
+    assert (Anomaly.objects.open().count(), Capture.objects.count()) == (0, 1)
 
 
 @pytest.mark.promise(4)

@@ -95,7 +95,7 @@ def test_an_archive_emptied_is_filled_again_once_a_person_begins_anew(
 
     assert call("rebuild_vintages", "--run-date", DAY).code == 1
     ran = weekly()
-    assert (ran.code, reasons(ran)) == (0, [PUT_BACK] * 3)
+    assert (ran.code, reasons(ran)) == (0, [f"{PUT_BACK}; the lost vintage file was put back"] * 3)
     assert (states(), said(), of_archive()) == ({"READY"}, [], [])
     check_consistent()
     assert is_untouched_by_run()
@@ -111,6 +111,20 @@ def test_a_damaged_payload_is_replaced_by_the_next_run(held: Path, archive_dir: 
     file_of(archive_dir, OTC).write_bytes(file_of(archive_dir, TIER_1).read_bytes() if content is None else content)
     ran = weekly()
     assert (ran.code, reasons(ran)[2]) == (0, PUT_BACK)
+    check_consistent()
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["missing", "flipped"])
+def test_a_vintage_file_lost_alone_is_put_back_by_the_next_run(held: Path, archive_dir: Path, is_there: bool) -> None:
+    file = archive_dir / Capture.objects.get(partition__tier=OTC.tier).vintage_path
+    written = file.read_bytes()
+    file.write_bytes(written[:-9] + b"?" + written[-8:]) if is_there else file.unlink()
+    ran = weekly()
+    assert (ran.code, reasons(ran)[2]) == (
+        0,
+        "unchanged: the same bytes as captured; the lost vintage file was put back",
+    )
+    assert file.read_bytes() == written
     check_consistent()
 
 

@@ -22,6 +22,7 @@ from pipeline.models import (
     Action,
     Anomaly,
     Category,
+    Check,
     Outcome,
     PartitionStatus,
     Run,
@@ -167,6 +168,9 @@ def test_a_full_disk_is_tried_again_and_told_without_a_traceback(
         ".parquet: No space left on device; the disk is full: free space on it, then the same command goes on"
     )
     assert [record.exc_info for record in caplog.records if record.levelname == "ERROR"] == [None]
+    assert list(Check.objects.values_list("partition", "run", "outcome")) == [
+        (step.partition_id, step.run_id, "FAILED")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_a_payload_compressed_by_hand_serves_and_gets_its_checksum(archive_dir: 
     as_written = file_of(archive_dir).read_bytes()
     file_of(archive_dir).write_bytes(zstandard.compress(CONTENT))
     assert archive.get(SHA256) == CONTENT
+    assert archive.is_whole(SHA256)
     assert not archive.put_back(CONTENT, SHA256)  # it was not lost
     assert file_of(archive_dir).read_bytes() == as_written
 
@@ -159,6 +160,7 @@ def test_an_altered_byte_never_goes_unnoticed(archive_dir: Path, at: int, mask: 
     file_of(archive_dir).write_bytes(stored)
     with suppress(ArchiveDamaged):
         assert archive.get(SHA256) == CONTENT
+    assert not archive.is_whole(SHA256)
     archive.put(CONTENT, SHA256)
     assert file_of(archive_dir).read_bytes() == as_written
     assert archive.get(SHA256) == CONTENT
