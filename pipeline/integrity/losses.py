@@ -14,7 +14,7 @@ from django.db import Error
 from django.db.models import F, Q, QuerySet
 
 from pipeline.capture import records
-from pipeline.integrity import restoring
+from pipeline.integrity import lost_symbols, restoring
 from pipeline.integrity.restoring import Orphan
 from pipeline.models import Anomaly, Category, Readiness, Run, Severity, Stage
 from pipeline.models.anomaly import MARKETSPINE, NotOpen
@@ -59,7 +59,7 @@ def _looked(read: int, run: Run | None) -> tuple[Holdings, set[date]]:
     held = holdings.holdings()
     holdings.record_existence(held)
     weeks = _open(held, run) | _end(held)
-    return held, weeks if held.gone else weeks | _compare_with_records(run)
+    return held, weeks if held.gone else weeks | lost_symbols.look(run) | _compare_with_records(run)
 
 
 def standing() -> QuerySet[Anomaly]:
@@ -126,7 +126,9 @@ def _end(held: Holdings) -> set[date]:
         return set()
     lost = {_key(one) for one in held.lost}
     over = [
-        anomaly for anomaly in standing().exclude(BEHIND) if (anomaly.partition_id, anomaly.payload_sha256) not in lost
+        anomaly
+        for anomaly in standing().exclude(BEHIND | lost_symbols.ABOUT_SYMBOLS)
+        if (anomaly.partition_id, anomaly.payload_sha256) not in lost
     ]
     return _resolve(over, "the archive has it again, or no capture needs it")
 

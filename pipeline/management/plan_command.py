@@ -25,7 +25,8 @@ from pipeline.management import terminal
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
 from pipeline.management.progress import InOrder
 from pipeline.models import Action, Capture, Outcome, ReadinessState, Run, RunPartition, data_kinds
-from pipeline.resilience.connections import patiently
+from pipeline.resilience import failures
+from pipeline.resilience.patience import patiently
 from pipeline.runs import in_process, lifecycle, liveness
 from pipeline.runs.estimate import estimate
 from pipeline.runs.plan import Plan, Step, plan_with
@@ -103,7 +104,7 @@ class RunningCommand(SpineCommand):
         """Work on the plan without an engine, from a source that no run can name: a file by hand."""
         with liveness.working() as worker:
             run = self._begun(plan, worker)
-            with self._progress(run) as progress:
+            with self._told_of_the_machine(run), self._progress(run) as progress:
                 in_process.execute(run, source, progress)
         return self._report(run)
 
@@ -111,9 +112,19 @@ class RunningCommand(SpineCommand):
         """In this process. Told to stop, it finishes what is under way, and leaves the rest to the same command again."""
         with liveness.working() as worker:
             run = self._begun(plan, worker)
-            with self._progress(run) as progress:
+            with self._told_of_the_machine(run), self._progress(run) as progress:
                 driver.run_embedded(run, worker, progress, self.warn)
         return self._report(run)
+
+    @contextmanager
+    def _told_of_the_machine(self, run: Run) -> Iterator[None]:
+        """A disk that is full, say, when a week is closed: the run has begun, and the same command goes on with it."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.refuse(f"run {run.pk} stopped: {failures.told(error)}", FAILURES)
 
     def _begun(self, plan: Plan, worker: str) -> Run:
         """The run that this process works on: the interrupted one of the same request, or a new one."""

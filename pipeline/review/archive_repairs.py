@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline.finra.sources.api.access import NAME as API
-from pipeline.integrity import losses, restoring
+from pipeline.integrity import losses, lost_symbols, restoring
 from pipeline.models import PartitionStatus, RunPartition
 from pipeline.runs.history import IDLE
 from pipeline.vintages import holdings
@@ -99,7 +99,7 @@ def _made_again(lost: list[Lost]) -> Iterator[Repair]:
 
 
 def _computed_again() -> Iterator[Repair]:
-    snapshots = symbols.lost()
+    snapshots = lost_symbols.unaccepted(symbols.lost())
     if snapshots:
         weeks = sorted({snapshot.week_ending for snapshot in snapshots})
         first = snapshots[0].symbols_path
@@ -110,7 +110,7 @@ def _computed_again() -> Iterator[Repair]:
 def _over(lost: Iterable[Lost]) -> Iterator[Repair]:
     """Anomalies that speak of what is there again: the next look ends them."""
     still = {(one.capture.partition_id, one.needed.sha256) for one in lost}
-    damaged = losses.standing().exclude(losses.BEHIND)
+    damaged = losses.standing().exclude(losses.BEHIND | lost_symbols.ABOUT_SYMBOLS)
     over = [one for one in damaged if (one.partition_id, one.payload_sha256) not in still]
     if over:
         yield Repair(f"{len(over)} anomalies are about files that are there again: the next check ends them", CHECK)

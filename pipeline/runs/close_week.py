@@ -33,18 +33,20 @@ logger = logging.getLogger(__name__)
 def close_week(run: Run, week_ending: date) -> bool:
     """Compute the week's analytics and decide its readiness, once its partitions are done; whether this call did.
 
-    Of several callers at once one has the week, the others pass over it. Idempotent: what is computed already is not
+    Of several callers at once one closes the week, the others pass over it. Idempotent: what is computed already is not
     computed again. Errors that may pass go to the caller, and leave the week open.
     """
     if _is_incomplete(run, week_ending):
         return False
     for other in assessment.survey(week_ending, run):
         readiness.decide_week(other, run.run_date)
+    open_week = run.weeks.filter(week_ending=week_ending, closed_at__isnull=True)
+    if not open_week.exists():
+        return False
+    calculation, reason = _calculate(run, week_ending)  # no transaction is open: SQLite has one writer at a time
     with transaction.atomic():
-        open_week = run.weeks.filter(week_ending=week_ending, closed_at__isnull=True)
         if not list(open_week.select_for_update(of=("self",), skip_locked=True)):
             return False
-        calculation, reason = _calculate(run, week_ending)
         readiness.decide_week(week_ending, run.run_date)
         return bool(open_week.update(closed_at=timezone.now(), calculation=calculation, reason=reason))
 

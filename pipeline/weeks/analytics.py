@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +20,9 @@ from django.utils import timezone
 from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import AnalyticsSnapshot, Calculation, Capture, Manifest, Partition, Run, Stage
-from pipeline.vintages import read, store
+from pipeline.vintages import holdings, read, store
+from pipeline.vintages.read import NoSuchVintage
+from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import results, revisions, symbols
 from pipeline.weeks.concentration import Figures, figures_of
 
@@ -70,24 +72,32 @@ def is_current(snapshot: AnalyticsSnapshot | None, week_ending: date) -> bool:
     )
 
 
-@checkpoints("week.calculate")
-@transaction.atomic
 def calculate_week(week_ending: date, run: Run | None = None) -> Calculated:
     """Compute the week from its newest captures, unless that was done already.
 
-    Under the locks of its partitions: of two processes one computes, and no snapshot of older captures follows one of
-    newer captures, by which the week would be judged from then on.
+    The locks of its partitions are held to see which captures these are, and to save what was computed of them, not while
+    it is computed. Of two processes one saves, and no snapshot of older captures follows one of newer captures, by which the
+    week would be judged from then on.
     """
+    while True:
+        started, inputs = time.monotonic(), _inputs_now(week_ending)
+        revisions.measure_week(week_ending)
+        if not inputs:
+            return Calculated(Calculation.SKIPPED, "nothing of the week is captured")
+        existing = _snapshot_of(week_ending, inputs)
+        if existing is not None:
+            mended = "; the lost file of its symbols was made again" if _mend(existing) else ""
+            return Calculated(Calculation.UNCHANGED, f"computed from the same captures already{mended}", existing)
+        snapshot = _save(week_ending, inputs, _figures(inputs), started, run)
+        if snapshot is not None:
+            return Calculated(Calculation.COMPUTED, f"from {', '.join(one.capture_id for one in inputs)}", snapshot)
+
+
+@transaction.atomic
+def _inputs_now(week_ending: date) -> list[Capture]:
+    """The week's inputs once no process stores a capture of it."""
     Partition.objects.lock_week(week_ending)
-    inputs = inputs_of(week_ending)
-    revisions.measure_week(week_ending)
-    if not inputs:
-        return Calculated(Calculation.SKIPPED, "nothing of the week is captured")
-    existing = _snapshot_of(week_ending, inputs)
-    if existing is not None:
-        return Calculated(Calculation.UNCHANGED, "computed from the same captures already", existing)
-    snapshot = _compute(week_ending, inputs, run)
-    return Calculated(Calculation.COMPUTED, f"from {', '.join(capture.capture_id for capture in inputs)}", snapshot)
+    return inputs_of(week_ending)
 
 
 def _snapshot_of(week_ending: date, inputs: list[Capture]) -> AnalyticsSnapshot | None:
@@ -103,12 +113,16 @@ def _inputs_hash(inputs: Sequence[Capture]) -> str:
 def as_of(instant: datetime | date | str, week_ending: date) -> AsOf:
     """A week's figures as they were at an instant: from the snapshot of the captures that were newest then, else computed.
 
-    Writes nothing. Accepts what `vintages.read.as_of` does, with its errors: NoSuchVintage for an instant to come, and where
-    retention has removed what was newest then; CalendarError for a text that is no instant.
+    The figures are computed, too, where the snapshot's file of symbols is lost. Writes nothing. Accepts what
+    `vintages.read.as_of` does, with its errors: NoSuchVintage for an instant to come, and where retention has removed what
+    was newest then; CalendarError for a text that is no instant.
     """
     captures = read.captures_as_of(instant, [PartitionKey(week_ending, tier) for tier in Tier])
-    snapshot = snapshots_of({week_ending: captures}).get(week_ending)
-    return AsOf(captures, snapshot, results.of_snapshot(snapshot) if snapshot else _figures(captures))
+    snapshot = _snapshot_of(week_ending, captures)
+    if snapshot is not None:
+        with suppress(VintageDamaged):
+            return AsOf(captures, snapshot, results.of_snapshot(snapshot))
+    return AsOf(captures, snapshot, _figures(captures))
 
 
 def snapshots_of(inputs: Mapping[date, Sequence[Capture]]) -> dict[date, AnalyticsSnapshot]:
@@ -139,15 +153,32 @@ def rebuild_symbols(snapshot: AnalyticsSnapshot) -> None:
         store.discard(old)
 
 
+def _mend(snapshot: AnalyticsSnapshot) -> bool:
+    """Make the file of a snapshot's symbols again where it is lost; whether that was done. The next look tells the rest."""
+    with suppress(OSError):
+        try:
+            symbols.of_snapshot(snapshot)
+        except VintageDamaged:
+            with suppress(VintageDamaged, NoSuchVintage):
+                rebuild_symbols(snapshot)
+                holdings.record_read({snapshot.symbols_sha256: True})
+                return True
+    return False
+
+
 def _figures(captures: list[Capture]) -> Figures:
     rows = read.of_captures(captures)
     with read.naming_damage(captures):
         return figures_of(rows)
 
 
-def _compute(week_ending: date, inputs: list[Capture], run: Run | None) -> AnalyticsSnapshot:
-    started = time.monotonic()
-    figures = _figures(inputs)
+@transaction.atomic
+def _save(
+    week_ending: date, inputs: list[Capture], figures: Figures, started: float, run: Run | None
+) -> AnalyticsSnapshot | None:
+    """Save what was computed of the inputs; None where the week has others by now, or another process was quicker."""
+    if _inputs_hash(_inputs_now(week_ending)) != _inputs_hash(inputs) or _snapshot_of(week_ending, inputs) is not None:
+        return None
     newest = AnalyticsSnapshot.objects.filter(week_ending=week_ending).aggregate(newest=Max("sequence"))["newest"]
     snapshot = AnalyticsSnapshot(
         week_ending=week_ending,

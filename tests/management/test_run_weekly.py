@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,25 @@ def test_a_first_run_prints_every_partition_then_the_summary_in_the_promised_ord
         "  python manage.py serve",
         "      the dashboard, on http://127.0.0.1:8000",
     ]
+
+
+def test_a_disk_that_is_full_when_a_week_is_closed_ends_the_command_with_a_sentence(
+    ledger: Ledger, week: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_of: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "analytics/one.parquet")
+
+    monkeypatch.setattr("pipeline.engine.sweeper.SWEEP_SECONDS", 0)
+    monkeypatch.setattr("pipeline.engine.sweeper.LOST_AFTER", timedelta(0))
+    with monkeypatch.context() as patched:
+        patched.setattr("pipeline.weeks.symbols.write", full)
+        ran = call("run_weekly", *ONE_WEEK)
+
+    assert (ran.code, Run.objects.get().status) == (1, "INTERRUPTED")
+    told = "analytics/one.parquet: No space left on device; the disk is full: free space on it"
+    assert f"run {Run.objects.get().pk} stopped: {told}, then the same command goes on" in " ".join(ran.err.split())
+    assert call("run_weekly", *ONE_WEEK).code == 0
+    assert Run.objects.get().status == "SUCCEEDED"
 
 
 def test_what_is_not_yet_due_is_one_line_of_the_summary(ledger: Ledger, week: Path) -> None:

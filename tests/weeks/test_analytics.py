@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.utils import timezone
 from polars.testing import assert_frame_equal
 
 from pipeline.capture import ingest
@@ -181,17 +182,6 @@ def test_a_restatement_adds_a_snapshot_of_that_week_that_names_its_captures(ledg
     assert (manifest.stage, manifest.checksum, manifest.rows_kept) == (Stage.CALC, new.inputs_hash, 2)
 
 
-def test_a_restatement_that_lands_meanwhile_changes_nothing(ledger: Ledger) -> None:
-    source = MemorySource()
-    publish(source, Tier.OTC, [row("A", "AAAA", 1), row("A", "BBBB", 3)])
-    inputs = analytics.inputs_of(WEEK)
-    captured(source, [row("A", "AAAA", 100), row("A", "BBBB", 3)])
-    snapshot = analytics._compute(WEEK, inputs, None)
-    assert [capture.version for capture in snapshot.inputs.all()] == [1]
-    assert market("OTC", Family.ATS).shares == 4
-    assert not analytics.is_current(snapshot, WEEK)
-
-
 def test_a_lost_vintage_file_is_named_and_nothing_is_stored(ledger: Ledger) -> None:
     lost = captured(MemorySource(), [row("A", "AAAA", 1)])
     content = Path(default_storage.path(lost.vintage_path)).read_bytes()
@@ -273,6 +263,18 @@ def test_as_of_computes_what_no_snapshot_has_and_stores_nothing(ledger: Ledger) 
     assert found.figures.venues.select("mpid", "share", "rank").rows() == [("BBBB", 0.75, 1), ("AAAA", 0.25, 2)]
     assert found.figures.markets["shares"].to_list() == [4]
     assert (AnalyticsSnapshot.objects.count(), archived_files()) == (1, before)
+
+
+def test_as_of_computes_where_the_file_of_the_snapshots_symbols_is_lost(ledger: Ledger) -> None:
+    captured(MemorySource(), [row("A", "AAAA", 1), row("A", "BBBB", 3)])
+    snapshot = analytics.calculate_week(WEEK).snapshot
+    assert snapshot is not None
+    before = analytics.as_of(timezone.now(), WEEK)
+    default_storage.delete(snapshot.symbols_path)
+    found = analytics.as_of(timezone.now(), WEEK)
+    assert found.snapshot == snapshot
+    check_same(found.figures, before.figures)
+    assert not default_storage.exists(snapshot.symbols_path)
 
 
 def test_as_of_before_the_first_capture_has_no_figures(ledger: Ledger) -> None:

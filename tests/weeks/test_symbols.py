@@ -12,10 +12,11 @@ import pytest
 from django.core.files.storage import default_storage
 from polars.testing import assert_frame_equal
 
-from pipeline.models import AnalyticsSnapshot
+from pipeline.integrity import losses
+from pipeline.models import AnalyticsSnapshot, Anomaly, Category, Readiness, ReadinessState, Use
 from pipeline.review import doctor
 from pipeline.vintages.store import VintageDamaged
-from pipeline.weeks import analytics, symbols
+from pipeline.weeks import analytics, readiness, symbols
 from tests.management.calling import call
 from tests.support.capturing import DAY, WEEK, captured
 from tests.support.engines import Ledger
@@ -120,6 +121,52 @@ def test_the_archives_check_finds_a_damaged_file_and_the_printed_command_repairs
     assert repaired.code == 0
     assert not [one for one in doctor.diagnose(6, DAY).findings if "symbols" in one.what]
     assert call("check_archive", "--all", "--json").document["lost_symbols"] == []
+
+
+@pytest.mark.promise(8, 14)
+def test_a_lost_file_is_one_truth_for_run_verdict_doctor_and_check(snapshot: AnalyticsSnapshot) -> None:
+    readiness.decide_week(WEEK, DAY)
+    whole = file_of(snapshot).read_bytes()
+    file_of(snapshot).unlink()
+
+    losses.look(DAY)
+
+    (anomaly,) = Anomaly.objects.open().filter(category=Category.ARCHIVE_DAMAGED)
+    assert (anomaly.week_ending, anomaly.severity, anomaly.payload_sha256) == (WEEK, "ERROR", snapshot.symbols_sha256)
+    assert losses.standing().get() == anomaly  # no run is good, then
+    assert Readiness.objects.get(use=Use.TRADING).state == ReadinessState.BLOCKED
+    assert str(anomaly.pk) in " ".join(Readiness.objects.get(use=Use.TRADING).reasons)
+    assert call("check_archive", "--read", 0).code == 1
+    losses.look(DAY)
+    assert Anomaly.objects.get(pk=anomaly.pk).occurrences == 1
+
+    anomaly.resolve(by="ann", note="not needed any more")
+    losses.look(DAY)
+    assert not losses.standing().exists()
+    assert not [one for one in doctor.diagnose(6, DAY).findings if "symbols" in one.what]
+
+    file_of(snapshot).write_bytes(whole)
+    losses.look(DAY)
+    file_of(snapshot).unlink()
+    losses.look(DAY)
+    assert losses.standing().count() == 1  # it has been back in between
+    assert call("rebuild_vintages", "--weeks", str(WEEK)).code == 0
+    assert not losses.standing().exists()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_closing_the_week_again_makes_a_lost_file_again(snapshot: AnalyticsSnapshot, damage: str) -> None:
+    spoil(file_of(snapshot), damage)
+    losses.look(DAY, read=100)
+    assert losses.standing().exists()
+
+    calculated = analytics.calculate_week(WEEK)
+
+    told = "computed from the same captures already; the lost file of its symbols was made again"
+    assert (calculated.reason, calculated.snapshot) == (told, snapshot)
+    losses.look(DAY)
+    assert not losses.standing().exists()
+    assert analytics.calculate_week(WEEK).reason == "computed from the same captures already"
 
 
 def test_what_another_calculation_made_is_not_made_again(snapshot: AnalyticsSnapshot) -> None:

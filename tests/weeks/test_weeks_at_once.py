@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from typing import TypeVar
 
+import polars as pl
 import pytest
 from django.db import connections, transaction
 
@@ -24,6 +25,7 @@ from pipeline.models import (
 )
 from pipeline.weeks import analytics, readiness
 from pipeline.weeks.analytics import Calculated
+from pipeline.weeks.concentration import Figures, figures_of
 from tests.support.capturing import DAY, KEY, PATIENCE, WEEK, captured
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource, row
@@ -92,6 +94,27 @@ def test_a_restatement_that_lands_while_a_week_is_calculated_is_calculated_next(
     assert list(found) == [(1, 1), (2, 2)]
     assert restated.snapshot == analytics.newest_snapshot(WEEK)
     assert analytics.is_current(restated.snapshot, WEEK)
+
+
+@pytest.mark.promise(10)
+def test_a_restatement_does_not_wait_while_a_week_is_computed_and_is_computed_instead(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, seen = MemorySource(), list[int]()
+    captured(source, lines(1))
+
+    def restated_meanwhile(rows: pl.LazyFrame) -> Figures:
+        if not seen:
+            with ThreadPoolExecutor(1) as pool:
+                seen.append(elsewhere(pool, lambda: captured(source, lines(2))).result(PATIENCE).version)
+        return figures_of(rows)
+
+    monkeypatch.setattr(analytics, "figures_of", restated_meanwhile)
+    calculated = analytics.calculate_week(WEEK)
+
+    assert seen == [2]
+    assert list(AnalyticsSnapshot.objects.values_list("sequence", "inputs__version")) == [(1, 2)]
+    assert analytics.is_current(calculated.snapshot, WEEK)
 
 
 @pytest.mark.promise(10)

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from pipeline import operations
 from pipeline.finra.calendar import parse_run_date
-from pipeline.integrity import losses
+from pipeline.integrity import losses, lost_symbols
 from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if, operator
 from pipeline.models import Act
 from pipeline.operations import Order
@@ -47,7 +47,8 @@ class Command(SpineCommand):
         unaccepted = losses.unaccepted(held.lost)
         told = f"{_counted(held)}; {len(unaccepted):,} lost."
         operations.write_down(Act.CHECK_ARCHIVE, Order(operator=operator()), (), told)
-        of_symbols = [] if held.gone else [str(symbols.damaged(one, "is lost or damaged")) for one in symbols.lost()]
+        lost = [] if held.gone else lost_symbols.unaccepted(symbols.lost())
+        of_symbols = [str(symbols.damaged(one, "is lost or damaged")) for one in lost]
         if self.as_json:
             self.document({**_as_document(held, unaccepted), "lost_symbols": of_symbols})
         self._print_lost(held, unaccepted)
@@ -55,7 +56,7 @@ class Command(SpineCommand):
             self.line(told_of_symbols)
         for anomaly in losses.standing().filter(losses.BEHIND):
             self.line(anomaly.message)
-        return failed_if(losses.standing().exists() or bool(of_symbols))
+        return failed_if(losses.standing().exists())
 
     def _print_lost(self, held: Holdings, unaccepted: list[Lost]) -> None:
         counted = _counted(held)
