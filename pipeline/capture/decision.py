@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 
 from pipeline.capture.vintage import Vintage
+from pipeline.checkpoints import checkpoints
 from pipeline.models import Capture
 from pipeline.vintages.compare import Changes, Counts
 

@@ -64,7 +64,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
         payload = source.fetch(key)
     except SourceError as error:
         return results.checked(key, _not_delivered(key, error, terms), terms)
-    progress("fetched")
+    times.fetched_at = timezone.now()
     back = holdings.put_back(payload.content, payload.sha256)
 
     @cache  # a payload is read once, however often it is decided on
@@ -75,7 +75,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
 
     result = patiently(lambda: results.checked(key, _take(key, source.name, payload, read, terms), terms))
     if result.outcome in results.CAPTURED:
-        progress("stored")
+        times.stored_at = timezone.now()
     return replace(result, reason="; ".join([result.reason, *(f"the lost {kind} was put back" for kind in back)]))
 
 
@@ -102,7 +102,7 @@ def _settle(key: PartitionKey, source: str, payload: Payload, read: Read, terms:
         return results.found_as_held(held, decision.SAME_BYTES, terms)
     offered = _offered(key, read(), terms)
     found = decision.decide(held, offered, force=terms.force)
-    if held and found.verdict is Verdict.REPLAY:
+    if held and found.kind is DecisionKind.REPLAY:
         return _replayed(held, payload, offered.content, found.reason, terms)
     sketch = likeness.sketch(offered.content.frame)
     found = found if terms.force else _assessed(key, payload, held, offered, sketch, found)

@@ -26,7 +26,7 @@ from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, 
 from pipeline.management.progress import InOrder
 from pipeline.models import Action, Capture, Outcome, ReadinessState, Run, RunPartition, data_kinds
 from pipeline.resilience import failures
-from pipeline.resilience.patience import patiently
+from pipeline.resilience.connections import patiently
 from pipeline.runs import in_process, lifecycle, liveness
 from pipeline.runs.estimate import estimate
 from pipeline.runs.plan import Plan, Step, plan_with

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -72,6 +73,7 @@ def is_current(snapshot: AnalyticsSnapshot | None, week_ending: date) -> bool:
     )
 
 
+@checkpoints("week.calculate")
 def calculate_week(week_ending: date, run: Run | None = None) -> Calculated:
     """Compute the week from its newest captures, unless that was done already.
 
@@ -118,7 +120,7 @@ def as_of(instant: datetime | date | str, week_ending: date) -> AsOf:
     was newest then; CalendarError for a text that is no instant.
     """
     captures = read.captures_as_of(instant, [PartitionKey(week_ending, tier) for tier in Tier])
-    snapshot = _snapshot_of(week_ending, captures)
+    snapshot = snapshots_of({week_ending: captures}).get(week_ending)
     if snapshot is not None:
         with suppress(VintageDamaged):
             return AsOf(captures, snapshot, results.of_snapshot(snapshot))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.capture.decision import Decision, Verdict, decide, opinion
+from pipeline.capture.decision import Decision, DecisionKind, decide, opinion
 from pipeline.capture.vintage import Vintage
 from pipeline.finra.content import content_of
 from pipeline.models import Capture
