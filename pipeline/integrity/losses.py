@@ -59,7 +59,7 @@ def _looked(read: int, run: Run | None) -> tuple[Holdings, set[date]]:
     held = holdings.holdings()
     holdings.record_existence(held)
     weeks = _open(held, run) | _end(held)
-    return held, weeks if held.gone else weeks | lost_symbols.look(run) | _compare_with_records(run)
+    return held, weeks if held.gone else weeks | lost_symbols.check(run) | _compare_with_records(run)
 
 
 def standing() -> QuerySet[Anomaly]:

@@ -20,7 +20,7 @@ ABOUT_SYMBOLS = Q(category=Category.ARCHIVE_DAMAGED, partition__isnull=True, wee
 BACK = "the archive has it again, or no snapshot needs it"
 
 
-def look(run: Run | None) -> set[date]:
+def check(run: Run | None) -> set[date]:
     """Open an anomaly for each file that is lost, end those that are over; the weeks concerned.
 
     ArchiveDamaged when the storage cannot be asked.

@@ -129,7 +129,7 @@ def test_a_lost_file_is_one_truth_for_run_verdict_doctor_and_check(snapshot: Ana
     whole = file_of(snapshot).read_bytes()
     file_of(snapshot).unlink()
 
-    losses.look(DAY)
+    losses.check(DAY)
 
     (anomaly,) = Anomaly.objects.open().filter(category=Category.ARCHIVE_DAMAGED)
     assert (anomaly.week_ending, anomaly.severity, anomaly.payload_sha256) == (WEEK, "ERROR", snapshot.symbols_sha256)
@@ -137,18 +137,18 @@ def test_a_lost_file_is_one_truth_for_run_verdict_doctor_and_check(snapshot: Ana
     assert Readiness.objects.get(use=Use.TRADING).state == ReadinessState.BLOCKED
     assert str(anomaly.pk) in " ".join(Readiness.objects.get(use=Use.TRADING).reasons)
     assert call("check_archive", "--read", 0).code == 1
-    losses.look(DAY)
+    losses.check(DAY)
     assert Anomaly.objects.get(pk=anomaly.pk).occurrences == 1
 
     anomaly.resolve(by="ann", note="not needed any more")
-    losses.look(DAY)
+    losses.check(DAY)
     assert not losses.standing().exists()
     assert not [one for one in doctor.diagnose(6, DAY).findings if "symbols" in one.what]
 
     file_of(snapshot).write_bytes(whole)
-    losses.look(DAY)
+    losses.check(DAY)
     file_of(snapshot).unlink()
-    losses.look(DAY)
+    losses.check(DAY)
     assert losses.standing().count() == 1  # it has been back in between
     assert call("rebuild_vintages", "--weeks", str(WEEK)).code == 0
     assert not losses.standing().exists()
@@ -157,14 +157,14 @@ def test_a_lost_file_is_one_truth_for_run_verdict_doctor_and_check(snapshot: Ana
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_closing_the_week_again_makes_a_lost_file_again(snapshot: AnalyticsSnapshot, damage: str) -> None:
     spoil(file_of(snapshot), damage)
-    losses.look(DAY, read=100)
+    losses.check(DAY, read=100)
     assert losses.standing().exists()
 
     calculated = analytics.calculate_week(WEEK)
 
     told = "computed from the same captures already; the lost file of its symbols was made again"
     assert (calculated.reason, calculated.snapshot) == (told, snapshot)
-    losses.look(DAY)
+    losses.check(DAY)
     assert not losses.standing().exists()
     assert analytics.calculate_week(WEEK).reason == "computed from the same captures already"
 
