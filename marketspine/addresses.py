@@ -207,6 +207,7 @@ def _postgresql(address: Address) -> dict[str, Any]:
         "PASSWORD": address.password,
         "HOST": ",".join(hosts),
         "PORT": ",".join(port or f"{DEFAULT_PORT}" for port in ports) if any(ports) else "",
+        "CONN_HEALTH_CHECKS": True,  # a kept connection that the server has ended is made anew, and nothing restarted
         "OPTIONS": options,
     }
 

@@ -12,7 +12,7 @@ from celery.concurrency.prefork import TaskPool as ForkingPool
 from celery.signals import beat_init, celeryd_init, setup_logging, worker_init
 from django.conf import settings
 
-from marketspine import broker, cores
+from marketspine import alive, broker, cores, logs
 from marketspine.startup import COULD_NOT_RUN, require_readable_settings, require_sound_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
@@ -22,6 +22,8 @@ broker.use()
 app = Celery("marketspine")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(alive.Beacon)
+app.steps["consumer"].add(alive.Round)
 
 
 @app.on_configure.connect
@@ -35,6 +37,19 @@ def end_where_settings_cannot_be_read(**_signal: object) -> None:
 def end_where_settings_cannot_work(**_signal: object) -> None:
     """A worker and beat do not begin on settings that end a command."""
     require_sound_settings()
+
+
+@celeryd_init.connect
+def name_worker(sender: str, instance: Any, **_signal: object) -> None:
+    """Its lines in the log say which of the workers it is: `ingest` of `-n ingest@%h`. Its banner is no line of JSON."""
+    logs.bind_process(process=sender.partition("@")[0])
+    instance.quiet = instance.quiet or settings.MARKETSPINE_LOG_FORMAT == logs.JSON
+
+
+@beat_init.connect
+def name_beat(**_signal: object) -> None:
+    """The same of beat."""
+    logs.bind_process(process="beat")
 
 
 @worker_init.connect

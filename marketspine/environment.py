@@ -10,9 +10,10 @@ import ipaddress
 import os
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import unquote
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -62,6 +63,7 @@ class Environment:
     def __init__(self, values: Mapping[Text, Text] = os.environ, folder: Path = BASE_DIR) -> None:
         self._values, self._folder = values, folder
         self.names: set[Text] = set()
+        self.secrets: set[Text] = set()
 
     def str(self, var: Text, default: Text) -> Text:
         """Text without blanks around it."""
@@ -71,8 +73,17 @@ class Environment:
         return value
 
     def secret(self, var: Text, default: Text) -> Text:
-        """Any text; messages do not show it."""
-        return self._given(var, default)
+        """Any text; messages do not show it, nor does the log."""
+        value = self._given(var, default)
+        self.secrets.update(_secrets_in(value))
+        return value
+
+    def one_of(self, var: Text, known: Collection[Text], default: Text) -> Text:
+        """One of the words that are known."""
+        value = self.str(var, default)
+        if value not in known:
+            raise Misconfigured(f"{var} is {_shown(value)}: write one of {', '.join(known)}")
+        return value
 
     def bool(self, var: Text, default: Truth) -> Truth:
         """True or false."""
@@ -211,6 +222,15 @@ def is_ipv6(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _secrets_in(value: str) -> Iterator[str]:
+    """What of a secret must be in no log: of an address the password, as it is written and as it is meant."""
+    if "://" not in value:
+        yield value
+    elif "@" in value:
+        password = value.partition("://")[2].rpartition("@")[0].partition(":")[2]
+        yield from {password, unquote(password)}
 
 
 def _shown(value: str) -> str:

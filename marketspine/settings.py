@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from kombu import Queue
 
+from marketspine import logs
 from marketspine.addresses import IN_PROCESS, broker, database, origins, results_of, sqlite_at, web
 from marketspine.cores import available
 from marketspine.environment import BASE_DIR, Environment, is_set
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "axes",
 ]
 MIDDLEWARE = [
+    "marketspine.probes.Probes",  # a probe and a scrape know the address of a container, not the site's name
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "pipeline.admin.shared.offered.OfferedOnly",
@@ -96,7 +98,6 @@ AXES_VERBOSE = False
 HTTPS = env.bool("MARKETSPINE_HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # a container's health check asks the process itself
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 CSRF_TRUSTED_ORIGINS = origins(env.str("CSRF_TRUSTED_ORIGINS", default=""), ALLOWED_HOSTS if HTTPS else [])
@@ -247,6 +248,8 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
+# Where an orchestrator cannot wait for the longest task: REMAP_SIGTERM=SIGQUIT, and what is not done by then is cut.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env.at_least_zero("MARKETSPINE_SOFT_SHUTDOWN_SECONDS", default=0)
 CELERY_TASK_REJECT_ON_WORKER_LOST = False  # attempts are counted in the ledger
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -257,22 +260,16 @@ CELERY_RESULT_EXPIRES = timedelta(days=1)
 CELERY_BEAT_SCHEDULER = "pipeline.engine.beat:Scheduler"
 CELERY_BEAT_SYNC_EVERY = 1  # what beat has sent is written at once, not after three minutes: operators look at it
 
+# What operators watch: the log, the alive files of worker and beat, the metrics (docs/monitoring.md).
 MARKETSPINE_LOG_LEVEL = env.log_level("MARKETSPINE_LOG_LEVEL", default="WARNING")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "plain": {
-            "()": "pipeline.finra.plain_text.LogFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {
-        "pipeline": {"handlers": ["stderr"], "level": MARKETSPINE_LOG_LEVEL},
-        "celery": {"handlers": ["stderr"], "level": MARKETSPINE_LOG_LEVEL},
-        "django": {"handlers": ["stderr"], "level": "ERROR"},
-    },
-}
+MARKETSPINE_LOG_FORMAT = env.one_of("MARKETSPINE_LOG_FORMAT", logs.FORMATS, default=logs.PLAIN)
+LOGGING = logs.configuration(MARKETSPINE_LOG_LEVEL, MARKETSPINE_LOG_FORMAT)
+MARKETSPINE_RUN_DIR = env.folder("MARKETSPINE_RUN_DIR", default=HOME_DIR / "run")
+MARKETSPINE_METRICS_TOKEN = env.secret("MARKETSPINE_METRICS_TOKEN", default="")
+MARKETSPINE_PING_URL = env.secret("MARKETSPINE_PING_URL", default="")
+if MARKETSPINE_PING_URL:
+    web(MARKETSPINE_PING_URL, "MARKETSPINE_PING_URL")
+MARKETSPINE_BACKUP = env.one_of("MARKETSPINE_BACKUP", ("expected", "elsewhere"), default="elsewhere")
 
+SECRETS = logs.maskable(env.secrets | {MARKETSPINE_PING_URL})
 READ_FROM_ENVIRONMENT = frozenset(env.names)

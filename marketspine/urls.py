@@ -1,4 +1,4 @@
-"""The product's URLs: the admin, and a page that says whether the product works."""
+"""The product's URLs: the admin. What machines ask is answered before: `marketspine.probes`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 
-from marketspine.health import health
 from pipeline.admin import rows
 from pipeline.admin.people.people import change_own_password
 
@@ -15,5 +14,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *rows.urls(),
     path("admin/password_change/", admin.site.admin_view(change_own_password)),
     path("admin/", admin.site.urls),
-    path("health/", health, name="health"),
 ]

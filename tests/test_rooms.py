@@ -25,7 +25,7 @@ ROOMS = (
     {"runs"},
     {"engine"},
     {"review", "checks"},
-    {"operations", "tasks"},
+    {"operations", "tasks", "metrics"},
     {"admin", "management"},
 )
 HEIGHT = {room: height for height, rooms in enumerate(ROOMS) for room in rooms}

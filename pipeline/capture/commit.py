@@ -25,7 +25,19 @@ from pipeline.checkpoints import checkpoints
 from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.payloads import Payload
-from pipeline.models import Capture, CaptureKind, Cause, Check, Outcome, Partition, Readiness, Run, Stage, data_kinds
+from pipeline.models import (
+    Capture,
+    CaptureKind,
+    Cause,
+    Check,
+    Outcome,
+    Partition,
+    Readiness,
+    Run,
+    Stage,
+    Tally,
+    data_kinds,
+)
 from pipeline.vintages import archive, store
 from pipeline.vintages.store import Label, VintageFile
 
@@ -180,6 +192,7 @@ def _record_payload(
     partition.newest_version = capture.version
     assessment.keep_sketch(partition, candidate.sketch)
     entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, run)
+    Tally.objects.add("captures", tier=partition.tier, kind=capture.kind)
     endings.captured(capture, run)
     if candidate.payload is not None:
         Check.objects.note(partition, run, candidate.outcome)

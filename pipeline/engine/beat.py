@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from marketspine import alive
 from pipeline import task_names
 from pipeline.engine import schedules
 from pipeline.resilience import clock
@@ -38,6 +39,11 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc] # beat has no types
         """Begin with rows that wait for no clock."""
         schedules.mend()
         super().setup_schedule()
+
+    def tick(self, *args: Any, **more: Any) -> Any:
+        """As the base has it. A beat that hangs in the database goes round no more, and its alive file grows old."""
+        alive.touch("beat")
+        return super().tick(*args, **more)
 
     def schedule_changed(self) -> bool:
         """Whether the rows are to be read again."""

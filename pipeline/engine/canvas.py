@@ -22,6 +22,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from pipeline.checkpoints import checkpoints
+from pipeline.engine import ping
 from pipeline.models import PartitionStatus, Run, RunPartition
 from pipeline.runs import close_week, lifecycle
 from pipeline.runs.plan import Plan
@@ -144,7 +145,9 @@ def advance(run: Run) -> None:
     """After a week of a run was closed: end the run if that was its last one, or send the next ones."""
     if not lifecycle.settle(run):
         dispatch(run.pk)
-    elif not run.worker and PeriodicTask.objects.filter(task=CHECK_UP, enabled=True).exists():
+        return
+    ping.after(run)
+    if not run.worker and PeriodicTask.objects.filter(task=CHECK_UP, enabled=True).exists():
         _send_quietly(_task(CHECK_UP, run.pk))
 
 

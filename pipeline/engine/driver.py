@@ -10,6 +10,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import connection
 
+from marketspine import logs
 from pipeline.engine import canvas, embedded, schedules, sweeper, waiting
 from pipeline.engine.embedded import NO_BROKER
 from pipeline.engine.sweeper import Recovered
@@ -24,7 +25,7 @@ def run_embedded(run: Run, worker: str, progress: Progress, tell: Callable[[str]
     Told to stop, the engine finishes what is under way, and leaves the rest to the same command again.
     """
     try:
-        with embedded.engine():
+        with logs.bound_in_process(run_id=run.pk), embedded.engine():
             canvas.resume(run)
             waiting.wait(run, progress, worker, tell=tell)
     except BaseException:

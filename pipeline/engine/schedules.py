@@ -78,6 +78,15 @@ class Owed:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a schedule stands: the slots around now, and the one that has passed without a run. None where there is none."""
+
+    last_slot: datetime | None = None
+    next_slot: datetime | None = None
+    owed: datetime | None = None
+
+
 @receiver(pre_save, sender=PeriodicTask)
 def owe_nothing_from_before(instance: PeriodicTask, raw: bool, **_: object) -> None:
     """A row owes no slot from before it was made, or was given its time: beat's rows say so by their start alone."""
@@ -166,16 +175,29 @@ def _has_run(schedule: str, slot: datetime) -> bool:
     return Run.objects.filter(schedule=schedule, slot=slot).exists()
 
 
+def standing_of(row: PeriodicTask, now: datetime) -> Standing:
+    """How a row that starts runs stands; BadSchedule when it asks for what cannot be. One that is off has no slots."""
+    if not row.enabled:
+        return Standing()
+    crontab, due = _crontab(row), _due(row, now)
+    _read(row, now)
+    return Standing(last_slot(crontab, now), first_slot(crontab, now), due.slot if due else None)
+
+
 def _owed_by(row: PeriodicTask, now: datetime) -> Owed | None:
     try:
-        slot = _slot_of(row, now)
-        if slot is None or _has_run(row.name, slot):
-            return None
-        due = _read(row, slot)
-        return due if _can_be_asked(due) else None
+        return _due(row, now)
     except BadSchedule as error:
         logger.error("the schedule %r starts no run: %s", row.name, error)
         return None
+
+
+def _due(row: PeriodicTask, now: datetime) -> Owed | None:
+    slot = _slot_of(row, now)
+    if slot is None or _has_run(row.name, slot):
+        return None
+    due = _read(row, slot)
+    return due if _can_be_asked(due) else None
 
 
 def _can_be_asked(due: Owed) -> bool:

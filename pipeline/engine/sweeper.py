@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from pipeline.checkpoints import checkpoints
 from pipeline.engine import canvas
-from pipeline.models import Run, RunStatus, WorkerSign
+from pipeline.models import Run, RunStatus, Tally, WorkerSign
 from pipeline.resilience import clock
-from pipeline.runs import close_week, liveness, recovery
+from pipeline.runs import close_week, finra_requests, liveness, recovery
 
 # Every process that sweeps does so this often. The work of a message, a partition in an empty queue or a chord's body,
 # gets so long to begin before it is taken to be lost.
@@ -61,6 +61,8 @@ def sweep(worker: str = "") -> Recovered:
     requeued, failed = recovery.requeue_stalled()
     before = timezone.now() - LOST_AFTER
     resent = recovery.resend_unstarted() + _resend_lost(worker, before)
+    finra_requests.record()
+    Tally.objects.fold()
     closed, ended = 0, []
     for run in Run.objects.under_way().filter(worker=worker):
         closed += close_week.close_complete(run, before)

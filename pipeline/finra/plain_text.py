@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from copy import copy
-
 MOST_STORED = 4000
 ELLIPSIS = "..."
 
@@ -50,18 +46,3 @@ def as_typed(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
-
-
-class LogFormatter(logging.Formatter):
-    """A log line is one line: what it tells of the outside can forge no other, and gives a terminal no orders.
-
-    A log has tracebacks. A person at a terminal has the error instead, and them with the level DEBUG (`-v 3`).
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        told = copy(record)
-        told.msg, told.args = printable(record.getMessage()), None
-        if told.exc_info and sys.stderr.isatty() and not logging.getLogger("pipeline").isEnabledFor(logging.DEBUG):
-            told.msg += f" [{type(told.exc_info[1]).__name__}; MARKETSPINE_LOG_LEVEL=DEBUG shows the traceback]"
-            told.exc_info = told.exc_text = None
-        return printable(super().format(told), keep="\n")

@@ -10,17 +10,18 @@ import signal
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper, SystemCheckError
 from django.db import Error as DatabaseFailure
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
+from marketspine import logs, schema
 from pipeline.finra.calendar import CalendarError
 from pipeline.finra.plain_text import as_typed, is_utf8, printable, storable
 from pipeline.finra.sources.base import SourceError
@@ -30,6 +31,8 @@ from pipeline.resilience import stopping
 from pipeline.resilience.failures import database_sentence, explained
 from pipeline.review.verification import NoSuchCapture
 from pipeline.runs.summary import COULD_NOT_RUN, FAILURES
+
+logger = logging.getLogger(__name__)
 
 VERBOSE = 2
 LONGEST_NAME = 150
@@ -97,12 +100,26 @@ class SpineCommand(BaseCommand, ABC):
     def check(self, *args: Any, **kwargs: Any) -> None:
         """Django's system checks: settings that cannot work end a command like bad arguments do."""
         try:
-            super().check(*args, **kwargs)
+            with self._warnings_in_log():
+                super().check(*args, **kwargs)
         except SystemCheckError as error:
             error.returncode = COULD_NOT_RUN
             if self.as_json:
                 self.document({"error": f"{error}".strip(), "exit_code": COULD_NOT_RUN})
             raise
+
+    @contextmanager
+    def _warnings_in_log(self) -> Iterator[None]:
+        """Where machines read the log, warnings about the settings are lines of it."""
+        stderr, said = self.stderr, StringIO()
+        if settings.MARKETSPINE_LOG_FORMAT == logs.JSON:
+            self.stderr = OutputWrapper(said)
+        try:
+            yield
+        finally:
+            self.stderr = stderr
+            if said.getvalue():
+                logger.warning(said.getvalue().strip(), extra={"event": "settings_warned"})
 
     @abstractmethod
     def work(self, **options: Any) -> int:
@@ -202,8 +219,7 @@ def _require_text(options: dict[str, Any]) -> None:
 
 def _require_database() -> None:
     """BadArguments where the database has not been migrated; DatabaseError where there is none."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if schema.pending():
         raise BadArguments(
             f"the database is not migrated: run `{data_kinds.manage_py()} migrate` first{_or_the_demo()}"
         )

@@ -38,6 +38,7 @@ from pipeline.models.run import (
     Trigger,
     WorkerSign,
 )
+from pipeline.models.tally import Tally, TallyEntry
 
 __all__ = [
     "ALL_TIERS",
@@ -81,6 +82,8 @@ __all__ = [
     "Seen",
     "Severity",
     "Stage",
+    "Tally",
+    "TallyEntry",
     "Trigger",
     "Use",
     "VenueKind",

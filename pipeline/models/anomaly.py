@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,13 @@ from pipeline.finra.plain_text import storable
 from pipeline.models.manifest import Stage
 from pipeline.models.partition import Partition
 from pipeline.models.readiness import Readiness
+from pipeline.models.tally import Tally
 
 if TYPE_CHECKING:
     from pipeline.models.run import Run
+
+
+logger = logging.getLogger(__name__)
 
 
 class Severity(models.TextChoices):
@@ -118,11 +123,13 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         try:
             with transaction.atomic():
                 seen.save(force_insert=True)
+                Tally.objects.add("anomalies", severity=seen.severity, category=seen.category)
         except IntegrityError:
             counted = self._counted(seen)
             if counted is None:
                 raise
             return counted
+        logger.info("anomaly opened: %s %s %s", seen.severity, seen.category, seen.place, extra=_named(seen))
         return seen
 
     def _counted(self, seen: Anomaly) -> Anomaly | None:
@@ -140,6 +147,12 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         )
         anomaly.refresh_from_db()
         return anomaly
+
+
+def _named(anomaly: Anomaly) -> dict[str, object]:
+    """What the log says of it: not its message, which may hold text of a payload."""
+    named = {"event": "anomaly_opened", "severity": anomaly.severity, "category": anomaly.category}
+    return {**named, "anomaly_id": anomaly.pk}
 
 
 def _fingerprint(category: Category, place: object, stage: Stage | None, payload_sha256: str) -> str:

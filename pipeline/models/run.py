@@ -148,7 +148,8 @@ class RunPartition(models.Model):
     """One partition of a run: the planned action and its result. Claimed by one conditional UPDATE.
 
     `queued_at`: when the plan was written; `sent_at`: when it was last sent to the workers, `sendings` times so far;
-    `retry_at`: when a try that a passing error ended is to be repeated.
+    `retry_at`: when a try that a passing error ended is to be repeated; `stop_ordered_at`: since when the worker that has it
+    is to stop, so that a try which is cut by that is none.
     """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="partitions")
@@ -167,6 +168,7 @@ class RunPartition(models.Model):
     retry_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
+    stop_ordered_at = models.DateTimeField(null=True)
     fetched_at = models.DateTimeField(null=True)
     parsed_at = models.DateTimeField(null=True)
     stored_at = models.DateTimeField(null=True)

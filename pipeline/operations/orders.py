@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -9,7 +10,9 @@ from dataclasses import dataclass, replace
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from pipeline.models import Act, ActOutcome, OperatorLogEntry, OperatorLogSubject, Run
+from pipeline.models import Act, ActOutcome, OperatorLogEntry, OperatorLogSubject, Run, Tally
+
+logger = logging.getLogger(__name__)
 
 LONGEST_LABEL = 200
 
@@ -131,4 +134,14 @@ def _write(
     OperatorLogSubject.objects.bulk_create(
         OperatorLogSubject(entry=entry, kind=kind, key=key, label=label) for kind, key, label in named
     )
+    Tally.objects.add("operator_acts", act=act, upshot=upshot)
+    told: dict[str, object] = {
+        "event": "operator_acted",
+        "operator": order.operator,
+        "act": str(act),
+        "upshot": str(upshot),
+    }
+    if result.run:
+        told["run_id"] = result.run.pk
+    logger.info("%s by %s: %s", act, order.operator, upshot, extra=told)
     return entry

@@ -158,7 +158,7 @@ def alarms(now: datetime | None = None) -> list[Alarm]:
 
 def _alarms(now: datetime) -> Iterator[Alarm]:
     yield from _slots_missed(now)
-    beat = _last_beat()
+    beat = last_beat()
     if not PeriodicTask.objects.filter(enabled=True).exists():
         pass  # cron has the commands: beat has nothing to send
     elif beat is None or not clock.is_sign_of_life(beat, now, SILENCE):
@@ -181,7 +181,8 @@ def _slots_missed(now: datetime) -> Iterator[Alarm]:
             )
 
 
-def _last_beat() -> datetime | None:
+def last_beat() -> datetime | None:
+    """When beat last sent anything."""
     newest: datetime | None = PeriodicTask.objects.aggregate(newest=Max("last_run_at"))["newest"]
     return newest
 
@@ -190,12 +191,18 @@ def _no_worker(now: datetime) -> Iterator[Alarm]:
     """Beat sends a sweep each minute, so that a worker that is there leaves a sign each minute."""
     if not PeriodicTask.objects.filter(task=task_names.SWEEP, enabled=True).exists():
         return
-    seen = WorkerSign.objects.aggregate(newest=Max("seen_at"))["newest"]
+    seen = last_worker_sign()
     if seen is None or not clock.is_sign_of_life(seen, now, SILENCE):
         yield Alarm(
             f"No worker has answered {_since(seen, now)}" if seen else "No worker has ever answered",
             "What is sent waits. Start a worker: celery -A marketspine worker, or the worker containers.",
         )
+
+
+def last_worker_sign() -> datetime | None:
+    """When a worker last showed that it is there."""
+    newest: datetime | None = WorkerSign.objects.aggregate(newest=Max("seen_at"))["newest"]
+    return newest
 
 
 def _runs_waiting(now: datetime) -> Iterator[Alarm]:

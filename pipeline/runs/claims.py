@@ -9,11 +9,13 @@ import logging
 from datetime import timedelta
 
 from django.db import Error, connection, models, transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from pipeline.checkpoints import checkpoints
-from pipeline.models import Action, PartitionStatus, Run, RunPartition, Stage
+from pipeline.models import Action, PartitionStatus, Run, RunPartition, Stage, Tally
+from pipeline.resilience import stopping
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,12 @@ def claim(run_partition_id: int, worker: str) -> RunPartition | None:
     )
     with transaction.atomic():
         claimed = pending.update(
-            status=PartitionStatus.RUNNING, worker=worker, started_at=now, heartbeat_at=now, attempts=F("attempts") + 1
+            status=PartitionStatus.RUNNING,
+            worker=worker,
+            started_at=now,
+            heartbeat_at=now,
+            stop_ordered_at=None,
+            attempts=F("attempts") + 1,
         )
     if not claimed and not _is_own(run_partition_id, worker):
         return None
@@ -52,14 +59,17 @@ def postpone(run_partition_id: int) -> None:
 
 def requeue(step: RunPartition, wait: timedelta) -> None:
     """The next try stands in the ledger, not in a message that waits in a worker's memory, and dies with it."""
-    own(step).update(status=PartitionStatus.PENDING, sent_at=None, retry_at=timezone.now() + wait)
+    with transaction.atomic():
+        if own(step).update(status=PartitionStatus.PENDING, sent_at=None, retry_at=timezone.now() + wait):
+            Tally.objects.add("work_attempts", outcome="retried")
 
 
 def heartbeat(step: RunPartition) -> bool:
-    """A sign of life, from a thread of its own; whether it could be given."""
+    """A sign of life, from a thread of its own; whether it could be given. It says whether the worker is to stop."""
     now = timezone.now()
+    ordered = {"stop_ordered_at": Coalesce("stop_ordered_at", Value(now))} if stopping.is_ordered() else {}
     try:
-        own(step).update(heartbeat_at=now)
+        own(step).update(heartbeat_at=now, **ordered)
         Run.objects.filter(pk=step.run_id).update(heartbeat_at=now)
     except Error as error:
         logger.warning("%s: no sign of life could be given: %s", step, error)

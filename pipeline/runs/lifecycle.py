@@ -10,7 +10,7 @@ import logging
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from pipeline.capture import endings
@@ -32,6 +32,7 @@ from pipeline.models import (
     RunWeek,
     Severity,
     Stage,
+    Tally,
 )
 from pipeline.models.anomaly import AnomalyQuerySet
 from pipeline.models.run import RunQuerySet
@@ -83,6 +84,7 @@ def start(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | 
             for step in plan.steps
         )
         RunWeek.objects.bulk_create(RunWeek(run=run, week_ending=week) for week in plan.weeks)
+    _tell("run_started", run)
     return run
 
 
@@ -184,7 +186,9 @@ def interrupt(run: Run) -> None:
     """End a run before its end: what was under way is pending again."""
     with transaction.atomic():
         if move(run, RunStatus.INTERRUPTED):
-            run.partitions.filter(status=PartitionStatus.RUNNING).update(status=PartitionStatus.PENDING)
+            running = run.partitions.filter(status=PartitionStatus.RUNNING)
+            running.filter(stop_ordered_at__isnull=False).update(attempts=F("attempts") - 1)  # cut: no attempt
+            running.update(status=PartitionStatus.PENDING)
 
 
 @checkpoints("run.move")
@@ -200,7 +204,11 @@ def move(run: Run, to: RunStatus, worker: str = "") -> bool:
             moved = _resume(run, movable, worker)
         else:
             moved = movable.update(status=to, finished_at=timezone.now())
+            if moved:
+                Tally.objects.add("runs_finished", trigger=run.trigger, command=run.command, status=to)
     run.refresh_from_db()
+    if moved:
+        _tell("run_resumed" if to is RunStatus.RUNNING else "run_ended", run)
     return bool(moved)
 
 
@@ -210,3 +218,13 @@ def _resume(run: Run, movable: RunQuerySet, worker: str) -> int:
     if moved:
         run.partitions.filter(status=PartitionStatus.PENDING).update(sent_at=None, retry_at=None)
     return moved
+
+
+def _tell(event: str, run: Run) -> None:
+    """One line of the log for each start and end of a run."""
+    more = {"run_id": run.pk, "command": run.command, "trigger": run.trigger, "status": run.status}
+    if run.schedule and run.slot:
+        more |= {"schedule": run.schedule, "slot": run.slot.isoformat()}
+    if run.finished_at:
+        more["duration_ms"] = round((run.finished_at - run.created_at).total_seconds() * 1000)
+    logger.info("%s by %s: %s", run, run.trigger, event.replace("_", " "), extra={"event": event, **more})

@@ -10,24 +10,26 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from django.conf import settings
 from django.utils import timezone
 
+from marketspine import logs
 from pipeline.checkpoints import checkpoints
 from pipeline.models import (
     Run,
     RunPartition,
     RunStatus,
 )
-from pipeline.resilience import clock
+from pipeline.resilience import clock, stopping
 
 # What tells two machines, or two containers, of one name apart: process numbers mean something within one of them.
 BOOT, PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 AGAIN_SECONDS = 1.0
+LOOK_SECONDS = 0.5
 
 _working: set[str] = set()
 
@@ -77,7 +79,8 @@ def beating(beat: Callable[[], bool], every: float) -> Iterator[None]:
     every live worker is seen at once.
     """
     done = threading.Event()
-    thread = threading.Thread(target=_beat_until, args=(done, beat, every), name="heartbeat", daemon=True)
+    work = logs.carried(partial(_beat_until, done, beat, every))
+    thread = threading.Thread(target=work, name="heartbeat", daemon=True)
     thread.start()
     try:
         yield
@@ -87,9 +90,21 @@ def beating(beat: Callable[[], bool], every: float) -> Iterator[None]:
 
 
 def _beat_until(done: threading.Event, beat: Callable[[], bool], every: float) -> None:
-    given = True
-    while not done.wait(every if given else min(every, AGAIN_SECONDS)):
+    given, ordered = True, stopping.is_ordered()
+    while not _is_done(done, every if given else min(every, AGAIN_SECONDS), ordered):
+        ordered = stopping.is_ordered()
         given = beat()
+
+
+def _is_done(done: threading.Event, seconds: float, ordered: bool) -> bool:
+    """Wait so long for the end of the work; less where the order to stop has come, which is to be written at once."""
+    looks = max(1, round(seconds / LOOK_SECONDS))
+    for _ in range(looks):
+        if done.wait(seconds / looks):
+            return True
+        if stopping.is_ordered() and not ordered:
+            return False
+    return False
 
 
 def is_dead(run: Run) -> bool:

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, close_old_connections, transaction
 from django.utils import timezone
 
+from marketspine import logs
 from pipeline.capture import ingest, results
 from pipeline.capture.results import Result, Times
 from pipeline.capture.terms import Terms
@@ -29,12 +30,13 @@ from pipeline.models import (
     PartitionStatus,
     RunPartition,
     Severity,
+    Tally,
 )
 from pipeline.resilience import stopping
 from pipeline.resilience.connections import patiently
 from pipeline.resilience.failures import explained
 from pipeline.resilience.retries import is_transient, wait_before_retry
-from pipeline.runs import claims, liveness
+from pipeline.runs import claims, finra_requests, liveness
 from pipeline.runs.request import Request
 from pipeline.runs.sources import source_of
 
@@ -76,15 +78,34 @@ def process(
     if step is None:
         return Done()
     every = settings.MARKETSPINE_STALE_AFTER_SECONDS / BEATS_UNTIL_STALE
-    with liveness.beating(partial(claims.heartbeat, step), every):
+    with logs.bound(**_named(step)), liveness.beating(partial(claims.heartbeat, step), every):
         times = Times()
-        match _perform(step, source, times, retries=retries):
+        performed = _perform(step, source, times, retries=retries)
+        finra_requests.record()
+        match performed:
             case TryAgain(after) as again:
                 patiently(partial(claims.requeue, step, after))
                 return again
             case Result() as result:
                 patiently(partial(_finish, step, result, times))
+                _tell(step, result)
                 return Done()
+
+
+def _named(step: RunPartition) -> dict[str, object]:
+    """What lines of the log on this try say."""
+    key = step.partition.key
+    place = {"tier": str(key.tier), "week_ending": f"{key.week_ending}"}
+    return {"run_id": step.run_id, "run_partition_id": step.pk, "attempt": step.attempts, **place}
+
+
+def _tell(step: RunPartition, result: Result) -> None:
+    """One line of the log for each partition that is done."""
+    taken = timezone.now() - (step.started_at or timezone.now())
+    more = {"outcome": str(result.outcome), "duration_ms": round(taken.total_seconds() * 1000)}
+    if result.capture:
+        more["capture_id"] = result.capture.capture_id
+    logger.info("%s: %s: %s", step.partition, result.outcome, result.reason, extra={"event": "partition_done", **more})
 
 
 @checkpoints("perform")
@@ -95,7 +116,7 @@ def _perform(step: RunPartition, source: Source | None, times: Times, *, retries
     except Exception as error:
         close_old_connections()  # the one that the database closed would fail whatever is written next
         if retries and is_transient(error) and step.attempts < settings.MARKETSPINE_MAX_ATTEMPTS:
-            logger.warning("%s: try %s: %s", step, step.attempts, error)
+            logger.warning("%s: try %s: %s", step, step.attempts, error, extra={"event": "partition_retried"})
             return TryAgain(wait_before_retry(error, step.attempts))
         return patiently(partial(_failed, step, error))
 
@@ -156,13 +177,17 @@ def _terms(step: RunPartition) -> Terms:
 
 @checkpoints("finish")
 def _finish(step: RunPartition, result: Result, times: Times) -> None:
-    claims.own(step).update(
-        status=PartitionStatus.DONE,
-        outcome=result.outcome,
-        reason=storable(result.reason),
-        capture=result.capture,
-        fetched_at=times.fetched_at,
-        parsed_at=times.parsed_at,
-        stored_at=times.stored_at,
-        finished_at=timezone.now(),
-    )
+    with transaction.atomic():
+        finished = claims.own(step).update(
+            status=PartitionStatus.DONE,
+            outcome=result.outcome,
+            reason=storable(result.reason),
+            capture=result.capture,
+            fetched_at=times.fetched_at,
+            parsed_at=times.parsed_at,
+            stored_at=times.stored_at,
+            finished_at=timezone.now(),
+        )
+        if finished:
+            Tally.objects.add("work_attempts", outcome="done")
+            Tally.objects.add("partition_outcomes", tier=step.partition.tier, outcome=result.outcome)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from pipeline.checkpoints import checkpoints
@@ -17,6 +18,7 @@ from pipeline.models import (
     Run,
     RunPartition,
     Severity,
+    Tally,
 )
 from pipeline.resilience import clock
 from pipeline.runs import lifecycle
@@ -43,13 +45,21 @@ def requeue_stalled() -> tuple[int, int]:
     with transaction.atomic():
         running = RunPartition.objects.filter(status=PartitionStatus.RUNNING).select_related("run", "partition")
         stalled = [step for step in running.select_for_update(of=("self",), skip_locked=True) if is_stalled(step)]
-        hopeless = [step for step in stalled if step.attempts >= settings.MARKETSPINE_MAX_ATTEMPTS]
+        cut = [step for step in stalled if step.stop_ordered_at]
+        lost = [step for step in stalled if not step.stop_ordered_at]
+        hopeless = [step for step in lost if step.attempts >= settings.MARKETSPINE_MAX_ATTEMPTS]
         for step in hopeless:
             _fail_stalled(step)
-        RunPartition.objects.filter(pk__in={step.pk for step in stalled} - {step.pk for step in hopeless}).update(
-            status=PartitionStatus.PENDING, sent_at=None, retry_at=None
-        )
+        _requeue([step for step in lost if step not in hopeless], "worker_lost")
+        _requeue(cut, "cut", attempts=F("attempts") - 1)
     return len(stalled) - len(hopeless), len(hopeless)
+
+
+def _requeue(steps: list[RunPartition], counted: str, **changes: object) -> None:
+    """Have them pending again. A try that was cut because its worker had been told to stop is none: nodes are drained."""
+    pending = {"status": PartitionStatus.PENDING, "sent_at": None, "retry_at": None}
+    if RunPartition.objects.filter(pk__in=[step.pk for step in steps]).update(**pending, **changes):
+        Tally.objects.add("work_attempts", len(steps), outcome=counted)
 
 
 def _fail_stalled(step: RunPartition) -> None:
@@ -58,6 +68,8 @@ def _fail_stalled(step: RunPartition) -> None:
         Category.STALLED, Severity.CRITICAL, message, partition=step.partition, stage=stage_of(step), run=step.run
     )
     own(step).update(status=PartitionStatus.DONE, outcome=Outcome.FAILED, reason=message, finished_at=timezone.now())
+    Tally.objects.add("work_attempts", outcome="stalled")
+    Tally.objects.add("partition_outcomes", tier=step.partition.tier, outcome=Outcome.FAILED)
 
 
 @checkpoints("unstarted.resend")

@@ -152,7 +152,7 @@ def test_a_scheduled_run_goes_through_web_beat_and_workers(composed: Composed, s
     for name in ("web", "worker-ingest", "worker-calc", "beat"):
         composed.start(name)
 
-    until(lambda: answer(composed.port, "/health/") == 200, "the web", composed)
+    until(lambda: answer(composed.port, "/readyz") == 200, "the web", composed)
     assert answer(composed.port, "/admin/login/") == 200
     assert answer(composed.port, "/static/admin/css/base.css") == 200
     until(lambda: Run.objects.exclude(status=RunStatus.RUNNING).exists(), "the end of a run", composed)
@@ -177,7 +177,7 @@ def test_behind_a_proxy_that_speaks_tls_one_can_log_in(composed: Composed) -> No
     """Django refuses a form that comes from https:// where it takes itself to be reached by http://."""
     get_user_model().objects.create_superuser("operator", "", "a-password")
     composed.start("web")
-    until(lambda: answer(composed.port, "/health/") == 200, "the web", composed)
+    until(lambda: answer(composed.port, "/readyz") == 200, "the web", composed)
 
     form = proxied(composed.port, "GET", {})
     token = SimpleCookie(form.headers["Set-Cookie"])["csrftoken"].value

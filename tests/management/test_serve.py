@@ -134,7 +134,7 @@ def test_the_admin_its_stylesheets_and_the_health_page_are_on_one_port(ledger: L
         ]
         status, headers, _ = get(url)
         assert (status, headers["Location"]) == (302, "/admin/")
-        assert get(f"{url}health/")[::2] == (200, "ok\n")
+        assert get(f"{url}readyz")[::2] == (200, "ok\n")
         status, _, page = get(f"{url}admin/login/")
         sheets = re.findall(r'<link href="/([^"]+)" rel="stylesheet"', page)
         assert (status, "static/unfold/css/styles.css" in sheets, "static/pipeline/spine.css" in sheets) == (

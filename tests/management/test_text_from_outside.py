@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.finra.plain_text import LogFormatter
+from marketspine.logs import Plain
 from pipeline.models import Capture, Run, RunStatus
 from tests.management.calling import Ran, call, environment
 from tests.management.publications import DAY, OTC, WEEK, capture_id, publish
@@ -196,7 +196,7 @@ def test_a_user_of_an_odd_name_runs(ledger: Ledger, source_dir: Path, archive_di
 
 def test_a_log_line_is_one_line_and_gives_no_orders() -> None:
     record = logging.LogRecord("pipeline", logging.ERROR, "", 0, "%s failed", ("a\nERROR b \x1b[31m",), None)
-    assert LogFormatter("%(levelname)s %(message)s").format(record) == r"ERROR a\nERROR b \x1b[31m failed"
+    assert Plain("%(levelname)s %(message)s").format(record) == r"ERROR a\nERROR b \x1b[31m failed"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_person_at_a_terminal_has_no_traceback_but_with_debug(
     error = ValueError("a bug")
     record = logging.LogRecord("pipeline", logging.ERROR, "", 0, "it failed", None, (ValueError, error, None))
 
-    told = LogFormatter("%(message)s").format(record)
+    told = Plain("%(message)s").format(record)
 
     short = "it failed [ValueError; MARKETSPINE_LOG_LEVEL=DEBUG shows the traceback]"
     assert told == ("it failed\nValueError: a bug" if has_traceback else short)

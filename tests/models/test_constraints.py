@@ -31,6 +31,8 @@ from pipeline.models import (
     Run,
     RunPartition,
     RunWeek,
+    Tally,
+    TallyEntry,
     VenueVolume,
 )
 from pipeline.operations import Order
@@ -56,6 +58,8 @@ def stored(ledger: Ledger) -> Ledger:
     in_process.execute(lifecycle.start(make_plan(request, {KEY})), source)
     operations.pin(Capture.objects.get(), Order(operator="olive", reason="evidence"))
     holdings.read_in_turn(1)
+    Tally.objects.fold()
+    Tally.objects.add("captures", tier=KEY.tier, kind="FIRST")
     return ledger
 
 
@@ -143,6 +147,9 @@ REFUSED = [
     Refused("manifest_rows_accounted_for", changed(Manifest, rows_kept=F("rows_kept") + 1)),
     Refused("reject_line_once", copied(Reject)),
     Refused("anomaly_open_once", copied(Anomaly)),
+    Refused("tally_once", copied(Tally)),
+    Refused("tally_never_negative", changed(Tally, value=-1)),
+    Refused("tally_only_grows", changed(TallyEntry, amount=0), changed(TallyEntry, amount=-1)),
     Refused("file_check_state_known", changed(FileCheck, state="ODD")),
     Refused("anomaly_severity_known", changed(Anomaly, severity="FATAL")),
     Refused("anomaly_category_known", changed(Anomaly, category="ODD")),

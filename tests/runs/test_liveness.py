@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.resilience import stopping
 from pipeline.runs import liveness
 from pipeline.runs.liveness import beating, is_known_dead, machine, working
 
@@ -131,14 +132,44 @@ def test_work_that_is_done_before_the_first_beat_gives_none() -> None:
     assert beats == []
 
 
+class Waits(threading.Event):
+    """An event that nobody waits for: it adds up how long they would have."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.between: list[float] = []
+        self._since, self._most = 0.0, most
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._since += timeout or 0
+        return len(self.between) == self._most
+
+    def beat(self) -> None:
+        self.between.append(self._since)
+        self._since = 0.0
+
+
 def test_a_beat_that_could_not_be_given_is_given_again_at_once() -> None:
-    waits: list[float] = []
-    given = iter([False, False, True])
+    waits, given = Waits(4), iter([False, False, True, True])
 
-    class Waiting(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            waits.append(timeout or 0)
-            return len(waits) > 3
+    def beat() -> bool:
+        waits.beat()
+        return next(given)
 
-    liveness._beat_until(Waiting(), lambda: next(given), 60)
-    assert waits == [60, 1.0, 1.0, 60]
+    liveness._beat_until(waits, beat, 60)
+    assert waits.between == [60, 1, 1, 60]
+
+
+def test_the_order_to_stop_is_written_at_once() -> None:
+    waits = Waits(3)
+
+    def beat() -> bool:
+        waits.beat()
+        stopping.order()
+        return True
+
+    try:
+        liveness._beat_until(waits, beat, 60)
+    finally:
+        stopping.withdraw()
+    assert waits.between == [60, 0.5, 60]

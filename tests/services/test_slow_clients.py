@@ -19,7 +19,7 @@ from tests.support.engines import Engines
 SLOW = 40  # more than the web of compose has threads
 PATIENCE = 60
 GIVEN = {"POSTGRES_PASSWORD": "pw1", "REDIS_PASSWORD": "pw2", "SECRET_KEY": "k"}
-HEAD = b"GET /health/ HTTP/1.1\r\nHost: localhost\r\n"
+HEAD = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n"
 BODY = b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nusername="
 STUCK = {"nothing": b"", "half a line": b"GET /hea", "half a head": HEAD, "half a body": BODY}
 
@@ -34,7 +34,7 @@ def answered(port: int, patience: float = PATIENCE) -> int:
     """The status of the health page; OSError while nobody listens or answers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience)
     try:
-        connection.request("GET", "/health/")
+        connection.request("GET", "/readyz")
         return connection.getresponse().status
     finally:
         connection.close()

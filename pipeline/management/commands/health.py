@@ -10,7 +10,6 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.http.request import validate_host
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -49,21 +48,13 @@ class Command(SpineCommand):
 def _web(port: int) -> tuple[bool, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
-        connection.request("GET", "/health/", headers={"Host": _allowed_host()})
+        connection.request("GET", "/readyz")
         answer = connection.getresponse()
         return answer.status == http.HTTPStatus.OK, f"web: {answer.status} {answer.read(200).decode().strip()}"
     except (OSError, http.client.HTTPException) as error:
         return False, f"web: no answer on port {port}: {error}"
     finally:
         connection.close()
-
-
-def _allowed_host() -> str:
-    """A name that the web server answers to. `.example.com` stands for example.com, too, and `*` for all."""
-    hosts = settings.ALLOWED_HOSTS or ["localhost"]  # Django's own default while it debugs
-    if validate_host("localhost", hosts):
-        return "localhost"
-    return str(hosts[0].removeprefix("."))
 
 
 def _worker() -> tuple[bool, str]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from threading import Lock
+from typing import TypeVar
 
 import polars as pl
 
@@ -33,6 +35,10 @@ logger = logging.getLogger(__name__)
 
 MOST_DIGITS = 10
 MOST_TOTAL = 505_000  # the last page begins at offset 500,000 at the latest
+
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Torn(Exception):
@@ -89,10 +95,12 @@ class Pager:
         Torn, UnusableReply, UnsafeSource for more than is allowed, or what the transport raises.
         """
         with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
-            begun = [(asked, first) for asked, first in pool.map(self._first, queries) if first is not None]
+            begun = [
+                (asked, first) for asked, first in pool.map(_in_context(self._first), queries) if first is not None
+            ]
             missing = [gap for asked, first in begun for gap in _after(asked, first)]
             while missing:
-                read = list(pool.map(self._range, missing))
+                read = list(pool.map(_in_context(self._range), missing))
                 missing = [
                     replace(gap, start=page.end) for page, gap in zip(read, missing, strict=True) if page.end < gap.end
                 ]
@@ -249,3 +257,9 @@ def _after(query: Query, first: Page) -> list[_Missing]:
 def torn_for_good(reasons: Iterable[str]) -> TransientSourceError:
     """The error for a partition that changed at each reading."""
     return TransientSourceError(f"the rows changed each time they were read: {'; '.join(reasons)}")
+
+
+def _in_context(work: Callable[[T], U]) -> Callable[[T], U]:
+    """The same in threads of a pool, which begin without the context of this one: lines of the log say the partition."""
+    context = copy_context()
+    return lambda item: context.copy().run(work, item)

@@ -14,8 +14,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -25,6 +23,8 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from pipeline.finra.sources.api.access import Access, is_of_this_machine
 from pipeline.finra.sources.api.rate import PATIENCE, pace_of
+from pipeline.finra.sources.api.request_counts import Answer, Endpoint, answer_of, counts, endpoint_of
+from pipeline.finra.sources.api.retry_after import retry_after
 from pipeline.finra.sources.api.tokens import tokens_of
 from pipeline.finra.sources.base import SourceError, TransientSourceError, UnsafeSource
 
@@ -36,7 +36,6 @@ PASSING = frozenset({408, 425, 429})  # and every 5xx, Cloudflare's 520 to 530 t
 LASTING_5XX = frozenset({501, 505})  # not implemented, and a version of HTTP that is not spoken
 BAD_REQUEST: Final = 400
 TOO_MANY: Final = 429
-LONGEST_ASKED = 30 * 86_400.0  # a month: more is no answer, and no clock counts so far
 UNAUTHORIZED: Final = 401
 TOKEN = re.compile(r"[\x21-\x7e]+")
 NO_CONTENT: Final = 204
@@ -117,11 +116,11 @@ class Transport:
     def _asked(self, method: str, path: str, question: Mapping[str, object] | None) -> Reply:
         """One try: at its place, with the token in force, and once more where that is refused."""
         token = self._tokens.get(self._issue) if self._tokens else None
-        self._pace.wait()
+        self._wait(self._url(path))
         reply = self._sent(method, path, question, token)
         if reply.status == UNAUTHORIZED and self._tokens and token:
             token = self._tokens.renew(token, self._issue)
-            self._pace.wait()
+            self._wait(self._url(path))
             reply = self._sent(method, path, question, token)
         return self._accepted(reply, f"{method} {path}")
 
@@ -129,13 +128,27 @@ class Transport:
         headers = {"Accept": "application/json", "User-Agent": self._access.user_agent}  # without Accept it is CSV
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        return self._exchange(method, self._access.api_url.rstrip("/") + path, headers=headers, json=question)
+        return self._exchange(method, self._url(path), headers=headers, json=question)
+
+    def _url(self, path: str) -> str:
+        return self._access.api_url.rstrip("/") + path
 
     def _exchange(self, method: str, url: str, **given: Any) -> Reply:
-        started = time.perf_counter()
-        with _explained(f"{method} {url}"), self._client.stream(method, url, **given) as response:
+        started, endpoint = time.perf_counter(), self._endpoint(url)
+        with _counted(endpoint), _explained(f"{method} {url}"), self._client.stream(method, url, **given) as response:
             body = self._read(response, started)
-            return Reply(response.status_code, response.headers, body)
+            reply = Reply(response.status_code, response.headers, body)
+        counts.answered(endpoint, answer_of(reply.status), len(body))
+        return reply
+
+    def _endpoint(self, url: str) -> Endpoint:
+        return Endpoint.TOKEN if url == self._access.token_url else endpoint_of(url.removeprefix(self._url("")))
+
+    def _wait(self, url: str) -> None:
+        """Wait for the place in the rate, and count for how long."""
+        started = time.perf_counter()
+        self._pace.wait()
+        counts.waited(self._endpoint(url), time.perf_counter() - started)
 
     def _read(self, response: httpx2.Response, started: float) -> bytes:
         """The body, decompressed; in pieces, because a reply may be endless, or come a byte at a time."""
@@ -181,8 +194,8 @@ class Transport:
 
     def _issue(self) -> _Issued:
         """Ask for a token. The credentials travel in a header, by HTTP Basic."""
-        self._pace.wait()
         url, credentials = self._access.token_url, (self._access.client_id, self._access.client_secret)
+        self._wait(url)
         headers = {"User-Agent": self._access.user_agent}
         reply = self._exchange(
             "POST", url, headers=headers, params={"grant_type": "client_credentials"}, auth=credentials
@@ -194,6 +207,22 @@ class Transport:
                 f"FINRA's token service answered {reply.status}: are FINRA_CLIENT_ID and FINRA_CLIENT_SECRET right?"
             )
         return _issued(reply)
+
+
+@contextmanager
+def _counted(endpoint: Endpoint) -> Iterator[None]:
+    """Count a request that has no answer, by why: too slow, cut, or something that is no text of HTTP."""
+    try:
+        yield
+    except UnsafeSource:
+        counts.answered(endpoint, Answer.BAD_PAYLOAD)
+        raise
+    except Passing as failure:
+        cause = failure.__cause__
+        is_slow = cause is None or isinstance(cause, httpx2.TimeoutException)
+        cut = Answer.BAD_PAYLOAD if isinstance(cause, httpx2.DecodingError) else Answer.CONNECTION
+        counts.answered(endpoint, Answer.TIMEOUT if is_slow else cut)
+        raise
 
 
 def may_pass(status: int) -> bool:
@@ -226,28 +255,6 @@ def _may_pass(error: Exception) -> bool | float:
     if not error.after:  # none was asked for, or one that has passed: clocks differ
         return True
     return error.after if error.after <= PATIENCE else False
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Retry-After in seconds, written as a number or as a date (RFC 9110, 10.2.3); None without one that can be read.
-
-    A date is held to the clock of the service, where it gives it: ours may be set otherwise.
-    """
-    said = headers.get("retry-after", "").strip()
-    if said.isascii() and said.isdecimal():
-        return min(float(said), LONGEST_ASKED)
-    until = _instant(said)
-    if until is None:
-        return None
-    now = _instant(headers.get("date", "")) or datetime.now(UTC)
-    return min(max(0.0, (until - now).total_seconds()), LONGEST_ASKED)
-
-
-def _instant(said: str) -> datetime | None:
-    with suppress(ValueError):
-        instant = parsedate_to_datetime(said)
-        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return None
 
 
 @lru_cache(maxsize=4)

@@ -8,8 +8,9 @@ import logging
 import pytest
 
 from pipeline.finra.sources.api.access import Access, check_url
+from pipeline.finra.sources.api.retry_after import retry_after
 from pipeline.finra.sources.api.source import FinraApi
-from pipeline.finra.sources.api.transport import Reply, _issued, retry_after
+from pipeline.finra.sources.api.transport import Reply, _issued
 from pipeline.finra.sources.base import SourceError, UnsafeSource
 from tests.fake_finra import Fault, Kind
 from tests.finra.sources.api.asking import KEY, client_of, finra

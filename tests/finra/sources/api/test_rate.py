@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from pipeline.finra.sources.api.rate import KEYS, LocalPlaces, Pace, Places, SharedPlaces
-from pipeline.finra.sources.api.transport import LONGEST_ASKED, may_pass, retry_after
+from pipeline.finra.sources.api.retry_after import LONGEST_ASKED, retry_after
+from pipeline.finra.sources.api.transport import may_pass
 from pipeline.finra.sources.base import TransientSourceError
 
 INTERVAL = 10.0  # so long that no machine is slow enough to matter

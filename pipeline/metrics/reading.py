@@ -1,0 +1,102 @@
+"""One reading of the ledger: all figures in one transaction that can only read, and is ended when it takes too long."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.files.storage import storages
+from django.db import Error, connection, transaction
+from django.utils import timezone
+
+from marketspine import schema
+from pipeline import VERSION
+from pipeline.metrics import anomalies, captures, counters, engine, keeping, partitions, people, runs, schedules
+from pipeline.metrics.samples import Sample, instant, sample
+
+logger = logging.getLogger(__name__)
+
+STATEMENT_MS = 5_000
+PARTS: tuple[Callable[[datetime], Iterator[Sample]], ...] = (
+    runs.read,
+    partitions.read,
+    captures.read,
+    anomalies.read,
+    schedules.read,
+    engine.read,
+    keeping.read,
+    people.read,
+    counters.read,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All samples of a moment."""
+
+    samples: tuple[Sample, ...]
+
+
+def read() -> Reading:
+    """What there is to tell now. Where the ledger cannot be read, that and what runs."""
+    now, started = timezone.now(), time.monotonic()
+    told = [_build()]
+    try:
+        with read_only():
+            told.append(sample("migrations_pending", schema.pending()))
+            of_ledger = [one for part in PARTS for one in part(now)]
+    except Exception as error:  # one that escapes would hide what runs, and that the ledger cannot be read
+        bug = None if isinstance(error, Error | OSError) else error
+        logger.error("the metrics cannot be read: %s: %s", type(error).__name__, error, exc_info=bug)
+        of_ledger = []
+    told += [*of_ledger, *engine.read_broker(), sample("ledger_up", bool(of_ledger))]
+    told += [sample("ledger_read_duration_seconds", time.monotonic() - started)]
+    return Reading((*told, *instant("ledger_read_timestamp_seconds", now)))
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    """A transaction on one state of the ledger, which writes nothing and keeps nobody from writing."""
+    if connection.vendor == "postgresql":
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_MS}")
+            yield
+        return
+    sqlite: Any = connection
+    sqlite.ensure_connection()
+    mode = sqlite.transaction_mode  # IMMEDIATE would wait for who writes, and have others wait
+    sqlite.transaction_mode = "DEFERRED"
+    try:
+        _only_query(is_on=True)
+        with transaction.atomic():
+            yield
+    finally:
+        sqlite.transaction_mode = mode
+        _only_query(is_on=False)
+
+
+def _only_query(*, is_on: bool) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA query_only = {int(is_on)}")
+
+
+def _build() -> Sample:
+    return sample(
+        "build_info",
+        1,
+        version=VERSION,
+        python=platform.python_version(),
+        database=connection.vendor,
+        engine="distributed" if engine.is_distributed() else "embedded",
+        source=settings.MARKETSPINE_SOURCE,
+        storage=type(storages["default"]).__name__,
+    )
