@@ -12,11 +12,11 @@ from itertools import product
 from pipeline.finra.calendar import Tier
 from pipeline.metrics.names import METRICS, Kind
 from pipeline.metrics.samples import Sample
-from pipeline.models import Act, CaptureKind, Category, Outcome, RunStatus, Severity, Tally, Trigger, Upshot
+from pipeline.models import Act, ActOutcome, CaptureKind, Category, Outcome, RunStatus, Severity, Tally, Trigger
 
 SUFFIX = "_total"
 Sums = Mapping[tuple[tuple[str, str], ...], float]
-COMMANDS = ("run_weekly", "backfill", "sweep_restatements")
+COMMANDS = ("run_weekly", "backfill", "probe_restatements")
 ENDED = [status for status in RunStatus.values if status != RunStatus.RUNNING]
 ENDPOINTS = ("data", "metadata", "token")
 OUTCOMES_OF_REQUESTS = (
@@ -40,7 +40,7 @@ KNOWN: Mapping[str, Mapping[str, Iterable[str]]] = {
     "finra_requests": {"endpoint": ENDPOINTS, "outcome": OUTCOMES_OF_REQUESTS},
     "finra_response_bytes": {"endpoint": ENDPOINTS},
     "finra_wait_seconds": {"endpoint": ENDPOINTS},
-    "operator_acts": {"act": Act.values, "upshot": Upshot.values},
+    "operator_acts": {"act": Act.values, "upshot": ActOutcome.values},
     "prune_removed": {"kind": ("payload", "vintage")},
     "prune_freed_bytes": {},
 }
