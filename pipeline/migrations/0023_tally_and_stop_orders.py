@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("pipeline", "0021_annulled_captures"),
+        ("pipeline", "0022_revisions"),
     ]
 
     operations = [
