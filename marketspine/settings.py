@@ -15,6 +15,7 @@ from marketspine.addresses import IN_PROCESS, broker, database, origins, results
 from marketspine.cores import available
 from marketspine.environment import BASE_DIR, Environment, is_set
 from marketspine.skin import SKIN
+from marketspine.storage import storages
 from pipeline.task_names import CLOSE_WEEK, PROCESS_PARTITION
 
 VAR_DIR = BASE_DIR / "var"
@@ -142,15 +143,12 @@ if not is_set("DATABASE_URL"):
 
 DATABASES = {"default": database(env.secret("DATABASE_URL", default=sqlite_at(HOME_DIR / "marketspine.sqlite3")))}
 
-# The archive of payloads is Django's default storage: a folder here, S3 through django-storages elsewhere.
+# Payloads and vintage files are in Django's default storage: a folder, or a bucket with copies of its Parquet files here.
 MARKETSPINE_ARCHIVE_DIR = env.folder("MARKETSPINE_ARCHIVE_DIR", default=HOME_DIR / "archive")
-STORAGES = {
-    "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": MARKETSPINE_ARCHIVE_DIR},
-    },
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-}
+MARKETSPINE_STORAGE_URL = env.str("MARKETSPINE_STORAGE_URL", default="")
+MARKETSPINE_CACHE_DIR = env.folder("MARKETSPINE_CACHE_DIR", default=HOME_DIR / "cache")
+MARKETSPINE_CACHE_BYTES = env.at_least_one("MARKETSPINE_CACHE_BYTES", default=4 * 2**30, most=2**50)
+STORAGES = storages(MARKETSPINE_STORAGE_URL, MARKETSPINE_ARCHIVE_DIR)
 
 # So many archived payloads are read whole by each check of the archive, in turn.
 MARKETSPINE_ARCHIVE_READS = env.at_least_one("MARKETSPINE_ARCHIVE_READS", default=200)

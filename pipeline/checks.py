@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Iterator
@@ -116,7 +117,10 @@ def _visibility_timeouts() -> dict[str, int]:
 
 
 def _archive() -> Iterator[CheckMessage]:
-    """The folder of the archive. The laptop's is made when it is first needed; one that was named should be there."""
+    """The archive: a bucket, or a folder. The laptop's is made when first needed; one that was named should be there."""
+    if settings.MARKETSPINE_STORAGE_URL:
+        yield from _bucket()
+        return
     folder = Path(settings.MARKETSPINE_ARCHIVE_DIR)
     if folder.exists():
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
@@ -130,6 +134,22 @@ def _archive() -> Iterator[CheckMessage]:
             f"The archive folder {folder} does not exist. Is its volume mounted? It is made when something is captured.",
             hint="Mount it, make it, or set MARKETSPINE_ARCHIVE_DIR to where the archive is.",
             id="marketspine.W002",
+        )
+
+
+def _bucket() -> Iterator[CheckMessage]:
+    """A bucket is not asked here: it may be away for a while. What asks it has to be installed."""
+    if any(importlib.util.find_spec(package) is None for package in ("boto3", "storages")):
+        yield Error(
+            "MARKETSPINE_STORAGE_URL names a bucket, and what speaks to buckets is not installed.",
+            hint="Install requirements-extras.txt in place of requirements.txt, or unset MARKETSPINE_STORAGE_URL.",
+            id="marketspine.E019",
+        )
+    if is_set("MARKETSPINE_ARCHIVE_DIR") and Path(settings.MARKETSPINE_ARCHIVE_DIR, "payloads").is_dir():
+        yield checks.Warning(
+            f"The archive is in a bucket, and {settings.MARKETSPINE_ARCHIVE_DIR} has payloads, too: they are not read.",
+            hint="Copy the folder's content into the bucket once, under its prefix; then unset MARKETSPINE_ARCHIVE_DIR.",
+            id="marketspine.W008",
         )
 
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pipeline.models import Capture
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
 from pipeline.vintages import read
-from pipeline.vintages.store import StorageAway, VintageDamaged
+from pipeline.vintages.files import StorageAway
+from pipeline.vintages.store import VintageDamaged
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from django.core.files.storage import default_storage
 
 from pipeline.checkpoints import checkpoints
 from pipeline.vintages import files
+from pipeline.vintages.files import StorageAway
 
 LEVEL = 3
 SUFFIX = ".zst"
@@ -82,23 +83,22 @@ def present(hashes: Collection[str]) -> set[str]:
 def present_files(paths: Collection[str]) -> set[str]:
     """The files that are there, whole or not, by one listing of each folder that they are in.
 
-    ArchiveDamaged when the storage cannot be asked.
+    ArchiveDamaged when the storage cannot be listed, StorageAway.
     """
     folders = {os.path.dirname(path) for path in paths}
-    try:
-        listed = {f"{folder}/{name}" for folder in folders for name in names(folder)}
-    except NotImplementedError:  # a storage that cannot list
-        return {path for path in paths if default_storage.exists(path)}
-    return listed.intersection(paths)
+    return {f"{folder}/{name}" for folder in folders for name in names(folder)}.intersection(paths)
 
 
 def names(folder: str) -> list[str]:
-    """The files in a folder of the archive; none where there is no such folder. ArchiveDamaged when it cannot be listed."""
+    """The files in a folder of the archive; none where there is no such folder.
+
+    ArchiveDamaged when it cannot be listed, StorageAway.
+    """
     try:
         return list(default_storage.listdir(folder)[1])
     except FileNotFoundError:
         return []
-    except NotImplementedError:
+    except StorageAway:
         raise
     except Exception as error:  # each storage fails in a way of its own
         said = isinstance(error, OSError) and error.strerror
@@ -144,6 +144,8 @@ def _stored(sha256: str) -> bytes:
     path = path_of(sha256)
     try:
         return files.content_of(path)
+    except StorageAway:
+        raise
     except FileNotFoundError as error:
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} is missing ({path})", sha256) from error
     except OSError as error:

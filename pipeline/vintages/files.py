@@ -2,7 +2,7 @@
 
 In a folder a file gets its name when all of it is on the disk: two processes that write the same file at once never see
 each other's half, nor does a reader see what a killed process left. That is a `.part` file, which is read by none and stays
-until it is removed by hand. Other storages save all or nothing themselves.
+until it is removed by hand. A bucket takes an object whole, or not at all.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol, cast
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -22,14 +23,36 @@ from pipeline.checkpoints import checkpoints
 NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})  # file systems that know no hard links
 
 
+class StorageAway(OSError):
+    """The storage is not mounted, or the bucket cannot be asked: no file is known to be lost. Passes (`errno.ESTALE`)."""
+
+
 class Taken(Exception):
     """Another file has the name."""
 
 
+class Objects(Protocol):
+    """A storage of objects under names, which has no folders on this machine: `bucket.Bucket`."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write an object, in the place of one that is there."""
+
+    def put_new(self, name: str, content: bytes) -> bool:
+        """Write an object unless there is one of that name; whether it did."""
+
+    def has_any(self, folder: str) -> bool:
+        """Whether any object is in a folder."""
+
+    def address(self, name: str) -> str:
+        """The object's address, for messages."""
+
+
 def read(path: str) -> bytes | None:
-    """A file as it is; None where it is not there or cannot be read."""
+    """A file as it is; None where it is not there or cannot be read. StorageAway."""
     try:
         return content_of(path)
+    except StorageAway:
+        raise
     except OSError:
         return None
 
@@ -47,7 +70,7 @@ def save(path: str, content: bytes) -> None:
             _save_in_folder(path, content, os.replace)
             flush_folders(path)
         else:
-            _save_elsewhere(path, content)
+            _objects().put(path, content)
 
 
 def place(path: str, content: bytes) -> str:
@@ -67,8 +90,8 @@ def _place(path: str, content: bytes) -> str:
             with suppress(FileExistsError):
                 _save_in_folder(path, content, _link)
             flush_folders(path)
-        elif not default_storage.exists(path):
-            _save_elsewhere(path, content)
+        elif _objects().put_new(path, content):
+            return path
     if read(path) != content:
         raise Taken(path)
     return path
@@ -87,24 +110,33 @@ def remove(path: str) -> None:
     default_storage.delete(path)
 
 
-def folder_of(path: str) -> str | None:
-    """The folder of this machine that a file is kept in; None where the storage is not of this machine."""
-    try:
-        return os.path.dirname(default_storage.path(path))
-    except NotImplementedError:
-        return None
-
-
 def is_of_this_machine(path: str) -> bool:
     """Whether the storage keeps the file in a folder of this machine."""
-    return folder_of(path) is not None
+    try:
+        default_storage.path(path)
+    except NotImplementedError:
+        return False
+    return True
 
 
-def _save_elsewhere(path: str, content: bytes) -> None:
-    default_storage.delete(path)
-    saved = default_storage.save(path, ContentFile(content))
-    if saved != path:  # another process wrote the same file at once: one copy is enough
-        default_storage.delete(saved)
+def is_empty(folder: str) -> bool:
+    """Whether nothing is in a folder of the storage, or there is no such folder."""
+    if not is_of_this_machine(folder):
+        return not _objects().has_any(folder)
+    try:
+        with os.scandir(default_storage.path(folder)) as found:
+            return next(found, None) is None
+    except FileNotFoundError:
+        return True
+
+
+def shown(path: str) -> str:
+    """Where a file is, for a message."""
+    return default_storage.path(path) if is_of_this_machine(path) else _objects().address(path)
+
+
+def _objects() -> Objects:
+    return cast(Objects, default_storage)
 
 
 def _save_in_folder(path: str, content: bytes, name: Callable[[str, str], None]) -> None:
@@ -159,6 +191,4 @@ def _named(path: str) -> Iterator[None]:
     except OSError as error:
         if error.filename or error.errno is None:
             raise
-        folder = folder_of(path)
-        shown = path if folder is None else os.path.join(folder, os.path.basename(path))
-        raise OSError(error.errno, error.strerror, shown) from error
+        raise OSError(error.errno, error.strerror, shown(path)) from error

@@ -18,6 +18,7 @@ from django.utils import timezone
 from pipeline.models import Capture, FileCheck, FileState, Stage
 from pipeline.vintages import archive, store
 from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.files import StorageAway
 from pipeline.vintages.store import VintageDamaged
 
 MANY = 20  # from so many partitions on, and where most is lost, one finding for all: it is the archive that is gone
@@ -53,11 +54,13 @@ class Needed:
         return Stage.RAW if self.kind is Kind.PAYLOAD else Stage.NORMALIZED
 
     def is_whole(self) -> bool:
-        """Whether it is there and what was written; it is read whole."""
+        """Whether it is there and what was written; it is read whole. StorageAway."""
         if self.kind is Kind.PAYLOAD:
             return archive.is_whole(self.sha256)
         try:
             store.verify(self.capture)
+        except StorageAway:
+            raise
         except (VintageDamaged, OSError):
             return False
         return True
@@ -123,8 +126,9 @@ def holdings() -> Holdings:
     known = FileCheck.objects.in_bulk({file.sha256 for file in files})
     try:
         present = _present(files)
-    except ArchiveDamaged as damage:
-        return Holdings(_tallies(files, set()), frozenset(), tuple(_lost(files, known, set())), str(damage))
+    except (ArchiveDamaged, StorageAway) as damage:
+        told = damage.strerror if isinstance(damage, StorageAway) else str(damage)
+        return Holdings(_tallies(files, set()), frozenset(), tuple(_lost(files, known, set())), told)
     lost = tuple(_lost(files, known, present))
     tallies = _tallies(files, present)
     return Holdings(tallies, frozenset(present), lost, _gone(tallies[Kind.PAYLOAD], lost))
@@ -194,11 +198,15 @@ def read_in_turn(number: int) -> None:
     files = {file.sha256: file for file in _needed()}
     try:
         present = _present(files.values())
-    except ArchiveDamaged:
+    except (ArchiveDamaged, StorageAway):
         return
     known = FileCheck.objects.in_bulk(present)
     turn = sorted(present, key=lambda sha256: _turn(known.get(sha256), sha256))[:number]
-    record_read({sha256: files[sha256].is_whole() for sha256 in turn})
+    found: dict[str, bool] = {}
+    with suppress(StorageAway):  # what was read until then is known
+        for sha256 in turn:
+            found[sha256] = files[sha256].is_whole()
+    record_read(found)
 
 
 def record_read(found: Mapping[str, bool]) -> None:

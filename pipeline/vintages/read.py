@@ -12,7 +12,6 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
 
 import polars as pl
 from django.core.files.storage import default_storage
@@ -23,12 +22,11 @@ from polars.exceptions import PanicException, PolarsError
 from pipeline.finra import rows
 from pipeline.finra.calendar import MARKET_ZONE, CalendarError, PartitionKey, parse_instant, read_day
 from pipeline.models import Capture, FileCheck, FileState, Partition
-from pipeline.vintages import files, store
+from pipeline.vintages import cache, files, hashes, store
 
 LONGEST_STORE = timedelta(hours=1)  # storing 168,000 rows takes a second
 INSTANT_BEFORE = timedelta(microseconds=1)
 READ_WHOLE = 40  # files of one question, 13 weeks of 3 tiers: half a millisecond each, once
-SEEN_WHOLE = 4096  # files that a process remembers to have read
 
 
 class NoSuchVintage(Exception):
@@ -186,7 +184,7 @@ def naming_damage(captures: Iterable[Capture]) -> Iterator[None]:
 def scan(path: str, size: int, sha256: str) -> pl.LazyFrame:
     """A file that `store.write_parquet` wrote. VintageDamaged when it is lost or is not what was written, StorageAway."""
     try:
-        return _scanned([_as_written(path, size, sha256)])
+        return _scanned([_as_written(path, size, sha256, whole=True)])
     except FileNotFoundError:
         store.check_mounted()
         how = "is missing"
@@ -202,9 +200,9 @@ def _scanned(sources: Sequence[str | io.BytesIO]) -> pl.LazyFrame:
 
 
 def _source(capture: Capture, *, whole: bool = False) -> str | io.BytesIO:
-    """Where polars reads a capture's rows: its file's path, or its bytes where the storage is not of this machine."""
+    """Where polars reads a capture's rows: its file, the copy of a bucket's file, or bytes where no copy can be kept."""
     try:
-        return _as_written(capture.vintage_path, capture.vintage_bytes, capture.vintage_sha256 if whole else "")
+        return _as_written(capture.vintage_path, capture.vintage_bytes, capture.vintage_sha256, whole=whole)
     except FileNotFoundError:
         capture.refresh_from_db(fields=["pruned_at"])
         check_stored(capture)
@@ -216,34 +214,16 @@ def _source(capture: Capture, *, whole: bool = False) -> str | io.BytesIO:
         raise store.changed(capture, changed.how) from None
 
 
-def _as_written(path: str, size: int | None, sha256: str) -> str | io.BytesIO:
-    """FileNotFoundError when a file is not there, _NotAsWritten when it has another size or, where one is given, hash."""
+def _as_written(path: str, size: int | None, sha256: str, *, whole: bool) -> str | io.BytesIO:
+    """FileNotFoundError when a file is not there, _NotAsWritten when it has another size or, with `whole`, another hash."""
     if not files.is_of_this_machine(path):
-        content = files.content_of(path)
-        _compare(len(content), size)
-        _require(not sha256 or hashlib.sha256(content).hexdigest() == sha256)
-        return io.BytesIO(content)
+        copy = cache.copy_of(path, sha256)
+        if copy is None:
+            raise _NotAsWritten("is not what was written: its hash differs")
+        return copy
     source = default_storage.path(path)
-    found = os.stat(source)
-    _compare(found.st_size, size)
-    _require(
-        not sha256 or _hash_of(source, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)) == sha256
-    )
-    return source
-
-
-def _compare(found: int, size: int | None) -> None:
-    if size not in (None, found):
+    if size not in (None, os.stat(source).st_size):
         raise _NotAsWritten("is not what was written: its size differs")
-
-
-def _require(same: bool) -> None:
-    if not same:
+    if whole and hashes.of_file(source) != sha256:
         raise _NotAsWritten("is not what was written: its hash differs")
-
-
-@lru_cache(SEEN_WHOLE)
-def _hash_of(source: str, _stamp: tuple[int, ...]) -> str:
-    """Read once, until the operating system says that it was changed."""
-    with open(source, "rb") as stored:
-        return hashlib.file_digest(stored, "sha256").hexdigest()
+    return source

@@ -12,12 +12,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import polars as pl
-from django.core.files.storage import default_storage
 
 from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey
@@ -25,6 +23,7 @@ from pipeline.models import Capture
 from pipeline.models.data_kinds import manage_py
 from pipeline.resilience.failures import PASSING
 from pipeline.vintages import files, payloads
+from pipeline.vintages.files import StorageAway
 
 FOLDER = "vintages"
 EMPTY = "nothing is in that folder, though the ledger has captures: is it mounted? If its files are lost,"
@@ -35,10 +34,6 @@ ABOUT = (
 IS_A_FOLDER = "is a folder: move that away"
 ARROW_SCHEMA = "ARROW:schema"  # the key under which a Parquet file has the types of its columns in Arrow
 ROW_GROUP = 16_384  # rows: one symbol is in one group, in a few places two; a group reads in a millisecond
-
-
-class StorageAway(OSError):
-    """The folder of the storage is empty, though the ledger has captures: it is not mounted. Passes (`errno.ESTALE`)."""
 
 
 class VintageDamaged(Exception):
@@ -199,24 +194,16 @@ def discard(path: str) -> None:
 def check_mounted() -> None:
     """StorageAway when the ledger has captures and the storage's folder of them is not there, or is empty.
 
-    So a folder looks that is not mounted: it is no empty archive, and what is written there is lost to the others. A storage
-    that is not of this machine says itself when it cannot be reached.
+    So a folder looks that is not mounted, and a wrong bucket or prefix: it is no empty archive, and what is written there
+    is lost to the others.
     """
     if is_bare() and Capture.objects.normalized().filter(pruned_at__isnull=True).exists():
-        raise StorageAway(
-            errno.ESTALE, f"{EMPTY} `{manage_py()} rebuild_vintages` begins anew", default_storage.path(FOLDER)
-        )
+        raise StorageAway(errno.ESTALE, f"{EMPTY} `{manage_py()} rebuild_vintages` begins anew", files.shown(FOLDER))
 
 
 def is_bare() -> bool:
-    """Whether nothing is in the folder of the vintage files, on a storage of this machine."""
-    if not files.is_of_this_machine(FOLDER):
-        return False
-    try:
-        with os.scandir(default_storage.path(FOLDER)) as found:
-            return next(found, None) is None
-    except FileNotFoundError:
-        return True
+    """Whether nothing is in the folder of the vintage files."""
+    return files.is_empty(FOLDER)
 
 
 def begin_anew() -> None:

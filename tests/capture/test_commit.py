@@ -37,8 +37,8 @@ from pipeline.models import (
 )
 from pipeline.resilience.retries import is_transient
 from pipeline.vintages import archive, payloads, read, store
+from pipeline.vintages.files import StorageAway
 from pipeline.vintages.read import NoSuchVintage
-from pipeline.vintages.store import StorageAway
 from tests.support.capturing import (
     DAY,
     KEY,

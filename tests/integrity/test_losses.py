@@ -28,8 +28,8 @@ from pipeline.runs import in_process, lifecycle
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
 from pipeline.vintages import archive, read
+from pipeline.vintages.files import StorageAway
 from pipeline.vintages.read import NoSuchVintage
-from pipeline.vintages.store import StorageAway
 from pipeline.weeks import analytics, readiness
 from tests.support.engines import Ledger
 from tests.support.failing import failing_at

@@ -21,8 +21,9 @@ from pipeline.models import Capture
 from pipeline.review import row_search
 from pipeline.review.row_question import RowQuestion
 from pipeline.review.row_search import RowPage, TooManyRows, Totals, every_row, find
+from pipeline.vintages.files import StorageAway
 from pipeline.vintages.read import NoSuchVintage
-from pipeline.vintages.store import StorageAway, VintageDamaged
+from pipeline.vintages.store import VintageDamaged
 from tests.support.engines import Ledger
 from tests.vintages.frames import stored
 

@@ -15,11 +15,8 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from django.core.files.base import ContentFile, File
-from django.core.files.storage import Storage, storages
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_django import Settings
 
 from pipeline.vintages import archive, files
 from pipeline.vintages.archive import ArchiveDamaged
@@ -204,38 +201,3 @@ def at_once(act: Callable[[], bytes]) -> list[bytes]:
     for thread in threads:
         thread.join(30)
     return results
-
-
-class ObjectStore(Storage):
-    """Objects under names, as S3 has them: there is no path to one."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-
-    def exists(self, name: str) -> bool:
-        return name in self.objects
-
-    def delete(self, name: str) -> None:
-        self.objects.pop(name, None)
-
-    def _open(self, name: str, mode: str = "rb") -> File[bytes]:
-        if name not in self.objects:
-            raise FileNotFoundError(name)
-        return ContentFile(self.objects[name])
-
-    def _save(self, name: str, content: File[bytes]) -> str:
-        self.objects[name] = content.read()
-        return name
-
-
-def test_a_storage_without_folders_keeps_payloads_too(settings: Settings) -> None:
-    settings.STORAGES = {"default": {"BACKEND": f"{__name__}.ObjectStore"}}
-    store, path = storages["default"], archive.path_of(SHA256)
-    assert isinstance(store, ObjectStore)
-    with pytest.raises(ArchiveDamaged, match="is missing"):
-        archive.get(SHA256)
-    for damaged in (None, b"", b"half"):
-        store.objects |= {path: damaged} if damaged is not None else {}
-        archive.put(CONTENT, SHA256)
-        assert archive.get(SHA256) == CONTENT
-    assert list(store.objects) == [path]

@@ -18,14 +18,12 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet
 import pytest
-from django.core.files.base import ContentFile, File
-from django.core.files.storage import Storage, storages
-from pytest_django import Settings
 
 from pipeline.finra import rows
 from pipeline.resilience.retries import is_transient
 from pipeline.vintages import read, store
-from pipeline.vintages.store import StorageAway, VintageDamaged, VintageFile
+from pipeline.vintages.files import StorageAway
+from pipeline.vintages.store import VintageDamaged, VintageFile
 from tests.support.engines import Ledger
 from tests.support.failing import failing_at
 from tests.vintages.frames import KEY, PAYLOAD, frame_of, label_of, stored, text_of
@@ -218,43 +216,3 @@ def test_a_file_that_is_discarded_is_gone_and_may_be_gone_already(ledger: Ledger
     store.discard(file.path)
     store.discard(file.path)
     assert vintage_files(archive_dir) == []
-
-
-class ObjectStore(Storage):
-    """Objects under names, as S3 has them: there is no path to one, and no folder."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-
-    def exists(self, name: str) -> bool:
-        return name in self.objects
-
-    def delete(self, name: str) -> None:
-        self.objects.pop(name, None)
-
-    def _open(self, name: str, mode: str = "rb") -> File[bytes]:
-        if name not in self.objects:
-            raise FileNotFoundError(name)
-        return ContentFile(self.objects[name])
-
-    def _save(self, name: str, content: File[bytes]) -> str:
-        self.objects[name] = content.read()
-        return name
-
-
-def test_a_storage_without_folders_keeps_vintages_too(ledger: Ledger, settings: Settings) -> None:
-    settings.STORAGES = {"default": {"BACKEND": f"{__name__}.ObjectStore"}}
-    bucket = storages["default"]
-    assert isinstance(bucket, ObjectStore)
-    first, second = stored(A, NOON), stored([*A, ("NEWW", "SGMT", "9", 1)], NOON)
-
-    assert list(bucket.objects) == [first.vintage_path, second.vintage_path]
-    assert text_of(read.of_captures([first, second])) == sorted(
-        ["AAPL UBSA 100 2", "MSFT A firm 25.25 1"] * 2 + ["NEWW SGMT 9 1"]
-    )
-    bucket.objects[first.vintage_path] = b"half"
-    with pytest.raises(VintageDamaged, match="is not what was written"):
-        read.of_capture(first)
-    del bucket.objects[first.vintage_path]
-    with pytest.raises(VintageDamaged, match="is missing"):
-        read.of_capture(first)

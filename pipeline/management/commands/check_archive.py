@@ -62,13 +62,20 @@ class Command(SpineCommand):
         counted = _counted(held)
         self.line(f"{counted[0].upper()}{counted[1:]}.")
         if held.gone:
-            self.line(f"{held.gone[0].upper()}{held.gone[1:]}: is it mounted, is MARKETSPINE_ARCHIVE_DIR right?")
+            self.line(f"{held.gone[0].upper()}{held.gone[1:]}: {_advice()}")
             return
         for one in held.lost:
             self.line(one.told if one in unaccepted else f"accepted: {one.told}")
         self.line(
             "`doctor` names what may bring them back." if unaccepted else "Nothing is lost that was not accepted."
         )
+
+
+def _advice() -> str:
+    """What to look at when the archive as a whole is gone."""
+    if settings.MARKETSPINE_STORAGE_URL:
+        return "is MARKETSPINE_STORAGE_URL right, does the bucket answer?"
+    return "is it mounted, is MARKETSPINE_ARCHIVE_DIR right?"
 
 
 def _counted(held: Holdings) -> str:
