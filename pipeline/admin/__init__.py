@@ -9,6 +9,7 @@ from pipeline.admin.partitions import admin as partitions
 from pipeline.admin.people import operator_log, people
 from pipeline.admin.runs import admin as runs
 from pipeline.admin.schedules import admin as schedules
+from pipeline.admin.tokens import admin as tokens
 from pipeline.admin.weeks import readiness, snapshots
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "runs",
     "schedules",
     "snapshots",
+    "tokens",
 ]

@@ -12,6 +12,7 @@ from pipeline.models.analytics import (
     VenueVolume,
 )
 from pipeline.models.anomaly import Anomaly, Category, Severity
+from pipeline.models.api_token import ApiToken
 from pipeline.models.capture import Capture, CaptureKind, Cause, capture_id_for
 from pipeline.models.check import Check, Seen
 from pipeline.models.feed import FeedCounter
@@ -50,6 +51,7 @@ __all__ = [
     "Action",
     "AnalyticsSnapshot",
     "Anomaly",
+    "ApiToken",
     "Calculation",
     "Capture",
     "CaptureKind",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+
+from django.contrib.auth.models import User
 
 from pipeline import operations
 from pipeline.finra import samples
 from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks, last_fridays, market_today
-from pipeline.models import Anomaly, Capture
+from pipeline.models import Anomaly, ApiToken, Capture
 from pipeline.operations import Order
 from tests.management.calling import call
 from tests.management.publications import content, publish
@@ -47,3 +50,5 @@ def look_into() -> None:
     order = Order(operator="root", reason=f"looked into it {SCRIPT}", token=None)
     operations.resolve(list(Anomaly.objects.order_by("pk")[:1]), order)
     operations.pin(Capture.objects.order_by("-version", "-pk")[0], order)
+    robot = User.objects.create_user("robot")
+    ApiToken.objects.create(user=robot, name=f"nightly load {SCRIPT}", expiry=timedelta(days=90))
