@@ -10,8 +10,9 @@ from datetime import timedelta
 
 from kombu import Queue
 
-from marketspine import logs
+from marketspine import logs, rest
 from marketspine.addresses import IN_PROCESS, broker, database, origins, results_of, sqlite_at, web
+from marketspine.caches import cache_beside
 from marketspine.cores import available
 from marketspine.environment import BASE_DIR, Environment, is_set
 from marketspine.skin import SKIN
@@ -41,6 +42,10 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "django_celery_results",
     "axes",
+    "rest_framework",
+    "knox",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
     "marketspine.probes.Probes",  # a probe and a scrape know the address of a container, not the site's name
@@ -257,6 +262,15 @@ CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_RESULT_EXPIRES = timedelta(days=1)
 CELERY_BEAT_SCHEDULER = "pipeline.engine.beat:Scheduler"
 CELERY_BEAT_SYNC_EVERY = 1  # what beat has sent is written at once, not after three minutes: operators look at it
+
+# The API (docs/api.md): how much a token, or somebody signed in, may ask in a minute, how many whole files in an hour, and
+# how many rows a file may have. A fleet counts in its Redis. Tokens are of our own model: named, never without an end.
+MARKETSPINE_API_READS_PER_MINUTE = env.at_least_one("MARKETSPINE_API_READS_PER_MINUTE", default=600)
+MARKETSPINE_API_EXPORTS_PER_HOUR = env.at_least_one("MARKETSPINE_API_EXPORTS_PER_HOUR", default=60)
+MARKETSPINE_API_MAX_ROWS = env.at_least_one("MARKETSPINE_API_MAX_ROWS", default=2_000_000)
+REST_FRAMEWORK, REST_KNOX, SPECTACULAR_SETTINGS = rest.FRAMEWORK, rest.KNOX, rest.SPECTACULAR
+KNOX_TOKEN_MODEL = "pipeline.ApiToken"  # noqa: S105 # the name of a model
+CACHES = {"default": cache_beside(CELERY_BROKER_URL)}
 
 # What operators watch: the log, the alive files of worker and beat, the metrics (docs/monitoring.md).
 MARKETSPINE_LOG_LEVEL = env.log_level("MARKETSPINE_LOG_LEVEL", default="WARNING")

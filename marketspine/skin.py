@@ -93,7 +93,17 @@ SKIN: dict[str, Any] = {
             },
             {
                 "title": "People",
-                "items": [_page("Users", "person", "auth.user"), _page("Roles", "group", "auth.group")],
+                "items": [
+                    _page("Users", "person", "auth.user"),
+                    _page("Roles", "group", "auth.group"),
+                    _page("API tokens", "key", "apitoken", "pipeline.view_capture"),
+                    {
+                        "title": "API",
+                        "icon": "api",
+                        "link": reverse_lazy("api_docs"),
+                        "permission": lambda request: _may(request, "pipeline.view_capture"),
+                    },
+                ],
             },
         ],
     },

@@ -1,4 +1,4 @@
-"""The product's URLs: the admin. What machines ask is answered before: `marketspine.probes`."""
+"""The product's URLs: the admin and the API. What machines ask is answered before: `marketspine.probes`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from django.views.generic import RedirectView
 
 from pipeline.admin import rows
 from pipeline.admin.people.people import change_own_password
+from pipeline.api import urls as api
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     *rows.urls(),
     path("admin/password_change/", admin.site.admin_view(change_own_password)),
     path("admin/", admin.site.urls),
+    *api.urlpatterns,
 ]
+handler400 = "pipeline.api.problem_pages.bad_request"
+handler403 = "pipeline.api.problem_pages.forbidden"
+handler404 = "pipeline.api.problem_pages.not_found"
+handler500 = "pipeline.api.problem_pages.internal_error"

@@ -26,7 +26,7 @@ ROOMS = (
     {"engine"},
     {"review", "checks"},
     {"operations", "tasks", "metrics"},
-    {"admin", "management"},
+    {"admin", "api", "management"},
 )
 HEIGHT = {room: height for height, rooms in enumerate(ROOMS) for room in rooms}
 WIRING = {"__init__", "apps", "migrations", "static", "templates"}

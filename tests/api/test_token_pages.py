@@ -15,7 +15,7 @@ from pipeline.models import ApiToken, OperatorLogEntry
 from tests.admin.vintages import signed_in
 from tests.support.engines import Ledger
 
-pytestmark = [pytest.mark.usefixtures("ledger"), pytest.mark.either_database]
+pytestmark = pytest.mark.usefixtures("ledger")
 TOKENS = "/admin/pipeline/apitoken/"
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

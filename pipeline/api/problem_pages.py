@@ -1,0 +1,51 @@
+"""The page of each kind of problem, which anybody may read; and Django's own errors, as problems where the API is asked."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views import defaults
+
+from pipeline.api.problems import KINDS, Problem, as_response
+
+API = "/api/"
+
+
+def problem_pages(request: HttpRequest) -> HttpResponse:
+    """All kinds."""
+    return render(request, "pipeline/problems.html", {"kinds": KINDS.values()})
+
+
+def problem_page(request: HttpRequest, slug: str) -> HttpResponse:
+    """What a kind means, and what helps."""
+    if slug not in KINDS:
+        raise Http404
+    return render(request, "pipeline/problem.html", {"kind": KINDS[slug]})
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What is refused before a view sees it."""
+    if request.path.startswith(API):
+        return as_response(Problem("bad-request", "The request cannot be read."), request)
+    return defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What is not allowed."""
+    if request.path.startswith(API):
+        return as_response(Problem("forbidden", "The user may not read this."), request)
+    return defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What there is not."""
+    if request.path.startswith(API):
+        return as_response(Problem("not-found", "There is nothing at this address."), request)
+    return defaults.page_not_found(request, exception)
+
+
+def internal_error(request: HttpRequest) -> HttpResponse:
+    """A fault of ours, which Django has logged."""
+    if request.path.startswith(API):
+        return as_response(Problem("internal-error", "Something failed that should not have."), request)
+    return defaults.server_error(request)

@@ -1,0 +1,289 @@
+"""Errors as problem documents (RFC 9457): each kind has an address, which is a page, and facts that a program can use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.http import http_date
+from rest_framework import exceptions
+
+from pipeline.api import jsons
+from pipeline.finra.calendar import MARKET_ZONE
+from pipeline.readers import Facts, ReadersError
+from pipeline.readers.errors import STATUS, ErrorKind
+
+MEDIA_TYPE = "application/problem+json"
+PAGES = "/problems/"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: the end of its address, its title and status, what it means and what helps."""
+
+    slug: str
+    title: str
+    status: HTTPStatus
+    meaning: str
+
+    @property
+    def address(self) -> str:
+        """Its `type`: the page that explains it."""
+        return f"{PAGES}{self.slug}"
+
+
+# What the readers cannot answer: title and meaning; the status is theirs.
+_OF_READERS: Mapping[ErrorKind, tuple[str, str]] = {
+    ErrorKind.UNKNOWN_PARAMETER: (
+        "Unknown query parameter",
+        "The endpoint does not have this parameter. Nothing is ignored: a misspelt as_of would otherwise be answered with "
+        "today's data. did_you_mean names the nearest parameter there is.",
+    ),
+    ErrorKind.INVALID_PARAMETER: (
+        "Invalid value of a parameter",
+        "The value cannot be read, or is none of those allowed. errors names the parameter and, where there are few, all "
+        "values that it may have.",
+    ),
+    ErrorKind.SELECTOR_CONFLICT: (
+        "Parameters that exclude each other",
+        "as_of, capture, vintage and at_age_days each say which vintages to read: give one of them. Weeks are named by "
+        "week_ending, by from_week and to_week, or by weeks.",
+    ),
+    ErrorKind.NOT_A_FRIDAY: (
+        "A week is named by its Friday",
+        "A week_ending is the Friday of a trading week. nearest_fridays are those around the day that was given.",
+    ),
+    ErrorKind.AS_OF_IN_THE_FUTURE: (
+        "An instant that is yet to come",
+        "What will be known then is not known. Leave as_of away for the latest data.",
+    ),
+    ErrorKind.UNKNOWN_FIELD: (
+        "A field that the answer does not have",
+        "fields names columns of the answer. /api/v1/dictionary lists them.",
+    ),
+    ErrorKind.UNKNOWN_SYMBOL: (
+        "A symbol that was never in the feed",
+        "Symbols are FINRA's own spelling, exact and case-sensitive (BRK.B, ABRpD). /api/v1/symbols?q= finds other "
+        "spellings. A symbol that is known, and not in the weeks asked for, is an empty answer and no error.",
+    ),
+    ErrorKind.UNKNOWN_VENUE: (
+        "A venue that was never in the feed",
+        "An ATS is named by its MPID, a firm by its CRD number or its name. /api/v1/venues lists those of a week.",
+    ),
+    ErrorKind.UNKNOWN_CAPTURE: (
+        "A capture that does not exist",
+        "Captures are named by their capture_id, as /api/v1/captures lists them.",
+    ),
+    ErrorKind.NOT_YET_DUE: (
+        "FINRA has not published this yet",
+        "due_date is the day on which FINRA first publishes the week; Retry-After is its beginning in New York.",
+    ),
+    ErrorKind.NOT_CAPTURED: (
+        "Due, and not captured",
+        "The week is due, and there is no capture of it here. /api/v1/readiness says why.",
+    ),
+    ErrorKind.NOT_KNOWN_YET: (
+        "Not known at that instant",
+        "The first capture came after the instant asked for: first_known_at. It is never answered by a later one.",
+    ),
+    ErrorKind.VINTAGE_PRUNED: (
+        "Removed by retention",
+        "The rows of this vintage were removed. It is never answered by another one: capture_ids are those that are kept.",
+    ),
+    ErrorKind.DAMAGED: (
+        "A file is not what was written",
+        "A vintage file is lost or damaged. `manage.py rebuild_vintages` makes it again from its payload.",
+    ),
+    ErrorKind.STORAGE_AWAY: (
+        "The storage cannot be read",
+        "The folder or the bucket of the vintage files is not there at the moment. Ask again later.",
+    ),
+    ErrorKind.MISSING_PACKAGE: (
+        "A package is not installed",
+        "The server lacks a package that this form of an answer needs.",
+    ),
+}
+# What only HTTP knows.
+_OF_HTTP: Mapping[str, tuple[HTTPStatus, str, str]] = {
+    "cursor-mismatch": (
+        HTTPStatus.BAD_REQUEST,
+        "The cursor belongs to another question",
+        "A cursor goes on with the question that it came from: the same endpoint and parameters, only limit may differ. Ask "
+        "without it to begin again.",
+    ),
+    "walk-changed": (
+        HTTPStatus.CONFLICT,
+        "The vintages have changed during the walk",
+        "vintage=first and at_age_days name no instant: a partition that was captured between two pages is in the second "
+        "and not in the first. Begin again, or name the instant with as_of.",
+    ),
+    "result-too-large": (
+        HTTPStatus.BAD_REQUEST,
+        "More rows than one file may have",
+        "Narrow the question, ask for pages of JSON, or take the files of a release: /api/v1/exports.",
+    ),
+    "not-found": (
+        HTTPStatus.NOT_FOUND,
+        "Nothing at this address",
+        "The API has no such endpoint. /api/v1/ lists those there are.",
+    ),
+    "bad-request": (
+        HTTPStatus.BAD_REQUEST,
+        "A request that cannot be read",
+        "The request is malformed: a body that is too long, a NUL character, a host name that is not this site's.",
+    ),
+    "unauthorized": (
+        HTTPStatus.UNAUTHORIZED,
+        "No valid token",
+        "Send `Authorization: Bearer ms_...`, or sign in. Tokens are made in the admin, under API tokens. No address takes "
+        "one as a parameter, since addresses end in logs.",
+    ),
+    "forbidden": (
+        HTTPStatus.FORBIDDEN,
+        "Not allowed to read this",
+        "The user of the token has not the right to read this. A Viewer has it.",
+    ),
+    "method-not-allowed": (
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "Only reading",
+        "Every endpoint answers GET and HEAD. Nothing is changed through the API.",
+    ),
+    "not-acceptable": (
+        HTTPStatus.NOT_ACCEPTABLE,
+        "A form that there is not",
+        "The Accept header names no form of this answer: forms are those there are. format= names one, too.",
+    ),
+    "rate-limited": (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many requests",
+        "Wait as long as Retry-After says. RateLimit-Policy and RateLimit, in every reply, say how many requests there are "
+        "and how many are left.",
+    ),
+    "internal-error": (
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "A fault of ours",
+        "Something failed that should not have. The log of the server has the details.",
+    ),
+}
+KINDS: Mapping[str, Kind] = {
+    **{
+        kind.value: Kind(kind.value, title, HTTPStatus(STATUS[kind]), said)
+        for kind, (title, said) in _OF_READERS.items()
+    },
+    **{slug: Kind(slug, title, status, said) for slug, (status, title, said) in _OF_HTTP.items()},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a request: where (`in`), the name, what, the values that would do."""
+
+    name: str
+    detail: str = ""
+    where: str = "query"
+    allowed: Sequence[str] = ()
+    did_you_mean: str | None = None
+
+    def members(self) -> dict[str, object]:
+        """As a member of `errors`."""
+        told: dict[str, object] = {"in": self.where, "name": self.name}
+        if self.detail:
+            told["detail"] = self.detail
+        if self.allowed:
+            told["allowed"] = list(self.allowed)
+        return told | ({"did_you_mean": self.did_you_mean} if self.did_you_mean else {})
+
+
+@dataclass(frozen=True)
+class Problem(Exception):
+    """Raised anywhere below a view: becomes the problem document of its kind."""
+
+    slug: str
+    detail: str
+    faults: Sequence[Fault] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        return KINDS[self.slug]
+
+    def document(self, instance: str) -> dict[str, object]:
+        """The members of RFC 9457; `errors` and the facts beside them."""
+        kind = self.kind
+        told: dict[str, object] = {"type": kind.address, "title": kind.title, "status": int(kind.status)}
+        told |= {"detail": self.detail, "instance": instance}
+        if self.faults:
+            told["errors"] = [fault.members() for fault in self.faults]
+        return told | dict(self.facts)
+
+
+def as_response(problem: Problem, request: HttpRequest) -> HttpResponse:
+    """The reply. Nobody keeps it: what is wrong now may be right in a moment."""
+    document = problem.document(request.path)
+    response = HttpResponse(jsons.dumps(document), content_type=MEDIA_TYPE, status=problem.kind.status)
+    response["Cache-Control"] = "no-store"
+    for name, value in problem.headers.items():
+        response[name] = value
+    return response
+
+
+def answer_of(error: Exception, context: Mapping[str, Any]) -> HttpResponseBase | None:
+    """DRF's handler of exceptions: the reply of those that are problems; None for a fault of ours, which is logged."""
+    problem = problem_of(error)
+    return None if problem is None else as_response(problem, context["request"])
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The problem that an exception of DRF's or of Django's is; None for one that is no answer."""
+    match error:
+        case Problem():
+            return error
+        case ReadersError():
+            return _of_readers(error)
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            headers = {"WWW-Authenticate": 'Bearer realm="Market Spine"'}
+            return Problem("unauthorized", str(error.detail), headers=headers)
+        case exceptions.PermissionDenied() | PermissionDenied():
+            return Problem("forbidden", "The user may not read this.")
+        case exceptions.MethodNotAllowed():
+            return Problem("method-not-allowed", str(error.detail), headers={"Allow": "GET, HEAD"})
+        case exceptions.Throttled():
+            return Problem("rate-limited", str(error.detail))
+        case exceptions.NotFound() | Http404():
+            return Problem("not-found", "There is no such endpoint: /api/v1/ lists those there are.")
+        case exceptions.ParseError() | BadRequest():
+            return Problem("bad-request", str(error))
+        case _:
+            return None
+
+
+def _of_readers(error: ReadersError) -> Problem:
+    """What the readers could not answer, with their facts."""
+    facts = error.facts
+    faults = (
+        [Fault(error.parameter, error.detail, "query", facts.allowed, facts.did_you_mean)] if error.parameter else []
+    )
+    headers = (
+        {"Retry-After": _beginning_of(facts.due_date)} if error.kind is ErrorKind.NOT_YET_DUE and facts.due_date else {}
+    )
+    return Problem(error.kind.value, f"{error.detail}.", faults, dict(_told(facts)), headers)
+
+
+def _told(facts: Facts) -> Iterator[tuple[str, object]]:
+    """The facts that say something, but for those that stand beside the parameter."""
+    for name in ("nearest_fridays", "due_date", "first_known_at", "capture_ids"):
+        if value := getattr(facts, name):
+            yield name, value
+
+
+def _beginning_of(day: date) -> str:
+    """The midnight in New York with which a day begins, as HTTP writes instants."""
+    return http_date(datetime.combine(day, time(), MARKET_ZONE).timestamp())
