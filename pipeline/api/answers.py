@@ -6,7 +6,7 @@ The ETag comes from what the answer follows from, which the ledger knows: whoeve
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,7 @@ from pipeline.api.forms import CSV, NDJSON, PARQUET, WHOLE_FORMS, Form
 from pipeline.api.problems import Fault, Problem
 from pipeline.api.requests import PAGE, Request, Value, invalid
 from pipeline.readers.formats import documents
+from pipeline.readers.meta import plain
 from pipeline.readers.result import Page, Result
 from pipeline.readers.selectors import SelectorKind
 
@@ -35,6 +36,7 @@ class Asked:
     request: Request
     cursor: Cursor | None = None
     forms: tuple[Form, ...] = WHOLE_FORMS
+    is_feed: bool = False
 
     @property
     def question(self) -> str:
@@ -103,14 +105,33 @@ def _page(asked: Asked, result: Result, etag: str, cache: str) -> HttpResponse:
     """A page, and the address of the next one in the document and in the header Link."""
     page = result.page(asked.cursor.after if asked.cursor else None, asked.request.limit or PAGE)
     links = _links(asked, result, page)
-    meta = result.meta.as_document() | {"rows": page.frame.height}
-    if page.frame.is_empty() and asked.cursor is None and (why := result.empty_because) is not None:
-        meta["empty_because"] = why
+    meta = result.meta.as_document() | dict(_of_page(asked, result, page))
     response = document(_body(documents(page.frame), meta, result, links), etag, cache)
     response["X-Row-Count"] = str(page.frame.height)
     if "next" in links:
         response["Link"] = f'<{links["next"]}>; rel="next"'
     return response
+
+
+def _of_page(asked: Asked, result: Result, page: Page) -> Iterator[tuple[str, object]]:
+    """What the head says of a page, and of all rows."""
+    yield "rows", page.frame.height
+    if result.has_cheap_total:
+        yield "rows_total", result.total
+    if result.summary is not None:
+        yield "summary", plain(result.summary)
+    if page.frame.is_empty() and asked.cursor is None and result.empty_because is not None:
+        yield "empty_because", result.empty_because
+    if asked.is_feed:
+        yield "has_more", page.next is not None
+        yield "next_after", _next_position(asked, result, page)
+
+
+def _next_position(asked: Asked, result: Result, page: Page) -> int:
+    """What a poller keeps: the position of the last entry of the page, or how far the feed has come where that was all."""
+    if page.next is not None:
+        return int(page.next[0] or 0)
+    return max(int(str(asked.request.asked.get("after", 0))), result.meta.facts.high_water)
 
 
 def _body(
@@ -129,7 +150,9 @@ def _counted(asked: Asked, result: Result) -> object:
 def _links(asked: Asked, result: Result, page: Page) -> dict[str, str]:
     """The same answer in other forms, and the next page."""
     links = {"self": _address(asked, limit=asked.request.limit, cursor=asked.request.cursor)} | _forms(asked)
-    if page.next is not None:
+    if asked.is_feed:
+        links["next"] = _address(asked, limit=asked.request.limit, after=_next_position(asked, result, page))
+    elif page.next is not None:
         cursor = Cursor(page.next, _position(result), result.meta.on_day, asked.question, _inputs(result))
         links["next"] = _address(asked, limit=asked.request.limit, cursor=cursor.sealed())
     return links
@@ -147,7 +170,7 @@ def _forms(asked: Asked) -> dict[str, str]:
 
 def _address(asked: Asked, **more: object) -> str:
     """The address of the same question, with what is set of `more`."""
-    given = [(name, value) for name, value in (*asked.request.shown.items(), *more.items()) if value is not None]
+    given = {name: value for name, value in {**asked.request.shown, **more}.items() if value is not None}
     query = urlencode(given, doseq=True, quote_via=quote)
     return f"{asked.path}?{query}" if query else asked.path
 

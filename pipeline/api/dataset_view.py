@@ -34,7 +34,7 @@ class DatasetView(Endpoint):
         result = self.source.answer(**fixed, **pinned(asked.asked, cursor, self.source))
         if asked.fields:
             result = result.narrowed(asked.fields)
-        return reply(http, Asked(http.path, asked, cursor), result)
+        return reply(http, Asked(http.path, asked, cursor, is_feed=self.source.is_feed), result)
 
     def described(self) -> Description:
         """For the OpenAPI document."""
@@ -42,6 +42,5 @@ class DatasetView(Endpoint):
 
     @property
     def of_http(self) -> tuple[str, ...]:
-        """The parameters that are the API's: a function with a limit of its own is not paged."""
-        own = requests.PAGING if "limit" not in self.source.parameters else ()
-        return (*requests.OF_ANSWERS, *own)
+        """The parameters that are the API's. A feed needs no cursor: whoever follows it keeps a position."""
+        return (*requests.OF_ANSWERS, *(("limit",) if self.source.is_feed else requests.PAGING))

@@ -16,11 +16,15 @@ KEPT_FOR_CURSORS = ("on_day",)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An endpoint: its path below /api/v1/, the readers' function that answers it, what its user needs to have."""
+    """An endpoint: its path below /api/v1/, the readers' function that answers it, what its user needs to have.
+
+    A feed is followed by its positions, for ever, and has no last page.
+    """
 
     path: str
     answer: Function
     permission: str = "pipeline.view_capture"
+    is_feed: bool = False
 
     @property
     def name(self) -> str:
@@ -51,11 +55,16 @@ SOURCES: tuple[Source, ...] = (
     Source("rows", readers.rows),
     Source("rows/history", readers.row_history),
     Source("differences", readers.differences),
+    Source("restatements", readers.restatements, is_feed=True),
+    Source("restatements/symbols", readers.restated_symbols),
+    Source("restatements/venues", readers.restated_venues),
     Source("venues", readers.venues, ANALYTICS),
     Source("venues/history", readers.venue_history, ANALYTICS),
     Source("symbols", readers.symbols),
     Source("symbols/history", readers.symbol_history, ANALYTICS),
     Source("symbols/venues", readers.symbol_venues, ANALYTICS),
     Source("market", readers.market, ANALYTICS),
+    Source("revisions/triangle", readers.revision_triangle, ANALYTICS),
+    Source("revisions/profile", readers.revision_profile, ANALYTICS),
 )
 BY_PATH: Mapping[str, Source] = {source.path: source for source in SOURCES}

@@ -63,8 +63,7 @@ def odd_symbols(_folder: Path) -> None:
 
 def parameters(source: Source) -> list[str]:
     """All that an endpoint may be asked."""
-    own = source.parameters
-    return [*own, *OF_ANSWERS, *(name for name in PAGING if "limit" not in own)]
+    return [*source.parameters, *OF_ANSWERS, *(("limit",) if source.is_feed else PAGING)]
 
 
 def misspelt(known: list[str]) -> list[str]:

@@ -1,0 +1,117 @@
+"""The feed of restatements, followed over HTTP with one integer: each entry once, in order, whatever lands meanwhile."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import connections, transaction
+
+from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.models import Capture, FeedCounter
+from tests.admin.vintages import captured, two_vintages
+from tests.api.asking import API
+from tests.api.following import Follower
+from tests.management.publications import OTC, ROWS, WEEK, content
+from tests.support.engines import Ledger
+
+pytestmark = pytest.mark.usefixtures("few_rows")
+PATIENCE = 30
+TIER_1, TIER_2 = PartitionKey(WEEK, Tier.NMS_TIER_1), PartitionKey(WEEK, Tier.NMS_TIER_2)
+
+
+def restated(key: PartitionKey, shares: str) -> Capture:
+    """The next vintage of a partition: its first row has other shares."""
+    (symbol, mpid, _, trades), *others = ROWS
+    return captured(key, content(key, ((symbol, mpid, shares, trades), *others)), compute=False)
+
+
+def test_an_empty_feed_has_a_next_address_too(ledger: Ledger) -> None:
+    follower = Follower()
+    found = follower.script.json("restatements")
+    assert (found["data"], found["meta"]["has_more"], found["meta"]["next_after"]) == ([], False, 0)
+    assert found["links"]["next"] == f"{API}restatements?after=0"
+    assert follower.poll() == 0
+
+
+def test_a_restatement_is_an_entry_with_its_figures(ledger: Ledger) -> None:
+    follower = Follower()
+    first, second = two_vintages()
+    assert follower.poll() == 1
+    [one] = follower.seen
+    assert {name: one[name] for name in ("capture_id", "previous_capture_id", "kind", "cause", "tier")} == {
+        "capture_id": second.capture_id,
+        "previous_capture_id": first.capture_id,
+        "kind": "RESTATEMENT",
+        "cause": "SOURCE",
+        "tier": "OTC",
+    }
+    assert (one["rows_added"], one["rows_changed"], one["rows_removed"]) == (1, 1, 1)
+    assert (one["shares_before"], one["shares_after"]) == ("179.750000", "183.750001")
+    assert follower.poll() == 0
+    follower.check()
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_the_feed_is_followed_in_pages_of_any_size(ledger: Ledger, page: int) -> None:
+    follower = Follower(page)
+    for key in (OTC, TIER_1):
+        captured(key, content(key), compute=False)
+    assert follower.poll() == 0
+    for shares in ("101", "102", "103"):
+        restated(OTC, shares)
+    assert follower.poll() == 3
+    restated(TIER_1, "104")
+    assert (follower.poll(), follower.poll()) == (1, 0)
+    follower.check()
+
+
+def test_who_asks_for_a_cause_only_goes_on_behind_what_was_passed_over(ledger: Ledger) -> None:
+    follower = Follower()
+    two_vintages()
+    found = follower.script.json("restatements", cause="FORCED")
+    position = Capture.objects.get(version=2).position
+    assert (found["data"], found["meta"]["next_after"]) == ([], position)
+    assert found["links"]["next"] == f"{API}restatements?cause=FORCED&after={position}"
+
+
+@pytest.mark.each_database
+def test_complaint_03_what_commits_late_is_seen_once_and_nothing_is_passed_over(ledger: Ledger) -> None:
+    """A restatement has its position and is not committed; another lands; whoever polls meanwhile misses neither."""
+    follower = Follower()
+    for key in (TIER_1, TIER_2):
+        captured(key, content(key), compute=False)
+    held, go_on = threading.Event(), threading.Event()
+
+    def late() -> None:
+        try:
+            with transaction.atomic():
+                FeedCounter.objects.take()
+                held.set()
+                assert go_on.wait(PATIENCE)
+                transaction.set_rollback(True)  # it dies between its position and its commit
+            restated(TIER_1, "101")
+        finally:
+            connections.close_all()
+
+    def other() -> None:
+        try:
+            assert held.wait(PATIENCE)
+            restated(TIER_2, "102")
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=act) for act in (late, other)]
+    for thread in threads:
+        thread.start()
+    assert held.wait(PATIENCE)
+    if ledger.engine == "postgresql":  # SQLite has one writer, and the follower notes the use of its token
+        assert follower.poll() == 0
+    go_on.set()
+    while any(thread.is_alive() for thread in threads):
+        follower.poll()
+    for thread in threads:
+        thread.join(PATIENCE)
+    follower.poll()
+    assert len(follower.seen) == 2
+    follower.check()
