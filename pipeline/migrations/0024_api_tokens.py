@@ -23,7 +23,7 @@ def grant(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 class Migration(migrations.Migration):
     dependencies: list[Any] = [
-        ("pipeline", "0022_revisions"),
+        ("pipeline", "0023_tally_and_stop_orders"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
     operations: list[Any] = [
