@@ -131,7 +131,8 @@ def _next_position(asked: Asked, result: Result, page: Page) -> int:
     """What a poller keeps: the position of the last entry of the page, or how far the feed has come where that was all."""
     if page.next is not None:
         return int(page.next[0] or 0)
-    return max(int(str(asked.request.asked.get("after", 0))), result.meta.facts.high_water)
+    feed_ends: int = result.meta.facts.high_water
+    return max(int(str(asked.request.asked.get("after", 0))), feed_ends)
 
 
 def _body(
