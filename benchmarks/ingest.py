@@ -4,7 +4,8 @@ On PostgreSQL (started from its wheel, or TEST_DATABASE_URL) and SQLite, interle
 size (about 168,000 rows): the whole path of a first capture (read, hash, check, decide, archive, write the vintage file,
 commit) against a raw load of the same rows (COPY; executemany on SQLite; `benchmarks.raw_loading`); an unchanged
 partition against reading and hashing its bytes; a restatement of 3 rows, and the week's analytics, against the same raw
-load. Medians of the rounds after one to warm up. Beside them: what each writes.
+load. Medians of the rounds after one to warm up. Beside them: the processor time
+of this process, and what each writes.
 """
 
 from __future__ import annotations
@@ -141,7 +142,8 @@ def report(engine: str, bench: Bench) -> None:
     for what, baseline in COMPARED:
         mine, base = bench.times.median(what), bench.times.median(baseline)
         ratio = f"{what:<14} / {baseline:<14} {mine / base:6.2f}x   ({mine * 1000:,.0f} ms / {base * 1000:,.0f} ms)"
-        print(f"  {ratio:<68} writes {bench.written[what]}")
+        used = f"{bench.times.processor_median(what) * 1000:,.0f} ms of processor"
+        print(f"  {ratio:<68} {used:<22} writes {bench.written[what]}")
 
 
 if __name__ == "__main__":
