@@ -155,6 +155,10 @@ MARKETSPINE_CACHE_DIR = env.folder("MARKETSPINE_CACHE_DIR", default=HOME_DIR / "
 MARKETSPINE_CACHE_BYTES = env.at_least_one("MARKETSPINE_CACHE_BYTES", default=4 * 2**30, most=2**50)
 STORAGES = storages(MARKETSPINE_STORAGE_URL, MARKETSPINE_ARCHIVE_DIR)
 
+# Where backups are made when no folder is named; the folder of pg_dump and pg_restore, empty for those on the PATH.
+MARKETSPINE_BACKUP_DIR = env.folder("MARKETSPINE_BACKUP_DIR", default=HOME_DIR / "backup")
+MARKETSPINE_PG_BIN = env.str("MARKETSPINE_PG_BIN", default="")
+
 # So many archived payloads are read whole by each check of the archive, in turn.
 MARKETSPINE_ARCHIVE_READS = env.at_least_one("MARKETSPINE_ARCHIVE_READS", default=200)
 

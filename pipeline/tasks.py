@@ -21,7 +21,12 @@ from pipeline import task_names
 from pipeline.engine import canvas, schedules, sweeper
 from pipeline.finra.calendar import market_today
 from pipeline.integrity import losses
+from pipeline.keeping.exclusive import Busy
+from pipeline.keeping.policy import BadPolicy, Policy
 from pipeline.models import Run
+from pipeline.models.anomaly import MARKETSPINE
+from pipeline.operations import pruning
+from pipeline.operations.orders import Order
 from pipeline.resilience import stopping
 from pipeline.resilience.connections import patiently
 from pipeline.resilience.failures import told
@@ -32,6 +37,9 @@ from pipeline.runs import process_partition as partitions
 from pipeline.weeks import readiness
 
 logger = logging.getLogger(__name__)
+
+EVERYTHING = 2**31  # files: more than any archive has
+BY_SCHEDULE = Order(operator=MARKETSPINE, reason="by schedule")
 
 
 @shared_task(name=task_names.PROCESS_PARTITION)
@@ -90,9 +98,31 @@ def check_up(run_id: int | None = None) -> None:
 
 
 @shared_task(name=task_names.CHECK_ARCHIVE)
-def check_archive() -> None:
-    """See that the archive has the payload of every capture, and read some of them whole, in turn."""
-    losses.check(market_today(), read=settings.MARKETSPINE_ARCHIVE_READS)
+def check_archive(everything: bool = False) -> None:
+    """See that the archive has the files of every capture, and read some of them whole, in turn; or all.
+
+    Cut short by its time limit, it has kept what it found, and the next goes on with those not read for longest.
+    """
+    losses.check(market_today(), read=EVERYTHING if everything else settings.MARKETSPINE_ARCHIVE_READS)
+
+
+@shared_task(name=task_names.PLAN_PRUNING, ignore_result=True)
+def plan_pruning(**policy: Any) -> None:
+    """Plan what may be pruned, for a person to look at. A policy that cannot be is in the log, and plans nothing."""
+    try:
+        pruning.plan_pruning(Policy.read(policy), BY_SCHEDULE)
+    except BadPolicy as error:
+        logger.error("nothing is planned: %s", error)
+
+
+@shared_task(name=task_names.REMOVE_PRUNED, ignore_result=True)
+def remove_pruned() -> None:
+    """Remove what a person has marked, and what is due; while a backup is made, the next day."""
+    try:
+        for one in pruning.remove_pruned(BY_SCHEDULE):
+            logger.info("%s: %s, %s", one.state, one.capture, one.why)
+    except Busy as error:
+        logger.warning("nothing is removed: %s", error)
 
 
 @worker_ready.connect

@@ -24,15 +24,23 @@ ROOMS = (
     {"integrity"},
     {"runs"},
     {"engine"},
-    {"review", "checks"},
-    {"operations", "tasks", "metrics"},
+    {"review", "checks", "keeping"},
+    {"operations", "metrics"},
+    {"tasks"},
     {"admin", "api", "management"},
 )
 HEIGHT = {room: height for height, rooms in enumerate(ROOMS) for room in rooms}
 WIRING = {"__init__", "apps", "migrations", "static", "templates"}
 CELERY = {"celery", "kombu", "django_celery_beat", "django_celery_results"}
 DATABASE = {"django", "psycopg", "sqlite3"}
-PURE = ("finra", "weeks/concentration", "capture/decision", "capture/likeness", "capture/plausibility")
+PURE = (
+    "finra",
+    "weeks/concentration",
+    "capture/decision",
+    "capture/likeness",
+    "capture/plausibility",
+    "keeping/policy",
+)
 SAVES = re.compile(r"\.(save|create|bulk_create|update_or_create|get_or_create|bulk_update|delete)\(|\.update\(\w+=")
 PARQUET = re.compile(r"\b(scan|read)_parquet\(")
 

@@ -95,8 +95,10 @@ def _label(candidate: Candidate, terms: Terms) -> Label:
     """The label of the vintage file; its id and version are checked again under the lock."""
     key, provenance = candidate.key, candidate.provenance
     partition, _ = Partition.objects.get_or_create(week_ending=key.week_ending, tier=key.tier)
+    confirmed = records.confirmed_ids()
     if not terms.force:
-        records.check_not_behind(partition)
+        records.check_not_behind(partition, confirmed)
+    records.keep_positions(confirmed)
     return Label(
         capture_id=records.next_id(partition, terms.run_date, provenance.payload_sha256),
         version=candidate.held.version + 1 if candidate.held else 1,
@@ -150,6 +152,8 @@ def _check_next(partition: Partition, candidate: Candidate, label: Label, terms:
         and Capture.objects.awaiting_normalization().filter(partition=partition).exists()
     ):
         raise Superseded(f"{partition} has an archived capture whose rows come first")
+    if candidate.payload is not None and not archive.is_there(label.payload_sha256):
+        raise Superseded(f"retention has removed the payload {label.payload_sha256[:16]} just now")
     if not records.is_free(label.capture_id, label.payload_sha256):
         raise Superseded(f"{label.capture_id} is the id of another capture by now")
     if candidate.provenance.kind is not None:

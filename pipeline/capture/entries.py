@@ -68,17 +68,19 @@ def known_since(partition: Partition) -> datetime:
 
 
 @checkpoints("publish")
-def publish(capture: Capture, vintage: Vintage, file: VintageFile, known: datetime) -> None:
+def publish(
+    capture: Capture, vintage: Vintage, file: VintageFile, known: datetime, position: int | None = None
+) -> None:
     """Save that the rows of a capture are known since then, and where they are: the last thing before the commit.
 
-    Its position in the feed is taken under a lock that all captures share.
+    Its position in the feed is taken under a lock that all captures share; one that is taken back has that of old.
     """
     counts = vintage.counts
     capture.rows_added, capture.rows_changed = counts.added, counts.changed
     capture.rows_removed, capture.rows_unchanged = counts.removed, counts.unchanged
     capture.vintage_path, capture.vintage_bytes, capture.vintage_sha256 = file.path, file.size, file.sha256
     capture.normalized_at = known
-    capture.position = FeedCounter.objects.take()
+    capture.position = position or FeedCounter.objects.take()
     capture.save()
 
 

@@ -8,14 +8,14 @@ lock, before the capture is committed, and confirmed afterwards: a claim alone o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
 from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey, Tier
-from pipeline.models import Capture, DataKind, LedgerKind, Partition, capture_id_for
+from pipeline.models import Capture, DataKind, FeedCounter, LedgerKind, Partition, capture_id_for
 from pipeline.models.data_kinds import manage_py
 from pipeline.vintages import archive, files
 
@@ -29,7 +29,10 @@ class LedgerBehind(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The facts of a capture that its payload does not hold. Instants are aware; `run` is the number of its run."""
+    """The facts of a capture that its payload does not hold. Instants are aware; `run` is the number of its run.
+
+    `position` is its place in the feed, None while its rows are not stored: no other capture ever gets it.
+    """
 
     capture_id: str
     week_ending: date
@@ -44,6 +47,7 @@ class Record:
     captured_on: date
     captured_at: datetime
     normalized_at: datetime | None
+    position: int | None
     run: int | None
     source: str
     payload_uri: str
@@ -169,10 +173,10 @@ def _is_of(capture_id: str, payload_sha256: str) -> bool:
     return claim is not None and claim.payload_sha256 == payload_sha256
 
 
-def check_not_behind(partition: Partition) -> None:
-    """LedgerBehind where the archive has later captures of the partition than the ledger."""
+def check_not_behind(partition: Partition, confirmed: Collection[str]) -> None:
+    """LedgerBehind where the archive has later captures of the partition than the ledger; it knows of those `confirmed`."""
     of_partition = capture_id_for(partition.key, date.min, 1).rpartition(":")[0] + ":"
-    ids = {capture_id for capture_id in confirmed_ids() if capture_id.startswith(of_partition)}
+    ids = {capture_id for capture_id in confirmed if capture_id.startswith(of_partition)}
     held = Capture.objects.filter(partition=partition, version=partition.newest_version).first()
     since = held.captured_at if held else None
     later = [one for one in unknown(ids) if one.version > partition.newest_version]
@@ -182,6 +186,16 @@ def check_not_behind(partition: Partition) -> None:
             f"the archive has what the ledger lacks: {', '.join(lacking[:3])}. Was an older database restored? "
             f"`{manage_py()} restore_captures` takes it back"
         )
+
+
+def keep_positions(confirmed: Collection[str]) -> None:
+    """Have no position of the feed given twice: the next is above those of the captures that the ledger has lost.
+
+    `confirmed` are the ids that the archive knows. Asked for each capture that is made, so by a count: where the archive
+    knows of more captures than the ledger, it reads what the ledger lacks.
+    """
+    if len(confirmed) > Capture.objects.count():
+        FeedCounter.objects.raise_to(max((record.position or 0 for record in unknown(confirmed)), default=0))
 
 
 def unknown(capture_ids: Iterable[str]) -> list[Record]:

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from django.db import transaction
+from django.db.models import Q
 
 from pipeline.capture import assessment, backlog, current, entries, likeness, records
 from pipeline.capture.records import Record
@@ -90,6 +91,7 @@ def _judged(
 
 def restore(today: date) -> list[Orphan]:
     """Restore the captures that can be, in order, then compute and judge the weeks that changed; the fate of each."""
+    records.keep_positions(records.confirmed_ids())
     found = [_restored(orphan) if orphan.fate is Fate.LACKING else orphan for orphan in orphans()]
     for week in sorted({one.record.week_ending for one in found if one.fate is Fate.RESTORED}):
         analytics.calculate_week(week)
@@ -124,8 +126,17 @@ def _restored(orphan: Orphan) -> Orphan:
             entries.record_rows(partition, capture, vintage, started, None)
         partition.save(update_fields=["newest_version", "latest"])
         if file is not None and record.normalized_at is not None:
-            entries.publish(capture, vintage, file, record.normalized_at)
+            entries.publish(capture, vintage, file, record.normalized_at, _position_of(record))
     return Orphan(record, Fate.RESTORED, f"version {record.version}, {capture.rows_kept:,} rows")
+
+
+def _position_of(record: Record) -> int | None:
+    """Its place in the feed of old. None, for a new one, where another has it or an earlier version has a later one."""
+    if record.position is None:
+        return None
+    later = Q(partition__week_ending=record.week_ending, partition__tier=record.tier, position__gt=record.position)
+    is_taken = Capture.objects.filter(Q(position=record.position) | later).exists()
+    return None if is_taken else record.position
 
 
 def _label(record: Record, content: Content) -> Label:

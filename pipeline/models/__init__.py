@@ -13,6 +13,7 @@ from pipeline.models.analytics import (
 )
 from pipeline.models.anomaly import Anomaly, Category, Severity
 from pipeline.models.api_token import ApiToken
+from pipeline.models.backup import Backup, Drill, Restoration
 from pipeline.models.capture import Capture, CaptureKind, Cause, capture_id_for
 from pipeline.models.check import Check, Seen
 from pipeline.models.feed import FeedCounter
@@ -23,6 +24,7 @@ from pipeline.models.listing import Listing
 from pipeline.models.manifest import Manifest, Reject, Stage
 from pipeline.models.operator_log import Act, ActOutcome, OperatorLogEntry, OperatorLogSubject
 from pipeline.models.partition import Partition
+from pipeline.models.pruning import EntryState, PlanState, PruneEntry, PrunePlan
 from pipeline.models.readiness import Readiness, ReadinessState, Use
 from pipeline.models.revision import Revision
 from pipeline.models.run import (
@@ -52,6 +54,7 @@ __all__ = [
     "AnalyticsSnapshot",
     "Anomaly",
     "ApiToken",
+    "Backup",
     "Calculation",
     "Capture",
     "CaptureKind",
@@ -59,6 +62,8 @@ __all__ = [
     "Cause",
     "Check",
     "DataKind",
+    "Drill",
+    "EntryState",
     "Family",
     "FeedCounter",
     "FileCheck",
@@ -73,9 +78,13 @@ __all__ = [
     "Partition",
     "PartitionSketch",
     "PartitionStatus",
+    "PlanState",
+    "PruneEntry",
+    "PrunePlan",
     "Readiness",
     "ReadinessState",
     "Reject",
+    "Restoration",
     "Revision",
     "Run",
     "RunPartition",

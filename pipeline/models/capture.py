@@ -62,6 +62,15 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
         """Those that no operator has taken back, and that take none back themselves."""
         return self.filter(annulled_by__isnull=True).exclude(kind=CaptureKind.ANNULMENT)
 
+    def with_payload(self) -> CaptureQuerySet:
+        """Those whose payload the archive ought to have: it is not given up, and retention has left it."""
+        marked = self.model.objects.filter(prune_entries__state__in=("MARKED", "HELD", "REMOVING", "REMOVED"))
+        without = self.model.objects.filter(
+            prune_entries__state__in=("REMOVING", "REMOVED"), prune_entries__with_payload=True
+        )
+        kept = self.filter(Q(pruned_at__isnull=True) | Q(pk__in=marked.values("pk")))
+        return kept.exclude(pk__in=without.values("pk"))
+
     def awaiting_normalization(self) -> CaptureQuerySet:
         """Those whose payload is archived and whose rows are not stored yet (nor given up), oldest first."""
         return self.filter(normalized_at__isnull=True, pruned_at__isnull=True).order_by("partition_id", "version")

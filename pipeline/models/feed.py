@@ -21,6 +21,16 @@ class FeedCounterManager(models.Manager["FeedCounter"]):
         self.filter(pk=ONLY).update(last=F("last") + 1)
         return self.values_list("last", flat=True).get(pk=ONLY)
 
+    def skip(self, number: int) -> None:
+        """Leave out so many positions: they may have been given by a ledger that is lost."""
+        self.get_or_create(pk=ONLY)
+        self.filter(pk=ONLY).update(last=F("last") + number)
+
+    def raise_to(self, position: int) -> None:
+        """Give no position up to this one any more."""
+        self.get_or_create(pk=ONLY)
+        self.filter(pk=ONLY, last__lt=position).update(last=position)
+
 
 class FeedCounter(models.Model):
     """How many positions have been given: one row, made with the first."""

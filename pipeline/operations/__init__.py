@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pipeline.operations.backups import create_backup, drill_backup, finish_restoration, record_backup, restore_backup
 from pipeline.operations.commanding import go_on, start_run
 from pipeline.operations.orders import Order, Refused, given_before, new_token, write_down
+from pipeline.operations.pruning import mark_pruned, plan_pruning, remove_pruned, undo_pruning
 from pipeline.operations.rebuilding import rebuild_vintages
 from pipeline.operations.reruns import (
     backfill,
@@ -23,22 +25,31 @@ __all__ = [
     "Refused",
     "backfill",
     "cancel",
+    "create_backup",
+    "drill_backup",
+    "finish_restoration",
     "force_reingest",
     "given_before",
     "go_on",
+    "mark_pruned",
     "new_token",
     "pin",
+    "plan_pruning",
     "rebuild_vintages",
     "recompute",
+    "record_backup",
     "reevaluate",
     "reingest",
+    "remove_pruned",
     "renormalize",
     "reopen",
     "resolve",
+    "restore_backup",
     "retry_failed",
     "run_now",
     "start_run",
     "still_failed",
+    "undo_pruning",
     "unpin",
     "write_down",
 ]

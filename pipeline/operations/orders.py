@@ -80,9 +80,11 @@ def carry_out(
         raise
 
 
-def write_down(act: Act, order: Order, subjects: Iterable[models.Model], told: str) -> OperatorLogEntry:
-    """The entry of what has just been done, in the transaction in which it was done."""
-    return _write(act, replace(order, token=None), _named(subjects), ActOutcome.DONE, ActResult(told))
+def write_down(
+    act: Act, order: Order, subjects: Iterable[models.Model], told: str, outcome: ActOutcome = ActOutcome.DONE
+) -> OperatorLogEntry:
+    """The entry of what has just been done, in the transaction in which it was done; or of what could not be."""
+    return _write(act, replace(order, token=None), _named(subjects), outcome, ActResult(told))
 
 
 def _named(subjects: Iterable[models.Model]) -> list[tuple[str, str, str]]:

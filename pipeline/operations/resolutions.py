@@ -7,8 +7,10 @@ from datetime import date
 from typing import TypeVar
 
 from pipeline.finra.calendar import market_today
-from pipeline.models import Act, Anomaly, Capture, OperatorLogEntry, Readiness
+from pipeline.keeping import marking
+from pipeline.models import Act, Anomaly, Capture, OperatorLogEntry, PruneEntry, Readiness
 from pipeline.models.anomaly import NotOpen, NotResolved
+from pipeline.models.pruning import GONE
 from pipeline.operations.orders import ActResult, Order, Refused, carry_out
 from pipeline.weeks import readiness
 
@@ -80,14 +82,21 @@ def reevaluate(verdicts: Collection[Readiness], order: Order) -> OperatorLogEntr
 
 
 def pin(capture: Capture, order: Order) -> OperatorLogEntry:
-    """Keep a capture from being pruned, with the order's reason as the note."""
+    """Keep a capture from being pruned, with the order's reason as the note; one that is marked is taken back.
+
+    Refused where its rows are gone.
+    """
 
     def work() -> ActResult:
         order.with_reason()
+        if PruneEntry.objects.filter(capture=capture, state__in=GONE).exists():
+            raise Refused(f"the rows of {capture} are pruned already: there is nothing to keep")
         unpinned = Capture.objects.filter(pk=capture.pk, pinned=False)
         if not unpinned.update(pinned=True, pin_note=order.reason.strip()):
             raise Refused(f"{capture} is pinned already")
-        return ActResult(f"{capture} is pinned: pruning leaves it.")
+        plan = marking.rescue(capture)
+        back = f" Plan {plan} had marked it: it is taken back." if plan else ""
+        return ActResult(f"{capture} is pinned: pruning leaves it.{back}")
 
     return carry_out(Act.PIN, order, [capture], work)
 

@@ -105,6 +105,11 @@ def names(folder: str) -> list[str]:
         raise ArchiveDamaged(f"the archive cannot be listed: {said or f'{type(error).__name__}: {error}'}") from error
 
 
+def is_there(sha256: str) -> bool:
+    """Whether it is there, whole or not."""
+    return default_storage.exists(path_of(sha256))
+
+
 def is_whole(sha256: str) -> bool:
     """Whether it is there and what was archived; it is read whole. One compressed by hand, without a checksum, is."""
     try:
@@ -119,11 +124,6 @@ def _behind_the_frame(stored: bytes) -> bytes:
     reader = zstandard.ZstdDecompressor().decompressobj()
     reader.decompress(stored)
     return reader.unused_data
-
-
-def discard(sha256: str) -> None:
-    """Remove a payload that retention gives up, where it is there."""
-    files.remove(path_of(sha256))
 
 
 def get(sha256: str) -> bytes:

@@ -21,6 +21,7 @@ from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.files import StorageAway
 from pipeline.vintages.store import VintageDamaged
 
+READ_AT_ONCE = 200
 MANY = 20  # from so many partitions on, and where most is lost, one finding for all: it is the archive that is gone
 
 
@@ -145,10 +146,10 @@ def recorded() -> list[Lost]:
 
 
 def _needed() -> list[Needed]:
-    """The files of all captures whose rows have not been given up, by week, tier and version."""
-    kept = Capture.objects.filter(pruned_at__isnull=True).select_related("partition")
+    """The payloads that are to be kept, and the files of captures whose rows are; by week, tier and version."""
+    kept = Capture.objects.with_payload().select_related("partition")
     captures = list(kept.order_by("partition__week_ending", "partition__tier", "version"))
-    stored = [capture for capture in captures if capture.normalized_at is not None]
+    stored = [capture for capture in captures if capture.normalized_at is not None and capture.pruned_at is None]
     return [Needed(Kind.PAYLOAD, capture) for capture in captures] + [Needed(Kind.VINTAGE, one) for one in stored]
 
 
@@ -194,7 +195,10 @@ def _mend(capture: Capture) -> bool:
 
 
 def read_in_turn(number: int) -> None:
-    """Read so many files whole: those known to be damaged, then those not read for longest; keep what was found."""
+    """Read so many files whole: those known to be damaged, then those not read for longest; keep what was found.
+
+    It is kept each READ_AT_ONCE files: whoever reads all, and is cut short, goes on from there the next time.
+    """
     files = {file.sha256: file for file in _needed()}
     try:
         present = _present(files.values())
@@ -202,11 +206,14 @@ def read_in_turn(number: int) -> None:
         return
     known = FileCheck.objects.in_bulk(present)
     turn = sorted(present, key=lambda sha256: _turn(known.get(sha256), sha256))[:number]
-    found: dict[str, bool] = {}
-    with suppress(StorageAway):  # what was read until then is known
-        for sha256 in turn:
-            found[sha256] = files[sha256].is_whole()
-    record_read(found)
+    for begin in range(0, len(turn), READ_AT_ONCE):
+        found: dict[str, bool] = {}
+        with suppress(StorageAway):  # what was read until then is known
+            for sha256 in turn[begin : begin + READ_AT_ONCE]:
+                found[sha256] = files[sha256].is_whole()
+        record_read(found)
+        if len(found) < len(turn[begin : begin + READ_AT_ONCE]):
+            return
 
 
 def record_read(found: Mapping[str, bool]) -> None:

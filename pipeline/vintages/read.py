@@ -11,7 +11,7 @@ import io
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 from django.core.files.storage import default_storage
@@ -21,7 +21,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from pipeline.finra import rows
 from pipeline.finra.calendar import MARKET_ZONE, CalendarError, PartitionKey, parse_instant, read_day
-from pipeline.models import Capture, FileCheck, FileState, Partition
+from pipeline.models import Capture, FileCheck, FileState, Partition, PruneEntry
 from pipeline.vintages import cache, files, hashes, store
 
 LONGEST_STORE = timedelta(hours=1)  # storing 168,000 rows takes a second
@@ -31,6 +31,14 @@ READ_WHOLE = 40  # files of one question, 13 weeks of 3 tiers: half a millisecon
 
 class NoSuchVintage(Exception):
     """The vintage asked for does not exist (yet), or retention has removed its rows: never answered by another one."""
+
+
+class Pruned(NoSuchVintage):
+    """Retention has removed the rows of what was asked for. `since` is the partition's floor (`as_of_floor`)."""
+
+    def __init__(self, message: str, capture: Capture, since: datetime) -> None:
+        super().__init__(message)
+        self.capture, self.since = capture, since
 
 
 class _NotAsWritten(Exception):
@@ -99,20 +107,45 @@ def check_size(capture: Capture) -> None:
 
 
 def check_stored(capture: Capture) -> None:
-    """NoSuchVintage when the rows of a capture are not stored yet, or not any more."""
+    """NoSuchVintage when the rows of a capture are not stored yet, or not any more: Pruned where retention removed them."""
     if capture.pruned_at is not None:
-        raise NoSuchVintage(
-            f"{capture}: its rows were given up at {capture.pruned_at:%Y-%m-%d}, by retention or by force"
+        raise _pruned(capture) or NoSuchVintage(
+            f"{capture}: its rows were given up at {capture.pruned_at:%Y-%m-%d}, by force: its payload was lost"
         )
     if capture.normalized_at is None:
         raise NoSuchVintage(f"{capture}: archived, and its rows are not stored yet; run with --only-stage normalize")
+
+
+def _pruned(capture: Capture) -> Pruned | None:
+    """That retention removed the rows of a capture; None where it did not."""
+    entry = PruneEntry.objects.of_pruned().filter(capture=capture).first()
+    if entry is None:
+        return None
+    since = as_of_floor(capture.partition)
+    return Pruned(
+        f"{capture}: retention has removed its rows (plan {entry.plan_id}, {capture.pruned_at:%Y-%m-%d}). "
+        f"As-of questions about {capture.partition} are all answered from {since:%Y-%m-%d %H:%M:%S} UTC on",
+        capture,
+        since,
+    )
+
+
+def as_of_floor(partition: Partition) -> datetime:
+    """The instant from which on every as-of question about a partition is answered: retention has removed nothing later.
+
+    Before it, those that another vintage answers still are. The beginning of time where nothing was removed.
+    """
+    of_partition = Capture.objects.filter(partition=partition).normalized().order_by("version")
+    last = of_partition.filter(pruned_at__isnull=False).last()
+    after = of_partition.filter(version__gt=last.version).first() if last else None
+    return after.normalized_at if after and after.normalized_at else datetime.min.replace(tzinfo=UTC)
 
 
 def as_of(instant: datetime | date | str, keys: Collection[PartitionKey]) -> pl.LazyFrame:
     """The rows that were the newest at `instant`, of each partition that was captured by then.
 
     A day, or its text "2026-01-05", is that day's end in New York; a text with a time of day, "2026-01-05 14:30", is in UTC
-    where it names no offset. NoSuchVintage for an instant to come, and where retention has removed what was newest then;
+    where it names no offset. NoSuchVintage for an instant to come, Pruned where retention has removed what was newest then;
     CalendarError for a text that is neither, and for a datetime without a time zone.
     """
     return of_captures(captures_as_of(instant, keys))

@@ -155,6 +155,13 @@ def rebuild_symbols(snapshot: AnalyticsSnapshot) -> None:
         store.discard(old)
 
 
+def is_reproduced(snapshot: AnalyticsSnapshot) -> bool:
+    """Whether a snapshot's captures come to its figures again, to the bit. Writes nothing; the errors of reading both."""
+    again, held = _figures(list(snapshot.inputs.select_related("partition"))), results.of_snapshot(snapshot)
+    pairs = ((again.venues, held.venues), (again.markets, held.markets), (again.symbols, held.symbols))
+    return all(one.equals(other) for one, other in pairs)
+
+
 def _mend(snapshot: AnalyticsSnapshot) -> bool:
     """Make the file of a snapshot's symbols again where it is lost; whether that was done. The next look tells the rest."""
     with suppress(OSError):

@@ -58,6 +58,9 @@ def crontab(**fields: object) -> TzAwareCrontab:
     return TzAwareCrontab(**{"tz": NEW_YORK, "minute": "30", "hour": "10-10", **fields})
 
 
+PRUNING = '{"older_than": 730, "keep_first": true, "keep_last": 3}'
+
+
 def test_it_creates_the_schedules(ledger: Ledger) -> None:
     columns = ("name", "task", "kwargs", "enabled", "expire_seconds", "interval__every", "interval__period")
     assert list(PeriodicTask.objects.order_by("pk").values_list(*columns)) == [
@@ -68,6 +71,9 @@ def test_it_creates_the_schedules(ledger: Ledger) -> None:
         (LAST_YEAR, "pipeline.start_scheduled", '{"lookback_weeks": 52, "probe": true}', True, None, None, None),
         (EVERYTHING, "pipeline.start_scheduled", '{"lookback_weeks": 520, "probe": true}', True, None, None, None),
         ("archive check", "pipeline.check_archive", "{}", True, None, None, None),
+        ("prune plan", "pipeline.plan_pruning", PRUNING, False, None, None, None),
+        ("removal of pruned captures", "pipeline.remove_pruned", "{}", True, None, None, None),
+        ("archive verification", "pipeline.check_archive", '{"everything": true}', True, None, None, None),
     ]
     written = CrontabSchedule.objects.order_by("pk").values_list("minute", "hour", "day_of_week", "timezone")
     assert [(*fields, str(zone)) for *fields, zone in written] == [
@@ -77,6 +83,9 @@ def test_it_creates_the_schedules(ledger: Ledger) -> None:
         ("30", "6-6", "0", "America/New_York"),
         ("30", "7-7", "*", "America/New_York"),
         ("30", "11-11", "*", "America/New_York"),
+        ("0", "5-5", "6", "America/New_York"),
+        ("30", "5-5", "*", "America/New_York"),
+        ("0", "14-14", "*", "America/New_York"),
     ]
     assert all(PeriodicTask.objects.values_list("description", flat=True))
 
@@ -107,7 +116,7 @@ def test_what_is_missing_is_created_and_beat_is_told(ledger: Ledger) -> None:
 
     create_schedules()
 
-    assert PeriodicTask.objects.count() == 7
+    assert PeriodicTask.objects.count() == 10
     assert PeriodicTasks.last_change() > told
 
 

@@ -1,8 +1,4 @@
-"""What a retention job does, against an ingest of the same partition: both end right, whichever comes first.
-
-There is no prune command yet: this deletes what one would, the payload and the vintage file of an old capture, under the
-partition's lock.
-"""
+"""The removal of a pruned capture, against an ingest of the same partition: both end right, whichever comes first."""
 
 from __future__ import annotations
 
@@ -13,12 +9,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from pipeline.finra.calendar import PartitionKey, Tier
-from pipeline.models import Capture, Partition, Run, RunStatus
-from pipeline.vintages import archive, read, store
-from pipeline.vintages.read import NoSuchVintage
+from pipeline.keeping import removal
+from pipeline.models import Capture, EntryState, PruneEntry, PrunePlan, Run, RunStatus
+from pipeline.vintages import archive, read
+from pipeline.vintages.read import Pruned
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker
-from tests.management.publications import OLDER_WEEK, restate
+from tests.management.publications import OLDER_WEEK, publish, restate
 from tests.support.fleet import PATIENCE, Fleet
 
 KEY = PartitionKey(OLDER_WEEK, Tier.OTC)
@@ -37,12 +34,16 @@ def shares(number: int) -> dict[str, str]:
 
 
 def prune_the_first() -> None:
-    """Give up the first vintage. Within a transaction."""
-    Partition.objects.locked(KEY)
-    first = version(1)
-    Capture.objects.filter(pk=first.pk).update(pruned_at=timezone.now())
-    store.discard(first.vintage_path)
-    archive.discard(first.payload_sha256)
+    """Remove the first vintage and its payload, as a removal does that has begun before the run."""
+    first, now = version(1), timezone.now()
+    window = {"state": "MARKED", "marked_at": now, "remove_after": now}
+    plan = PrunePlan.objects.create(made_at=now, policy={}, captures=2, prunable=1, prunable_bytes=0, **window)
+    paths = [first.vintage_path, archive.path_of(first.payload_sha256)]
+    PruneEntry.objects.create(
+        plan=plan, capture=first, state=EntryState.REMOVING, with_payload=True, files=paths, settled_at=now
+    )
+    Capture.objects.filter(pk=first.pk).update(pruned_at=now)
+    assert [one.state for one in removal.remove_due()] == [EntryState.REMOVED]
 
 
 def until_the_worker_waits() -> None:
@@ -73,7 +74,7 @@ def check_both_were_done(run: Run) -> None:
     assert (version(3).rows_changed, version(3).rows_unchanged) == (1, 3)
     assert (shares(2)["AAPL UBSA"], shares(3)["AAPL UBSA"]) == ("101", "102")
     assert [len(shares(number)) for number in (2, 3)] == [4, 4]
-    with pytest.raises(NoSuchVintage):
+    with pytest.raises(Pruned):
         read.of_capture(version(1))
 
 
@@ -83,6 +84,23 @@ def test_pruned_before_the_ingest_stores(fleet: Fleet, restated_again: Run) -> N
         prune_the_first()
 
     check_both_were_done(fleet.heal(restated_again))
+
+
+@pytest.mark.promise(1, 9)
+def test_an_ingest_of_the_payload_that_goes_archives_it_again(fleet: Fleet, work: Work) -> None:
+    """The source has the first publication again. Its payload is there when the ingest looks, and gone when it commits."""
+    worker = fleet.worker()
+    fleet.heal(work.launch())
+    assert fleet.end(worker) == 0
+    publish(work.source, KEY)
+    run = work.launch()
+    with stopped_worker(fleet, "capture.commit._commit before 1"):
+        prune_the_first()
+
+    assert fleet.heal(run).status == RunStatus.SUCCEEDED
+    assert version(3).payload_sha256 == version(1).payload_sha256
+    assert len(shares(3)) == 4
+    assert archive.is_whole(version(3).payload_sha256)
 
 
 @pytest.mark.promise(1, 5, 10)

@@ -14,11 +14,11 @@ import time_machine
 from django.utils import timezone
 from time_machine import Traveller
 
-from pipeline.models import Anomaly, Capture, OperatorLogEntry, Readiness
+from pipeline.models import Anomaly, Capture, FeedCounter, OperatorLogEntry, Readiness
 from pipeline.vintages import archive, read
 from tests.faults.prepared import Prepared
 from tests.management.calling import Ran, call
-from tests.management.publications import DAY, OTC, WEEK, capture_id, publish_week, restate
+from tests.management.publications import DAY, OTC, TIER_1, WEEK, capture_id, publish_week, restate
 from tests.support.engines import Ledger
 from tests.support.ledger_state import LedgerState, check_consistent, is_untouched_by, ledger_state
 
@@ -89,7 +89,7 @@ def test_an_id_is_written_beside_its_payload(older: Callable[[], LedgerState], a
     assert records(archive_dir) == sorted(f"{one.capture_id}.json" for one in Capture.objects.all())
     record = json.loads((archive_dir / "captures" / f"{SECOND}.json").read_text())
     assert (record["version"], record["kind"], record["run"]) == (2, "RESTATEMENT", 2)
-    assert record["normalized_at"] == "2025-12-15T16:00:00+00:00"
+    assert (record["normalized_at"], record["position"]) == ("2025-12-15T16:00:00+00:00", 4)
     assert (archive_dir / archive.path_of(record["payload_sha256"])).exists()
 
 
@@ -132,6 +132,26 @@ def test_no_run_goes_on_from_an_older_database(older: Callable[[], LedgerState])
     assert restore().code == 0
     assert weekly().code == 0
     assert not Anomaly.objects.open().filter(category="LEDGER_BEHIND").exists()
+
+
+@pytest.mark.promise(5)
+def test_no_position_of_the_feed_is_given_twice(older: Callable[[], LedgerState], source_dir: Path) -> None:
+    """Three were captured, then the partition twice more; the older database would give 4 and 5 again."""
+    older()
+    restate(source_dir, TIER_1, "103")
+    weekly()
+    assert positions() == {capture_id(TIER_1, 2): 6}
+
+    assert restore().code == 0
+
+    assert positions() == {SECOND: 4, THIRD: 5, capture_id(TIER_1, 2): 6}
+    assert FeedCounter.objects.get().last == 6
+
+
+def positions() -> dict[str, int | None]:
+    """Of the captures after the first ones."""
+    later = Capture.objects.filter(version__gt=1).order_by("position")
+    return dict(later.values_list("capture_id", "position"))
 
 
 def test_an_unchanged_source_does_not_hide_an_older_database(

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from pipeline import operations
 from pipeline.finra.calendar import Tier
+from pipeline.keeping.policy import Policy
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
@@ -26,6 +27,8 @@ from pipeline.models import (
     MarketConcentration,
     OperatorLogEntry,
     Partition,
+    PruneEntry,
+    PrunePlan,
     Readiness,
     Reject,
     Run,
@@ -60,6 +63,7 @@ def stored(ledger: Ledger) -> Ledger:
     holdings.read_in_turn(1)
     Tally.objects.fold()
     Tally.objects.add("captures", tier=KEY.tier, kind="FIRST")
+    operations.plan_pruning(Policy(older_than=730), Order(operator="olive"))
     return ledger
 
 
@@ -92,6 +96,13 @@ def under_way_in_two_runs() -> None:
     copied(Run)()
     RunPartition.objects.update(status="RUNNING", outcome="")
     copied(RunPartition, run=Run.objects.latest("pk"))()
+
+
+def marked_by_two_plans() -> None:
+    """One capture is marked for removal by two plans."""
+    copied(PrunePlan)()
+    PruneEntry.objects.update(state="MARKED")
+    copied(PruneEntry, plan=PrunePlan.objects.latest("pk"))()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +203,11 @@ REFUSED = [
     Refused("log_upshot_known", copied(OperatorLogEntry, upshot="MAYBE", token="b")),
     Refused("log_started_names_the_run", copied(OperatorLogEntry, upshot="STARTED", token="c")),
     Refused("run_partition_one_at_a_time", under_way_in_two_runs),
+    Refused("prune_plan_state_known", changed(PrunePlan, state="ODD", marked_at=NOW, remove_after=NOW)),
+    Refused("prune_plan_marked_has_a_window", changed(PrunePlan, state="MARKED"), changed(PrunePlan, marked_at=NOW)),
+    Refused("prune_entry_once", copied(PruneEntry)),
+    Refused("prune_entry_state_known", changed(PruneEntry, state="ODD")),
+    Refused("prune_entry_marked_once", marked_by_two_plans),
 ]
 
 

@@ -110,15 +110,6 @@ def test_a_full_disk_is_told_with_the_file(archive_dir: Path) -> None:
     assert found(archive_dir) == []
 
 
-def test_a_payload_that_retention_gives_up_is_missing(archive_dir: Path) -> None:
-    archive.put(CONTENT, SHA256)
-    archive.discard(SHA256)
-    archive.discard(SHA256)
-    assert found(archive_dir) == []
-    with pytest.raises(ArchiveDamaged, match="is missing"):
-        archive.get(SHA256)
-
-
 def test_a_missing_payload_is_told_with_its_place() -> None:
     with pytest.raises(ArchiveDamaged) as damage:
         archive.get(SHA256)

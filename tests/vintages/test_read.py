@@ -12,9 +12,9 @@ import time_machine
 
 from pipeline.finra import rows
 from pipeline.finra.calendar import CalendarError
-from pipeline.models import Capture, FileCheck, FileState
+from pipeline.models import Capture, EntryState, FileCheck, FileState, PruneEntry, PrunePlan
 from pipeline.vintages import read, store
-from pipeline.vintages.read import NoSuchVintage
+from pipeline.vintages.read import NoSuchVintage, Pruned
 from pipeline.vintages.store import VintageDamaged
 from tests.support.engines import Ledger
 from tests.vintages.frames import KEY, T1, WEEK, stored, text_of
@@ -101,6 +101,8 @@ def test_what_is_no_instant_is_refused(written: str | date) -> None:
 def test_what_retention_removed_is_not_answered_by_another_vintage(ledger: Ledger) -> None:
     first, second = stored(A, NOON), stored(B, NOON + HOUR)
     seen_before = Capture.objects.get(pk=first.pk)
+    plan = PrunePlan.objects.create(made_at=NOON, policy={}, captures=2, prunable=1, prunable_bytes=0)
+    PruneEntry.objects.create(plan=plan, capture=first, state=EntryState.REMOVED)
     Capture.objects.filter(pk=first.pk).update(pruned_at=NOON)
     store.discard(first.vintage_path)
 
@@ -111,8 +113,9 @@ def test_what_retention_removed_is_not_answered_by_another_vintage(ledger: Ledge
         lambda: read.of_captures([second, seen_before]),
     ]
     for ask in asked:
-        with pytest.raises(NoSuchVintage, match="its rows were given up at 2025-12-26"):
+        with pytest.raises(Pruned, match=r"retention has removed its rows \(plan \d+, 2025-12-26\)") as refused:
             ask()
+        assert refused.value.since == second.normalized_at
     assert text_of(read.as_of(NOON + HOUR, [KEY])) == ROWS_OF_B
 
 

@@ -1,0 +1,1 @@
+"""Keeping: what may be pruned and is, backups, drills and restorations, and what to know before an upgrade."""

@@ -1,0 +1,138 @@
+"""Removing what was marked, when the undo window has passed: every guard is looked at again first.
+
+Kill-safe: a transaction says what is being removed and deletes the snapshots that go with it; then, under the partition's
+lock, the files go and a second transaction says so. What was cut short between is done again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.utils import timezone
+
+from pipeline.keeping import exclusive, marking, plans
+from pipeline.keeping.policy import Policy
+from pipeline.models import AnalyticsSnapshot, Capture, EntryState, FileCheck, PruneEntry
+from pipeline.models.pruning import GONE, IN_WINDOW
+from pipeline.vintages import files, store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What became of a capture that a plan has marked: REMOVED, or HELD with the reason."""
+
+    plan: int
+    capture: Capture
+    state: EntryState
+    why: str
+    bytes: int
+
+
+def remove_due(now: datetime | None = None) -> Iterator[Removed]:
+    """Remove what is due, one capture after the other; what became of each.
+
+    StorageAway when the storage is not mounted, Busy while a backup is made: then nothing is removed.
+    """
+    due = list(PruneEntry.objects.due(now or timezone.now()).select_related("capture__partition", "plan"))
+    if not due:
+        return
+    store.check_mounted()
+    with exclusive.alone():
+        for entry in due:
+            if found := _remove(entry):
+                yield found
+
+
+def _remove(entry: PruneEntry) -> Removed | None:
+    """None where it was undone, or another process is at it."""
+    held = _begin(entry) if entry.state in IN_WINDOW else None
+    return held or _finish(entry)
+
+
+@transaction.atomic
+def _begin(entry: PruneEntry) -> Removed | None:
+    """Say that a capture is being removed, and delete the snapshots that go with it; what holds it, if something does."""
+    locked = _locked(entry)
+    if locked.state not in IN_WINDOW:
+        return None
+    why = _held_by(locked)
+    if why:
+        locked.state, locked.reason = EntryState.HELD, why
+        locked.save(update_fields=["state", "reason"])
+        return Removed(locked.plan_id, locked.capture, EntryState.HELD, why, 0)
+    snapshots = plans.snapshots_going([locked.capture_id]).get(locked.capture_id, [])
+    locked.files = [*_own_files(locked), *(snapshot.symbols_path for snapshot in snapshots)]
+    locked.bytes = sum(map(_size, locked.files))
+    AnalyticsSnapshot.objects.filter(pk__in=[snapshot.pk for snapshot in snapshots]).delete()
+    FileCheck.objects.filter(sha256__in=[snapshot.symbols_sha256 for snapshot in snapshots]).delete()
+    _settle(locked, EntryState.REMOVING)
+    return None
+
+
+@transaction.atomic
+def _finish(entry: PruneEntry) -> Removed | None:
+    """Remove the files, and say so. Under the partition's lock no capture is made of a payload that goes."""
+    locked = _locked(entry)
+    if locked.state != EntryState.REMOVING:
+        return None
+    capture, payload = locked.capture, plans.payload_path(locked.capture)
+    stays = payload in locked.files and _is_payload_of_another(capture)
+    gone = [path for path in locked.files if not (stays and path == payload)]
+    for path in gone:
+        files.remove(path)
+    hashes = {capture.vintage_path: capture.vintage_sha256, payload: capture.payload_sha256}
+    FileCheck.objects.filter(sha256__in=[hashes[path] for path in gone if path in hashes]).delete()
+    _settle(locked, EntryState.REMOVED)
+    marking.settle(locked.plan)
+    why = f"{len(gone)} files; its payload is that of another capture, and stays" if stays else f"{len(gone)} files"
+    logger.info("pruned: %s, %s", capture, why)
+    return Removed(locked.plan_id, capture, EntryState.REMOVED, why, locked.bytes)
+
+
+def _locked(entry: PruneEntry) -> PruneEntry:
+    """The entry as it is now, locked with its partition until the transaction ends."""
+    marking.lock([entry.capture_id])
+    entries = PruneEntry.objects.select_related("plan", "capture__partition")
+    return entries.select_for_update(of=("self",)).get(pk=entry.pk)
+
+
+def _held_by(entry: PruneEntry) -> str:
+    """What guards the capture by now; empty where it is still to be removed."""
+    policy, partition = Policy.read(entry.plan.policy), entry.capture.partition_id
+    again = plans.outline(policy, entry.plan.made_at, [partition], entry.plan_id)
+    decision = next(one for one in again.decisions if one.capture == entry.capture_id)
+    return "" if decision.is_pruned else decision.reason
+
+
+def _own_files(entry: PruneEntry) -> list[str]:
+    """The vintage file, and the payload where it is to go."""
+    path = entry.capture.vintage_path
+    is_shared = Capture.objects.filter(vintage_path=path, pruned_at__isnull=True).exists()
+    return [*([] if is_shared else [path]), *([plans.payload_path(entry.capture)] if entry.with_payload else [])]
+
+
+def _is_payload_of_another(capture: Capture) -> bool:
+    """Whether a capture was made of the same bytes that was not pruned with its payload, or whose pruning can be undone."""
+    without = PruneEntry.objects.filter(with_payload=True, state__in=GONE).values("capture")
+    same = Capture.objects.filter(payload_sha256=capture.payload_sha256).exclude(pk=capture.pk)
+    return same.exclude(pk__in=without).exists()
+
+
+def _size(path: str) -> int:
+    """The bytes that a file frees; 0 where it is gone already."""
+    try:
+        return default_storage.size(path)
+    except OSError:
+        return 0
+
+
+def _settle(entry: PruneEntry, state: EntryState) -> None:
+    entry.state, entry.settled_at = state, timezone.now()
+    entry.save(update_fields=["state", "settled_at", "files", "bytes"])

@@ -1,0 +1,143 @@
+"""Retention: a plan of what is pruned and what is kept, with the reason for each capture, and what became of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Count, F, Min, Q, Sum
+from django.utils import timezone
+
+from pipeline.models.capture import Capture
+
+
+class PlanState(models.TextChoices):
+    """Where a plan stands."""
+
+    PLANNED = "PLANNED", "shown, nothing is marked"
+    MARKED = "MARKED", "marked: refused by as-of questions, removed when the undo window has passed"
+    UNDONE = "UNDONE", "undone: nothing was removed"
+    DONE = "DONE", "removed"
+
+
+class EntryState(models.TextChoices):
+    """What a plan says of a capture, and what became of it."""
+
+    KEEP = "KEEP", "kept"
+    PRUNE = "PRUNE", "to be pruned"
+    MARKED = "MARKED", "marked"
+    HELD = "HELD", "marked, and held by what has come up since"
+    UNDONE = "UNDONE", "taken back"
+    REMOVING = "REMOVING", "being removed"
+    REMOVED = "REMOVED", "removed"
+
+
+IN_WINDOW = (EntryState.MARKED, EntryState.HELD)
+GONE = (EntryState.REMOVING, EntryState.REMOVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """What is marked and not removed yet: captures, their bytes, how many are held, and when the first is removed."""
+
+    captures: int
+    held: int
+    bytes: int
+    first_at: datetime | None
+
+
+class PrunePlan(models.Model):
+    """What a policy says of every capture at `made_at`. Nothing is marked before a person applies it.
+
+    `policy` is that of `pipeline.keeping.policy.Policy`. `digest` names exactly this plan: it is marked only while the
+    ledger still comes to the same. `remove_after` ends the undo window. `unbacked_reason` says why no backup was needed.
+    """
+
+    made_at = models.DateTimeField()
+    made_by = models.CharField(max_length=150)
+    policy = models.JSONField()
+    digest = models.CharField(max_length=64)
+    state = models.CharField(max_length=7, choices=PlanState.choices, default=PlanState.PLANNED)
+    captures = models.PositiveIntegerField()
+    prunable = models.PositiveIntegerField()
+    prunable_bytes = models.PositiveBigIntegerField()
+    marked_at = models.DateTimeField(null=True)
+    marked_by = models.CharField(max_length=150, blank=True)
+    remove_after = models.DateTimeField(null=True)
+    unbacked_reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-pk",)
+        permissions = (("can_prune", "Can plan, mark and undo the pruning of captures"),)
+        constraints = (
+            models.CheckConstraint(condition=Q(state__in=PlanState.values), name="prune_plan_state_known"),
+            models.CheckConstraint(
+                condition=Q(state=PlanState.PLANNED, marked_at__isnull=True, remove_after__isnull=True)
+                | ~Q(state=PlanState.PLANNED) & Q(marked_at__isnull=False, remove_after__isnull=False),
+                name="prune_plan_marked_has_a_window",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"plan {self.pk}"
+
+
+class PruneEntryQuerySet(models.QuerySet["PruneEntry"]):
+    """Entries by what became of them."""
+
+    def in_window(self) -> PruneEntryQuerySet:
+        """Those that are marked and can still be undone."""
+        return self.filter(state__in=IN_WINDOW)
+
+    def of_pruned(self) -> PruneEntryQuerySet:
+        """Those whose capture has no rows any more, or is marked to lose them."""
+        return self.filter(state__in=(*IN_WINDOW, *GONE))
+
+    def due(self, now: datetime) -> PruneEntryQuerySet:
+        """Those whose window has passed, and those whose removal was cut short; in the order of partitions."""
+        passed = Q(state__in=IN_WINDOW, plan__remove_after__lte=now)
+        return self.filter(passed | Q(state=EntryState.REMOVING)).order_by("capture__partition", "capture__version")
+
+    def removals(self) -> Removals:
+        """What lies ahead: for metrics and notices."""
+        found = self.in_window().aggregate(
+            captures=Count("pk"),
+            held=Count("pk", filter=Q(state=EntryState.HELD)),
+            size=Sum("bytes"),
+            first=Min("plan__remove_after"),
+        )
+        return Removals(found["captures"], found["held"], found["size"] or 0, found["first"])
+
+
+class PruneEntry(models.Model):
+    """What a plan says of one capture, and why; what became of it since `settled_at`.
+
+    `bytes` are those that its removal frees: of the vintage file, and of the payload where `with_payload`. `files` are the
+    paths that are being removed, or were. A capture is marked by one plan at a time.
+    """
+
+    plan = models.ForeignKey(PrunePlan, on_delete=models.CASCADE, related_name="entries")
+    capture = models.ForeignKey(Capture, on_delete=models.PROTECT, related_name="prune_entries")
+    state = models.CharField(max_length=8, choices=EntryState.choices)
+    reason = models.TextField()
+    with_payload = models.BooleanField(default=False)
+    bytes = models.PositiveBigIntegerField(default=0)
+    files = models.JSONField(default=list)
+    settled_at = models.DateTimeField(default=timezone.now)
+
+    objects = PruneEntryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("plan", "capture__partition", "capture__version")
+        verbose_name_plural = "prune entries"
+        constraints = (
+            models.UniqueConstraint("plan", "capture", name="prune_entry_once"),
+            models.UniqueConstraint(
+                F("capture"), condition=Q(state__in=(*IN_WINDOW, EntryState.REMOVING)), name="prune_entry_marked_once"
+            ),
+            models.CheckConstraint(condition=Q(state__in=EntryState.values), name="prune_entry_state_known"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.capture} in plan {self.plan_id}: {self.state}"
