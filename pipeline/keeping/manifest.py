@@ -118,7 +118,7 @@ def _totals() -> Iterator[Totals]:
     for tier in Tier:
         held = list(Capture.objects.filter(partition__tier=tier).values_list("rows_kept", "shares", "trades"))
         rows, trades = sum(one[0] for one in held), sum(one[2] for one in held)
-        shares = sum((Decimal(one[1]) for one in held), Decimal(0))
+        shares = sum((Decimal(one[1] or 0) for one in held), Decimal(0))
         yield Totals(tier.value, len(held), rows, f"{without_zeros(shares):f}", trades)
 
 
