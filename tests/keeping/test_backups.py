@@ -33,6 +33,7 @@ def files(place: Path) -> list[str]:
     return sorted(path.name for path in (place / "files").rglob("*") if path.is_file())
 
 
+@pytest.mark.each_database
 def test_each_file_is_kept_once_and_the_next_backup_adds_what_is_new(
     ledger: Ledger, restated: list[Capture], source_dir: Path, place: Path
 ) -> None:
@@ -74,7 +75,6 @@ def test_what_the_archive_has_lost_is_named_and_is_no_good_backup(
         ("database", "is what was written"),
     ],
 )
-@pytest.mark.either_database
 def test_a_damaged_backup_is_found_out(
     ledger: Ledger, restated: list[Capture], place: Path, spoil: str, found: str
 ) -> None:
@@ -92,6 +92,7 @@ def test_a_damaged_backup_is_found_out(
     assert any(found.removeprefix("15 of 15 ") in what for what in failing(ran))
 
 
+@pytest.mark.each_database
 def test_a_drill_proves_the_backup_and_leaves_nothing_behind(
     ledger: Ledger, restated: list[Capture], place: Path
 ) -> None:
@@ -117,7 +118,6 @@ def test_a_drill_proves_the_backup_and_leaves_nothing_behind(
             assert cursor.fetchone() == (0,)
 
 
-@pytest.mark.either_database
 def test_a_drill_of_a_backup_that_lost_a_payload_fails(ledger: Ledger, restated: list[Capture], place: Path) -> None:
     created()
     manifest = repository.Repository(place).read()
@@ -132,7 +132,6 @@ def test_a_drill_of_a_backup_that_lost_a_payload_fails(ledger: Ledger, restated:
     assert Drill.objects.newest_passed() is None
 
 
-@pytest.mark.either_database
 def test_a_backup_that_was_cut_short_is_none(
     ledger: Ledger, restated: list[Capture], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +150,7 @@ def _die(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.each_database
 def test_one_backup_or_removal_at_a_time(ledger: Ledger, restated: list[Capture], place: Path) -> None:
     with exclusive.alone():
         ran = call("backup", "create")
@@ -176,7 +176,6 @@ def test_pg_dump_that_is_missing_or_too_old_is_said_before_anything_is_written(
     assert not place.exists()
 
 
-@pytest.mark.either_database
 def test_a_backup_made_by_other_means_is_recorded(ledger: Ledger) -> None:
     assert call("backup", "record", "the snapshots of the volume", "--at", "2025-12-15 03:00").code == 0
     backup = Backup.objects.get()

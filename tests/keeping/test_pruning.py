@@ -73,6 +73,7 @@ def guarded() -> set[int]:
     return found | set(newest.inputs.values_list("pk", flat=True) if newest else ())
 
 
+@pytest.mark.each_database
 @pytest.mark.promise(1, 5, 6)
 @pytest.mark.parametrize(("ledger", "number"), spread(range(60 if EVERYTHING else 8)), indirect=["ledger"])
 def test_no_answer_above_the_floor_changes_and_nothing_guarded_goes(
@@ -175,6 +176,7 @@ def test_undone_within_the_window_all_is_as_it_was(ledger: Ledger, clock: time_m
         marking.undo(plan)
 
 
+@pytest.mark.each_database
 @pytest.mark.promise(1)
 def test_a_guard_that_comes_up_in_the_window_holds_the_removal(ledger: Ledger, clock: time_machine.Traveller) -> None:
     first, *_ = three_vintages()
@@ -218,6 +220,7 @@ def test_a_plan_is_marked_only_while_the_ledger_comes_to_the_same(ledger: Ledger
         marking.mark(plan, "olga", count=1)
 
 
+@pytest.mark.each_database
 @pytest.mark.parametrize("point", ["files", "tick"])
 def test_a_removal_that_was_cut_short_is_done_again(
     ledger: Ledger, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, point: str

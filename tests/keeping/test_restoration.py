@@ -40,6 +40,7 @@ def empty(like: Ledger, settings: Settings, folder: Path) -> Iterator[Path]:
         other.drop()
 
 
+@pytest.mark.each_database
 @pytest.mark.promise(5)
 def test_a_restored_ledger_answers_as_the_lost_one_and_waits_for_a_person(
     ledger: Ledger, restated: list[Capture], place: Path, settings: Settings, tmp_path: Path, source_dir: Path
@@ -77,7 +78,6 @@ def test_a_restored_ledger_answers_as_the_lost_one_and_waits_for_a_person(
         assert FeedCounter.objects.get().last == newest.position
 
 
-@pytest.mark.either_database
 def test_nothing_is_restored_over_what_is_there(
     ledger: Ledger, restated: list[Capture], place: Path, settings: Settings, tmp_path: Path
 ) -> None:
@@ -95,7 +95,6 @@ def test_nothing_is_restored_over_what_is_there(
         assert call("restore").code == 0
 
 
-@pytest.mark.either_database
 def test_a_restoration_that_was_cut_short_goes_on(
     ledger: Ledger,
     restated: list[Capture],
@@ -118,7 +117,6 @@ def _die(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.either_database
 def test_a_backup_of_a_newer_version_is_refused(
     ledger: Ledger, restated: list[Capture], place: Path, settings: Settings, tmp_path: Path
 ) -> None:
