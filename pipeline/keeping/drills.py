@@ -28,7 +28,13 @@ from pipeline.keeping.repository import Repository
 from pipeline.models import Drill
 
 SAID = 2000
-OWN = ("DATABASE_URL", "MARKETSPINE_ARCHIVE_DIR", "MARKETSPINE_STORAGE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
+OWN = (
+    "DATABASE_URL",
+    "MARKETSPINE_ARCHIVE_DIR",
+    "MARKETSPINE_STORAGE_URL",
+    "CELERY_BROKER_URL",
+    "CELERY_RESULT_BACKEND",
+)
 
 
 class CannotDrill(Exception):
