@@ -62,5 +62,5 @@ def create(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 class Migration(migrations.Migration):
     """Going back removes nothing."""
 
-    dependencies: list[Any] = [("pipeline", "0024_keeping")]
+    dependencies: list[Any] = [("pipeline", "0025_keeping")]
     operations: list[Any] = [migrations.RunPython(create, migrations.RunPython.noop)]
