@@ -1,7 +1,8 @@
 """Years of history captured, then a year lived day by day, with the schedules running and a service that has bad days.
 
 Every day the product is held to what the service truly had: no vintage missed that a run or a sweep could see, none made up,
-no week called ready while it lacked something. By default a shorter history and some weeks; all of it with FAULTS=all.
+no week called ready while it lacked something. A poller follows the feed of restatements over HTTP, and misses none.
+By default a shorter history and some weeks; all of it with FAULTS=all.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pipeline.models import (
     RunPartition,
 )
 from pipeline.runs.request import Only, Request
+from tests.api.following import Follower
 from tests.fake_finra import Catalogue, Fault, FinraServer, Kind, Options, Restatement, Samples, Service, drawn
 from tests.fake_finra.restatements import redraw
 from tests.fake_finra.rows import FirmRows
@@ -150,10 +152,11 @@ def test_a_year_beside_a_living_service(engines: Engines, engine: str, settings:
     settings.FINRA_CLIENT_ID, settings.FINRA_CLIENT_SECRET = "client", "secret"
     with FinraServer(service(rng)) as server, engines.using(engine):
         product.point_at(server, settings)
-        life = Life(server)
+        life, follower = Life(server), Follower()
         with product.day(INSTALLED, server) as noon:
             product.install(noon)
             life.check_run(product.run(backfill(INSTALLED)), INSTALLED)
+            assert follower.poll() == 0
         left = 0
         for number in range(1, DAYS + 1):
             today = INSTALLED + number * DAY
@@ -162,16 +165,19 @@ def test_a_year_beside_a_living_service(engines: Engines, engine: str, settings:
                 for run in product.work_off(noon):
                     life.check_run(run, today)
                 life.check_readiness(today)
+                follower.poll()
         server.service.faults.clear()
         last = INSTALLED + (DAYS + 1) * DAY
         with product.day(last, server):
             life.check_run(product.run(weekly(last)), last)
             life.check_run(product.run(sweep(last)), last)
             life.check_readiness(last)
+            follower.poll()
         life.check_end(last)
+        follower.check()
         check_what_was_said()
-        told = Run.objects.count(), Capture.objects.count(), len(server.service.log.entries())
-        print("runs {}, captures {}, requests {}".format(*told))
+        told = Run.objects.count(), Capture.objects.count(), len(server.service.log.entries()), len(follower.seen)
+        print("runs {}, captures {}, requests {}, entries of the feed {}".format(*told))
 
 
 def check_what_was_said() -> None:
