@@ -93,7 +93,7 @@ def is_of(field: Field, value: Any) -> bool:
         case pl.Decimal():
             return isinstance(value, str) and re.fullmatch(r"-?\d+\.\d{6}", value) is not None
         case pl.Date():
-            return str(date.fromisoformat(value)) == value
+            return date.fromisoformat(str(value)).isoformat() == str(value)
         case pl.Datetime():
             return isinstance(value, str) and value.endswith("Z") and datetime.fromisoformat(value) is not None
         case pl.Float64():
