@@ -21,7 +21,7 @@ PREPARED = export MARKETSPINE_DEMO=$$($(SAY) demo); mkdir -p var; \
 	if [ $$MARKETSPINE_DEMO = 1 ]; then $(MANAGE) simulate_source || exit; fi; $(MANAGE) migrate --verbosity 0 || exit
 
 .DEFAULT_GOAL := help
-.PHONY: help run first_words serve test test-browser test-faults mutants lint types lock bench bench-engines bench-scale bench-backfill bench-recovery bench-live bench-admin screenshots demo-api clean
+.PHONY: help run first_words serve test test-browser test-faults mutants lint types lock sbom bench bench-engines bench-scale bench-backfill bench-recovery bench-live bench-admin screenshots demo-api clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
@@ -71,6 +71,11 @@ lock: .venv/lock/.uv-$(UV_VERSION)  ## lock requirements*.in into requirements*.
 	$(COMPILE) $(ARGS) requirements.in -o requirements.txt
 	$(COMPILE) $(ARGS) requirements-extras.in -o requirements-extras.txt
 	$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
+
+sbom: .venv/.dev  ## what the image holds of others, with hashes, as CycloneDX: var/marketspine.cdx.json
+	@mkdir -p var
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON \
+		-o var/marketspine.cdx.json requirements-extras.txt
 
 demo-api: .venv/.dev  ## a FINRA of your own on loopback, to point the product at; ARGS="--help" shows what it can do
 	@$(BIN)/python -m tests.fake_finra $(ARGS)

@@ -122,7 +122,9 @@ def test_every_make_target_explains_itself() -> None:
     explained = set(re.findall(r"^([a-z-]+):.*  ## \S", makefile, re.M))
     benches = {"bench", "bench-engines", "bench-scale", "bench-backfill", "bench-recovery", "bench-live", "bench-admin"}
     tests = {"test", "test-browser", "test-faults", "mutants"}
-    targets = {"help", "run", "serve", "lint", "types", "lock", "screenshots", "demo-api", "clean"} | benches | tests
+    targets = (
+        {"help", "run", "serve", "lint", "types", "lock", "sbom", "screenshots", "demo-api", "clean"} | benches | tests
+    )
     assert explained == set(TARGET.findall(makefile)) == targets
 
 

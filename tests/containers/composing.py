@@ -37,7 +37,7 @@ def document() -> dict[str, Any]:
 def variables() -> dict[str, str | None]:
     """The variables that compose.yaml takes from .env, with their defaults; None where there is none."""
     found = VARIABLE.findall(COMPOSE.read_text(encoding="utf-8"))
-    return {name: rest if kind == "-" else None for name, kind, rest in [("SECRET_KEY", "", ""), *found]}
+    return {name: rest if kind == "-" else None for name, kind, rest in found}
 
 
 def service(name: str, given: dict[str, str]) -> Service:

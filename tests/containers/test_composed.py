@@ -34,8 +34,6 @@ from tests.support.engines import Engines
 PATIENCE = 90
 SITE = "market.example"
 GIVEN = {
-    "POSTGRES_PASSWORD": "pw1",
-    "REDIS_PASSWORD": "pw2",
     "INGEST_CONCURRENCY": "1",
     "ALLOWED_HOSTS": f"localhost,127.0.0.1,{SITE}",
 }
@@ -48,9 +46,15 @@ class Composed:
         self.port = port
         self._folder = folder
         self._app = make_app(folder)
-        self._own = {"DATABASE_URL": database_url, "CELERY_BROKER_URL": redis_url}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
-        (folder / "secret_key").write_text("k" * 50)
+        secrets = {
+            "secret_key": "k" * 50,
+            "database_url": database_url,
+            "broker_url": redis_url,
+            "metrics_token": "t" * 50,
+        }
+        for name, secret in {**secrets, "finra_client_secret": ""}.items():
+            (folder / name).write_text(secret, encoding="utf-8")
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Start a service."""
@@ -88,13 +92,13 @@ class Composed:
     def _environment(self, name: str) -> dict[str, str]:
         """The service's own, but for what the container's file system and network would bring."""
         theirs = service(name, GIVEN).environment
-        theirs["SECRET_KEY_FILE"] = theirs["SECRET_KEY_FILE"].replace("/run/secrets", str(self._folder))
+        theirs = {key: value.replace("/run/secrets", str(self._folder)) for key, value in theirs.items()}
         folders = {
             "MARKETSPINE_ARCHIVE_DIR": settings.MARKETSPINE_ARCHIVE_DIR,
             "MARKETSPINE_SOURCE_DIR": settings.MARKETSPINE_SOURCE_DIR,
         }
         bare = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        return bare | theirs | folders | self._own
+        return bare | theirs | folders
 
 
 def until(condition: Callable[[], bool], what: str, composed: Composed) -> None:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 CHUNK = 65536
+Connect = Callable[[], socket.socket]
 Wrap = Callable[[socket.socket], AbstractContextManager[socket.socket]]
 
 
@@ -31,7 +32,7 @@ def tls_in_front_of(port: int, certificate: Path, key: Path) -> Iterator[int]:
     context.load_cert_chain(certificate, key)
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        _passing_on(listener, port, lambda client: context.wrap_socket(client, server_side=True)),
+        _passing_on(listener, _to_port(port), lambda client: context.wrap_socket(client, server_side=True)),
     ):
         yield listener.getsockname()[1]
 
@@ -41,14 +42,34 @@ def unix_socket_in_front_of(port: int, path: Path) -> Iterator[None]:
     """A Unix socket that passes everything on to `port` of this machine."""
     with (
         socket.create_server(f"{path}", family=socket.AF_UNIX) as listener,
-        _passing_on(listener, port, lambda client: client),
+        _passing_on(listener, _to_port(port), lambda client: client),
     ):
         yield
 
 
 @contextmanager
-def _passing_on(listener: socket.socket, port: int, wrap: Wrap) -> Iterator[None]:
-    accepting = threading.Thread(target=_accept, args=(listener, port, wrap), daemon=True)
+def port_in_front_of(path: Path) -> Iterator[int]:
+    """A port of this machine that passes everything on to a Unix socket: for a client that may not open that."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        _passing_on(listener, lambda: _to_unix_socket(path), lambda client: client),
+    ):
+        yield listener.getsockname()[1]
+
+
+def _to_port(port: int) -> Connect:
+    return lambda: socket.create_connection(("127.0.0.1", port))
+
+
+def _to_unix_socket(path: Path) -> socket.socket:
+    connected = socket.socket(socket.AF_UNIX)
+    connected.connect(f"{path}")
+    return connected
+
+
+@contextmanager
+def _passing_on(listener: socket.socket, connect: Connect, wrap: Wrap) -> Iterator[None]:
+    accepting = threading.Thread(target=_accept, args=(listener, connect, wrap), daemon=True)
     accepting.start()
     yield
     with suppress(OSError):
@@ -56,21 +77,21 @@ def _passing_on(listener: socket.socket, port: int, wrap: Wrap) -> Iterator[None
     accepting.join()
 
 
-def _accept(listener: socket.socket, port: int, wrap: Wrap) -> None:
+def _accept(listener: socket.socket, connect: Connect, wrap: Wrap) -> None:
     while True:
         try:
             client, _ = listener.accept()
         except OSError:
             return
-        threading.Thread(target=_serve, args=(client, port, wrap), daemon=True).start()
+        threading.Thread(target=_serve, args=(client, connect, wrap), daemon=True).start()
 
 
-def _serve(client: socket.socket, port: int, wrap: Wrap) -> None:
+def _serve(client: socket.socket, connect: Connect, wrap: Wrap) -> None:
     """Until either side ends; a client that refuses the certificate ends at once."""
     with (
         suppress(OSError),
         wrap(client) as near,
-        socket.create_connection(("127.0.0.1", port)) as far,
+        connect() as far,
         selectors.DefaultSelector() as ready,
     ):
         ready.register(near, selectors.EVENT_READ, far)
