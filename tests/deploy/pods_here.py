@@ -6,12 +6,10 @@ read, /tmp is its own, the volumes are where they are mounted, the user is one o
 
 from __future__ import annotations
 
-import functools
 import http.client
 import math
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,25 +20,13 @@ from pathlib import Path
 import pytest
 
 from tests.containers.composing import DOCKERFILE, make_app
+from tests.deploy.confinement import no_containers
 from tests.deploy.kustomizing import Manifest, Pod, of_kind, pods
 
 USER_ID = 1_000_680_000  # of the range that OpenShift gives a project
 SCRIPT = Path(__file__).parent / "container.sh"
 IN_IMAGE = re.compile(r"^\s+(?:ENV )?([A-Z_]+)=(\S+?)(?: \\)?$", re.M)
 OWN_TO_THE_TEST = ("PATH", "PYTHONPATH")
-
-
-@functools.cache
-def _refusal() -> str:
-    """Why there can be no containers here; empty where there can."""
-    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
-        return "a root that is only read needs root, on Linux"
-    if any(shutil.which(program) is None for program in ("unshare", "nsenter", "setpriv", "chroot")):
-        return "util-linux is not installed"
-    tried = subprocess.run(
-        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
-    )
-    return "" if tried.returncode == 0 else "this machine allows no mount namespaces"
 
 
 @dataclass
@@ -57,7 +43,7 @@ class Cluster:
 
     def __post_init__(self) -> None:
         """The image, the secrets and the claims, as they are when the pods come; the test is skipped where none can."""
-        if refused := _refusal():
+        if refused := no_containers():
             pytest.skip(refused)
         self.app = make_app(self.folder)
         self._of_the_project(self.folder / "secrets")
