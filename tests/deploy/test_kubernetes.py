@@ -110,7 +110,7 @@ def test_each_component_stands_by_itself_on_the_base(component: str, tmp_path: P
 
 def test_all_components_stand_together(tmp_path: Path) -> None:
     """In the order that they ask for: what makes pods, the archive for them, and the user of all."""
-    together = ("monitoring", "archive-rwx", "ingress", "network-policy", "disruption-budget", "fixed-user")
+    together = ("backup", "monitoring", "archive-rwx", "ingress", "network-policy", "disruption-budget", "fixed-user")
     assert {*together} == {*EVERY_COMPONENT} - {"archive-s3", "openshift-route"}
     manifests = render_with(tmp_path, "base", together)
     validate(manifests, OLDEST)
