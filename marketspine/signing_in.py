@@ -33,9 +33,9 @@ def client_address(request: HttpRequest) -> str | None:
     Each proxy writes the address it was asked from at the end of X-Forwarded-For; before that stands whatever the client
     likes. So with n proxies of ours the n-th from the end is the client's, and with none the header means nothing.
     """
-    told = request.headers.get("X-Forwarded-For", "").split(",")
+    addresses = request.headers.get("X-Forwarded-For", "").split(",")
     proxies = settings.MARKETSPINE_PROXIES
-    found = told[-proxies].strip() if 0 < proxies <= len(told) else ""
+    found = addresses[-proxies].strip() if 0 < proxies <= len(addresses) else ""
     return _of_one_client(found) or _of_one_client(request.META.get("REMOTE_ADDR", "")) or None
 
 

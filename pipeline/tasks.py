@@ -29,7 +29,7 @@ from pipeline.operations import pruning
 from pipeline.operations.orders import Order
 from pipeline.resilience import stopping
 from pipeline.resilience.connections import patiently
-from pipeline.resilience.failures import told
+from pipeline.resilience.failures import sentence_of
 from pipeline.review import doctor
 from pipeline.runs import close_week as weeks
 from pipeline.runs import liveness
@@ -58,7 +58,7 @@ def close_week(run_id: int, week_ending: str) -> None:
     try:
         patiently(partial(_close_week, run_id, date.fromisoformat(week_ending)))
     except OSError as error:
-        logger.error("run %s: the week %s is not closed yet: %s", run_id, week_ending, told(error))
+        logger.error("run %s: the week %s is not closed yet: %s", run_id, week_ending, sentence_of(error))
         raise
 
 

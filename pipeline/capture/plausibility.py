@@ -46,7 +46,7 @@ class Bounds:
         """Whether a figure lies within them."""
         return self.low * typical <= figure <= self.high * typical
 
-    def told(self, what: str, figure: float, others: list[float]) -> list[str]:
+    def misfits(self, what: str, figure: float, others: list[float]) -> list[str]:
         """A sentence on a figure that is not near the median of others; of an even number, near neither of the two in the
         middle: of two neighbours one may be the odd one.
         """
@@ -107,7 +107,7 @@ class Offer:
         return bool(self.files) and all(is_named_for(name, self.key) for name in self.files)
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """The payload, for a person."""
         return " and ".join(self.files) or "the source's answer"
 
@@ -147,7 +147,7 @@ def no_rows(offer: Offer) -> Refusal | None:
     if offer.content.rows_kept:
         return None
     said = "the payload has no rows: that means nothing published, never an empty week"
-    return Refusal(f"{said}; fetch {offer.told} again; {FORCE}")
+    return Refusal(f"{said}; fetch {offer.title} again; {FORCE}")
 
 
 def truncated(offer: Offer) -> Refusal | None:
@@ -165,7 +165,7 @@ def part_missing(offer: Offer, expected: Mapping[PartName, str]) -> Refusal | No
     """A half, ATS or non-ATS, that is expected and not there; `expected` says of each half why."""
     for part, why in expected.items():
         if part not in offer.kinds:
-            beside = f" beside {offer.told}" if offer.files else f" in {offer.told}"
+            beside = f" beside {offer.title}" if offer.files else f" in {offer.title}"
             missing = f"{offer.file(part)} is missing{beside}: no {part.kind} rows, and {why}"
             if any(read.name is part for read in offer.content.parts):
                 missing = f"{offer.file(part)} has no row that can be kept: no {part.kind} rows, and {why}"
@@ -189,7 +189,7 @@ def dates_of_another_week(offer: Offer, limit: float) -> Refusal | None:
     speaks = f"the week ending {other}" if other and other != key.week_ending else "no week"
     due = due_date(key.tier, key.week_ending)
     return Refusal(
-        f"the dates of {offer.told} speak of {speaks}: {outside[day]:,} of {offer.content.rows_kept:,} rows were last "
+        f"the dates of {offer.title} speak of {speaks}: {outside[day]:,} of {offer.content.rows_kept:,} rows were last "
         f"updated on {day}, and {key.week_ending} was published from {due} to {due + SLIP}; check the file's name and "
         f"bring that of {key.week_ending}; {FORCE}"
     )
@@ -202,7 +202,7 @@ def week_again(offer: Offer, weeks: Iterable[Again], limit: float) -> Refusal | 
             share = other.same / offer.content.rows_kept
             return Refusal(
                 f"this is the week ending {other.week_ending} again: {other.same:,} of {offer.content.rows_kept:,} rows "
-                f"({share:.0%}) of {offer.told} are the same there in key, shares and trades; bring the week ending "
+                f"({share:.0%}) of {offer.title} are the same there in key, shares and trades; bring the week ending "
                 f"{offer.key.week_ending}; {FORCE}"
             )
     return None
@@ -215,7 +215,7 @@ def restates_too_much(offer: Offer, changes: Mapping[str, Change], limit: float)
             return Refusal(
                 f"restates {change.total / change.held:.0%} of the {change.held:,} {kind} held, more than the "
                 f"{limit * 100:g}% allowed: "
-                f"{change.changed:,} changed, +{change.added:,}, {change.removed:,} gone; check {offer.told}; {FORCE}"
+                f"{change.changed:,} changed, +{change.added:,}, {change.removed:,} gone; check {offer.title}; {FORCE}"
             )
     return None
 
@@ -247,8 +247,8 @@ def _far(kind: str, week: date, size: Size, others: Mapping[date, Size], limits:
     rows = [float(other.rows) for other in others.values()]
     daily = [_per_day(each, other) for each, other in others.items()]
     return [
-        *limits.rows.told(f"{size.rows:,} {kind}rows", size.rows, rows),
-        *limits.shares.told(f"{size.shares:,.0f} {kind}shares", _per_day(week, size), daily),
+        *limits.rows.misfits(f"{size.rows:,} {kind}rows", size.rows, rows),
+        *limits.shares.misfits(f"{size.shares:,.0f} {kind}shares", _per_day(week, size), daily),
     ]
 
 

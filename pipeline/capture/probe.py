@@ -45,8 +45,8 @@ def ask(held: Capture, key: PartitionKey, source: Source) -> Probe:
     listed = Standing(newer=0, same=read.updated if dates_known else found.same, rows=read.rows)
     if found != listed:
         return Probe(moved=True, reason=_moved(found, listed, read.update_date, held))
-    told = f"unchanged: {found.rows:,} rows, the last update on {read.update_date} of {found.same:,}, as held"
-    return Probe(moved=False, reason=told)
+    sentence = f"unchanged: {found.rows:,} rows, the last update on {read.update_date} of {found.same:,}, as held"
+    return Probe(moved=False, reason=sentence)
 
 
 def _moved(found: Standing, listed: Standing, updated: date, held: Capture) -> str:

@@ -41,8 +41,7 @@ def resume_queue() -> None:
     """
     sweeper.report_alive()
     schedules.mend()
-    recovery.resend_queued()
-    sweeper.sweep()
+    _sweep_after_restart()
     for run in _of_queue():
         canvas.resume(run)
 
@@ -52,12 +51,17 @@ def recover(progress: Progress) -> Recovered:
     if settings.CELERY_BROKER_URL != NO_BROKER:
         return sweeper.sweep()
     with embedded.engine():
-        recovery.resend_queued()  # what `serve` had sent was in its memory
-        recovered = sweeper.sweep()
+        recovered = _sweep_after_restart()
         for run in _of_queue():
             canvas.resume(run)
             waiting.wait(run, progress)
     return recovered
+
+
+def _sweep_after_restart() -> Recovered:
+    """Resend the messages of the queue, which were in the memory of a process that has ended, and sweep."""
+    recovery.resend_queued()
+    return sweeper.sweep()
 
 
 def _of_queue() -> list[Run]:

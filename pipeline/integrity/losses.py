@@ -99,7 +99,7 @@ def _open(held: Holdings, run: Run | None) -> set[date]:
         Anomaly.objects.record(
             Category.ARCHIVE_DAMAGED,
             Severity.ERROR,
-            one.told,
+            one.sentence,
             partition=one.capture.partition,
             stage=one.needed.stage,
             run=run,

@@ -18,7 +18,7 @@ from rich.table import Column
 from pipeline import operations
 from pipeline.engine import canvas, driver, sweeper, waiting
 from pipeline.engine.embedded import NO_BROKER
-from pipeline.finra.calendar import Tier, due_date
+from pipeline.finra.calendar import Tier, due_date, parse_run_date, parse_tiers
 from pipeline.finra.plain_text import printable
 from pipeline.finra.sources.base import Source
 from pipeline.management import terminal
@@ -31,7 +31,7 @@ from pipeline.runs import in_process, lifecycle, liveness
 from pipeline.runs.estimate import estimate
 from pipeline.runs.plan import Plan, Step, plan_with
 from pipeline.runs.request import Request
-from pipeline.runs.sources import PLAN_SECONDS, source_of
+from pipeline.runs.sources import PLAN_SECONDS, origin_of, source_of
 from pipeline.runs.summary import FAILURES, Summary, summarize
 
 HINT_SECONDS = 20
@@ -42,7 +42,7 @@ NEXT = {
 }
 
 
-class RunningCommand(SpineCommand):
+class PlanCommand(SpineCommand):
     """A command that makes a plan and runs it."""
 
     def add_run_arguments(self, parser: CommandParser, source: str = "") -> None:
@@ -61,6 +61,19 @@ class RunningCommand(SpineCommand):
         parser.add_argument("--run-date", help=RUN_DATE_HELP)
         parser.add_argument("--queue", action="store_true", help="send it to the workers, and wait for them")
         parser.add_argument("--no-wait", action="store_true", help="with --queue: print the run's number and end")
+
+    def requested(self, command: str, options: dict[str, Any]) -> Request:
+        """The request by the arguments that all these commands have; each adds its own to it."""
+        return Request(
+            command=command,
+            run_date=parse_run_date(options["run_date"]),
+            tiers=parse_tiers(options["tiers"]),
+            source=options["source"],
+            origin=origin_of(options["source"], options["source_dir"]),
+            force=options["force"],
+            reason=options["reason"],
+            requested_by=options["by"],
+        )
 
     def plan(self, request: Request) -> Plan:
         """The plan, made with what the source has now; a source that cannot be asked ends the command."""
@@ -147,8 +160,8 @@ class RunningCommand(SpineCommand):
             stop = f"`python manage.py cancel_run {run.pk}` stops it, the same command waits for it again"
             self.refuse(f"stopped waiting; run {run.pk} goes on at the workers: {stop}", FAILURES)
         except Error as error:
-            told = f"run {run.pk} goes on at the workers when it is back, the same command waits for it again"
-            self.refuse(f"the database has been away for too long: {str(error).strip()}; {told}")
+            goes_on = f"run {run.pk} goes on at the workers when it is back, the same command waits for it again"
+            self.refuse(f"the database has been away for too long: {str(error).strip()}; {goes_on}")
         return self._report(run)
 
     def _taken_up(self, plan: Plan) -> Run | None:
@@ -204,12 +217,12 @@ class RunningCommand(SpineCommand):
     def _progress(self, run: Run) -> Iterator[in_process.Progress]:
         """Tells of each partition that is done: a line, and on a terminal a bar."""
         if not self.on_terminal:
-            with _in_order(run, lambda step: self.line(_told(step))) as progress:
+            with _in_order(run, lambda step: self.line(_outcome_line(step))) as progress:
                 yield progress
             return
         with progress_bar(sys.stderr) as bar:
             task = bar.add_task("Partitions", total=run.partitions.count())
-            with _in_order(run, lambda step: bar.console.print(_told(step))) as progress:
+            with _in_order(run, lambda step: bar.console.print(_outcome_line(step))) as progress:
                 yield _advancing(bar, task, progress)
 
 
@@ -227,7 +240,7 @@ def progress_bar(file: IO[str]) -> Progress:
 class _Hint:
     """Says once, when nothing has started for long, what may be missing."""
 
-    def __init__(self, command: RunningCommand, run: Run) -> None:
+    def __init__(self, command: PlanCommand, run: Run) -> None:
         self._command, self._run = command, run
         self._since: float | None = time.monotonic()
 
@@ -241,7 +254,7 @@ class _Hint:
             )
 
 
-def _told(step: RunPartition) -> str:
+def _outcome_line(step: RunPartition) -> str:
     made = f"; {step.capture}" if step.capture and step.outcome in MADE else ""
     return printable(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}{made}")
 
@@ -330,8 +343,10 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
 
 
-def _archive(told: list[str]) -> str:
-    return told[0] if len(told) == 1 else f"{told[0]}; and {len(told) - 1} more, which `doctor` names"
+def _archive(sentences: list[str]) -> str:
+    return (
+        sentences[0] if len(sentences) == 1 else f"{sentences[0]}; and {len(sentences) - 1} more, which `doctor` names"
+    )
 
 
 def _states(states: dict[str, int]) -> str:

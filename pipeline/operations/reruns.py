@@ -282,6 +282,6 @@ def _named(passed: list[Step]) -> str:
     """The skipped partitions with their reasons: "Passed over: 2025-11-14 OTC (run 7 has it in flight)."."""
     if not passed:
         return ""
-    told = "; ".join(f"{step.key} ({step.reason})" for step in passed[:NAMED_AT_MOST])
+    sentences = "; ".join(f"{step.key} ({step.reason})" for step in passed[:NAMED_AT_MOST])
     more = f"; and {len(passed) - NAMED_AT_MOST} more" if len(passed) > NAMED_AT_MOST else ""
-    return f"Passed over: {told}{more}."
+    return f"Passed over: {sentences}{more}."

@@ -127,11 +127,11 @@ def _weeks_of(anomalies: Iterable[Anomaly]) -> set[date]:
 
 def _judged(weeks: Iterable[date], today: date | None = None) -> str:
     """Judge the weeks, and say what they are now: "2025-11-14 is READY for trading, ..."."""
-    told = []
+    sentences = []
     for week in sorted(weeks, reverse=True):
         verdicts = readiness.decide_week(week, today or market_today())
-        told.append(f"{week} is " + ", ".join(f"{v.state} for {use}" for use, v in verdicts.items()))
-    return "; ".join(told) + "." if told else "No week is concerned."
+        sentences.append(f"{week} is " + ", ".join(f"{v.state} for {use}" for use, v in verdicts.items()))
+    return "; ".join(sentences) + "." if sentences else "No week is concerned."
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -99,7 +99,7 @@ def explained(error: BaseException) -> str | None:
     return None
 
 
-def told(error: BaseException) -> str:
+def sentence_of(error: BaseException) -> str:
     """The sentence about an error for a person, with the remedy where one is known."""
     return explained(error) or str(error)
 

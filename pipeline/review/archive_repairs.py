@@ -118,4 +118,4 @@ def _over(lost: Iterable[Lost]) -> Iterator[Repair]:
 
 def _listed(lost: list[Lost]) -> str:
     more = [f"and {len(lost) - SHOWN:,} more"] if len(lost) > SHOWN else []
-    return "\n".join([*(one.told for one in lost[:SHOWN]), *more])
+    return "\n".join([*(one.sentence for one in lost[:SHOWN]), *more])

@@ -30,7 +30,7 @@ class Finding:
     command: str
 
 
-Told = tuple[Collection[date], Finding]  # the weeks that a finding is about, and the finding
+_OfWeeks = tuple[Collection[date], Finding]  # the weeks that a finding is about, and the finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ def diagnose(weeks: int, today: date) -> Diagnosis:
     keys = {PartitionKey(week, tier) for week in look_back(weeks, today) for tier in Tier}
     cells = grid.cells(keys, today, losses.unaccepted(holdings.holdings().lost))
     verdicts = list(Readiness.objects.filter(week_ending__in={cell.week_ending for cell in cells}))
-    told = [*_archive_findings(), *_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells)]
-    told += _verdict_findings(cells, verdicts, {week for of, _ in told for week in of}, today)
-    findings = [_seen_from(today, finding) for _, finding in told]
+    found = [*_archive_findings(), *_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells)]
+    found += _verdict_findings(cells, verdicts, {week for of, _ in found for week in of}, today)
+    findings = [_seen_from(today, finding) for _, finding in found]
     findings.extend(_clock_findings())
     return Diagnosis(cells, findings, [WeekReadiness(v.week_ending, v.use, v.state, v.reasons) for v in verdicts])
 
@@ -87,25 +87,25 @@ def _seen_from(today: date, finding: Finding) -> Finding:
     return Finding(finding.what, f"{finding.command} --run-date {today}")
 
 
-def _archive_findings() -> Iterator[Told]:
+def _archive_findings() -> Iterator[_OfWeeks]:
     """The losses of the archive, of all captures, however old."""
     weeks = {week for anomaly in losses.standing() for week in anomaly.weeks_concerned}
     return ((weeks, Finding(repair.what, manage(*repair.words))) for repair in archive_repairs.repairs())
 
 
-def _partition_findings(cells: Iterable[Cell]) -> Iterator[Told]:
+def _partition_findings(cells: Iterable[Cell]) -> Iterator[_OfWeeks]:
     """A finding per partition, but one per tier for all that the same backfill mends."""
     to_backfill: dict[str, list[Cell]] = {}
     for cell in cells:
         if cell.state is CellState.ARCHIVED:
             command = manage("run_weekly", *_of(cell), "--only-stage", "normalize")
-            yield {cell.week_ending}, Finding(_told(cell), command)
+            yield {cell.week_ending}, Finding(_cell_sentence(cell), command)
         elif cell.state not in SETTLED and _is_backfilled(cell):
             to_backfill.setdefault(cell.tier, []).append(cell)
     for tier, missing in to_backfill.items():
         weeks = ",".join(cell.week_ending.isoformat() for cell in missing)
         command = manage("backfill", "--weeks", weeks, "--tiers", tier)
-        yield {cell.week_ending for cell in missing}, Finding("\n".join(map(_told, missing)), command)
+        yield {cell.week_ending for cell in missing}, Finding("\n".join(map(_cell_sentence, missing)), command)
 
 
 def _is_backfilled(cell: Cell) -> bool:
@@ -119,11 +119,11 @@ def _of(cell: Cell) -> tuple[str, ...]:
     return ("--weeks", cell.week_ending.isoformat(), "--tiers", cell.tier)
 
 
-def _told(cell: Cell) -> str:
+def _cell_sentence(cell: Cell) -> str:
     return f"{cell.week_ending} {cell.tier} {cell.state}: {cell.detail}"
 
 
-def _week_findings(cells: list[Cell]) -> Iterator[Told]:
+def _week_findings(cells: list[Cell]) -> Iterator[_OfWeeks]:
     for week in _weeks(cells):
         captured = analytics.inputs_of(week)
         if captured and not analytics.is_current(analytics.newest_snapshot(week), week):
@@ -140,7 +140,7 @@ def _clock_findings() -> Iterator[Finding]:
         )
 
 
-def _anomaly_findings(cells: list[Cell]) -> Iterator[Told]:
+def _anomaly_findings(cells: list[Cell]) -> Iterator[_OfWeeks]:
     """Open anomalies that stand against a week and are not told with their cell, and what ends each."""
     of_key = {PartitionKey(cell.week_ending, Tier(cell.tier)): cell for cell in cells}
     seen: set[int] = set()
@@ -151,25 +151,25 @@ def _anomaly_findings(cells: list[Cell]) -> Iterator[Told]:
             is_news = anomaly.pk not in seen and repairs.is_finding(anomaly, cell)
             seen.add(anomaly.pk)
             if is_news:
-                what = _told_of(anomaly, cell)
+                what = _anomaly_sentence(anomaly, cell)
                 yield {week}, Finding(what, manage(*repairs.words(anomaly, cell, week)))
 
 
-def _told_of(anomaly: Anomaly, cell: Cell | None) -> str:
+def _anomaly_sentence(anomaly: Anomaly, cell: Cell | None) -> str:
     """By the state that it gives its cell; with its number, where only a person can end it."""
     if cell is not None and cell.anomaly == anomaly and cell.state is not CellState.BLOCKED:
-        return _told(cell)
+        return _cell_sentence(cell)
     return anomaly.sentence
 
 
 def _verdict_findings(
-    cells: list[Cell], verdicts: list[Readiness], told: Collection[date], today: date
-) -> Iterator[Told]:
+    cells: list[Cell], verdicts: list[Readiness], found: Collection[date], today: date
+) -> Iterator[_OfWeeks]:
     """Weeks with a verdict that the ledger bears out no more, and weeks that are BLOCKED for a reason not told yet."""
     held = {cell.week_ending for cell in cells if cell.newest}
     for week in _weeks(cells):
         stored = {verdict.use: verdict.state for verdict in verdicts if verdict.week_ending == week}
-        if week in told or not (stored or week in held):
+        if week in found or not (stored or week in held):
             continue
         now = readiness.assess(week, today)
         if stored != {use: verdict.state for use, verdict in now.items()}:

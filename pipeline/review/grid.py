@@ -91,7 +91,7 @@ class Cell:
 
 def cells(keys: Collection[PartitionKey], today: date, lost: Iterable[Lost]) -> list[Cell]:
     """The cells of `keys`, newest week first. A partition whose newest payload is `lost` is DAMAGED."""
-    damaged = {one.capture.pk: one.told for one in lost}
+    damaged = {one.capture.pk: one.sentence for one in lost}
     against = _standing_against(weeks := {key.week_ending for key in keys})
     tries = last_tries(weeks)
     partitions = {partition.key: partition.pk for partition in Partition.objects.filter(week_ending__in=weeks)}

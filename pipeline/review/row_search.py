@@ -102,7 +102,7 @@ class _Inexact:
     """A word that is in no row as it was written: the column that has it otherwise, whose values the answer names."""
 
     column: str
-    told: str
+    told_of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def find(question: RowQuestion) -> RowPage:
         _stored(search.captures),
         rows[PAGE - 1].place if len(rows) > PAGE else None,
         search.older,
-        [*_pruned(search.captures), *_told(search, names)],
+        [*_pruned(search.captures), *_notes(search, names)],
     )
 
 
@@ -222,7 +222,7 @@ def _names(search: _Search) -> list[pl.LazyFrame]:
     return [search.rows.select(pl.col(one.column).unique().sort()) for one in search.inexact]
 
 
-def _told(search: _Search, names: Sequence[pl.DataFrame]) -> Iterator[str]:
+def _notes(search: _Search, names: Sequence[pl.DataFrame]) -> Iterator[str]:
     for inexact, found in zip(search.inexact, names, strict=True):
         if not found.is_empty():
-            yield f"{inexact.told}: these are of {listed(found.to_series().to_list())}"
+            yield f"{inexact.told_of}: these are of {listed(found.to_series().to_list())}"

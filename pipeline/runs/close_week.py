@@ -72,10 +72,10 @@ def _calculate(run: Run, week_ending: date) -> tuple[Calculation, str]:
     except Exception as error:
         if is_transient(error):
             raise
-        told = str(error) if isinstance(error, VintageDamaged) else explained(error)
-        message = told or f"{type(error).__name__}: {error}"
+        sentence = str(error) if isinstance(error, VintageDamaged) else explained(error)
+        message = sentence or f"{type(error).__name__}: {error}"
         logger.error(
-            "run %s: analytics of %s failed: %s", run.pk, week_ending, message, exc_info=None if told else error
+            "run %s: analytics of %s failed: %s", run.pk, week_ending, message, exc_info=None if sentence else error
         )
         Anomaly.objects.record(
             Category.CALC_FAILED, Severity.ERROR, message, week_ending=week_ending, stage=Stage.CALC, run=run

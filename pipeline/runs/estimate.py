@@ -47,7 +47,7 @@ class Estimate:
         pace = (
             f"{self.page_seconds:.2g} s a page, {'as measured here' if self.measured else 'until it is measured here'}"
         )
-        return f"{self.partitions:,} partitions: about {self.requests:,} requests to FINRA, {_told(self.time)} ({pace})"
+        return f"{self.partitions:,} partitions: about {self.requests:,} requests to FINRA, {_in_words(self.time)} ({pace})"
 
 
 def estimate(plan: Plan) -> Estimate | None:
@@ -66,7 +66,7 @@ def estimate(plan: Plan) -> Estimate | None:
     return Estimate(len(steps), requests, timedelta(seconds=seconds), page_seconds, measured is not None)
 
 
-def _told(time: timedelta) -> str:
+def _in_words(time: timedelta) -> str:
     """A duration in the unit that fits, rounded up: "40 seconds", "12 minutes", "3.2 hours"."""
     seconds = ceil(time.total_seconds())
     if seconds < 100:

@@ -169,13 +169,13 @@ def cancel(run: Run, *, by: str, reason: str = "") -> int:
         if not live.update(cancelled_at=now, cancelled_by=by, cancel_reason=reason):
             run.refresh_from_db()
             raise HasEnded(f"run {run.pk} has ended already: {run.status}")
-        told = f"cancelled by {by} before it started" + (f": {reason}" if reason else "")
+        reason = f"cancelled by {by} before it started" + (f": {reason}" if reason else "")
         cancelled = run.partitions.filter(status=PartitionStatus.PENDING).update(
-            status=PartitionStatus.DONE, outcome=Outcome.CANCELLED, reason=told, finished_at=now
+            status=PartitionStatus.DONE, outcome=Outcome.CANCELLED, reason=reason, finished_at=now
         )
         worked_on = run.partitions.exclude(outcome=Outcome.CANCELLED)
         untouched = run.weeks.exclude(week_ending__in=worked_on.values("partition__week_ending"))
-        untouched.filter(closed_at__isnull=True).update(closed_at=now, calculation=Calculation.SKIPPED, reason=told)
+        untouched.filter(closed_at__isnull=True).update(closed_at=now, calculation=Calculation.SKIPPED, reason=reason)
     if run.status == RunStatus.INTERRUPTED:
         close_week.close_complete(run)
     settle(run)

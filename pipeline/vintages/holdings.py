@@ -89,7 +89,7 @@ class Lost:
         return self.needed.kind is Kind.PAYLOAD
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """The loss as a sentence, with the file."""
         wrong = "is not in the archive" if self.state is FileState.MISSING else "is damaged in the archive"
         return f"the {self.needed.kind} of {self.capture} {wrong} ({self.needed.path})"

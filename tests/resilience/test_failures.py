@@ -137,10 +137,10 @@ def test_our_own_failures_are_not_explained(bug: Exception) -> None:
 def test_a_server_that_takes_no_writes_is_explained() -> None:
     error = InternalError("cannot execute UPDATE in a read-only transaction")
     error.__cause__ = errors.ReadOnlySqlTransaction("cannot execute UPDATE in a read-only transaction")
-    assert failures.told(error).endswith("; this server takes no changes: name the primary in DATABASE_URL")
+    assert failures.sentence_of(error).endswith("; this server takes no changes: name the primary in DATABASE_URL")
 
 
 def test_a_closed_connection_is_explained() -> None:
-    assert failures.told(InterfaceError("the connection is closed")).endswith(
+    assert failures.sentence_of(InterfaceError("the connection is closed")).endswith(
         "wait until it answers, then the same command goes on"
     )

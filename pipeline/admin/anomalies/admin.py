@@ -123,12 +123,12 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
     @admin.display(description="what happened", ordering="category")
     def what(self, anomaly: Anomaly) -> SafeString:
         message = anomaly.message
-        told = message if len(message) <= SHOWN_OF_A_MESSAGE else f"{message[:SHOWN_OF_A_MESSAGE]}..."
+        text = message if len(message) <= SHOWN_OF_A_MESSAGE else f"{message[:SHOWN_OF_A_MESSAGE]}..."
         return format_html(
             '<span class="rv-category">{}</span> <span class="rv-message" title="{}">{}</span>',
             anomaly.category.replace("_", " ").lower(),
             message,
-            told,
+            text,
         )
 
     @admin.display(description="severity", ordering=gravity())

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from pipeline.admin.shared import downloads, figures
 from pipeline.models import Capture
-from pipeline.resilience.failures import told
+from pipeline.resilience.failures import sentence_of
 from pipeline.review import equations
 from pipeline.review.difference_table import table_of
 from pipeline.vintages import compare
@@ -87,7 +87,7 @@ def contents(capture: Capture, asked: Mapping[str, str]) -> dict[str, Any]:
     try:
         difference = compare.compare(before, capture)
     except CANNOT_COMPARE as why:
-        return {**context, "why_not": f"{told(why)}."}
+        return {**context, "why_not": f"{sentence_of(why)}."}
     return {**context, **_rows(difference, _kind(asked), asked.get("page"))}
 
 

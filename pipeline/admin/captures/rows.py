@@ -24,7 +24,7 @@ from pipeline.admin.shared.days import DayField, InstantField
 from pipeline.finra.calendar import Tier, read_day
 from pipeline.models import Capture, Partition
 from pipeline.models.capture import DOMAIN
-from pipeline.resilience.failures import told
+from pipeline.resilience.failures import sentence_of
 from pipeline.review.row_order import parse_place
 from pipeline.review.row_question import RowQuestion
 from pipeline.review.row_search import Row, RowPage, TooManyRows, every_row, find
@@ -114,7 +114,7 @@ def rows(request: HttpRequest) -> HttpResponse:
         try:
             page = find(_question(form, request))
         except UNANSWERED as why:
-            trouble = told(why)
+            trouble = sentence_of(why)
     return _shown(request, form, page, trouble)
 
 
@@ -126,7 +126,7 @@ def download(request: HttpRequest, form: str) -> HttpResponseBase:
     try:
         found = every_row(_question(asked, request))
     except (*UNANSWERED, TooManyRows) as why:
-        return _shown(request, asked, RowPage(), told(why), downloads.CANNOT_BE_SERVED)
+        return _shown(request, asked, RowPage(), sentence_of(why), downloads.CANNOT_BE_SERVED)
     return downloads.FORMATS[form]("_".join(("rows", *_named(asked))), found)
 
 

@@ -65,9 +65,9 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
     @admin.display(description="on")
     def on(self, entry: OperatorLogEntry) -> SafeString | str:
         subjects = list(entry.subjects.all())
-        told = ", ".join(subject.label for subject in subjects[:NAMED_IN_LIST])
+        text = ", ".join(subject.label for subject in subjects[:NAMED_IN_LIST])
         more = len(subjects) - NAMED_IN_LIST
-        return format_html('<span class="rv-why">{}{}</span>', told or "-", f" and {more} more" if more > 0 else "")
+        return format_html('<span class="rv-why">{}{}</span>', text or "-", f" and {more} more" if more > 0 else "")
 
     @admin.display(description="why")
     def why(self, entry: OperatorLogEntry) -> SafeString | str:

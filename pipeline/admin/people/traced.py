@@ -47,14 +47,14 @@ class Traced:
             super().delete_queryset(request, queryset)  # type: ignore[misc]
 
 
-def trace(request: HttpRequest, act: Act, subjects: Iterable[models.Model], told: str) -> None:
+def trace(request: HttpRequest, act: Act, subjects: Iterable[models.Model], sentence: str) -> None:
     """The entry of what has just been done."""
-    write_down(act, order_of(request), subjects, told.strip())
+    write_down(act, order_of(request), subjects, sentence.strip())
 
 
 def _trace_deletion(request: HttpRequest, gone: list[Any]) -> None:
-    told = ", ".join(str(one) for one in (*gone, *(other for one in gone for other in _dependent(one))))
-    trace(request, Act.DELETE, gone, f"Deleted {told}.")
+    sentence = ", ".join(str(one) for one in (*gone, *(other for one in gone for other in _dependent(one))))
+    trace(request, Act.DELETE, gone, f"Deleted {sentence}.")
 
 
 def _dependent(gone: models.Model) -> list[models.Model]:
@@ -73,7 +73,7 @@ def _changes(form: Form) -> Iterable[str]:
         if isinstance(after := form.cleaned_data.get(name), models.QuerySet):
             yield f"{label}: {_members(form.initial.get(name) or [], after)}"
         else:
-            yield f"{label}: {_told(form, name, form.initial.get(name))}, now {_told(form, name, after)}"
+            yield f"{label}: {_shown(form, name, form.initial.get(name))}, now {_shown(form, name, after)}"
 
 
 def _members(before: Iterable[Any], after: Iterable[Any]) -> str:
@@ -83,7 +83,7 @@ def _members(before: Iterable[Any], after: Iterable[Any]) -> str:
     return ", ".join(f"{verb} {', '.join(sorted(names))}" for verb, names in changes if names)
 
 
-def _told(form: Form, name: str, value: Any) -> str:
+def _shown(form: Form, name: str, value: Any) -> str:
     """A value of a field: a choice by its words, what is empty as none."""
     choices: Any = getattr(form.fields[name], "queryset", None)
     if choices is not None and value not in ("", None):

@@ -132,8 +132,8 @@ class RunAdmin(ActingAdmin[Run]):
     @admin.display(description="why")
     def why(self, run: Run) -> SafeString | str:
         reason = run.reason
-        told = reason if len(reason) <= SHOWN_OF_A_REASON else f"{reason[:SHOWN_OF_A_REASON]}..."
-        return format_html('<span class="rv-why" title="{}">{}</span>', reason, told) if reason else "-"
+        text = reason if len(reason) <= SHOWN_OF_A_REASON else f"{reason[:SHOWN_OF_A_REASON]}..."
+        return format_html('<span class="rv-why" title="{}">{}</span>', reason, text) if reason else "-"
 
     @admin.display(description="started", ordering="created_at")
     def started(self, run: Run) -> str:

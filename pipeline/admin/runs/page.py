@@ -84,8 +84,8 @@ def _itself(run: Run) -> list[LogLine]:
         why = f"{run.cancel_reason} by {run.cancelled_by}".strip()
         lines.append(LogLine(run.cancelled_at, "the run", badge("CANCELLED", "cancelling"), why))
     if run.finished_at:
-        told = RunStatus(run.status).label
-        lines.append(LogLine(run.finished_at, "the run", badge(run.status), told))
+        label = RunStatus(run.status).label
+        lines.append(LogLine(run.finished_at, "the run", badge(run.status), label))
     return lines
 
 

@@ -126,7 +126,7 @@ class RunProgress:
         return duration(self.run)
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """In a sentence, for who hears the page: "Run 7 is running: 3 of 18 partitions done, 1 of 6 weeks closed."."""
         state = f"Run {self.run.pk} is {self.run.status.lower()}"
         return (

@@ -35,7 +35,7 @@ def in_words(run: Run) -> list[tuple[str, str]]:
         request = Request.from_parameters(run.parameters)
     except (KeyError, TypeError, ValueError):
         return [("Parameters", as_stored(run))]
-    return list(_told(request))
+    return list(_lines(request))
 
 
 def as_stored(run: Run) -> str:
@@ -43,7 +43,7 @@ def as_stored(run: Run) -> str:
     return json.dumps(run.parameters, indent=2, sort_keys=True)
 
 
-def _told(request: Request) -> Iterator[tuple[str, str]]:
+def _lines(request: Request) -> Iterator[tuple[str, str]]:
     yield "Of", _what(request)
     yield "Today, for due dates", request.run_date.isoformat()
     yield "Work", LOOKING if request.probe else STAGES[request.only_stage]

@@ -167,11 +167,11 @@ class TimeAdmin(Traced, Framed[Any]):
 class CrontabAdmin(TimeAdmin):
     """By the clock of a time zone."""
 
-    list_display = ("told",)
+    list_display = ("times",)
     fields = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone")
 
     @admin.display(description="when")
-    def told(self, crontab: CrontabSchedule) -> str:
+    def times(self, crontab: CrontabSchedule) -> str:
         return crontab_in_words(crontab)
 
 

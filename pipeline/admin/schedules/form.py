@@ -50,7 +50,7 @@ class ScheduleForm(FormOfSchedule):
 
     def _choices(self) -> list[tuple[str, str]]:
         """The tasks to choose from; a task that was set in another way stays among them."""
-        known = [(task, f"{told} ({task})") for task, told in TASKS.items()]
+        known = [(task, f"{text} ({task})") for task, text in TASKS.items()]
         own = self.instance.task
         return known if not own or own in TASKS else [*known, (own, own)]
 

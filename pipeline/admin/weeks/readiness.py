@@ -128,8 +128,8 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
         """The first reasons, and how many there are beside."""
         shown = [reason.removeprefix(f"{verdict.week_ending} ") for reason in verdict.reasons[:SHOWN_REASONS]]
         more = len(verdict.reasons) - SHOWN_REASONS
-        told = "; ".join([*shown, f"and {more} more"] if more > 0 else shown)
-        return format_html('<span class="rv-message">{}</span>', told) if told else "-"
+        text = "; ".join([*shown, f"and {more} more"] if more > 0 else shown)
+        return format_html('<span class="rv-message">{}</span>', text) if text else "-"
 
     @admin.display(description="judged", ordering="decided_at")
     def decided(self, verdict: Readiness) -> str:

@@ -15,7 +15,7 @@ from pipeline.admin.shared import downloads, figures
 from pipeline.admin.shared.concentration import band_badge, effective_venues
 from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family, MarketConcentration
 from pipeline.models.analytics import SCOPES
-from pipeline.resilience.failures import told
+from pipeline.resilience.failures import sentence_of
 from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import symbols
 from pipeline.weeks.symbols import SymbolConcentration
@@ -83,7 +83,7 @@ def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str,
     try:
         return {**context, **_symbols(snapshot, market, symbol, asked.get("page"))}
     except (VintageDamaged, OSError) as error:
-        return {**context, "trouble": told(error)}
+        return {**context, "trouble": sentence_of(error)}
 
 
 def as_download(snapshot: AnalyticsSnapshot, asked: Mapping[str, str], form: str) -> HttpResponseBase:

@@ -69,8 +69,8 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
     def came_from(self, snapshot: AnalyticsSnapshot) -> SafeString:
         """The tiers and versions, leading to the captures."""
         inputs = sorted(snapshot.inputs.all(), key=lambda capture: capture.partition.tier)
-        told = ((page_url(one), one.partition.tier, one.version) for one in inputs)
-        links = format_html_join(" ", '<a class="ms-link" href="{}">{} v{}</a>', told)
+        rows = ((page_url(one), one.partition.tier, one.version) for one in inputs)
+        links = format_html_join(" ", '<a class="ms-link" href="{}">{} v{}</a>', rows)
         return format_html('<span class="rv-ways rv-inputs">{}</span>', links)
 
     @admin.display(description="calculation", ordering="calculation_version")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from pipeline.finra.calendar import parse_run_date, parse_tiers, parse_week, parse_weeks, weeks_between
+from pipeline.finra.calendar import parse_week, parse_weeks, weeks_between
 from pipeline.management.base import DRY_RUN, BadArguments, add_mode
-from pipeline.management.plan_command import RunningCommand
-from pipeline.runs.request import Only, Request
-from pipeline.runs.sources import origin_of
+from pipeline.management.plan_command import PlanCommand
+from pipeline.runs.request import Only
 
 
-class Command(RunningCommand):
+class Command(PlanCommand):
     """Capture a range of weeks: the same plan and the same engine as the weekly run."""
 
     help = (
@@ -38,20 +38,8 @@ class Command(RunningCommand):
 
     def work(self, **options: Any) -> int:
         """Plan, print it, run it."""
-        run_date = parse_run_date(options["run_date"])
-        request = Request(
-            command="backfill",
-            run_date=run_date,
-            tiers=parse_tiers(options["tiers"]),
-            weeks=_weeks(options, run_date),
-            only=Only(options["only"]),
-            source=options["source"],
-            origin=origin_of(options["source"], options["source_dir"]),
-            force=options["force"],
-            reason=options["reason"],
-            requested_by=options["by"],
-        )
-        plan = self.plan(request)
+        asked = self.requested("backfill", options)
+        plan = self.plan(replace(asked, weeks=_weeks(options, asked.run_date), only=Only(options["only"])))
         if options["mode"] == DRY_RUN:
             return self.show_plan(plan)
         self.print_plan(plan)

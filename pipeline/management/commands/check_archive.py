@@ -45,8 +45,8 @@ class Command(SpineCommand):
         today = parse_run_date(options["run_date"])
         held = losses.check(today, read=2**31 if options["all"] else max(options["read"], 0))
         unaccepted = losses.unaccepted(held.lost)
-        told = f"{_counted(held)}; {len(unaccepted):,} lost."
-        operations.write_down(Act.CHECK_ARCHIVE, Order(operator=operator()), (), told)
+        sentence = f"{_counted(held)}; {len(unaccepted):,} lost."
+        operations.write_down(Act.CHECK_ARCHIVE, Order(operator=operator()), (), sentence)
         lost = [] if held.gone else lost_symbols.unaccepted(symbols.lost())
         of_symbols = [str(symbols.damaged(one, "is lost or damaged")) for one in lost]
         if self.as_json:
@@ -65,7 +65,7 @@ class Command(SpineCommand):
             self.line(f"{held.gone[0].upper()}{held.gone[1:]}: {_advice()}")
             return
         for one in held.lost:
-            self.line(one.told if one in unaccepted else f"accepted: {one.told}")
+            self.line(one.sentence if one in unaccepted else f"accepted: {one.sentence}")
         self.line(
             "`doctor` names what may bring them back." if unaccepted else "Nothing is lost that was not accepted."
         )
@@ -80,8 +80,8 @@ def _advice() -> str:
 
 def _counted(held: Holdings) -> str:
     """Each kind of file: how many the captures need, and how many are there."""
-    told = (f"{tally.present:,} of {tally.needed:,} {kind}s are there" for kind, tally in held.tallies.items())
-    return ", ".join(told) or "nothing could be looked at"
+    sentence = (f"{tally.present:,} of {tally.needed:,} {kind}s are there" for kind, tally in held.tallies.items())
+    return ", ".join(sentence) or "nothing could be looked at"
 
 
 def _as_document(held: Holdings, unaccepted: list[Lost]) -> dict[str, object]:

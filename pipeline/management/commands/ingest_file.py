@@ -12,13 +12,13 @@ from pipeline.capture import current
 from pipeline.finra.calendar import PartitionKey, Tier, parse_run_date, parse_week
 from pipeline.finra.sources.files.source import SingleFile
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, operator
-from pipeline.management.plan_command import RunningCommand
+from pipeline.management.plan_command import PlanCommand
 from pipeline.models import data_kinds
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
 
 
-class Command(RunningCommand):
+class Command(PlanCommand):
     """Ingest a partition's files by hand: the ATS half, the non-ATS half, or both."""
 
     help = (

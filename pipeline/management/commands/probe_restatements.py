@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -14,19 +14,19 @@ from django.core.management.base import CommandParser
 from django.db import connection
 
 from pipeline.capture.probe import Probe, ask
-from pipeline.finra.calendar import PartitionKey, last_fridays, parse_run_date, parse_tiers, parse_week, weeks_between
+from pipeline.finra.calendar import PartitionKey, last_fridays, parse_week, weeks_between
 from pipeline.finra.sources.api.access import NAME
 from pipeline.finra.sources.base import Source, SourceError
 from pipeline.management.base import DRY_RUN, BadArguments, add_mode, failed_if
-from pipeline.management.plan_command import RunningCommand
+from pipeline.management.plan_command import PlanCommand
 from pipeline.models import Action, Capture
 from pipeline.runs.estimate import QUESTIONS
 from pipeline.runs.plan import Plan
-from pipeline.runs.request import Only, Request
-from pipeline.runs.sources import PLAN_SECONDS, origin_of, source_of
+from pipeline.runs.request import Only
+from pipeline.runs.sources import PLAN_SECONDS, source_of
 
 
-class Command(RunningCommand):
+class Command(PlanCommand):
     """Ask of every captured partition whether it moved, and capture again those that did."""
 
     help = (
@@ -44,32 +44,21 @@ class Command(RunningCommand):
 
     def work(self, **options: Any) -> int:
         """Ask, and run over what moved."""
-        run_date = parse_run_date(options["run_date"])
         if options["force"]:
             raise BadArguments("--force captures without asking whether anything moved: use backfill --force")
         if options["source"] != NAME:
             raise BadArguments(
                 f"the source {options['source']!r} cannot be asked whether something moved; {NAME!r} can"
             )
-        request = Request(
-            command="probe_restatements",
-            run_date=run_date,
-            tiers=parse_tiers(options["tiers"]),
-            weeks=_weeks(options["first"], options["last"], run_date),
-            only=Only.CAPTURED,
-            source=options["source"],
-            origin=origin_of(options["source"], options["source_dir"]),
-            probe=True,
-            reason=options["reason"],
-            requested_by=options["by"],
-        )
-        plan = self.plan(request)
+        asked = self.requested("probe_restatements", options)
+        weeks = _weeks(options["first"], options["last"], asked.run_date)
+        plan = self.plan(replace(asked, weeks=weeks, only=Only.CAPTURED, probe=True))
         if not plan.steps:
             raise BadArguments("nothing is captured of these weeks: there is nothing to ask about")
         self.print_estimate(plan)
-        return self._ask(plan) if options["mode"] == DRY_RUN else self._sweep(plan, options)
+        return self._ask(plan) if options["mode"] == DRY_RUN else self._run(plan, options)
 
-    def _sweep(self, plan: Plan, options: dict[str, Any]) -> int:
+    def _run(self, plan: Plan, options: dict[str, Any]) -> int:
         """A run; what it asked, and how long it took."""
         started = time.monotonic()
         code = self.run_plan(plan, options)

@@ -26,14 +26,14 @@ class Command(SpineCommand):
         """Sweep, say what was found; without a broker, work off what the sweep has sent."""
         mended = schedules.mend()
         recovered = driver.recover(self._print_step)
-        told = _sentences(recovered, mended)
+        sentences = _sentences(recovered, mended)
         if mended or not recovered.found_nothing:
-            operations.write_down(Act.SWEEP_RUNS, Order(operator=operator()), (), " ".join(told))
+            operations.write_down(Act.SWEEP_RUNS, Order(operator=operator()), (), " ".join(sentences))
         if self.as_json:
             found = asdict(recovered)
             mended_clock = [*mended, *found.pop("known_now")]
             self.document({**found, "clock_was_ahead": mended_clock} if mended_clock else found)
-        for line in told:
+        for line in sentences:
             self.line(line)
         return 0
 

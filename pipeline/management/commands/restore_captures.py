@@ -55,9 +55,9 @@ def _write_down(found: list[Orphan]) -> None:
     if found:
         ids = [one.record.capture_id for one in found if one.fate is Fate.RESTORED]
         left = f" {len(found) - len(ids)} were not." if len(ids) < len(found) else ""
-        told = f"{len(ids)} captures were taken back from the archive.{left}"
+        sentence = f"{len(ids)} captures were taken back from the archive.{left}"
         taken = Capture.objects.filter(capture_id__in=ids)
-        operations.write_down(Act.RESTORE, Order(operator=operator()), taken, told)
+        operations.write_down(Act.RESTORE, Order(operator=operator()), taken, sentence)
 
 
 def _as_document(one: Orphan) -> dict[str, object]:

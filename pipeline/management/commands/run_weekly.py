@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from pipeline.finra.calendar import CalendarError, parse_run_date, parse_tiers, parse_weeks
+from pipeline.finra.calendar import CalendarError, parse_weeks
 from pipeline.management.base import DRY_RUN, add_mode
-from pipeline.management.plan_command import RunningCommand
-from pipeline.runs.request import OnlyStage, Request
-from pipeline.runs.sources import origin_of
+from pipeline.management.plan_command import PlanCommand
+from pipeline.runs.request import OnlyStage
 
 
-class Command(RunningCommand):
+class Command(PlanCommand):
     """Capture the last N weeks, skip what has not changed, calculate, judge readiness."""
 
     help = (
@@ -40,21 +40,14 @@ class Command(RunningCommand):
 
     def work(self, **options: Any) -> int:
         """Plan, then print or run it."""
-        run_date = parse_run_date(options["run_date"])
         if options["lookback_weeks"] < 1:
             raise CalendarError(f"--lookback-weeks must be at least 1, not {options['lookback_weeks']}")
-        request = Request(
-            command="run_weekly",
-            run_date=run_date,
-            tiers=parse_tiers(options["tiers"]),
-            weeks=parse_weeks(options["weeks"], run_date) if options["weeks"] is not None else None,
+        asked = self.requested("run_weekly", options)
+        request = replace(
+            asked,
+            weeks=parse_weeks(options["weeks"], asked.run_date) if options["weeks"] is not None else None,
             lookback_weeks=options["lookback_weeks"],
             only_stage=OnlyStage(options["only_stage"]),
-            source=options["source"],
-            origin=origin_of(options["source"], options["source_dir"]),
-            force=options["force"],
-            reason=options["reason"],
-            requested_by=options["by"],
         )
         plan = self.plan(request)
         if options["mode"] == DRY_RUN:

@@ -86,8 +86,8 @@ class Command(SpineCommand):
         threads = settings.MARKETSPINE_THREADS
         users = get_user_model().objects.filter(is_superuser=True, is_active=True).exists()
         if self.as_json:
-            told = {"url": url, "worker_threads": threads, "beat": with_beat, "superuser": users}
-            self.document({**told, "demo_password": demo_password} if demo_password else told)
+            document = {"url": url, "worker_threads": threads, "beat": with_beat, "superuser": users}
+            self.document({**document, "demo_password": demo_password} if demo_password else document)
         self.line(f"Market Spine is at {url}")
         beat = "beat" if with_beat else "no beat"
         self.line(f"Running: web, a worker with {threads} thread{'s' if threads > 1 else ''}, {beat}. Ctrl-C stops it.")
@@ -122,8 +122,8 @@ def _only_demo() -> Iterator[None]:
 
     The lock of a file ends with its process, however that ends.
     """
-    told = connection.settings_dict
-    ledger = hashlib.sha256(f"{told['HOST']}:{told['PORT']}/{told['NAME']}".encode()).hexdigest()[:16]
+    database = connection.settings_dict
+    ledger = hashlib.sha256(f"{database['HOST']}:{database['PORT']}/{database['NAME']}".encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / f"marketspine-demo-{os.getuid()}-{ledger}.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -150,9 +150,9 @@ def _demo_password() -> str:
         )
         user.set_password(password)
         user.save()
-        act, told = (Act.ADD, "Added") if is_new else (Act.CHANGE, "Changed")
+        act, verb = (Act.ADD, "Added") if is_new else (Act.CHANGE, "Changed")
         by = Order(operator=operator())
-        operations.write_down(act, by, [user], f"{told} {DEMO}, an administrator, by serve --demo. Password: set")
+        operations.write_down(act, by, [user], f"{verb} {DEMO}, an administrator, by serve --demo. Password: set")
     return password
 
 

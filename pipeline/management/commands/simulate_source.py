@@ -79,8 +79,8 @@ class Command(SpineCommand):
         keys = [PartitionKey(week, tier) for week in last_fridays(options["weeks"], until) for tier in Tier]
         due = [key for key in keys if is_due(key, today)]
         published = publish_samples(folder, due, options["seed"], Size(options["size"]))
-        told = f"Wrote {len(published)} samples, {_rows(published):,} rows" if published else "No sample is missing"
-        self.line(f"{told}: all that is published by {today}, in {os.path.relpath(folder)}.")
+        sentence = f"Wrote {len(published)} samples, {_rows(published):,} rows" if published else "No sample is missing"
+        self.line(f"{sentence}: all that is published by {today}, in {os.path.relpath(folder)}.")
         return published
 
     def _restate(self, folder: Path, today: date, options: dict[str, Any]) -> list[Restated]:

@@ -144,7 +144,7 @@ class Pager:
             check_place(rows.frame, query.expected)
         except NotRows as error:
             self._pages.append(Page(query.name, offset, 0, 0, reply.request_id, reply.body))
-            raise self._unusable(_told(query, offset, reply, error)) from error
+            raise self._unusable(_problem(query, offset, reply, error)) from error
         if not rows:
             return None
         if total is not None and page.total != total:
@@ -155,9 +155,9 @@ class Pager:
         logger.info("%s: rows %s to %s of %s, %s", query.name, page.offset, page.end, page.total, page.request_id)
         return page
 
-    def _unusable(self, told: str) -> UnusableReply:
+    def _unusable(self, message: str) -> UnusableReply:
         """The error that brings along all that came."""
-        return UnusableReply(told, pack_pages(sorted(self._pages, key=lambda page: (page.query, page.offset))))
+        return UnusableReply(message, pack_pages(sorted(self._pages, key=lambda page: (page.query, page.offset))))
 
     def _weigh(self, reply: Reply) -> None:
         with self._lock:
@@ -176,7 +176,7 @@ class Pager:
             self._decoded.append((page, rows))
             if rows.missing:
                 lack = f"rows lack {', '.join(sorted(rows.missing))}; FINRA may have changed its format"
-                self._problems.append(_told(query, page.offset, reply, NotRows(lack)))
+                self._problems.append(_problem(query, page.offset, reply, NotRows(lack)))
             if sum(len(each) for _, each in self._decoded) > self._limits.max_rows:
                 raise UnsafeSource(f"the pages have {too_many_rows(self._limits.max_rows)}")
 
@@ -189,7 +189,7 @@ def _joined(pages: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return rows
 
 
-def _told(query: Query, offset: int, reply: Reply, error: NotRows) -> str:
+def _problem(query: Query, offset: int, reply: Reply, error: NotRows) -> str:
     named = f" (request {reply.request_id})" if reply.request_id else ""
     return f"FINRA's reply to {query.name} from row {offset:,}{named} cannot be used: {error}"
 

@@ -36,11 +36,11 @@ class Page:
 
 def pack_pages(pages: Sequence[Page]) -> bytes:
     """The payload of a partition. Its bytes hold request ids: two fetches of the same rows are two payloads."""
-    told = [
+    index = [
         {"member": _member(page), "rows": page.rows, "total": page.total, "request_id": page.request_id}
         for page in pages
     ]
-    return tar_of([(REQUESTS, json.dumps(told, indent=1).encode()), *((_member(page), page.body) for page in pages)])
+    return tar_of([(REQUESTS, json.dumps(index, indent=1).encode()), *((_member(page), page.body) for page in pages)])
 
 
 def unpack_pages(content: bytes) -> Iterator[bytes]:

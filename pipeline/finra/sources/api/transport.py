@@ -167,16 +167,16 @@ class Transport:
     def _accepted(self, reply: Reply, asked: str) -> Reply:
         if reply.status in OK:
             return reply
-        told = f"{_answerer(reply)} answered {reply.status} to {asked}{_named(reply)}: {_said(reply)}"
+        message = f"{_answerer(reply)} answered {reply.status} to {asked}{_named(reply)}: {_said(reply)}"
         if may_pass(reply.status):
-            raise Passing(told, self._asked_to_wait(reply))
+            raise Passing(message, self._asked_to_wait(reply))
         if reply.status == UNAUTHORIZED:
-            raise SourceError(f"{told}; {self._advice()}")
+            raise SourceError(f"{message}; {self._advice()}")
         if reply.status in (403, 404):
-            raise Denied(told)
+            raise Denied(message)
         if reply.status == BAD_REQUEST:
-            raise Rejected(told)
-        raise SourceError(told)
+            raise Rejected(message)
+        raise SourceError(message)
 
     def _asked_to_wait(self, reply: Reply) -> float | None:
         """How long FINRA asks to wait: then the whole fleet does. Too many requests, without a time, halve its rate."""
