@@ -201,7 +201,7 @@ MARKETSPINE_PLAUSIBLE_ROWS = env.bounds("MARKETSPINE_PLAUSIBLE_ROWS", default=(0
 MARKETSPINE_PLAUSIBLE_SHARES = env.bounds("MARKETSPINE_PLAUSIBLE_SHARES", default=(0.25, 4.0))
 MARKETSPINE_EXPECTED_PARTS = env.some_of("MARKETSPINE_EXPECTED_PARTS", {"ats", "non-ats"}, default=["ats"])
 
-# A worker shows a sign of life every sixth of this; what shows none for so long is taken to be dead, and is taken back.
+# A worker shows a sign of life every sixth of this; a silent one is taken to be dead, and its work is requeued.
 MARKETSPINE_STALE_AFTER_SECONDS = env.at_least_one("MARKETSPINE_STALE_AFTER_SECONDS", default=30)
 
 # A partition is tried so often, whether a passing error or a worker's death ended the try; the first repetition comes

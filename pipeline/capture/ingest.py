@@ -76,7 +76,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
     result = patiently(lambda: results.checked(key, _take(key, source.name, payload, read, terms), terms))
     if result.outcome in results.CAPTURED:
         times.stored_at = timezone.now()
-    return replace(result, reason="; ".join([result.reason, *(f"the lost {kind} was put back" for kind in back)]))
+    return replace(result, reason="; ".join([result.reason, *(f"the lost {kind} was restored" for kind in back)]))
 
 
 def _take(key: PartitionKey, source: str, payload: Payload, read: Read, terms: Terms) -> Result:

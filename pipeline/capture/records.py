@@ -1,8 +1,9 @@
 """The archive's own record of each capture, beside its payload: `captures/{capture_id}.json`.
 
 A database can be restored from an older dump; an archive keeps what was archived since. So an id, once given, is never
-given to other bytes, and what the database lost can be taken back. A record is written as a *claim* under the partition's
-lock, before the capture is committed, and confirmed afterwards: a claim alone only keeps its id from other bytes.
+given to other bytes, and captures that the database lost can be restored. A record is written as a *claim* under the
+partition's lock, before the capture is committed, and confirmed afterwards: a claim alone only keeps its id from other
+bytes.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ def check_not_behind(partition: Partition, confirmed: Collection[str]) -> None:
     if lacking:
         raise LedgerBehind(
             f"the archive has what the ledger lacks: {', '.join(lacking[:3])}. Was an older database restored? "
-            f"`{manage_py()} restore_captures` takes it back"
+            f"`{manage_py()} restore_captures` restores it"
         )
 
 

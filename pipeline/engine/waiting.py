@@ -55,7 +55,7 @@ def wait(
     idle: Callable[[], None] = lambda: None,
     tell: Callable[[str], None] = logger.warning,
 ) -> Run:
-    """Look until the run has ended, give signs of life for it, and sweep now and then: no chord, beat or message is needed.
+    """Poll until the run has ended, write heartbeats for it, and sweep now and then: no chord, beat or message is needed.
 
     `progress` hears of each partition once, when it is done. `idle` is called while nothing happens. A database that goes
     away for less than ten minutes is waited for, and `tell` hears of it.

@@ -150,7 +150,7 @@ def behind(lacking: Sequence[Orphan]) -> str:
     more = f" and {len(lacking) - SHOWN:,} more" if len(lacking) > SHOWN else ""
     return (
         f"the archive has {len(lacking):,} captures that the ledger lacks: {named}{more}. Was an older database restored? "
-        f"`{manage_py()} restore_captures` takes them back"
+        f"`{manage_py()} restore_captures` restores them"
     )
 
 

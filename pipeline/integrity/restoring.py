@@ -49,7 +49,7 @@ class Orphan:
 
 
 def lacking() -> list[Orphan]:
-    """The captures that the ledger lacks and could take back, or could if its archive were whole. Reads only.
+    """The captures that the ledger lacks and that can be restored, or could be if the archive were whole. Reads only.
 
     Not among them are those whose version another capture has by now: their ids stay theirs, and nothing is to be done.
     """
@@ -78,7 +78,7 @@ def _judged(
         if record.version <= held or record.captured_at < at:
             yield Orphan(record, Fate.REPLACED, f"version {held} was captured in its place, or after it")
         elif record.version > held + 1:
-            yield Orphan(record, Fate.NO_PREDECESSOR, f"version {held + 1} is to be taken back first")
+            yield Orphan(record, Fate.NO_PREDECESSOR, f"version {held + 1} is to be restored first")
         elif record.payload_sha256 not in present:
             path = archive.path_of(record.payload_sha256)
             yield Orphan(record, Fate.PAYLOAD_LOST, f"its payload is not in the archive ({path})")
@@ -118,7 +118,7 @@ def _restored(orphan: Orphan) -> Orphan:
         if record.data_kind is not None:
             data_kinds.decide(record.data_kind)
         capture = _capture(partition, record, content)
-        Readiness.objects.block(record.week_ending, f"{capture} was taken back")
+        Readiness.objects.block(record.week_ending, f"{capture} was restored")
         partition.newest_version = record.version
         assessment.keep_sketch(partition, likeness.sketch(content.frame))
         entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, None)

@@ -104,7 +104,7 @@ class PlanCommand(SpineCommand):
         return 0
 
     def run_plan(self, plan: Plan, options: dict[str, Any]) -> int:
-        """Have an engine work on the plan (or go on with an interrupted run of it), print the summary; the exit code."""
+        """Have an engine work on the plan (or resume an interrupted run of it), print the summary; the exit code."""
         if options["no_wait"] and not options["queue"]:
             raise BadArguments("--no-wait goes with --queue: without, the work is done in this process")
         if not options["queue"]:
@@ -178,14 +178,14 @@ class PlanCommand(SpineCommand):
 
     def _take_back(self, worker: str = "") -> None:
         for dead in sweeper.sweep(worker).interrupted:
-            self.line(f"Run {dead} died before its end; what it had not finished is taken back.")
+            self.line(f"Run {dead} died before its end; its unfinished work is requeued.")
 
     def _resumed(self, plan: Plan, worker: str = "") -> Run | None:
         run = lifecycle.resumable(plan, worker)
         if run is not None:
             done = run.partitions.exclude(outcome="").count()
             operations.go_on(plan, run)
-            self.line(f"Going on with run {run.pk}: {done} of {run.partitions.count()} partitions are done.")
+            self.line(f"Resuming run {run.pk}: {done} of {run.partitions.count()} partitions are done.")
         return run
 
     def _report(self, run: Run) -> int:

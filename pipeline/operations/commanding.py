@@ -28,8 +28,8 @@ def start_run(plan: Plan, start: Callable[[], Run]) -> Run:
 
 
 def go_on(plan: Plan, run: Run) -> None:
-    """Write down that a command goes on with a run that had stopped."""
-    sentence = f"The command {plan.request.command} goes on with run {run.pk}, which had stopped."
+    """Write down that a command resumes a run that had stopped."""
+    sentence = f"The command {plan.request.command} resumed run {run.pk}, which had stopped."
     _write(plan, lambda: ActResult(sentence, run))
 
 

@@ -195,7 +195,7 @@ def interrupt(run: Run) -> None:
 def move(run: Run, to: RunStatus, worker: str = "") -> bool:
     """Move a run to another status, by one conditional UPDATE over the allowed moves; whether this call did.
 
-    Going on with a run, what was sent is forgotten: it was in the memory of a process that has gone.
+    Resuming a run forgets what was sent: the messages were in the memory of a process that has ended.
     """
     allowed = [status for status, targets in MOVES.items() if to in targets]
     movable = Run.objects.filter(status__in=allowed, pk=run.pk)

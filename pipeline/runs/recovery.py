@@ -63,7 +63,7 @@ def _requeue(steps: list[RunPartition], counted: str, **changes: object) -> None
 
 
 def _fail_stalled(step: RunPartition) -> None:
-    message = f"given up after {step.attempts} attempts: each time its worker died or hung"
+    message = f"failed after {step.attempts} attempts: each time its worker died or hung"
     Anomaly.objects.record(
         Category.STALLED, Severity.CRITICAL, message, partition=step.partition, stage=stage_of(step), run=step.run
     )

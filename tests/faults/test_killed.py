@@ -82,8 +82,8 @@ def test_a_killed_backfill_goes_on_where_it_was(ledger: Ledger, undisturbed: Led
     ran = call(*BACKFILL)
 
     assert ran.code == 0
-    assert f"Run {run.pk} died before its end; what it had not finished is taken back." in ran.lines
-    assert f"Going on with run {run.pk}: 3 of 6 partitions are done." in ran.lines
+    assert f"Run {run.pk} died before its end; its unfinished work is requeued." in ran.lines
+    assert f"Resuming run {run.pk}: 3 of 6 partitions are done." in ran.lines
     run.refresh_from_db()
     assert run.status == RunStatus.SUCCEEDED
     assert Run.objects.latest("pk") == run
@@ -119,7 +119,7 @@ def test_a_run_that_is_told_to_stop_is_interrupted_and_goes_on_later(
     ran = call(*RUN)
 
     assert ran.code == 0
-    assert f"Going on with run {run.pk}: 2 of 6 partitions are done." in ran.lines
+    assert f"Resuming run {run.pk}: 2 of 6 partitions are done." in ran.lines
     assert ledger_state() == undisturbed
 
 

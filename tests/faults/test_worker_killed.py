@@ -181,7 +181,7 @@ def test_a_partition_that_kills_each_of_its_workers_is_given_up_and_harms_no_oth
     assert run.status == RunStatus.FAILED
     assert _attempts(run)[3] == [str(OTC)]
     given_up = run.partitions.get(outcome=Outcome.FAILED)
-    assert given_up.reason == "given up after 3 attempts: each time its worker died or hung"
+    assert given_up.reason == "failed after 3 attempts: each time its worker died or hung"
     anomaly = Anomaly.objects.open().get(severity=Severity.CRITICAL)
     assert (anomaly.category, anomaly.partition) == (Category.STALLED, given_up.partition)
     assert not run.weeks.filter(closed_at__isnull=True).exists()

@@ -121,7 +121,7 @@ DEAF_TASK = Hanging(
     {"soft_time_limit": 3, "time_limit": 4},
     Category.STALLED,
     Severity.CRITICAL,
-    "given up after 2 attempts: each time its worker died or hung",
+    "failed after 2 attempts: each time its worker died or hung",
     attempts=2,
 )
 

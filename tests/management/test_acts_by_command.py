@@ -105,8 +105,7 @@ def test_going_on_with_a_stopped_run_is_written_down(folder: Path) -> None:
     call("run_weekly", *ONE)
     assert [act for _, act, _, _ in entries()] == ["RUN", "RUN"]
     assert (
-        OperatorLogEntry.objects.latest("pk").told
-        == f"The command run_weekly goes on with run {run.pk}, which had stopped."
+        OperatorLogEntry.objects.latest("pk").told == f"The command run_weekly resumed run {run.pk}, which had stopped."
     )
 
 

@@ -26,7 +26,7 @@ from tests.management.publications import DAY, OTC, TIER_1, TIER_2, WEEK, conten
 from tests.support.engines import Begin, Ledger
 from tests.support.ledger_state import check_consistent, is_untouched_by
 
-PUT_BACK = "unchanged: the same bytes as captured; the lost payload was put back"
+PUT_BACK = "unchanged: the same bytes as captured; the lost payload was restored"
 AT_NOON = time_machine.travel("2025-12-15 17:00+00:00", tick=False)
 
 
@@ -145,7 +145,7 @@ def test_the_payload_of_an_older_version_is_put_back(held: Path, archive_dir: Pa
     publish(held, OTC)
     ran = weekly()
     assert (ran.code, ran.document["steps"][2]["outcome"]) == (0, "RESTATED")
-    assert reasons(ran)[2].endswith("; the lost payload was put back")
+    assert reasons(ran)[2].endswith("; the lost payload was restored")
     check_consistent()
 
 

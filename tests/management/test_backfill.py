@@ -177,7 +177,7 @@ def test_an_interrupted_backfill_is_gone_on_with(ledger: Ledger, weeks: Path) ->
         "  2025-11-07   NMS_TIER_1  INGEST  first capture",
         "  2025-11-07   NMS_TIER_2  INGEST  first capture",
         "  2025-11-07   OTC         INGEST  first capture",
-        "Going on with run 1: 2 of 6 partitions are done.",
+        "Resuming run 1: 2 of 6 partitions are done.",
     ]
     assert RunPartition.objects.filter(run=1, outcome=Outcome.INGESTED, attempts=1).count() == 6
 

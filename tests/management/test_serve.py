@@ -1,4 +1,4 @@
-"""`serve`: everything in one process, which ends when told to, and goes on with what a killed one left."""
+"""`serve`: everything in one process, which ends when told to, and resumes what a killed one left."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tests.support.ledger_state import check_consistent
 PATIENCE = 60
 SERVE = ("serve", "--port", "0")
 STOPPING = "Stopping: what is under way is finished first. Ctrl-C ends at once."
-STOPPED = "Stopped. What is not done yet goes on with the next start."
+STOPPED = "Stopped. The next start resumes what is not done yet."
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Runs: started from a plan, worked through, settled; stopped, taken back, gone on with; each piece of work once."""
+"""Runs: started from a plan, worked through, settled; stopped, interrupted, resumed; each piece of work once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One partition of a run: claimed once, tried again where that may help, taken back where it stopped."""
+"""One partition of a run: claimed once, tried again where that may help, requeued where it stopped."""
 
 from __future__ import annotations
 
@@ -242,12 +242,12 @@ def test_what_another_machine_had_is_put_back_when_it_is_silent_for_too_long(
 
 
 @pytest.mark.promise(9)
-def test_what_killed_its_worker_too_often_is_given_up_with_a_critical_anomaly(ledger: Ledger) -> None:
+def test_what_killed_its_worker_too_often_fails_with_a_critical_anomaly(ledger: Ledger) -> None:
     step = under_way(ELSEWHERE, silent=10_000, attempts=settings.MARKETSPINE_MAX_ATTEMPTS)
 
     assert recovery.requeue_stalled() == (0, 1)
 
-    told = "given up after 4 attempts: each time its worker died or hung"
+    told = "failed after 4 attempts: each time its worker died or hung"
     assert (again(step).outcome, again(step).reason) == (Outcome.FAILED, told)
     anomaly = Anomaly.objects.get()
     assert (anomaly.category, anomaly.severity, anomaly.message) == (Category.STALLED, Severity.CRITICAL, told)

@@ -17,7 +17,7 @@ from pipeline.models import Trigger
 TASKS = {
     task_names.START_SCHEDULED: "start a run",
     task_names.CHECK_UP: "judge readiness, ask the doctor",
-    task_names.SWEEP: "sweep up stalled and missed runs",
+    task_names.SWEEP: "recover stalled runs, start missed ones",
 }
 
 

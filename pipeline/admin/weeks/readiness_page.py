@@ -97,7 +97,7 @@ def _reasons(
 
 
 def _names(told: str, anomaly: Anomaly) -> bool:
-    """Whether a reason speaks of the anomaly: by its number, or, while the week is put off, by its message."""
+    """Whether a reason speaks of the anomaly: by its number, or, while the week is blocked, by its message."""
     return f" anomaly {anomaly.pk}, " in told or f"{anomaly.category}: {anomaly.message};" in told
 
 

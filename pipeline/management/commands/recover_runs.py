@@ -17,8 +17,8 @@ class Command(SpineCommand):
     """Bring stalled runs to their end."""
 
     help = (
-        "Bring stalled runs to their end: take back what died, send again what was lost, close weeks and runs with "
-        "nothing left to do. Idempotent, and safe on every machine at once. Without a broker, what is left of the runs "
+        "Bring stalled runs to their end: requeue the work of dead processes, resend lost messages, close weeks and runs "
+        "with nothing left to do. Idempotent, and safe on every machine at once. Without a broker, what is left of the runs "
         "of `serve` is worked off here. Exit code: 0, whatever was found."
     )
 
@@ -45,14 +45,14 @@ def _sentences(recovered: Recovered, mended: list[str]) -> list[str]:
     if recovered.found_nothing and not mended:
         return ["Nothing is stalled."]
     counted = {
-        "put back, whose worker died or hung": recovered.requeued,
-        "given up, after too many attempts": recovered.failed,
-        "sent again, since nobody had started them": recovered.resent,
+        "requeued, whose worker died or hung": recovered.requeued,
+        "failed, after too many attempts": recovered.failed,
+        "resent, which no worker had started": recovered.resent,
     }
     return [
         *(f"The schedule {name!r} waited for a clock that was ahead; it counts from now on." for name in mended),
         *(f"{capture} was to be known in the future; it is known from now on." for capture in recovered.known_now),
-        *(f"Run {run} died before its end; the same command goes on with it." for run in recovered.interrupted),
+        *(f"Run {run} died before its end; the same command resumes it." for run in recovered.interrupted),
         *(f"{count} partitions {what}." for what, count in counted.items() if count),
         *([f"{recovered.closed} weeks closed that had nothing left to do."] if recovered.closed else []),
         *(f"Run {run} has ended." for run in recovered.ended),

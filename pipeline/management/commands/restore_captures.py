@@ -1,4 +1,4 @@
-"""`manage.py restore_captures`: take back what the archive knows and an older database lacks."""
+"""`manage.py restore_captures`: restore captures that the archive knows and an older database lacks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _write_down(found: list[Orphan]) -> None:
     if found:
         ids = [one.record.capture_id for one in found if one.fate is Fate.RESTORED]
         left = f" {len(found) - len(ids)} were not." if len(ids) < len(found) else ""
-        sentence = f"{len(ids)} captures were taken back from the archive.{left}"
+        sentence = f"{len(ids)} captures were restored from the archive.{left}"
         taken = Capture.objects.filter(capture_id__in=ids)
         operations.write_down(Act.RESTORE, Order(operator=operator()), taken, sentence)
 

@@ -78,7 +78,7 @@ class Command(SpineCommand):
             connection.close()
             _recover_until(asked)
             self.line("Stopping: what is under way is finished first. Ctrl-C ends at once.")
-        self.line("Stopped. What is not done yet goes on with the next start.")
+        self.line("Stopped. The next start resumes what is not done yet.")
         return 0
 
     def _tell(self, url: str, with_beat: bool, demo_password: str) -> None:
