@@ -142,7 +142,7 @@ def test_a_viewer_resolves_nothing(ledger: Ledger) -> None:
     assert anomaly.resolved_at is None
 
 
-def test_the_list_and_the_page_take_as_many_queries_for_few_as_for_many(ledger: Ledger) -> None:
+def test_list_and_page_take_as_many_queries_for_many(ledger: Ledger) -> None:
     anomaly, viewer = found("first"), signed_in("Viewer")
 
     def taken(url: str) -> int:

@@ -142,7 +142,7 @@ def test_a_range_that_cannot_be_is_refused_with_what_is_wrong(
     assert "Start this plan" not in page
 
 
-def test_a_source_that_cannot_be_asked_is_said_and_the_run_will_try(client: Client, source_dir: Path) -> None:
+def test_a_source_that_cannot_be_asked_stops_no_plan(client: Client, source_dir: Path) -> None:
     for file in source_dir.iterdir():
         file.unlink()
     source_dir.rmdir()

@@ -37,7 +37,7 @@ def text(client: Client, url: str) -> str:
     return response.content.decode()
 
 
-def test_a_capture_is_found_by_the_start_of_its_id_and_by_its_week(ledger: Ledger) -> None:
+def test_a_capture_is_found_by_short_id_and_week(ledger: Ledger) -> None:
     two_vintages()
     captured(TIER_1, content(TIER_1), compute=False)
     viewer = signed_in("Viewer")
@@ -54,7 +54,7 @@ def test_a_capture_is_found_by_the_start_of_its_id_and_by_its_week(ledger: Ledge
         assert [capture.version for capture in listed] == found, term
 
 
-def test_a_capture_is_found_by_the_start_of_a_hash_and_by_the_filters(ledger: Ledger) -> None:
+def test_a_capture_is_found_by_short_hash_and_filters(ledger: Ledger) -> None:
     first, second = two_vintages()
     operations.pin(first, Order(operator="olga", reason="kept"))
     viewer = signed_in("Viewer")
@@ -167,7 +167,7 @@ def test_a_viewer_has_every_page_and_no_button(ledger: Ledger) -> None:
     assert "/do/pin/" in text(signed_in("Operator"), url_of(second))
 
 
-def test_nobody_without_a_login_has_a_page_and_what_is_not_there_is_not_found(ledger: Ledger) -> None:
+def test_pages_need_a_login_and_what_exists(ledger: Ledger) -> None:
     made = captured(OTC, content(OTC))
     viewer = signed_in("Viewer")
 

@@ -62,7 +62,7 @@ def test_cells_lead_to_their_partitions_and_say_more_on_hover(captured: None) ->
         assert f"{partition.latest}, version 1, captured just now" in cell[1]
 
 
-def test_what_was_never_captured_leads_an_operator_to_the_plan_that_captures_it(captured: None) -> None:
+def test_what_was_never_captured_links_to_the_plan(captured: None) -> None:
     older = fully_due_weeks(2, market_today())[1]
     one = f"/admin/pipeline/run/backfill/?first={older}&amp;last={older}&amp;tiers=OTC&amp;only=all&amp;reason="
     client = signed_in("Operator")

@@ -111,7 +111,7 @@ def test_a_lost_vintage_file_is_a_sentence_with_what_repairs_it(ledger: Ledger) 
         assert "rebuild_vintages" in answer.content.decode()
 
 
-def test_names_from_outside_are_escaped_on_the_page_and_harmless_in_the_csv(ledger: Ledger) -> None:
+def test_names_from_outside_are_harmless_on_page_and_csv(ledger: Ledger) -> None:
     _, second = two_vintages()
     viewer = signed_in("Viewer")
 

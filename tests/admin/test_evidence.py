@@ -57,7 +57,7 @@ def test_a_snapshot_shows_its_inputs_its_markets_and_its_venues_by_rank(ledger: 
     assert second.capture_id not in page.content.decode()
 
 
-def test_a_scope_that_the_snapshot_has_not_is_answered_with_one_that_it_has(ledger: Ledger) -> None:
+def test_a_scope_the_snapshot_lacks_gets_one_it_has(ledger: Ledger) -> None:
     for tier in Tier:
         key = PartitionKey(WEEK, tier)
         captured(key, content(key))
@@ -88,7 +88,7 @@ def test_bands_are_those_of_the_merger_guidelines(low: float, high: float, told:
     assert band(high) in told
 
 
-def test_the_log_says_who_did_what_on_what_and_why_and_nobody_edits_it(ledger: Ledger) -> None:
+def test_the_log_says_who_did_what_and_is_read_only(ledger: Ledger) -> None:
     anomaly = Anomaly.objects.record(Category.CALC_FAILED, Severity.ERROR, f"broken {SCRIPT}", week_ending=WEEK)
     operations.resolve([anomaly], Order(operator="olive", reason=f"mended {SCRIPT}"))
     with pytest.raises(Refused):
@@ -123,7 +123,7 @@ def test_a_range_of_days_has_its_last_day(ledger: Ledger) -> None:
         assert len(listed) == shown, (first, last)
 
 
-def test_an_id_that_no_database_has_is_a_filter_that_makes_no_sense(ledger: Ledger) -> None:
+def test_an_id_no_database_has_is_a_senseless_filter(ledger: Ledger) -> None:
     answered = signed_in("Viewer").get("/admin/pipeline/anomaly/", {"partition__exact": "9" * 30}, follow=True)
     assert answered.status_code == 200
 
@@ -153,7 +153,7 @@ def test_lists_and_pages_take_as_many_queries_for_few_as_for_many(ledger: Ledger
 EVIDENCE = (Manifest, AnalyticsSnapshot, OperatorLogEntry)
 
 
-def test_an_empty_list_says_what_brings_something_and_a_filtered_one_how_to_see_all(ledger: Ledger) -> None:
+def test_an_empty_list_says_what_fills_it(ledger: Ledger) -> None:
     viewer = signed_in("Viewer")
     assert "the first capture that a run makes writes the first" in viewer.get(MANIFESTS).content.decode()
     assert "Show everything" in viewer.get(MANIFESTS, {"q": "abc"}).content.decode()

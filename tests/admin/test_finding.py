@@ -52,13 +52,13 @@ def test_readiness_is_found_by_week_and_verdict_of_any_use(viewer: Client) -> No
     assert found(viewer, "readiness", "2001-01-05") == set()
 
 
-def test_the_short_id_of_a_list_is_taken_by_the_search_of_rows(viewer: Client) -> None:
+def test_the_row_search_takes_the_short_ids_of_lists(viewer: Client) -> None:
     capture = Capture.objects.filter(normalized_at__isnull=False)[0]
     short = capture.capture_id.removeprefix("finra.otc_transparency:")
     assert viewer.get("/admin/rows/", {"capture": short}).context["page"].searched == [capture]
 
 
-def test_rows_say_in_how_many_partitions_they_are_and_when_another_symbol_was_found(viewer: Client) -> None:
+def test_rows_say_their_partitions_and_other_symbols(viewer: Client) -> None:
     page = viewer.get("/admin/rows/", {"symbol": "AAP"})
     rows = page.context["page"].rows
     assert {row.symbol for row in rows} == {"AAPL"}

@@ -59,7 +59,7 @@ def test_the_list_shows_and_filters_by_what_became_of_the_last_try(ledger: Ledge
         assert (listed.tier, listed.state) == (tier, tried.outcome if tried else "NEVER")
 
 
-def test_the_page_tells_what_was_captured_and_why_what_failed_and_who_acted(ledger: Ledger, source_dir: Path) -> None:
+def test_the_page_tells_captures_failures_and_acts(ledger: Ledger, source_dir: Path) -> None:
     _, second = two_vintages()
     publish(source_dir, OTC, content(OTC, ROWS[1:]))
     run("--force", "--reason", "FINRA <b>said</b> so", "--tiers", "OTC")
@@ -100,7 +100,7 @@ def test_a_viewer_sees_the_page_and_no_button_an_operator_all(ledger: Ledger) ->
     assert "/do/reingest/" in text(signed_in("Operator"), page_of(partition))
 
 
-def test_nobody_without_a_login_sees_it_and_a_wrong_id_is_not_found(ledger: Ledger) -> None:
+def test_it_needs_a_login_and_a_right_id(ledger: Ledger) -> None:
     partition = Partition.objects.create(week_ending=WEEK, tier="OTC")
     viewer = signed_in("Viewer")
 

@@ -79,7 +79,7 @@ def test_each_reason_leads_to_what_it_speaks_of(ledger: Ledger) -> None:
     assert "2025-12-15" in page.content.decode()
 
 
-def test_a_week_that_is_put_off_leads_to_the_anomaly_that_put_it_off(ledger: Ledger) -> None:
+def test_a_blocked_week_links_to_the_anomaly_that_blocks_it(ledger: Ledger) -> None:
     captured(OTC, content(OTC))
     readiness.decide_week(WEEK, date(2025, 11, 24))
     anomaly = Anomaly.objects.record(Category.INTERNAL, Severity.CRITICAL, "died", partition=Partition.objects.get())
@@ -102,7 +102,7 @@ def test_an_operator_judges_again_and_a_viewer_does_not(ledger: Ledger) -> None:
     assert len(verdict("trading").reasons) == 2
 
 
-def test_the_list_and_the_page_take_as_many_queries_for_few_as_for_many(ledger: Ledger) -> None:
+def test_list_and_page_take_as_many_queries_for_many(ledger: Ledger) -> None:
     three_weeks()
     viewer = signed_in("Viewer")
 

@@ -150,9 +150,7 @@ def lines(client: Client, asked: dict[str, str]) -> list[list[str]]:
     return list(csv.reader(io.StringIO(answer.getvalue().decode(), newline="")))
 
 
-def test_the_csv_has_all_rows_found_and_no_cell_that_starts_a_formula(
-    viewer: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_csv_has_all_rows_and_no_formula(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_search, "PAGE", 1)
     capture = Capture.objects.get(partition__tier="OTC")
 

@@ -115,7 +115,7 @@ def test_what_is_followed_is_read_only_and_for_who_has_signed_in(half_failed: Ru
     assert viewer.get(f"{LIST}999/live/").status_code == 404
 
 
-def test_a_run_is_cancelled_with_a_reason_and_its_failures_are_tried_again(half_failed: Run) -> None:
+def test_a_run_is_cancelled_and_its_failures_retried(half_failed: Run) -> None:
     running, operator = started(TIER_2), signed_in("Operator")
 
     operator.post(f"{LIST}{running.pk}/do/cancel-run/", {"reason": "the wrong week"})
@@ -177,7 +177,7 @@ def test_weeks_are_said_as_ranges() -> None:
     assert ranges([]) == "no week"
 
 
-def test_the_list_and_the_page_take_as_many_queries_for_few_as_for_many(half_failed: Run) -> None:
+def test_list_and_page_take_as_many_queries_for_many(half_failed: Run) -> None:
     viewer = signed_in("Viewer")
 
     def taken(url: str) -> int:

@@ -206,7 +206,7 @@ def test_the_address_of_a_client(settings: Settings, proxies: int, forwarded: st
     assert client_address(RequestFactory().get("/", headers={"x-forwarded-for": forwarded})) == address
 
 
-def test_a_name_longer_than_a_name_can_be_is_refused_in_the_form(client: Client, ledger: Ledger) -> None:
+def test_the_form_refuses_a_name_that_is_too_long(client: Client, ledger: Ledger) -> None:
     answer = client.post(LOGIN, {"username": "x" * 151, "password": "guess"})
     assert answer.status_code == 200
     assert "at most 150 characters" in answer.content.decode()

@@ -63,7 +63,7 @@ def test_a_crontab_of_the_month_is_said_in_words() -> None:
     )
 
 
-def test_the_next_time_is_by_the_clock_of_the_crontab_and_never_that_of_what_is_off() -> None:
+def test_the_next_time_goes_by_the_crontabs_clock() -> None:
     now = datetime.now(UTC)
     row = crontab(minute="30", hour="10-10", day_of_week="1")
 

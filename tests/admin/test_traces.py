@@ -42,7 +42,7 @@ def form_of(client: Client, address: str) -> dict[str, object]:
     return sent
 
 
-def test_who_switches_a_schedule_off_and_deletes_the_own_account_leaves_both_entries(administrator: Client) -> None:
+def test_deleting_the_own_account_leaves_the_log_entries(administrator: Client) -> None:
     mine, weekly = User.objects.get(username="administrator"), PeriodicTask.objects.get(name="weekly run")
     page = f"{BEAT}/periodictask/{weekly.pk}/change/"
     sent = {name: value for name, value in form_of(administrator, page).items() if name != "enabled"}
@@ -107,7 +107,7 @@ def test_making_and_changing_users_and_roles_is_told_with_what_was_given(adminis
     assert PASSWORD not in "".join(told for *_, told in log())
 
 
-def test_a_time_that_is_deleted_takes_its_schedules_and_is_told_with_them(administrator: Client) -> None:
+def test_a_deleted_time_takes_its_schedules_and_says_so(administrator: Client) -> None:
     weekly = PeriodicTask.objects.get(name="weekly run")
     crontab = CrontabSchedule.objects.get(pk=weekly.crontab_id)
     gone = ", ".join(str(one) for one in (crontab, *PeriodicTask.objects.filter(crontab=crontab)))

@@ -20,7 +20,7 @@ REASON = "FINRA confirmed the correction"
 LONG = 40  # weeks of a backfill that is under way for long enough to be cancelled
 
 
-def test_a_forced_vintage_has_its_reason_and_is_compared_with_the_one_before(visits: Visits, source_dir: Path) -> None:
+def test_a_forced_vintage_has_reason_and_comparison(visits: Visits, source_dir: Path) -> None:
     partition = captured_and_restated(source_dir)
     with visits("operator") as visitor:
         visitor.open(page_url(partition))

@@ -75,9 +75,7 @@ def pages() -> Iterator[str]:
     yield reverse("admin:pipeline_backfill")
 
 
-def test_the_tab_key_reaches_everything_that_can_be_pressed_and_the_focus_is_seen(
-    visits: Visits, source_dir: Path
-) -> None:
+def test_the_tab_key_reaches_everything_and_shows_it(visits: Visits, source_dir: Path) -> None:
     eventful.make(source_dir)
     found: list[str] = []
     with visits("operator") as visitor:

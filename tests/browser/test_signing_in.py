@@ -12,7 +12,7 @@ from tests.browser.conftest import Visits
 from tests.browser.product import PASSWORD
 
 
-def test_who_signs_in_is_at_the_dashboard_and_who_signs_out_is_out(visits: Visits) -> None:
+def test_signing_in_and_out_work(visits: Visits) -> None:
     with visits("viewer") as visitor:
         expect(visitor.page).to_have_title(re.compile("Market Spine"))
         visitor.page.get_by_text("viewer", exact=True).click()

@@ -213,7 +213,7 @@ def candidate(held: Capture, provenance: Provenance) -> Candidate:
     return Candidate(KEY, held, CaptureKind.RESTATEMENT, decision, provenance, following(held, content), sketch)
 
 
-def test_a_capture_is_not_made_from_what_is_not_the_newest_any_more(ledger: Ledger) -> None:
+def test_no_capture_is_made_from_an_outdated_decision(ledger: Ledger) -> None:
     source = MemorySource()
     first, second = captured(source, A), captured(source, B)
     provenance = Provenance.of_capture(second)
@@ -303,7 +303,7 @@ def test_rows_whose_file_is_lost_are_made_again_to_be_compared_with(ledger: Ledg
     assert rows_at(first) == ROWS_OF_A
 
 
-def test_rows_that_are_lost_for_good_stop_their_partition_until_it_is_forced(ledger: Ledger) -> None:
+def test_rows_lost_for_good_stop_a_partition_until_forced(ledger: Ledger) -> None:
     source = MemorySource()
     first = captured(source, A)
     Path(default_storage.path(first.vintage_path)).write_bytes(b"no Parquet")

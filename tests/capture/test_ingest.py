@@ -95,7 +95,7 @@ def test_a_line_that_contradicts_the_rows_held_is_told_until_it_is_gone(ledger: 
 
 
 @pytest.mark.promise(4)
-def test_a_payload_that_lost_too_many_rows_is_refused_and_archived_until_it_is_forced(ledger: Ledger) -> None:
+def test_a_payload_short_of_rows_is_refused_until_forced(ledger: Ledger) -> None:
     source = MemorySource()
     captured(source, A)
     rows = latest()
@@ -206,7 +206,7 @@ def test_a_source_that_fails_leaves_an_anomaly_and_what_is_held(ledger: Ledger) 
     assert open_anomalies() == [(Severity.ERROR, Category.FETCH_FAILED)]
 
 
-def test_an_error_that_may_pass_goes_to_the_caller_and_is_given_up_as_less_severe(ledger: Ledger) -> None:
+def test_a_passing_error_reaches_the_caller(ledger: Ledger) -> None:
     captured(MemorySource(), A)
     error = TransientSourceError("connection reset")
     with pytest.raises(TransientSourceError, match="connection reset"):
@@ -229,7 +229,7 @@ def test_a_partition_that_fails_changes_no_other(ledger: Ledger) -> None:
     assert {anomaly.partition and anomaly.partition.key for anomaly in Anomaly.objects.open()} == {T1}
 
 
-def test_forced_again_the_same_content_is_a_new_vintage_of_the_same_rows(ledger: Ledger) -> None:
+def test_forcing_the_same_content_makes_a_new_vintage(ledger: Ledger) -> None:
     source = MemorySource()
     captured(source, A)
     forced = offered(source, A, force=True)

@@ -102,7 +102,7 @@ def test_one_payload_at_once_is_one_capture(ledger: Ledger, normalize: bool) -> 
 
 
 @pytest.mark.promise(10)
-def test_one_payload_is_archived_by_several_at_once_and_is_whole_for_each(archive_dir: Path) -> None:
+def test_several_archive_one_payload_at_once(archive_dir: Path) -> None:
     """Each archives all of 20 payloads, starting each of them together with the others."""
     payloads = {
         hashlib.sha256(content).hexdigest(): content
@@ -142,7 +142,7 @@ def test_rows_of_an_archived_capture_are_stored_once(ledger: Ledger) -> None:
 
 
 @pytest.mark.promise(5)
-def test_what_was_known_at_an_instant_waits_for_a_capture_that_is_being_stored(ledger: Ledger) -> None:
+def test_as_of_waits_for_a_capture_being_stored(ledger: Ledger) -> None:
     """Its rows are known since before the instant, and are committed after the question: the answer must have them."""
     captured(source_of([]), A)
     known, commit = threading.Event(), threading.Event()

@@ -59,7 +59,7 @@ def both(engines: Engines, tmp_path: Path) -> Iterator[Both]:
 
 
 @pytest.mark.promise(2)
-def test_the_same_rows_from_the_api_are_a_replay_of_what_came_from_files(both: Both) -> None:
+def test_the_apis_same_rows_replay_those_of_files(both: Both) -> None:
     first = both.from_files()
     replayed = both.from_api()
     assert (replayed.outcome, replayed.reason, replayed.capture) == (Outcome.UNCHANGED, SAME, first.capture)
@@ -79,7 +79,7 @@ def test_force_takes_the_richer_vintage(both: Both) -> None:
     assert both.from_api().outcome == Outcome.UNCHANGED
 
 
-def test_a_row_that_changed_is_a_restatement_which_says_how_many_rows_differ_in_common_columns(both: Both) -> None:
+def test_a_restatement_says_how_many_rows_differ(both: Both) -> None:
     both.from_files()
     both.server.service.today = RESTATED
     before, after = (both.server.service.catalogue.firm_rows(KEY, day) for day in (DAY, RESTATED))
@@ -107,7 +107,7 @@ def test_the_control_totals_are_kept_in_the_manifest(both: Both) -> None:
     assert (raw.control_symbols, raw.control_shares, raw.control_differing) == (None, None, None)
 
 
-def test_totals_that_do_not_add_up_are_told_and_end_by_themselves_once_they_do(both: Both) -> None:
+def test_totals_that_differ_are_told_until_they_add_up(both: Both) -> None:
     both.server.service.faults.add(Fault(Kind.NULL_SHARES, times=None, equal={"summaryTypeCode": "ATS_W_SMBL"}))
     both.from_api()
     (anomaly,) = Anomaly.objects.open()

@@ -105,7 +105,7 @@ def test_a_missing_field_fails_the_partition_and_all_that_came_is_archived(serve
     assert rows == sum(entry.rows for entry in server.service.log.entries("weeklySummary"))
 
 
-def test_a_reply_that_is_no_list_of_rows_is_archived_as_it_came(server: FinraServer) -> None:
+def test_a_reply_without_rows_is_archived_as_it_came(server: FinraServer) -> None:
     server.service.faults.add(Fault(Kind.ERROR_IN_200, 1))
     assert fetched(server).outcome == Outcome.FAILED
     bodies = list(unpack_pages(archive.get(Anomaly.objects.get().payload_sha256)))

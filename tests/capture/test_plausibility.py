@@ -143,9 +143,7 @@ def test_another_weeks_files_with_right_dates_are_refused_as_a_first_capture(fol
 
 
 @pytest.mark.promise(14)
-def test_another_weeks_files_are_told_by_their_dates_when_that_week_is_not_captured(
-    ledger: Ledger, source_dir: Path
-) -> None:
+def test_another_weeks_files_are_known_by_their_dates(ledger: Ledger, source_dir: Path) -> None:
     write(source_dir, A)
     copy_over(source_dir, A, B)
     ran = backfill(B)
@@ -192,7 +190,7 @@ def test_every_captured_week_of_the_tier_counts_however_far(ledger: Ledger) -> N
     assert "3,000 of 3,000 rows (100%)" in again.reason
 
 
-def test_a_week_forced_under_a_wrong_name_does_not_stand_in_the_way_of_the_right_one(ledger: Ledger) -> None:
+def test_a_wrongly_forced_week_does_not_block_the_right_one(ledger: Ledger) -> None:
     assert taken(A, in_memory(A, numbers(0, 100))).outcome == Outcome.INGESTED
     assert taken(B, in_memory(B, numbers(0, 100)), force=True).outcome == Outcome.INGESTED
     restated = taken(A, in_memory(A, numbers(0, 100) | {"S3": 7}))
@@ -382,7 +380,7 @@ def test_the_order_of_capture_changes_no_verdict(ledger: Ledger, source_dir: Pat
     assert [readiness(week)[Use.TRADING] for week in (A, B, C)] == [READY, BLOCKED, READY]
 
 
-def test_the_first_week_without_a_half_is_found_when_its_neighbours_have_it(ledger: Ledger, source_dir: Path) -> None:
+def test_a_first_week_that_lacks_a_half_is_found(ledger: Ledger, source_dir: Path) -> None:
     write(source_dir, A, B)
     path_of(source_dir, PartName.NON_ATS, PartitionKey(A, Tier.OTC)).unlink()
     assert backfill(A).code == 0

@@ -71,7 +71,7 @@ def test_only_what_the_image_needs_is_sent_to_the_builder() -> None:
     assert {line.removeprefix("!") for line in rest if line.startswith("!")} == copied().keys()
 
 
-def test_the_example_has_each_variable_of_compose_with_its_default_and_no_password() -> None:
+def test_the_example_has_composes_variables_and_no_password() -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert dict(re.findall(r"^([A-Z_]+)=(.*)$", example, re.M)) == {
         name: default or "" for name, default in variables().items()
@@ -162,7 +162,7 @@ def test_the_product_starts_when_the_database_is_migrated() -> None:
     assert services()["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
 
 
-def test_a_worker_that_is_stopped_gets_as_long_as_a_task_may_take() -> None:
+def test_a_stopped_worker_gets_the_time_of_a_task() -> None:
     for name in ("worker-ingest", "worker-calc"):
         minutes = int(services()[name]["stop_grace_period"].removesuffix("m"))
         assert minutes * 60 > settings.CELERY_TASK_TIME_LIMIT

@@ -213,9 +213,7 @@ def test_a_stopped_run_taken_up_sends_what_it_has_not_done(ledger: Ledger, outbo
     assert [len(ids) for _, ids in outbox.sent] == [2, 3]
 
 
-def test_a_week_that_is_done_and_not_closed_still_counts_so_that_closings_do_not_pile_up(
-    ledger: Ledger, outbox: Outbox, settings: Settings
-) -> None:
+def test_a_week_done_and_not_closed_still_counts(ledger: Ledger, outbox: Outbox, settings: Settings) -> None:
     settings.MARKETSPINE_MAX_IN_FLIGHT = 3
     run = canvas.launch(plan())
     assert outbox.weeks() == [str(WEEK)]
@@ -230,7 +228,7 @@ def test_a_week_that_is_done_and_not_closed_still_counts_so_that_closings_do_not
     assert outbox.weeks() == [str(OLDER_WEEK)]
 
 
-def test_a_partition_is_sent_again_when_the_time_of_its_next_try_has_come(ledger: Ledger, outbox: Outbox) -> None:
+def test_a_partition_is_resent_at_its_next_try(ledger: Ledger, outbox: Outbox) -> None:
     run = canvas.launch(plan())
     outbox.weeks()
     one = run.partitions.filter(partition__tier=Tier.OTC, partition__week_ending=WEEK)

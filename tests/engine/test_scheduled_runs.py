@@ -152,7 +152,7 @@ def test_partitions_that_another_run_has_in_flight_are_skipped_with_that_reason(
     assert steps[TIER_2] == ("INGEST", "first capture")
 
 
-def test_a_source_folder_that_is_not_there_makes_a_run_that_fails_visibly(settings: Settings, tmp_path: Path) -> None:
+def test_a_missing_source_folder_fails_the_run_visibly(settings: Settings, tmp_path: Path) -> None:
     settings.MARKETSPINE_SOURCE_DIR = str(tmp_path / "nowhere")
 
     (run,) = schedules.start_owed(MONDAY)
@@ -209,7 +209,7 @@ def _received() -> Iterator[str]:
 
 
 @pytest.mark.promise(10)
-def test_beat_finds_the_weekly_run_due_on_monday_and_a_restarted_one_starts_no_second_run() -> None:
+def test_a_restarted_beat_starts_no_second_weekly_run() -> None:
     assert configured.CELERY_BEAT_SCHEDULER == "pipeline.engine.beat:Scheduler"
     with time_machine.travel(MONDAY - 10 * SECOND, tick=False), beat() as scheduler:
         assert sent_by(scheduler, MONDAY - SECOND) == []

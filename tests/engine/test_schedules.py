@@ -206,7 +206,7 @@ def test_a_weekly_slot_is_owed_until_the_next(installed: Ledger) -> None:
     assert owed_at(MONDAY + A_WEEK) == [(WEEKLY, MONDAY + A_WEEK)]
 
 
-def test_a_slot_of_more_than_a_week_ago_is_not_made_up_for(installed: Ledger) -> None:
+def test_a_slot_over_a_week_old_is_passed_over(installed: Ledger) -> None:
     CrontabSchedule.objects.filter(periodictask__name=WEEKLY).update(day_of_month="15", day_of_week="*")
     edit(DAILY, enabled=False)
     assert owed_at(MONDAY + A_WEEK) == [(WEEKLY, MONDAY)]

@@ -68,7 +68,7 @@ def test_what_was_sent_too_long_ago_is_sent_again(ledger: Ledger, sent: list[int
 
 @pytest.mark.promise(9)
 @pytest.mark.parametrize(("is_empty", "ago", "resent"), [(True, 11, 3), (False, 11, 0), (True, -60, 0)])
-def test_what_has_not_begun_and_waits_in_no_queue_is_sent_again_at_once(
+def test_what_waits_in_no_queue_is_resent_at_once(
     ledger: Ledger, sent: list[int], monkeypatch: pytest.MonkeyPatch, is_empty: bool, ago: int, resent: int
 ) -> None:
     monkeypatch.setattr(canvas, "is_queue_empty", lambda: is_empty)
@@ -81,9 +81,7 @@ def test_what_has_not_begun_and_waits_in_no_queue_is_sent_again_at_once(
     assert sent == [run.pk]
 
 
-def test_what_waits_in_the_memory_of_another_process_is_not_taken_to_be_lost(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_another_process_holds_is_not_lost(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canvas, "is_queue_empty", lambda: True)
     with liveness.working() as worker:
         own = begin(worker)
@@ -108,9 +106,7 @@ def test_what_a_dead_worker_had_is_put_back_and_sent(ledger: Ledger, sent: list[
 
 @pytest.mark.promise(9)
 @pytest.mark.parametrize(("seconds", "closed"), [(-60, 0), (11, 1)])
-def test_a_week_with_nothing_left_to_do_is_closed_when_its_body_had_its_time(
-    ledger: Ledger, seconds: int, closed: int
-) -> None:
+def test_a_finished_week_is_closed_after_its_time(ledger: Ledger, seconds: int, closed: int) -> None:
     run = begin()
     work_off(run, timedelta(seconds=seconds))
 
@@ -132,7 +128,7 @@ def test_a_run_whose_weeks_are_closed_is_ended(ledger: Ledger) -> None:
 
 
 @pytest.mark.promise(9)
-def test_the_run_of_a_command_that_died_is_interrupted_and_not_sent_to_others(ledger: Ledger, sent: list[int]) -> None:
+def test_a_dead_commands_run_is_interrupted_not_sent(ledger: Ledger, sent: list[int]) -> None:
     with liveness.working() as worker:
         run = begin(worker)
         assert sweeper.sweep() == NOTHING

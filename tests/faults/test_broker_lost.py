@@ -70,9 +70,7 @@ def test_a_channel_whose_connection_was_given_up_says_that_it_is_lost(broker: se
 
 
 @pytest.mark.promise(9)
-def test_redis_killed_and_restarted_empty_in_the_midst_of_a_run_costs_nothing(
-    fleet: Fleet, work: Work, broker: servers.Redis
-) -> None:
+def test_redis_restarted_empty_costs_a_run_nothing(fleet: Fleet, work: Work, broker: servers.Redis) -> None:
     run = work.launch()
     with stopped_worker(fleet, "commit.before 2"):
         broker.kill()
@@ -87,9 +85,7 @@ def test_redis_killed_and_restarted_empty_in_the_midst_of_a_run_costs_nothing(
 
 
 @pytest.mark.promise(9)
-def test_a_run_that_cannot_be_sent_is_in_the_ledger_and_goes_out_when_it_can(
-    fleet: Fleet, work: Work, broker: servers.Redis
-) -> None:
+def test_an_unsent_run_waits_in_the_ledger(fleet: Fleet, work: Work, broker: servers.Redis) -> None:
     broker.kill()
 
     ran = finished(command(fleet, *RUN, "--no-wait", "--json"))
@@ -105,9 +101,7 @@ def test_a_run_that_cannot_be_sent_is_in_the_ledger_and_goes_out_when_it_can(
 
 
 @pytest.mark.promise(9)
-def test_a_command_that_waits_for_its_run_outlives_a_broker_that_is_down(
-    fleet: Fleet, work: Work, broker: servers.Redis
-) -> None:
+def test_a_waiting_command_outlives_a_broker_that_is_down(fleet: Fleet, work: Work, broker: servers.Redis) -> None:
     broker.kill()
     waiting = command(fleet, *RUN)
     assert waiting.stderr is not None
@@ -123,9 +117,7 @@ def test_a_command_that_waits_for_its_run_outlives_a_broker_that_is_down(
 
 
 @pytest.mark.promise(9)
-def test_a_fleet_without_beat_and_command_makes_up_for_a_broker_that_died_and_no_worker_ends(
-    fleet: Fleet, work: Work, broker: servers.Redis
-) -> None:
+def test_workers_alone_outlive_a_broker_that_died(fleet: Fleet, work: Work, broker: servers.Redis) -> None:
     run = work.launch()
     calc = fleet.worker(pool="prefork", queues="calc,control", **DEFAULT)
     with stopped_worker(fleet, "commit.before 2", **DEFAULT) as ingest:
@@ -140,9 +132,7 @@ def test_a_fleet_without_beat_and_command_makes_up_for_a_broker_that_died_and_no
 
 
 @pytest.mark.promise(9)
-def test_a_fleet_whose_queue_is_emptied_has_what_was_in_it_sent_again(
-    fleet: Fleet, work: Work, broker: servers.Redis
-) -> None:
+def test_an_emptied_queue_is_sent_again(fleet: Fleet, work: Work, broker: servers.Redis) -> None:
     run = work.launch()
     fleet.worker(pool="prefork", queues="calc,control", **DEFAULT)
     with stopped_worker(fleet, "commit.before 2", **DEFAULT), redis.Redis.from_url(broker.url) as client:

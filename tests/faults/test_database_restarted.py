@@ -76,7 +76,7 @@ def test_a_restart_in_the_midst_of_a_run_is_tried_again(
 
 
 @pytest.mark.promise(9)
-def test_a_command_that_waits_says_that_the_database_is_away_and_ends_with_the_code_of_the_run(
+def test_a_waiting_command_outlives_a_database_that_is_away(
     fleet: Fleet, work: Work, database: servers.PostgreSQL
 ) -> None:
     command = subprocess.Popen(

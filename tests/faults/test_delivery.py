@@ -39,9 +39,7 @@ def connected(url: str) -> Redis:
 
 
 @pytest.mark.promise(10)
-def test_every_message_delivered_twice_to_two_workers_at_once_does_each_piece_once(
-    fleet: Fleet, work: Work, redis_url: str
-) -> None:
+def test_messages_delivered_twice_do_each_piece_once(fleet: Fleet, work: Work, redis_url: str) -> None:
     run = work.launch()
     with connected(redis_url) as client:
         for name in queued(client):

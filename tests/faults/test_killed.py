@@ -104,9 +104,7 @@ def test_the_dry_run_of_a_killed_backfill_lists_what_is_left(ledger: Ledger, und
 
 @pytest.mark.promise(9)
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_a_run_that_is_told_to_stop_is_interrupted_and_goes_on_later(
-    ledger: Ledger, undisturbed: LedgerState, name: str
-) -> None:
+def test_a_stopped_run_is_interrupted_and_resumed(ledger: Ledger, undisturbed: LedgerState, name: str) -> None:
     stopped = signalled(ledger, name, "vintage.write.after 2", *RUN)
 
     assert stopped.code == 1

@@ -146,9 +146,7 @@ def test_workers_killed_at_any_instant_leave_what_others_finish(fleet: Fleet, wo
 
 
 @pytest.mark.promise(9)
-def test_a_child_of_a_pool_killed_alone_is_replaced_and_its_partition_tried_again(
-    fleet: Fleet, work: Work, tmp_path: Path
-) -> None:
+def test_a_killed_child_is_replaced_its_partition_retried(fleet: Fleet, work: Work, tmp_path: Path) -> None:
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     run = work.launch()
@@ -167,7 +165,7 @@ def test_a_child_of_a_pool_killed_alone_is_replaced_and_its_partition_tried_agai
 
 @pytest.mark.promise(3, 9)
 @pytest.mark.parametrize("pool", ["prefork", "solo"] if EVERYTHING else ["prefork"])
-def test_a_partition_that_kills_each_of_its_workers_is_given_up_and_harms_no_other(
+def test_a_partition_that_kills_its_workers_harms_no_other(
     fleet: Fleet, work: Work, settings: Settings, pool: str
 ) -> None:
     settings.MARKETSPINE_MAX_ATTEMPTS = 3

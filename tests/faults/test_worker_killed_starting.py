@@ -50,9 +50,7 @@ def undisturbed(fleet: Fleet, source_dir: Path, archive_dir: Path) -> LedgerStat
 
 @pytest.mark.promise(9, 10)
 @pytest.mark.parametrize("point", POINTS if EVERYTHING else POINTS[:1])
-def test_a_worker_killed_while_it_starts_an_owed_run_leaves_one_run_to_others(
-    fleet: Fleet, undisturbed: LedgerState, point: str
-) -> None:
+def test_a_worker_killed_starting_a_run_leaves_one(fleet: Fleet, undisturbed: LedgerState, point: str) -> None:
     assert died(fleet.worker(f"SIGKILL {point}")) == -signal.SIGKILL, fleet.told()
     check_consistent()
 

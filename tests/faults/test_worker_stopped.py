@@ -32,7 +32,7 @@ def status_of(run: Run, key: PartitionKey) -> str:
 
 @pytest.mark.promise(9, 10)
 @pytest.mark.parametrize(("pool", "held", "finished"), [("solo", TIER_1, 1), ("prefork", OTC, 3)])
-def test_a_worker_told_to_stop_finishes_what_it_has_and_leaves_the_rest_to_others(
+def test_a_stopped_worker_finishes_its_own_and_no_more(
     fleet: Fleet, work: Work, settings: Settings, tmp_path: Path, pool: str, held: PartitionKey, finished: int
 ) -> None:
     meeting = tmp_path / "meeting"
@@ -60,9 +60,7 @@ def test_a_worker_told_to_stop_finishes_what_it_has_and_leaves_the_rest_to_other
 
 
 @pytest.mark.promise(9)
-def test_a_worker_told_to_stop_begins_nothing_that_comes_after_although_a_process_of_it_is_idle(
-    fleet: Fleet, work: Work, tmp_path: Path
-) -> None:
+def test_a_stopped_worker_begins_nothing_with_an_idle_process(fleet: Fleet, work: Work, tmp_path: Path) -> None:
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     request = replace(work.request, weeks=(OTC.week_ending,), tiers=(OTC.tier,))

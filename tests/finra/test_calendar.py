@@ -84,7 +84,7 @@ def refuses(message: str) -> pytest.RaisesExc[CalendarError]:
         (" t1 ", T1),
     ],
 )
-def test_a_tier_is_known_by_every_spelling_of_the_source_in_any_case(text: str, tier: Tier) -> None:
+def test_a_tier_is_known_by_every_spelling(text: str, tier: Tier) -> None:
     assert Tier.parse(text) is tier
 
 
@@ -166,7 +166,7 @@ def test_the_last_fridays_are_newest_first_and_include_the_day_itself(
     assert last_fridays(n, on_or_before) == tuple(fridays)
 
 
-def test_the_last_friday_of_any_day_is_less_than_a_week_before_it() -> None:
+def test_the_last_friday_is_less_than_a_week_ago() -> None:
     newest = [(day - last_fridays(1, day)[0]).days for day in DAYS]
     assert newest == [(day.weekday() - 4) % 7 for day in DAYS]
 
@@ -304,7 +304,7 @@ def test_the_market_is_open_on_other_holidays_and_on_short_days(open_day: date) 
     assert is_business_day(open_day)
 
 
-def test_the_next_business_day_is_the_day_itself_when_the_market_is_open() -> None:
+def test_an_open_day_is_its_own_next_business_day() -> None:
     assert next_business_day(date(2025, 12, 24)) == date(2025, 12, 24)
     assert next_business_day(date(2025, 12, 25)) == date(2025, 12, 26)
     assert next_business_day(date(2022, 12, 24)) == date(2022, 12, 27)
@@ -322,14 +322,12 @@ def test_a_partition_is_due_on_the_day_the_source_published_it(tier: Tier, week_
 
 
 @each_publication
-def test_the_week_of_a_file_is_known_from_the_day_it_was_published(
-    tier: Tier, week_start: date, published: date
-) -> None:
+def test_a_publication_day_gives_the_week(tier: Tier, week_start: date, published: date) -> None:
     assert week_ending_from_update(tier, published) == week_ending_of(week_start)
 
 
 @each_tier
-def test_a_due_date_is_a_business_day_at_most_four_days_after_the_nominal_monday(tier: Tier) -> None:
+def test_a_due_date_is_a_business_day_after_its_monday(tier: Tier) -> None:
     for week in WEEKS:
         due, nominal = due_date(tier, week), week_start_of(week) + tier.publication_lag
         assert is_business_day(due), (week, due)
@@ -403,7 +401,7 @@ def test_a_due_date_beyond_the_last_day_there_is_is_refused() -> None:
 # The look-back
 
 
-def test_a_look_back_is_the_last_weeks_due_for_all_tiers_and_all_newer_ones() -> None:
+def test_a_look_back_has_the_due_and_newer_weeks() -> None:
     monday = date(2025, 12, 15)
     fully = (date(2025, 11, 14), date(2025, 11, 7))
     newer = (date(2025, 12, 12), date(2025, 12, 5), date(2025, 11, 28), date(2025, 11, 21))
@@ -412,7 +410,7 @@ def test_a_look_back_is_the_last_weeks_due_for_all_tiers_and_all_newer_ones() ->
     assert look_back(1, monday) == (*newer, fully[0])
 
 
-def test_a_week_is_fully_due_on_its_last_due_date_and_not_before() -> None:
+def test_a_week_is_fully_due_on_its_last_date() -> None:
     labor_day = date(2026, 9, 7)
     assert fully_due_weeks(1, labor_day) == (date(2026, 7, 31),)
     assert fully_due_weeks(1, labor_day + DAY) == (date(2026, 8, 7),)

@@ -122,7 +122,7 @@ def test_the_hash_of_no_rows_is_that_of_no_bytes() -> None:
     assert rows.content_hash(rows.empty()) == hashlib.sha256().hexdigest()
 
 
-def test_every_column_but_week_tier_and_the_name_of_an_ats_is_hashed() -> None:
+def test_hashes_leave_out_week_tier_and_ats_names() -> None:
     frame = row_of()
     changed = {
         "symbol": "B",

@@ -97,7 +97,7 @@ def test_newlines_without_an_end_are_counted_and_not_read() -> None:
         tracemalloc.stop()
 
 
-def test_as_many_blank_lines_as_lines_may_be_are_refused_with_five_of_them() -> None:
+def test_too_many_blank_lines_are_refused_with_five_shown() -> None:
     content = f"{HEADER}\n".encode() + b"\n" * 500_000
     tracemalloc.start()
     try:

@@ -61,7 +61,7 @@ def test_a_file_of_two_that_is_missing_is_refused(ledger: Ledger) -> None:
     assert offered(source, force=True).outcome is Outcome.RESTATED
 
 
-def test_a_lost_payload_of_an_archived_capture_is_put_back_from_the_source(ledger: Ledger) -> None:
+def test_a_lost_payload_is_restored_from_the_source(ledger: Ledger) -> None:
     source = MemorySource()
     source.publish_rows(KEY, ATS)
     capture = offered(source, normalize=False).capture

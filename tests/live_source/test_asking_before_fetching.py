@@ -76,7 +76,7 @@ def test_a_payload_that_is_lost_is_downloaded_and_not_asked_about(finra: FinraSe
     assert sum(entry.rows for entry in finra.service.log.entries("weeklySummary")) > 1
 
 
-def test_a_sweep_sees_that_finra_answers_and_asks_about_what_is_captured_only(finra: FinraServer) -> None:
+def test_a_probe_asks_about_captured_partitions_only(finra: FinraServer) -> None:
     captured(finra, RANGE)
     with product.day(LONG_AFTER, finra):
         finra.service.log.clear()

@@ -70,7 +70,7 @@ def sweep() -> Run:
     )
 
 
-def test_the_look_back_does_not_see_the_recorded_restatement_and_the_sweep_does(finra: FinraServer) -> None:
+def test_only_the_probe_sees_the_recorded_restatement(finra: FinraServer) -> None:
     before = captured(finra)
     assert tesla(before) == RECORDED_BEFORE
 
@@ -161,7 +161,7 @@ def test_a_late_restatement_and_its_anomaly_are_stored_together(finra: FinraServ
     assert (Capture.objects.count(), Anomaly.objects.get().category) == (2, Category.RESTATED_LATE)
 
 
-def test_a_restatement_that_is_taken_back_with_its_dates_is_found_and_told_so(finra: FinraServer) -> None:
+def test_a_reverted_restatement_is_found_and_named(finra: FinraServer) -> None:
     captured(finra)
     finra.service.catalogue.restate(Restatement(RECORDED_KEY, date(2022, 8, 1), undo))
     with product.day(LOOKED, finra):

@@ -109,7 +109,7 @@ def test_going_on_with_a_stopped_run_is_written_down(folder: Path) -> None:
     )
 
 
-def test_an_archive_check_is_written_down_and_a_sweep_of_nothing_is_not(folder: Path) -> None:
+def test_an_archive_check_is_logged_an_empty_recovery_is_not(folder: Path) -> None:
     call("check_archive", "--run-date", DAY)
     call("recover_runs")
     assert [(act, upshot) for _, act, _, upshot in entries()] == [("CHECK_ARCHIVE", "DONE")]

@@ -1,4 +1,4 @@
-"""Lost payloads: put back where the source still has them, named with what may bring them back where it has not."""
+"""Lost payloads: restored where the source still has them, named with what may bring them back where it has not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.management.publications import DAY, OTC, TIER_1, TIER_2, WEEK, conten
 from tests.support.engines import Begin, Ledger
 from tests.support.ledger_state import check_consistent, is_untouched_by
 
-PUT_BACK = "unchanged: the same bytes as captured; the lost payload was restored"
+RESTORED = "unchanged: the same bytes as captured; the lost payload was restored"
 AT_NOON = time_machine.travel("2025-12-15 17:00+00:00", tick=False)
 
 
@@ -95,14 +95,14 @@ def test_an_archive_emptied_is_filled_again_once_a_person_begins_anew(
 
     assert call("rebuild_vintages", "--run-date", DAY).code == 1
     ran = weekly()
-    assert (ran.code, reasons(ran)) == (0, [f"{PUT_BACK}; the lost vintage file was put back"] * 3)
+    assert (ran.code, reasons(ran)) == (0, [f"{RESTORED}; the lost vintage file was restored"] * 3)
     assert (states(), said(), of_archive()) == ({"READY"}, [], [])
     check_consistent()
     assert is_untouched_by_run()
 
 
 def is_untouched_by_run() -> bool:
-    """Whether one more run finds nothing to put back."""
+    """Whether one more run finds nothing to restore."""
     return reasons(weekly()) == ["unchanged: the same bytes as captured"] * 3
 
 
@@ -110,7 +110,7 @@ def is_untouched_by_run() -> bool:
 def test_a_damaged_payload_is_replaced_by_the_next_run(held: Path, archive_dir: Path, content: bytes | None) -> None:
     file_of(archive_dir, OTC).write_bytes(file_of(archive_dir, TIER_1).read_bytes() if content is None else content)
     ran = weekly()
-    assert (ran.code, reasons(ran)[2]) == (0, PUT_BACK)
+    assert (ran.code, reasons(ran)[2]) == (0, RESTORED)
     check_consistent()
 
 
@@ -122,7 +122,7 @@ def test_a_vintage_file_lost_alone_is_put_back_by_the_next_run(held: Path, archi
     ran = weekly()
     assert (ran.code, reasons(ran)[2]) == (
         0,
-        "unchanged: the same bytes as captured; the lost vintage file was put back",
+        "unchanged: the same bytes as captured; the lost vintage file was restored",
     )
     assert file.read_bytes() == written
     check_consistent()
@@ -133,7 +133,7 @@ def test_a_file_brought_by_hand_puts_its_payload_back(held: Path, archive_dir: P
     brought = tmp_path / "as FINRA names it.csv"
     brought.write_bytes(content(OTC))
     ran = call("ingest_file", brought, "--tier", "OTC", "--week", WEEK, "--run-date", DAY, "--json")
-    assert (ran.code, reasons(ran)) == (0, [PUT_BACK])
+    assert (ran.code, reasons(ran)) == (0, [RESTORED])
     check_consistent()
 
 

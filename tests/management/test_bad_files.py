@@ -249,7 +249,7 @@ def test_a_bad_file_is_no_first_capture_either(ledger: Ledger, source_dir: Path,
     assert ledger_state().partitions == {}
 
 
-def test_the_payload_that_could_not_be_read_is_kept_for_who_looks_into_it(held: LedgerState, source_dir: Path) -> None:
+def test_an_unreadable_payload_is_kept_for_inspection(held: LedgerState, source_dir: Path) -> None:
     (source_dir / NAME).write_bytes(b"<html>")
 
     weekly()

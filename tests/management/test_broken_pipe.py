@@ -26,9 +26,7 @@ def ended_unread(ledger: Ledger, *words: str) -> tuple[int, str]:
 
 
 @pytest.mark.promise(8)
-def test_a_run_nobody_reads_goes_on_to_its_end_and_its_code_is_true(
-    ledger: Ledger, source_dir: Path, archive_dir: Path
-) -> None:
+def test_a_run_nobody_reads_ends_with_its_true_code(ledger: Ledger, source_dir: Path, archive_dir: Path) -> None:
     archive_dir.mkdir()  # that one is named and missing would be complained of
     publish_week(source_dir)
     assert ended_unread(ledger, *RUN) == (0, "")

@@ -306,7 +306,7 @@ def test_after_a_resolve_the_cell_the_doctor_and_readiness_agree(captured: Path)
 
 
 @pytest.mark.promise(8, 14)
-def test_a_run_is_not_good_while_something_stands_against_what_it_was_asked_for(captured: Path) -> None:
+def test_a_run_is_not_good_while_something_blocks_its_weeks(captured: Path) -> None:
     found(Category.UNRECONCILED, stage=Stage.NORMALIZED)
     assert (weekly().code, doctor().code) == (1, 1)
     assert weekly("--tiers", "NMS_TIER_2").code == 0
@@ -314,7 +314,7 @@ def test_a_run_is_not_good_while_something_stands_against_what_it_was_asked_for(
     assert (weekly().code, doctor().code) == (0, 0)
 
 
-def test_the_summary_says_what_blocks_a_week_that_the_run_was_not_asked_for(ledger: Ledger, source_dir: Path) -> None:
+def test_the_summary_names_blocks_of_other_weeks(ledger: Ledger, source_dir: Path) -> None:
     publish(source_dir, OTC)
     ran = call("backfill", "--weeks", WEEK, "--tiers", "OTC", *RUN_DATE)
     said = "0 (every due partition of this run is good; what blocks a week was not part of it, see doctor)"

@@ -42,7 +42,7 @@ def test_both_halves_are_one_capture(halves: tuple[Path, Path]) -> None:
     assert Capture.objects.count() == 1
 
 
-def test_one_half_alone_is_refused_where_both_are_held_and_says_so_before(halves: tuple[Path, Path]) -> None:
+def test_one_half_is_refused_where_both_are_held(halves: tuple[Path, Path]) -> None:
     ats, firms = halves
     ingest(ats, "--nonats", firms)
     ats.write_bytes(content(OTC) + row("NEW", "UBSA", 5, 1, updated="2025-12-15").encode() + b"\n")

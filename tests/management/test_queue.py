@@ -55,7 +55,7 @@ def test_not_to_wait_is_for_the_queue(ledger: Ledger, source_dir: Path) -> None:
     assert "--no-wait goes with --queue" in ran.err
 
 
-def test_without_waiting_the_number_of_the_run_is_printed_and_workers_do_it(fleet: Fleet) -> None:
+def test_no_wait_prints_the_run_and_leaves_it_to_workers(fleet: Fleet) -> None:
     ran = call("run_weekly", *QUEUED, "--no-wait", "--json")
 
     run = Run.objects.get()

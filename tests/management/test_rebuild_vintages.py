@@ -169,7 +169,7 @@ def test_show_capture_proves_payload_rows_and_file(held: list[Capture], archive_
     assert ran.document["checks"][0]["what"].startswith("the archived payload is whole (")
 
 
-def test_a_file_whose_payload_is_lost_too_is_not_said_to_be_made_again(held: list[Capture], archive_dir: Path) -> None:
+def test_a_file_without_payload_is_not_said_to_be_rebuilt(held: list[Capture], archive_dir: Path) -> None:
     """Of the older version no source has the payload: with a backup of it the check, and then the rebuilding."""
     older = held[0]
     payload = archive_dir / archive.path_of(older.payload_sha256)
@@ -187,7 +187,7 @@ def test_a_file_whose_payload_is_lost_too_is_not_said_to_be_made_again(held: lis
     assert (rebuilt().code, findings()) == (0, [])
 
 
-def test_a_folder_in_the_place_of_a_file_holds_up_no_other_file(held: list[Capture], archive_dir: Path) -> None:
+def test_a_folder_in_a_files_place_holds_up_no_other(held: list[Capture], archive_dir: Path) -> None:
     """What is in it is not known to be nobody's: a person moves it away, and the same command makes the file."""
     folder, other = (archive_dir / capture.vintage_path for capture in (held[0], held[2]))
     folder.unlink()

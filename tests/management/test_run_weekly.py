@@ -52,7 +52,7 @@ def week(source_dir: Path) -> Path:
     return source_dir
 
 
-def test_a_first_run_prints_every_partition_then_the_summary_in_the_promised_order(ledger: Ledger, week: Path) -> None:
+def test_a_first_run_prints_partitions_then_the_summary(ledger: Ledger, week: Path) -> None:
     ran = call("run_weekly", *ONE_WEEK)
 
     assert ran.code == 0
@@ -195,7 +195,7 @@ def test_the_summary_as_one_document(ledger: Ledger, week: Path) -> None:
     assert summary["steps"][2]["capture_id"] is None
 
 
-def test_a_partition_that_is_due_and_not_there_is_late_and_the_run_fails(ledger: Ledger, source_dir: Path) -> None:
+def test_a_due_partition_that_lacks_is_late_and_fails(ledger: Ledger, source_dir: Path) -> None:
     publish(source_dir, TIER_1)
     publish(source_dir, TIER_2)
 
@@ -303,7 +303,7 @@ def test_the_ledger_keeps_who_asked_and_why(ledger: Ledger, week: Path) -> None:
     assert run.parameters["origin"] == str(week)
 
 
-def test_a_process_of_its_own_prints_the_same_and_exits_with_the_code(ledger: Ledger, week: Path) -> None:
+def test_a_process_of_its_own_prints_and_exits_alike(ledger: Ledger, week: Path) -> None:
     first = manage(ledger, "run_weekly", *ONE_WEEK)
     assert (first.code, first.lines[0]) == (
         0,

@@ -58,9 +58,7 @@ def test_the_run_date_names_the_capture_and_decides_what_is_due(ledger: Ledger, 
     )
 
 
-def test_a_look_back_takes_the_same_weeks_of_every_tier_and_lists_what_is_not_yet_due(
-    ledger: Ledger, source_dir: Path
-) -> None:
+def test_a_look_back_takes_the_same_weeks_of_every_tier(ledger: Ledger, source_dir: Path) -> None:
     ran = call("run_weekly", "--lookback-weeks", 2, "--run-date", DAY, "--mode", "dry-run", "--json")
 
     planned = {(step["week_ending"], step["tier"]): step["action"] for step in ran.document["plan"]}
@@ -78,7 +76,7 @@ def test_a_look_back_takes_the_same_weeks_of_every_tier_and_lists_what_is_not_ye
     }
 
 
-def test_the_default_look_back_is_six_weeks_and_two_more_of_tier_1(ledger: Ledger, source_dir: Path) -> None:
+def test_the_look_back_is_six_weeks_eight_of_tier_1(ledger: Ledger, source_dir: Path) -> None:
     plan = call("run_weekly", "--run-date", DAY, "--mode", "dry-run", "--json").document["plan"]
 
     assert sum(step["action"] == "INGEST" for step in plan) == 6 * 3 + 2

@@ -147,7 +147,7 @@ def test_the_admin_its_stylesheets_and_the_health_page_are_on_one_port(ledger: L
             assert (status, headers.get_content_type()) == (200, "text/css")
 
 
-def test_a_demo_administrator_is_made_only_when_asked_with_a_new_password_each_time(sqlite: Ledger) -> None:
+def test_a_demo_administrator_is_made_on_request_only(sqlite: Ledger) -> None:
     passwords = set()
     for _ in range(2):
         with served(sqlite, "--demo") as (_, told):
@@ -212,9 +212,7 @@ def test_without_beat_runs_are_worked_off_and_none_is_started(sqlite: Ledger, so
 
 @pytest.mark.promise(9)
 @pytest.mark.parametrize("point", ["commit.before 3", "week.close.before 1"])
-def test_killed_in_the_middle_of_a_run_the_next_start_goes_on_with_it_at_once(
-    ledger: Ledger, source_dir: Path, point: str
-) -> None:
+def test_the_next_start_resumes_a_killed_run_at_once(ledger: Ledger, source_dir: Path, point: str) -> None:
     run = queued_run(source_dir)
     killed = finish(start(ledger, "-m", "tests.faults.signalling", "SIGKILL", *point.split(), *SERVE))
     assert killed.code == -signal.SIGKILL, killed
@@ -229,9 +227,7 @@ def test_killed_in_the_middle_of_a_run_the_next_start_goes_on_with_it_at_once(
 
 
 @pytest.mark.promise(9)
-def test_told_to_stop_it_finishes_what_is_under_way_and_the_next_start_goes_on(
-    ledger: Ledger, source_dir: Path
-) -> None:
+def test_stopped_it_finishes_what_is_under_way(ledger: Ledger, source_dir: Path) -> None:
     run = queued_run(source_dir, [WEEK - timedelta(weeks=back) for back in range(8)])
     stopped = finish(start(ledger, "-m", "tests.faults.signalling", "SIGTERM", "vintage.write.before", "2", *SERVE))
 
@@ -254,9 +250,7 @@ def check_finished(run: Run) -> None:
     check_consistent()
 
 
-def test_a_second_ctrl_c_ends_at_once_and_the_next_start_goes_on(
-    sqlite: Ledger, source_dir: Path, tmp_path: Path
-) -> None:
+def test_a_second_ctrl_c_ends_it_at_once(sqlite: Ledger, source_dir: Path, tmp_path: Path) -> None:
     run = queued_run(source_dir)
     meeting = tmp_path / "meeting"
     meeting.mkdir()
@@ -309,9 +303,7 @@ def test_a_broker_means_processes_of_their_own(engines: Engines, settings: Setti
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "spine.example"])
-def test_others_are_not_let_in_with_the_placeholder_key_or_in_debug_mode(
-    sqlite: Ledger, settings: Settings, host: str
-) -> None:
+def test_no_others_with_the_placeholder_key_or_debug(sqlite: Ledger, settings: Settings, host: str) -> None:
     settings.SECRET_KEY = settings.PLACEHOLDER_KEY + "0"
     with_placeholder = call("serve", "--host", host)
     settings.SECRET_KEY, settings.DEBUG = "k" * 50, True

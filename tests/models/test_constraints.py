@@ -226,7 +226,7 @@ def test_every_constraint_is_among_those_tried() -> None:
     assert declared == sorted(case.constraint for case in REFUSED)
 
 
-def test_a_capture_id_is_unique_and_what_refers_to_one_thing_does_so_once(stored: Ledger) -> None:
+def test_capture_ids_and_references_are_unique(stored: Ledger) -> None:
     for write in (
         copied(Capture, version=2, position=2),
         copied(Capture, version=2, capture_id="another"),

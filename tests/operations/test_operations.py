@@ -137,7 +137,7 @@ def test_the_same_form_sent_twice_acts_once(captured: list[Partition]) -> None:
     assert Run.objects.filter(command="reingest").count() == 1
 
 
-def test_a_form_that_was_used_stands_for_no_other_act_and_no_other_object(captured: list[Partition]) -> None:
+def test_a_used_form_stands_for_nothing_else(captured: list[Partition]) -> None:
     order = Order(operator="olive", token=operations.new_token())
     operations.reingest(captured[:1], order)
 

@@ -91,7 +91,7 @@ def test_each_selector_chooses_its_vintage(ledger: Ledger) -> None:
     assert told(readers.rows(capture=second.capture_id)) == new
 
 
-def test_complaint_07_a_fixed_age_and_the_first_vintage_are_free_of_look_ahead(ledger: Ledger) -> None:
+def test_complaint_07_fixed_age_and_first_vintage_never_look_ahead(ledger: Ledger) -> None:
     """OTC of 2025-11-14 was due on 2025-12-15: it is 11 days old on the 26th."""
     stored(A, datetime(2025, 12, 15, 15, tzinfo=UTC))
     stored(B, NOON)
@@ -105,7 +105,7 @@ def test_complaint_07_a_fixed_age_and_the_first_vintage_are_free_of_look_ahead(l
     assert not readers.rows(vintage="first").meta.pinned
 
 
-def test_complaint_08_an_instant_has_an_offset_and_a_day_ends_in_new_york(ledger: Ledger) -> None:
+def test_complaint_08_instants_have_offsets_days_end_in_new_york(ledger: Ledger) -> None:
     stored(A, NOON)
     texts = (
         "2025-12-26T12:00:00Z",
@@ -171,7 +171,7 @@ def test_errors_carry_the_facts_that_help(ledger: Ledger) -> None:
     assert facts(symbol="brk-b").did_you_mean == "BRK.B"
 
 
-def test_complaint_16_a_symbol_never_seen_is_an_error_and_a_known_one_may_have_no_rows(ledger: Ledger) -> None:
+def test_complaint_16_only_a_symbol_never_seen_is_an_error(ledger: Ledger) -> None:
     stored(A, NOON)
     stored([("IBM", "UBSA", "1", 1)], NOON, key=T1)
     absent = readers.rows(tier="OTC", symbol="IBM")
@@ -246,7 +246,7 @@ def test_what_is_lacking_is_told_by_partition(ledger: Ledger) -> None:
     assert [warning.code for warning in result.warnings] == ["incomplete"]
 
 
-def test_complaint_10_what_retention_removed_is_an_error_that_names_what_is_kept(ledger: Ledger) -> None:
+def test_complaint_10_pruned_rows_are_an_error_naming_what_remains(ledger: Ledger) -> None:
     first, second = stored(A, NOON), stored(B, NOON + HOUR)
     before = readers.rows(capture=first.capture_id)
     Capture.objects.filter(pk=first.pk).update(pruned_at=NOON + 2 * HOUR)

@@ -38,7 +38,7 @@ def known(instant: datetime) -> list[int]:
 
 
 @pytest.mark.promise(5)
-def test_what_was_captured_while_the_clock_was_ahead_is_found_as_of_now(ledger: Ledger, source_dir: Path) -> None:
+def test_captures_of_a_fast_clock_are_found_as_of_now(ledger: Ledger, source_dir: Path) -> None:
     publish(source_dir, OTC)
     captured_at(NOON)
     restate(source_dir, OTC)

@@ -34,9 +34,7 @@ def failing(*errors: Exception) -> Callable[[], str]:
     return act
 
 
-def test_what_failed_while_the_database_was_away_is_done_when_it_is_back(
-    ledger: Ledger, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_failed_without_database_is_done_with_it(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     assert patiently(failing(AWAY, AWAY, AWAY)) == "done"
     assert caplog.messages == [f"the database does not answer, and is waited for: {AWAY}"]
 

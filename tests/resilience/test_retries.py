@@ -74,9 +74,7 @@ def test_what_does_not_pass_fails_at_once(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(("attempt", "longest"), [(1, 10), (2, 20), (3, 40), (5, 160), (6, 300), (1000, 300)])
-def test_each_wait_is_twice_as_long_within_bounds_and_no_two_are_alike(
-    settings: Settings, attempt: int, longest: int
-) -> None:
+def test_waits_double_within_bounds_with_jitter(settings: Settings, attempt: int, longest: int) -> None:
     settings.MARKETSPINE_RETRY_SECONDS = 10
     waits = {backoff(attempt).total_seconds() for _ in range(50)}
     assert longest / 2 <= min(waits)

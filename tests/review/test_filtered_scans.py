@@ -46,7 +46,7 @@ def written(folder: Path, seed: int, rng: random.Random) -> tuple[list[Path], pl
     return paths, pl.concat(frames)
 
 
-def test_the_conditions_of_a_search_find_in_files_what_they_find_in_memory(tmp_path: Path) -> None:
+def test_conditions_find_alike_in_files_and_memory(tmp_path: Path) -> None:
     found = 0
     for seed in range(FRAMES // FILES):
         rng = random.Random(seed)

@@ -86,7 +86,7 @@ def test_a_symbol_is_found_in_all_weeks_the_newest_and_largest_first(weeks: None
     assert (page.older, page.next_place, page.notes, len(page.searched)) == (None, None, [], 2)
 
 
-def test_as_of_an_instant_a_row_is_what_it_was_known_to_be(weeks: None) -> None:
+def test_as_of_an_instant_rows_are_as_known_then(weeks: None) -> None:
     def shares(instant: datetime) -> list[str]:
         page = find(RowQuestion(symbol="AAPL", venue="UBSA", tier="OTC", week_ending=WEEK, instant=instant))
         return [line[-1] for line in told(page)]
@@ -136,7 +136,7 @@ def test_a_symbol_that_is_not_there_is_never_answered_by_another_silently(ledger
     assert find(RowQuestion(symbol="AMBR", venue="UBSA")).rows == []
 
 
-def test_a_venue_is_looked_for_in_all_tiers_of_six_weeks_at_a_time(ledger: Ledger) -> None:
+def test_a_venue_is_searched_six_weeks_at_a_time(ledger: Ledger) -> None:
     every_week = [WEEK - timedelta(days=7 * number) for number in range(8)]
     for week_ending in every_week:
         for tier in Tier:
@@ -270,7 +270,7 @@ def test_no_download_has_more_rows_than_a_process_can_hold(weeks: None, monkeypa
     assert every_row(RowQuestion(tier="OTC")).height == 4
 
 
-def test_a_question_asks_the_ledger_as_often_for_two_weeks_as_for_one(weeks: None) -> None:
+def test_two_weeks_take_as_many_queries_as_one(weeks: None) -> None:
     def statements(question: RowQuestion) -> int:
         with CaptureQueriesContext(connection) as asked:
             find(question)

@@ -47,6 +47,6 @@ def test_a_word_finds_what_a_person_means_by_it(condition: pl.Expr, symbols: lis
     assert found(condition) == symbols
 
 
-def test_of_many_names_the_first_are_told_and_how_many_more_there_are() -> None:
+def test_many_names_are_cut_short_with_a_count() -> None:
     assert listed(["A", "B"]) == "A, B"
     assert listed([str(number) for number in range(1012)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 1,002 more"

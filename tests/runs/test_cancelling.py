@@ -65,9 +65,7 @@ def test_what_is_under_way_finishes_and_its_week_is_closed(ledger: Ledger, sourc
     assert run.weeks.get(week_ending=WEEK).calculation == Calculation.COMPUTED
 
 
-def test_a_run_that_was_interrupted_ends_cancelled_and_is_not_gone_on_with(
-    ledger: Ledger, source: MemorySource
-) -> None:
+def test_an_interrupted_run_can_be_cancelled(ledger: Ledger, source: MemorySource) -> None:
     run = begin()
     process_partition.process(run.partitions.earliest("pk").pk, "one:1:a", source)
     lifecycle.interrupt(run)

@@ -76,7 +76,7 @@ def outcomes(run: Run) -> list[str]:
     return list(run.partitions.values_list("outcome", flat=True))
 
 
-def test_a_run_is_written_with_its_partitions_and_weeks_before_anything_is_done(ledger: Ledger) -> None:
+def test_a_run_is_written_whole_before_it_begins(ledger: Ledger) -> None:
     run = start(replace(REQUEST, weeks=(WEEK, OLDER_WEEK)))
 
     assert (run.status, run.trigger, run.command, run.requested_by, run.reason, run.run_date) == (
@@ -179,7 +179,7 @@ def test_analytics_of_a_lost_file_name_its_repair_without_a_traceback(
     assert [one.exc_info for one in caplog.records if one.name == "pipeline.runs.close_week"] == [None]
 
 
-def test_a_disk_that_is_full_when_a_week_is_closed_leaves_it_open_without_a_traceback(
+def test_a_full_disk_leaves_the_week_open(
     ledger: Ledger, source: MemorySource, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(_week_ending: date, _run: Run) -> analytics.Calculated:
@@ -218,9 +218,7 @@ def test_a_partition_delivered_twice_is_worked_on_once(ledger: Ledger, source: M
 
 
 @pytest.mark.promise(10)
-def test_a_worker_that_was_given_up_does_not_overwrite_what_another_has_finished(
-    ledger: Ledger, source: MemorySource
-) -> None:
+def test_a_worker_taken_for_dead_overwrites_nothing(ledger: Ledger, source: MemorySource) -> None:
     run = start()
     step = run.partitions.earliest("pk")
 
@@ -267,7 +265,7 @@ def test_a_stopped_run_has_nothing_under_way_and_goes_on_later(ledger: Ledger, s
 
 
 @pytest.mark.promise(7)
-def test_what_remains_of_a_plan_is_what_its_stopped_run_has_not_done(ledger: Ledger, source: MemorySource) -> None:
+def test_a_plan_remains_less_what_its_run_did(ledger: Ledger, source: MemorySource) -> None:
     plan = make_plan(REQUEST, {TIER_1, TIER_2, OTC})
     assert lifecycle.remaining(plan) is plan
     stop_at(lifecycle.start(plan), Tier.NMS_TIER_2, source)
@@ -281,7 +279,7 @@ def test_a_stopped_run_is_gone_on_with_by_one_process(ledger: Ledger, source: Me
     assert [lifecycle.resumable(plan) is not None for _ in range(2)] == [True, False]
 
 
-def test_a_run_gone_on_with_is_not_taken_back_for_its_dead_worker(ledger: Ledger, source: MemorySource) -> None:
+def test_a_resumed_run_is_not_interrupted_for_its_dead_worker(ledger: Ledger, source: MemorySource) -> None:
     run = start()
     stop_at(run, Tier.OTC, source)
     Run.objects.update(heartbeat_at=timezone.now() - timedelta(days=1))
@@ -348,7 +346,7 @@ def test_without_a_source_given_the_one_that_the_run_names_is_asked(ledger: Ledg
     assert (run.status, outcomes(run)) == (RunStatus.SUCCEEDED, [Outcome.INGESTED] * 3)
 
 
-def test_a_run_that_names_no_known_source_fails_with_the_names_there_are(ledger: Ledger) -> None:
+def test_a_run_of_an_unknown_source_names_the_known(ledger: Ledger) -> None:
     run = in_process.execute(start(replace(REQUEST, tiers=(Tier.OTC,), source="carrier pigeon")), None)
 
     assert (run.status, outcomes(run)) == (RunStatus.FAILED, [Outcome.FAILED])

@@ -144,7 +144,7 @@ def test_only_missing_and_only_failed(ledger: Ledger) -> None:
         ([(Action.NONE, Outcome.LATE)], None),
     ],
 )
-def test_the_last_try_is_the_last_time_that_a_run_worked_on_the_partition(
+def test_the_last_try_is_the_last_work_of_a_run(
     ledger: Ledger, history: list[tuple[Action, Outcome]], last: Outcome | None
 ) -> None:
     for action, outcome in history:

@@ -79,9 +79,7 @@ def again(step: RunPartition) -> RunPartition:
 
 
 @pytest.mark.promise(10)
-def test_while_another_run_has_the_partition_one_waits_and_then_finds_it_unchanged(
-    ledger: Ledger, source: MemorySource
-) -> None:
+def test_a_second_run_waits_and_finds_it_unchanged(ledger: Ledger, source: MemorySource) -> None:
     first, second = begin(), begin()
     found: list[Done | TryAgain] = []
 
@@ -110,9 +108,7 @@ def test_of_a_run_that_has_ended_nothing_is_started(ledger: Ledger, source: Memo
     assert (again(step).status, again(step).attempts) == (PartitionStatus.PENDING, 0)
 
 
-def test_an_error_that_may_pass_puts_the_partition_back_with_a_longer_wait_each_time(
-    ledger: Ledger, settings: Settings
-) -> None:
+def test_a_passing_error_requeues_with_growing_waits(ledger: Ledger, settings: Settings) -> None:
     settings.MARKETSPINE_RETRY_SECONDS, settings.MARKETSPINE_MAX_ATTEMPTS = 10, 3
     step, source = begin(), Failing(TransientSourceError("HTTP 503"))
     for attempt, longest in ((1, 10), (2, 20)):
@@ -183,7 +179,7 @@ def test_any_other_error_fails_at_once(ledger: Ledger, error: SourceError, categ
     assert (Anomaly.objects.get().category, Anomaly.objects.get().severity) == (category, Severity.ERROR)
 
 
-def test_a_partition_that_another_run_has_in_flight_is_skipped_with_that_reason(ledger: Ledger) -> None:
+def test_a_partition_in_flight_elsewhere_is_skipped(ledger: Ledger) -> None:
     begin()
     plan = make_plan(REQUEST, {OTC}, skip_in_flight=True)
     assert [(step.action, step.reason) for step in plan.steps] == [(Action.SKIP, "run 1 has it in flight")]
@@ -222,7 +218,7 @@ def under_way(worker: str, *, silent: float = 0, attempts: int = 1) -> RunPartit
 
 
 @pytest.mark.promise(9)
-def test_what_a_dead_process_of_this_machine_had_is_put_back_at_once(ledger: Ledger) -> None:
+def test_a_dead_local_processs_work_is_requeued_at_once(ledger: Ledger) -> None:
     with liveness.working() as worker:
         step = under_way(worker)
         assert recovery.requeue_stalled() == (0, 0)
@@ -234,9 +230,7 @@ def test_what_a_dead_process_of_this_machine_had_is_put_back_at_once(ledger: Led
 
 @pytest.mark.promise(9)
 @pytest.mark.parametrize(("beyond", "taken"), [(-60, 0), (1, 1)])
-def test_what_another_machine_had_is_put_back_when_it_is_silent_for_too_long(
-    ledger: Ledger, beyond: int, taken: int
-) -> None:
+def test_a_silent_machines_work_is_requeued(ledger: Ledger, beyond: int, taken: int) -> None:
     under_way(ELSEWHERE, silent=settings.MARKETSPINE_STALE_AFTER_SECONDS + beyond)
     assert recovery.requeue_stalled() == (taken, 0)
 
@@ -277,7 +271,7 @@ def test_two_sweeps_at_once_take_a_partition_back_once(ledger: Ledger) -> None:
     ("sendings", "minutes", "recalled"),
     [(1, 4, 0), (1, 6, 1), (2, 9, 0), (2, 11, 1), (3, 19, 0), (3, 21, 1), (99, 321, 1)],
 )
-def test_what_was_sent_and_not_started_is_recalled_after_twice_as_long_each_time(
+def test_what_never_started_is_resent_after_growing_waits(
     ledger: Ledger, sendings: int, minutes: int, recalled: int
 ) -> None:
     step = begin()
@@ -301,7 +295,7 @@ AWAY = OperationalError("server closed the connection unexpectedly")
 
 @pytest.mark.promise(9)
 @pytest.mark.parametrize(("module", "written"), [(claims, "claim"), (process_partition, "_finish")])
-def test_what_a_process_has_in_hand_waits_for_the_database_and_costs_no_attempt(
+def test_waiting_for_the_database_costs_no_attempt(
     ledger: Ledger, source: MemorySource, monkeypatch: pytest.MonkeyPatch, module: ModuleType, written: str
 ) -> None:
     """The database goes away after it has committed, and before it could say so; then it is away for a while."""
@@ -321,7 +315,7 @@ def test_what_a_process_has_in_hand_waits_for_the_database_and_costs_no_attempt(
     assert (again(step).outcome, again(step).attempts) == (Outcome.INGESTED, 1)
 
 
-def test_a_process_that_is_to_stop_claims_nothing_and_has_it_sent_again(ledger: Ledger, source: MemorySource) -> None:
+def test_a_stopping_process_claims_nothing(ledger: Ledger, source: MemorySource) -> None:
     step = begin()
     RunPartition.objects.update(sent_at=timezone.now())
     stopping.order()

@@ -68,7 +68,7 @@ def test_requests_above_the_rate_are_answered_429_and_logged() -> None:
         assert server.service.log.busiest(PATIENCE) == 4
 
 
-def test_what_is_refused_does_not_count_and_a_second_later_there_is_room_again() -> None:
+def test_refused_requests_do_not_count_against_the_rate() -> None:
     clock = Clock()
     throttle = Throttle(2, 1.0, clock=clock)
     assert [throttle.admits("a"), throttle.admits("a"), throttle.admits("a"), throttle.admits("b")] == [
@@ -95,7 +95,7 @@ def test_asynchronous_requests_are_limited_by_the_hour() -> None:
         assert [ask(server, {"async": True}).status for _ in range(3)] == [202, 202, 429]
 
 
-def test_the_control_paths_move_the_date_add_and_clear_faults_and_show_the_log(finra: FinraServer) -> None:
+def test_the_control_paths_move_dates_and_set_faults(finra: FinraServer) -> None:
     assert ask(finra, {"date": "2025-11-16"}, "/_service/today").json == {"date": "2025-11-16"}
     assert ask(finra, {"limit": 1}).status == 204
     assert ask(finra, {"date": TODAY.isoformat()}, "/_service/today").status == 200

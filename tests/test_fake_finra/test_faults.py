@@ -153,7 +153,7 @@ def test_faults_of_tokens_spoil_what_the_token_endpoint_says(finra: FinraServer)
     assert len(token_of(finra).json["access_token"]) == 64
 
 
-def test_a_fault_strikes_only_the_requests_that_it_fits_after_so_many_and_so_often(finra: FinraServer) -> None:
+def test_a_fault_strikes_only_the_requests_it_fits(finra: FinraServer) -> None:
     fault = Fault(Kind.STATUS, times=2, after=1, offset=5, equal={"tierIdentifier": "T1"}, status=504)
     finra.service.faults.add(fault)
     other = {**ASKED, "compareFilters": of_partition("2025-10-27", "T2")}

@@ -51,7 +51,7 @@ def test_a_partition_appears_on_the_day_on_which_finra_published_it(
     assert {row.updated for row in catalogue.firm_rows(key, day)} == {published}
 
 
-def test_a_late_partition_appears_days_after_and_one_that_never_comes_does_not() -> None:
+def test_a_late_partition_appears_a_missing_one_never() -> None:
     week = date(2025, 10, 31)
     late, never = PartitionKey(week, Tier.NMS_TIER_1), PartitionKey(week, Tier.OTC)
     catalogue = Catalogue([week], ORIGIN, days_late={late: 3, never: None})

@@ -26,7 +26,7 @@ def of_ats(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("week", WEEKS, ids=str)
-def test_the_real_rows_come_out_of_the_api_as_out_of_the_file(shared_data: Path, week: date) -> None:
+def test_the_api_serves_the_real_files_rows(shared_data: Path, week: date) -> None:
     key = PartitionKey(week, Tier.OTC)
     downloaded = reader.read((shared_data / file_name(key)).read_bytes(), PayloadFormat.PSV, key, 0)
     catalogue = Catalogue([week], Files(shared_data, Samples(securities=3)))

@@ -25,7 +25,7 @@ from tests.test_fake_finra.asking import (
 FIRST = of_partition("2025-10-27", "T1")
 
 
-def test_a_page_ends_at_the_limit_and_its_headers_say_how_many_rows_there_are(finra: FinraServer) -> None:
+def test_a_page_ends_at_its_limit_and_counts_rows(finra: FinraServer) -> None:
     whole = ask(finra, {"compareFilters": FIRST})
     page = ask(finra, {"compareFilters": FIRST, "limit": 4, "offset": 2})
     assert page.json == whole.json[2:6]

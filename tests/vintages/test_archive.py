@@ -68,9 +68,7 @@ def test_the_file_of_another_payload_is_found_out_though_its_checksum_holds(arch
     assert archive.get(SHA256) == CONTENT
 
 
-def test_a_name_is_on_the_disk_with_its_folders_whoever_wrote_the_file(
-    archive_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_is_on_the_disk_with_its_folders(archive_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two that write the same file one gives it its name, and may be killed before the folder is on the disk."""
     synced: list[str] = []
     monkeypatch.setattr(files, "_sync", synced.append)

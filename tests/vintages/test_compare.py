@@ -29,7 +29,7 @@ def ats(symbol: str, mpid: str) -> RowKey:
     return RowKey(symbol, f"{symbol} Inc", mpid, "", "", "")
 
 
-def test_a_difference_has_each_row_before_and_after_in_the_order_of_keys() -> None:
+def test_a_difference_has_rows_before_and_after_by_key() -> None:
     changes = difference_of(frame_of(A), frame_of(B))
 
     assert (changes.added, changes.changed, changes.removed, changes.unchanged) == (1, 1, 1, 1)
@@ -67,7 +67,7 @@ def test_a_change_in_any_figure_is_a_change(figure: str, value: object) -> None:
     assert changes.rows[f"after_{figure}"].to_list() == [value]
 
 
-def test_another_name_of_an_ats_is_no_change_and_of_a_firm_is_another_row() -> None:
+def test_a_new_name_changes_a_firm_and_no_ats() -> None:
     before = frame_of(A)
     renamed = before.with_columns(pl.lit("renamed").alias("venue_name"))
     changes = difference_of(before, renamed)

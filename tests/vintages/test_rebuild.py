@@ -85,7 +85,7 @@ def test_all_files_lost_are_made_again_though_their_folder_is_gone(capture: Capt
     assert text_of(read.of_capture(capture)) == ROWS
 
 
-def test_a_bare_folder_that_a_person_takes_for_the_right_one_is_not_away(capture: Capture, archive_dir: Path) -> None:
+def test_a_bare_folder_accepted_by_a_person_is_not_away(capture: Capture, archive_dir: Path) -> None:
     shutil.rmtree(archive_dir)
     store.begin_anew()
     with pytest.raises(VintageDamaged, match="is missing"):

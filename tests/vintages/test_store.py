@@ -147,9 +147,7 @@ def test_a_file_system_without_links_serves_too(
 
 
 @pytest.mark.promise(9)
-def test_a_writer_killed_before_the_name_is_given_leaves_a_part_that_harms_none(
-    ledger: Ledger, archive_dir: Path
-) -> None:
+def test_a_killed_writer_leaves_a_harmless_part(ledger: Ledger, archive_dir: Path) -> None:
     frame = frame_of(A)
     with failing_at("file.link.before", KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
         store.write(KEY, frame, label_of(frame))

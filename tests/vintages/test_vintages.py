@@ -83,7 +83,7 @@ def test_a_symbol_in_two_tiers_has_a_row_in_each(ledger: Ledger) -> None:
     assert text_of(read.latest([KEY, T1])) == ["AAPL UBSA 1 1", "AAPL UBSA 3 1"]
 
 
-def test_two_issue_names_under_one_symbol_and_symbols_in_two_cases_are_rows_apart(ledger: Ledger) -> None:
+def test_issue_names_and_case_keep_rows_apart(ledger: Ledger) -> None:
     source = MemorySource()
     names = [row("ABRpD", "UBSA", 1, issue="old issuer"), row("ABRpD", "UBSA", 2, issue="new issuer")]
     captured(source, [*names, row("ABRPD", "UBSA", 3, issue="old issuer"), row("", "UBSA", 4, issue="no symbol")])
@@ -120,7 +120,7 @@ def test_a_clock_that_goes_back_does_not_reorder_vintages(ledger: Ledger) -> Non
         assert text_of(read.as_of(NOON + timedelta(hours=5, microseconds=1), [KEY])) == ROWS_OF_B
 
 
-def test_the_feed_has_a_position_for_each_capture_in_the_order_of_commits(ledger: Ledger) -> None:
+def test_feed_positions_follow_the_order_of_commits(ledger: Ledger) -> None:
     source = MemorySource()
     captured(source, A)
     captured(source, [row("AAPL", "UBSA", 1, tier=T1.tier)], key=T1)
@@ -131,7 +131,7 @@ def test_the_feed_has_a_position_for_each_capture_in_the_order_of_commits(ledger
 
 
 @pytest.mark.promise(1, 5)
-def test_three_restated_rows_of_a_large_week_are_told_and_the_rest_is_as_it_was(ledger: Ledger) -> None:
+def test_three_restated_rows_change_nothing_else(ledger: Ledger) -> None:
     """Several row groups: the restated rows are in the first, in one between, and in the last."""
     before = [row(f"S{number:05}", venue, 100 + number % 977) for number in range(10_000) for venue in ("UBSA", "SGMT")]
     after = [restated(line) if at in (0, 10_001, 19_999) else line for at, line in enumerate(before)]

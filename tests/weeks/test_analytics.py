@@ -103,7 +103,7 @@ def test_the_pool_makes_concentration_an_interval(ledger: Ledger) -> None:
     assert (symbol.hhi_low, symbol.hhi_high) == pytest.approx((0.36, 0.52), rel=1e-12)
 
 
-def test_a_small_named_firm_beside_a_huge_pool_is_not_lost_in_rounding(ledger: Ledger) -> None:
+def test_a_small_firm_is_not_lost_in_rounding(ledger: Ledger) -> None:
     firms = [row("A", "", 1, name="Firm One"), row("A", "", 10**11, name="De Minimis Firms")]
     publish(MemorySource(), Tier.OTC, [row("A", "AAAA", 1)], firms)
     analytics.calculate_week(WEEK)

@@ -188,7 +188,7 @@ def test_duckdb_finds_the_same_concentration_of_each_symbol(tmp_path: Path) -> N
         assert each[7:] == pytest.approx((low, high), rel=CLOSE)
 
 
-def test_of_the_names_that_a_week_has_for_an_ats_one_stands_in_every_scope() -> None:
+def test_one_name_of_an_ats_stands_in_every_scope() -> None:
     names = ("AAAA ATS", "The A ATS", "A")
     rows = [row(tier, "S", "AAAA", 1, venue_name=name) for tier, name in zip(TIERS, names, strict=True)]
     venues = of(rows).venues

@@ -106,9 +106,7 @@ def test_the_doctor_prints_what_makes_a_missing_file_again(snapshot: AnalyticsSn
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_the_archives_check_finds_a_damaged_file_and_the_printed_command_repairs_it(
-    snapshot: AnalyticsSnapshot, damage: str
-) -> None:
+def test_the_printed_command_repairs_a_damaged_file(snapshot: AnalyticsSnapshot, damage: str) -> None:
     spoil(file_of(snapshot), damage)
 
     ran = call("check_archive", "--all", "--json")

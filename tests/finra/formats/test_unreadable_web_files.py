@@ -99,7 +99,7 @@ def test_duplicates_count_among_the_rejects() -> None:
         read(psv(GOOD, GOOD), max_reject_share=0.4)
 
 
-def test_ats_rows_in_the_file_of_firms_do_not_count_beside_ats_rows() -> None:
+def test_ats_rows_in_the_firms_file_do_not_count() -> None:
     """The good half is kept, and the other one told."""
     ats = psv(*(row(f"S{n}", "UBSA", 1) for n in range(4)))
     content = read_parts(ats, ats, max_reject_share=0)
@@ -118,7 +118,7 @@ def test_ats_rows_in_the_file_of_firms_do_not_count_beside_ats_rows() -> None:
         ("\nx\n", False, [("ats.psv", 3, "FIELD_COUNT")]),
     ],
 )
-def test_a_last_line_that_breaks_off_is_told_and_is_no_other_format(
+def test_a_cut_last_line_is_told_and_no_other_format(
     end: str, breaks_off: bool, rejects: list[tuple[str, int, str]]
 ) -> None:
     """A line that breaks off is no sign of another format: it is a reject, and does not count among them."""
@@ -127,7 +127,7 @@ def test_a_last_line_that_breaks_off_is_told_and_is_no_other_format(
     assert content.parts == (PartRead(PartName.ATS, 1 + len(rejects), breaks_off),)
 
 
-def test_a_last_line_may_be_cut_where_its_last_column_is_no_date() -> None:
+def test_a_last_line_without_its_date_may_be_cut() -> None:
     """Of a date nothing can be missing; of a number there may be."""
     turned = "\n".join("|".join(reversed(line.split("|"))) for line in (HEADER, GOOD))
     assert read(turned.encode()).parts == (PartRead(PartName.ATS, 1, breaks_off=True),)

@@ -83,7 +83,7 @@ def test_a_header_without_rows_is_read() -> None:
 
 
 @pytest.mark.promise(11)
-def test_a_line_whose_key_an_earlier_one_has_is_rejected_and_the_earlier_one_kept() -> None:
+def test_the_first_line_of_a_key_is_kept() -> None:
     lines = [row("A", "UBSA", 9), row("B", "UBSA", 2), row("A", "UBSA", 3, name="other name"), row("A", "UBSA", 4)]
     content = read(psv(*lines))
     assert content.frame["shares"].to_list() == [9, 2]

@@ -49,7 +49,7 @@ REJECTED = [(text, reason) for reason, texts in MISFITS.items() for text in text
 
 @pytest.mark.promise(11)
 @pytest.mark.parametrize("reason", MISFITS)
-def test_a_line_that_makes_no_row_is_rejected_with_its_number_reason_and_text(reason: str) -> None:
+def test_a_reject_has_number_reason_and_text(reason: str) -> None:
     for text in MISFITS[reason]:
         content = read(psv(line(), text, line(symbol="ZZZZ")))
         assert content.rejects == [RejectedLine("ats.psv", 3, RejectReason(reason), text)]
@@ -62,7 +62,7 @@ def test_each_misfit_of_a_file_has_its_own_reason() -> None:
     assert places(content) == [("ats.psv", number, reason) for number, (_, reason) in enumerate(REJECTED, 2)]
 
 
-def test_a_nul_byte_is_rejected_and_shown_as_text_that_a_database_takes() -> None:
+def test_a_nul_byte_is_rejected_and_shown() -> None:
     (reject,) = read(psv(line(issue="a\0b"))).rejects
     assert (reject.reason, reject.text) == (RejectReason.BAD_CHARACTER, line(issue="a\\0b"))
 

@@ -25,7 +25,7 @@ def test_a_source_knows_the_name_it_is_registered_under(name: str, tmp_path: Pat
     assert open_source(name, SourceOptions(tmp_path, 1000, access)).name == name
 
 
-def test_the_api_is_not_asked_before_anybody_has_said_how_it_is_reached(tmp_path: Path) -> None:
+def test_an_unconfigured_api_is_not_asked(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nobody has said how FINRA's API is reached"):
         open_source("api", SourceOptions(tmp_path, 1000))
 

@@ -156,7 +156,7 @@ def test_history_comes_from_where_the_service_has_it(
     assert (content.content_hash, content.controls) == (recent.content_hash, recent.controls)
 
 
-def test_a_recent_week_that_is_not_there_is_not_looked_for_in_the_history() -> None:
+def test_a_missing_recent_week_is_not_sought_in_history() -> None:
     recent = PartitionKey(WEEKS[-1], Tier.OTC)
     with finra() as server, time_machine.travel(WEEKS[-1]):
         server.service.today = WEEKS[-1]
@@ -212,7 +212,7 @@ def test_a_tier_that_finra_calls_otherwise_is_found(monkeypatch: pytest.MonkeyPa
         assert api.standing(otc, published, totals_too=False) == Standing(0, len(rows), len(rows))
 
 
-def test_a_torn_reading_does_not_count_as_one_of_the_two_that_must_differ() -> None:
+def test_a_torn_reading_does_not_count() -> None:
     with finra(max_limit=30) as server:
         server.service.faults.add(Fault(Kind.ROW_ADDED, offset=1))
         server.service.faults.add(Fault(Kind.NULL_SHARES, times=1, after=9))

@@ -50,7 +50,7 @@ def test_a_short_wait_passes_in_the_row(places: Places) -> None:
     assert taken(places, 1) == [1]
 
 
-def test_too_many_requests_halve_the_rate_once_for_all_that_are_refused_together(places: Places) -> None:
+def test_requests_refused_together_halve_the_rate_once(places: Places) -> None:
     assert taken(places, 2) == [0, 1]
     for _ in range(4):  # four connections are refused at once
         places.slow()

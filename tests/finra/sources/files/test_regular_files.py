@@ -126,7 +126,7 @@ def test_a_file_swapped_for_a_link_after_the_listing_is_refused(root: Path, sour
         source.fetch(KEY)
 
 
-def test_a_folder_swapped_for_a_link_after_the_target_was_checked_is_refused(root: Path, source: FilesSource) -> None:
+def test_a_folder_swapped_for_a_link_is_refused(root: Path, source: FilesSource) -> None:
     """The first call that opens anything opens the root, to walk from it to the target checked before."""
 
     def swap() -> None:
@@ -238,7 +238,7 @@ def _rewrite(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [_append, _rewrite, lambda path: os.truncate(path, 3)], ids=["grown", "new", "cut"])
 @pytest.mark.parametrize("moment", [os.fstat, os.read], ids=["before the read", "after the read"])
-def test_a_file_that_changes_while_it_is_read_is_to_be_tried_again(
+def test_a_file_that_changes_while_read_is_retried(
     change: Callable[[Path], None], moment: Callable[..., object], root: Path, source: FilesSource
 ) -> None:
     (root / NAME).write_bytes(b"rows, rows\n")
@@ -256,9 +256,7 @@ def test_a_file_that_goes_after_the_listing_is_explained(root: Path, source: Fil
         source.fetch(KEY)
 
 
-def test_a_file_replaced_by_a_rename_while_it_is_read_stays_the_one_that_was_opened(
-    root: Path, source: FilesSource
-) -> None:
+def test_a_file_replaced_while_read_stays_the_opened_one(root: Path, source: FilesSource) -> None:
     (root / NAME).write_bytes(b"old\n")
     (root / "new").write_bytes(b"newer\n")
     with right_after(os.read, lambda: (root / "new").rename(root / NAME)):
