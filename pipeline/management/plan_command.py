@@ -117,7 +117,7 @@ class PlanCommand(SpineCommand):
         """Work on the plan without an engine, from a source that no run can name: a file by hand."""
         with liveness.working() as worker:
             run = self._begun(plan, worker)
-            with self._told_of_the_machine(run), self._progress(run) as progress:
+            with self._failures_of_the_machine(run), self._progress(run) as progress:
                 in_process.execute(run, source, progress)
         return self._report(run)
 
@@ -125,19 +125,19 @@ class PlanCommand(SpineCommand):
         """In this process. Told to stop, it finishes what is under way, and leaves the rest to the same command again."""
         with liveness.working() as worker:
             run = self._begun(plan, worker)
-            with self._told_of_the_machine(run), self._progress(run) as progress:
+            with self._failures_of_the_machine(run), self._progress(run) as progress:
                 driver.run_embedded(run, worker, progress, self.warn)
         return self._report(run)
 
     @contextmanager
-    def _told_of_the_machine(self, run: Run) -> Iterator[None]:
-        """A disk that is full, say, when a week is closed: the run has begun, and the same command goes on with it."""
+    def _failures_of_the_machine(self, run: Run) -> Iterator[None]:
+        """A disk that is full, say, when a week is closed: the run has begun, and the same command resumes it."""
         try:
             yield
         except BrokenPipeError:
             raise
         except OSError as error:
-            self.refuse(f"run {run.pk} stopped: {failures.told(error)}", FAILURES)
+            self.refuse(f"run {run.pk} stopped: {failures.sentence_of(error)}", FAILURES)
 
     def _begun(self, plan: Plan, worker: str) -> Run:
         """The run that this process works on: the interrupted one of the same request, or a new one."""
