@@ -65,7 +65,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
     except SourceError as error:
         return results.checked(key, _not_delivered(key, error, terms), terms)
     times.fetched_at = timezone.now()
-    back = holdings.put_back(payload.content, payload.sha256)
+    back = holdings.restore(payload.content, payload.sha256)
 
     @cache  # a payload is read once, however often it is decided on
     def read() -> Content:

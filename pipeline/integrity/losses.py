@@ -38,7 +38,7 @@ def check(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
     raised.
     """
     try:
-        held, weeks = _looked(read, run)
+        held, weeks = _checked(read, run)
     except Error:
         raise
     except Exception as error:
@@ -51,7 +51,7 @@ def check(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
     return held
 
 
-def _looked(read: int, run: Run | None) -> tuple[Holdings, set[date]]:
+def _checked(read: int, run: Run | None) -> tuple[Holdings, set[date]]:
     """The holdings of the archive, and the weeks to be judged again."""
     if read:
         holdings.read_in_turn(read)

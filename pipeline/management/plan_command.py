@@ -141,13 +141,15 @@ class PlanCommand(SpineCommand):
 
     def _begun(self, plan: Plan, worker: str) -> Run:
         """The run that this process works on: the interrupted one of the same request, or a new one."""
-        self._take_back(worker)
+        self._recover(worker)
         start = partial(lifecycle.start, plan, worker)
         return self._resumed(plan, worker) or operations.start_run(plan, start)
 
     def _run_on_queue(self, plan: Plan, *, wait: bool) -> int:
-        self._take_back()
-        run = self._taken_up(plan) or self._joined(plan) or operations.start_run(plan, partial(canvas.launch, plan))
+        self._recover()
+        run = (
+            self._sent_again(plan) or self._under_way(plan) or operations.start_run(plan, partial(canvas.launch, plan))
+        )
         unsent = not run.partitions.filter(sent_at__isnull=False).exists()
         if unsent:
             self.warn(f"The broker cannot be reached. Run {run.pk} is in the ledger, and is sent when it can be.")
@@ -164,19 +166,19 @@ class PlanCommand(SpineCommand):
             self.refuse(f"the database has been away for too long: {str(error).strip()}; {goes_on}")
         return self._report(run)
 
-    def _taken_up(self, plan: Plan) -> Run | None:
+    def _sent_again(self, plan: Plan) -> Run | None:
         run = self._resumed(plan)
         if run is not None:
             canvas.resume(run)
         return run
 
-    def _joined(self, plan: Plan) -> Run | None:
+    def _under_way(self, plan: Plan) -> Run | None:
         run = lifecycle.queued(plan)
         if run is not None:
             self.line(f"Run {run.pk} is under way at the workers.")
         return run
 
-    def _take_back(self, worker: str = "") -> None:
+    def _recover(self, worker: str = "") -> None:
         for dead in sweeper.sweep(worker).interrupted:
             self.line(f"Run {dead} died before its end; its unfinished work is requeued.")
 
@@ -184,7 +186,7 @@ class PlanCommand(SpineCommand):
         run = lifecycle.resumable(plan, worker)
         if run is not None:
             done = run.partitions.exclude(outcome="").count()
-            operations.go_on(plan, run)
+            operations.log_resumption(plan, run)
             self.line(f"Resuming run {run.pk}: {done} of {run.partitions.count()} partitions are done.")
         return run
 

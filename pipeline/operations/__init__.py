@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.operations.backups import create_backup, drill_backup, finish_restoration, record_backup, restore_backup
-from pipeline.operations.commanding import go_on, start_run
+from pipeline.operations.commanding import log_resumption, start_run
 from pipeline.operations.orders import Order, Refused, given_before, new_token, write_down
 from pipeline.operations.pruning import mark_pruned, plan_pruning, remove_pruned, undo_pruning
 from pipeline.operations.rebuilding import rebuild_vintages
@@ -30,7 +30,7 @@ __all__ = [
     "finish_restoration",
     "force_reingest",
     "given_before",
-    "go_on",
+    "log_resumption",
     "mark_pruned",
     "new_token",
     "pin",

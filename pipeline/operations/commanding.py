@@ -27,7 +27,7 @@ def start_run(plan: Plan, start: Callable[[], Run]) -> Run:
     return _run_of(_write(plan, work))
 
 
-def go_on(plan: Plan, run: Run) -> None:
+def log_resumption(plan: Plan, run: Run) -> None:
     """Write down that a command resumes a run that had stopped."""
     sentence = f"The command {plan.request.command} resumed run {run.pk}, which had stopped."
     _write(plan, lambda: ActResult(sentence, run))

@@ -46,11 +46,11 @@ def path_of(sha256: str) -> str:
 @checkpoints("archive")
 def put(content: bytes, sha256: str) -> None:
     """Archive a payload under its hash; one that is there and whole is left as it is, one that is not is replaced."""
-    if not put_back(content, sha256):
+    if not restore(content, sha256):
         files.flush_folders(path_of(sha256))
 
 
-def put_back(content: bytes, sha256: str) -> bool:
+def restore(content: bytes, sha256: str) -> bool:
     """Archive a payload as `put` does; whether it was missing or damaged. One without its checksum gets it again."""
     was_lost = True
     with suppress(ArchiveDamaged):

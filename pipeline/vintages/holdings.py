@@ -166,7 +166,7 @@ def _tallies(files: Iterable[Needed], present: Collection[str]) -> dict[Kind, Ta
     return {kind: Tally(needed[kind], there[kind]) for kind in Kind}
 
 
-def put_back(content: bytes, sha256: str) -> list[Kind]:
+def restore(content: bytes, sha256: str) -> list[Kind]:
     """Bring back what the archive has lost of the captures, any, that were made of just these bytes; which kinds of files.
 
     The payload is archived again, and the vintage files of such captures are made again. StorageAway.
@@ -175,7 +175,7 @@ def put_back(content: bytes, sha256: str) -> list[Kind]:
     if not made_of_it:
         return []
     store.check_mounted()
-    was_lost = archive.put_back(content, sha256)
+    was_lost = archive.restore(content, sha256)
     if was_lost:
         FileCheck.objects.filter(sha256=sha256).update(state=FileState.WHOLE, since=timezone.now(), read_at=None)
     stored = [one for one in made_of_it if one.normalized_at is not None and one.pruned_at is None]

@@ -280,7 +280,7 @@ def test_a_capture_says_what_made_it(ledger: Ledger) -> None:
     assert [capture.cause for capture in made] == [Cause.SOURCE, Cause.SOURCE, Cause.FORCED]
 
 
-def test_every_look_at_the_source_is_kept(ledger: Ledger, settings: Settings) -> None:
+def test_every_probe_of_the_source_is_kept(ledger: Ledger, settings: Settings) -> None:
     source = MemorySource()
     ingest.ingest(KEY, source, NORMALIZING)
     captured(source, A)

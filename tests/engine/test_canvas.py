@@ -163,7 +163,7 @@ def test_a_week_that_is_larger_than_the_limit_goes_alone(ledger: Ledger, outbox:
     assert outbox.weeks() == [str(WEEK)]
 
 
-def test_nothing_is_sent_twice_unless_it_was_recalled(ledger: Ledger, outbox: Outbox) -> None:
+def test_nothing_is_sent_twice_unless_resent(ledger: Ledger, outbox: Outbox) -> None:
     run = canvas.launch(plan())
     outbox.weeks()
     assert canvas.dispatch(run.pk)

@@ -91,7 +91,7 @@ def test_what_another_process_holds_is_not_lost(ledger: Ledger, monkeypatch: pyt
 
 
 @pytest.mark.promise(9)
-def test_what_a_dead_worker_had_is_put_back_and_sent(ledger: Ledger, sent: list[int]) -> None:
+def test_a_dead_workers_work_is_requeued_and_sent(ledger: Ledger, sent: list[int]) -> None:
     run = begin()
     with liveness.working() as worker:
         one = run.partitions.earliest("pk")

@@ -115,7 +115,7 @@ def test_a_damaged_payload_is_replaced_by_the_next_run(held: Path, archive_dir: 
 
 
 @pytest.mark.parametrize("is_there", [False, True], ids=["missing", "flipped"])
-def test_a_vintage_file_lost_alone_is_put_back_by_the_next_run(held: Path, archive_dir: Path, is_there: bool) -> None:
+def test_a_vintage_file_lost_alone_is_restored_by_the_next_run(held: Path, archive_dir: Path, is_there: bool) -> None:
     file = archive_dir / Capture.objects.get(partition__tier=OTC.tier).vintage_path
     written = file.read_bytes()
     file.write_bytes(written[:-9] + b"?" + written[-8:]) if is_there else file.unlink()
@@ -137,7 +137,7 @@ def test_a_file_brought_by_hand_puts_its_payload_back(held: Path, archive_dir: P
     check_consistent()
 
 
-def test_the_payload_of_an_older_version_is_put_back(held: Path, archive_dir: Path) -> None:
+def test_the_payload_of_an_older_version_is_restored(held: Path, archive_dir: Path) -> None:
     """What arrives is what version 1 was made of, and becomes version 3."""
     restate(held, OTC)
     assert weekly().code == 0

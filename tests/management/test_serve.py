@@ -320,7 +320,7 @@ def test_a_database_that_is_not_migrated_is_refused(tmp_path: Path) -> None:
     assert "the database is not migrated: run `python manage.py migrate` first" in ran.err
 
 
-def test_only_what_the_queue_was_sent_is_recalled(ledger: Ledger, source_dir: Path) -> None:
+def test_only_what_the_queue_was_sent_is_resent(ledger: Ledger, source_dir: Path) -> None:
     queued = queued_run(source_dir)
     of_a_command = lifecycle.start(make_plan(Request(command="backfill", run_date=DAY, weeks=(WEEK,))), "here:1:a")
     RunPartition.objects.update(sent_at=timezone.now())

@@ -268,22 +268,22 @@ def test_two_sweeps_at_once_take_a_partition_back_once(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sendings", "minutes", "recalled"),
+    ("sendings", "minutes", "resent"),
     [(1, 4, 0), (1, 6, 1), (2, 9, 0), (2, 11, 1), (3, 19, 0), (3, 21, 1), (99, 321, 1)],
 )
 def test_what_never_started_is_resent_after_growing_waits(
-    ledger: Ledger, sendings: int, minutes: int, recalled: int
+    ledger: Ledger, sendings: int, minutes: int, resent: int
 ) -> None:
     step = begin()
     sent = timezone.now() - timedelta(minutes=minutes)
     RunPartition.objects.update(sent_at=sent, sendings=sendings)
 
-    assert recovery.resend_unstarted() == recalled
+    assert recovery.resend_unstarted() == resent
 
-    assert (again(step).sent_at is None) == bool(recalled)
+    assert (again(step).sent_at is None) == bool(resent)
 
 
-def test_of_a_run_that_has_ended_nothing_is_recalled(ledger: Ledger) -> None:
+def test_of_an_ended_run_nothing_is_resent(ledger: Ledger) -> None:
     step = begin(replace(REQUEST, reason="stopped"))
     RunPartition.objects.update(sent_at=timezone.now() - timedelta(days=1), sendings=1)
     lifecycle.move(Run.objects.get(pk=step.run_id), RunStatus.INTERRUPTED)

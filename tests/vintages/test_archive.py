@@ -55,7 +55,7 @@ def test_a_payload_compressed_by_hand_serves_and_gets_its_checksum(archive_dir: 
     file_of(archive_dir).write_bytes(zstandard.compress(CONTENT))
     assert archive.get(SHA256) == CONTENT
     assert archive.is_whole(SHA256)
-    assert not archive.put_back(CONTENT, SHA256)  # it was not lost
+    assert not archive.restore(CONTENT, SHA256)  # it was not lost
     assert file_of(archive_dir).read_bytes() == as_written
 
 
@@ -64,7 +64,7 @@ def test_the_file_of_another_payload_is_found_out_though_its_checksum_holds(arch
     archive.put(b"another", other)
     file_of(archive_dir).parent.mkdir(parents=True, exist_ok=True)
     file_of(archive_dir).write_bytes(file_of(archive_dir, other).read_bytes())
-    assert archive.put_back(CONTENT, SHA256)
+    assert archive.restore(CONTENT, SHA256)
     assert archive.get(SHA256) == CONTENT
 
 
