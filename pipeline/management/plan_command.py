@@ -18,13 +18,14 @@ from rich.table import Column
 from pipeline import operations
 from pipeline.engine import canvas, driver, sweeper, waiting
 from pipeline.engine.embedded import NO_BROKER
-from pipeline.finra.calendar import Tier, due_date, parse_run_date, parse_tiers
+from pipeline.finra.calendar import Tier, parse_run_date, parse_tiers
 from pipeline.finra.plain_text import printable
 from pipeline.finra.sources.base import Source
 from pipeline.management import terminal
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
 from pipeline.management.progress import InOrder
-from pipeline.models import Action, Capture, Outcome, ReadinessState, Run, RunPartition, data_kinds
+from pipeline.management.run_summary import print_summary
+from pipeline.models import Capture, Outcome, Run, RunPartition, data_kinds
 from pipeline.resilience import failures
 from pipeline.resilience.connections import patiently
 from pipeline.runs import in_process, lifecycle, liveness
@@ -296,61 +297,3 @@ def _in_order(run: Run, tell: Callable[[RunPartition], None]) -> Iterator[in_pro
 
 def _as_document(step: Step) -> dict[str, object]:
     return {"week_ending": step.key.week_ending, "tier": step.key.tier, "action": step.action, "reason": step.reason}
-
-
-def print_summary(command: SpineCommand, summary: Summary) -> None:
-    """Weeks, partitions, ingestion, normalization, analytics, readiness, anomalies: always in this order."""
-    rows = [
-        ("Weeks", f"{len(summary.weeks)}: {_span(summary)}"),
-        ("Partitions", f"{summary.partitions['total']} total, {summary.partitions['due']} due"),
-        *((("Not yet due", _first_due(summary)),) if summary.partitions["not_yet_due"] else ()),
-        ("Ingestion", _counts(summary.ingestion)),
-        ("Normalization", _counts(summary.normalization)),
-        ("Analytics", _counts(summary.analytics)),
-        *((f"Readiness, {use}", _states(states)) for use, states in summary.readiness.items()),
-        ("Open anomalies", _counts(summary.anomalies)),
-        *((("Archive", _archive(summary.archive)),) if summary.archive else ()),
-        (
-            "Exit code",
-            f"{summary.exit_code} ({_meaning(summary)})",
-        ),
-    ]
-    command.line()
-    command.table(f"Run {summary.run}, {summary.run_date}, {summary.status}", ("", "result"), rows)
-
-
-def _meaning(summary: Summary) -> str:
-    """The exit code in words. A tier that was not part of the run may block its week all the same."""
-    if summary.exit_code:
-        return "see above"
-    if any(states[ReadinessState.BLOCKED] for states in summary.readiness.values()):
-        return "every due partition of this run is good; what blocks a week was not part of it, see doctor"
-    return "every due partition is good"
-
-
-def _span(summary: Summary) -> str:
-    return f"{min(summary.weeks)} to {max(summary.weeks)}" if summary.weeks else "none"
-
-
-def _first_due(summary: Summary) -> str:
-    """The partition that FINRA publishes next."""
-    waiting = [step for step in summary.steps if step.action == Action.NOT_YET_DUE]
-    due, tier, week = min(
-        (due_date(Tier(step.tier), step.week_ending), step.tier, step.week_ending) for step in waiting
-    )
-    return f"{len(waiting)}; the next is {tier} of {week}, on {due}"
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
-
-
-def _archive(sentences: list[str]) -> str:
-    return (
-        sentences[0] if len(sentences) == 1 else f"{sentences[0]}; and {len(sentences) - 1} more, which `doctor` names"
-    )
-
-
-def _states(states: dict[str, int]) -> str:
-    counted = [f"{states[state]} {state}" for state in ReadinessState.values if states[state]]
-    return ", ".join(counted) or "no week"
