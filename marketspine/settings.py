@@ -186,6 +186,27 @@ MARKETSPINE_FINRA_REQUESTS_PER_SECOND = env.at_least_one("MARKETSPINE_FINRA_REQU
 MARKETSPINE_FINRA_CONNECTIONS = env.at_least_one("MARKETSPINE_FINRA_CONNECTIONS", default=4, most=64)
 MARKETSPINE_FINRA_REQUEST_SECONDS = env.at_least_one("MARKETSPINE_FINRA_REQUEST_SECONDS", default=120)
 
+# Telling people (docs/notifications.md): who speaks, where a person looks, and the only hosts that messages go to.
+MARKETSPINE_INSTANCE = env.str("MARKETSPINE_INSTANCE", default="")
+MARKETSPINE_URL = env.str("MARKETSPINE_URL", default="")
+MARKETSPINE_URL = web(MARKETSPINE_URL, "MARKETSPINE_URL") if MARKETSPINE_URL else ""
+MARKETSPINE_NOTIFY_HOSTS = env.hosts(
+    "MARKETSPINE_NOTIFY_HOSTS", default=["hooks.slack.com", "events.pagerduty.com", "events.eu.pagerduty.com"]
+)
+MARKETSPINE_PAGERDUTY_URL = web(
+    env.str("MARKETSPINE_PAGERDUTY_URL", default="https://events.pagerduty.com/v2/enqueue"), "MARKETSPINE_PAGERDUTY_URL"
+)
+
+# The server that takes mail. Django's own time-out is none: a server that hangs would hold a worker for ever.
+EMAIL_HOST = env.str("EMAIL_HOST", default="")
+EMAIL_PORT = env.at_least_one("EMAIL_PORT", default=587, most=65535)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.secret("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=True)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", default=False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="marketspine@localhost")
+
 # A run looks so many weeks back; the doctor, the summary, the dashboard and the scheduled check watch the same weeks.
 MARKETSPINE_LOOKBACK_WEEKS = env.at_least_one("MARKETSPINE_LOOKBACK_WEEKS", default=6, most=520)
 

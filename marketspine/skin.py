@@ -92,6 +92,14 @@ SKIN: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Telling",
+                "items": [
+                    _page("Notices", "notifications", "notice"),
+                    _page("Channels", "campaign", "channel"),
+                    _page("Silences", "notifications_off", "silence"),
+                ],
+            },
+            {
                 "title": "People",
                 "items": [
                     _page("Users", "person", "auth.user"),

@@ -14,17 +14,20 @@ from functools import partial
 from typing import Any
 
 from celery import bootsteps, current_app, shared_task
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import beat_init, worker_ready, worker_shutting_down
 from django.conf import settings
 
 from pipeline import task_names
+from pipeline.conditions import look, stand_in
 from pipeline.engine import canvas, schedules, sweeper
+from pipeline.engine.embedded import NO_BROKER
 from pipeline.finra.calendar import market_today
 from pipeline.integrity import losses
 from pipeline.keeping.exclusive import Busy
 from pipeline.keeping.policy import BadPolicy, Policy
 from pipeline.models import Run
 from pipeline.models.anomaly import MARKETSPINE
+from pipeline.notices import sending
 from pipeline.operations import pruning
 from pipeline.operations.orders import Order
 from pipeline.resilience import stopping
@@ -70,9 +73,25 @@ def _close_week(run_id: int, week_ending: date) -> None:
 
 @shared_task(name=task_names.RECOVER, ignore_result=True)
 def recover() -> None:
-    """Show that a worker is there, and bring stalled runs to their end: each worker of `control` has itself do it."""
+    """Show that a worker is there, bring stalled runs to their end, tell people: each worker of `control` has it done."""
     sweeper.report_alive()
     sweeper.sweep()
+    look.look_in_turn()
+    for channel_id in sending.prepare():
+        send_notices.apply_async((channel_id,), expires=sweeper.SWEEP_SECONDS)
+
+
+@shared_task(name=task_names.SEND_NOTICES, ignore_result=True)
+def send_notices(channel_id: int) -> None:
+    """Send what is due to one channel: a service that hangs keeps no other channel, and no sweep, waiting."""
+    sending.send_channel(channel_id)
+
+
+@beat_init.connect
+def stand_in_for_workers(**_signal: object) -> None:
+    """Where no worker is left to tell of it, beat does."""
+    if settings.CELERY_BROKER_URL != NO_BROKER:
+        stand_in.begin()
 
 
 @shared_task(name=task_names.SWEEP, ignore_result=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import functools
 import re
@@ -54,7 +55,16 @@ def _options(command: str) -> frozenset[str]:
     """Every option that `manage.py command` takes."""
     app = get_commands()[command]
     loaded = load_command_class(app, command) if isinstance(app, str) else app
-    return frozenset(loaded.create_parser("manage.py", command)._option_string_actions)
+    return frozenset(_options_of(loaded.create_parser("manage.py", command)))
+
+
+def _options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Those of the parser, and of the verbs that it takes."""
+    yield from parser._option_string_actions
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in action.choices.values():
+                yield from _options_of(verb)
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.admin.anomalies import admin as anomalies
 from pipeline.admin.captures import admin as captures
 from pipeline.admin.captures import manifests, rows
+from pipeline.admin.notices import channels, notices, silences
 from pipeline.admin.partitions import admin as partitions
 from pipeline.admin.people import operator_log, people
 from pipeline.admin.runs import admin as runs
@@ -15,7 +16,9 @@ from pipeline.admin.weeks import readiness, snapshots
 __all__ = [
     "anomalies",
     "captures",
+    "channels",
     "manifests",
+    "notices",
     "operator_log",
     "partitions",
     "people",
@@ -23,6 +26,7 @@ __all__ = [
     "rows",
     "runs",
     "schedules",
+    "silences",
     "snapshots",
     "tokens",
 ]

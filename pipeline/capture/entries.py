@@ -16,7 +16,21 @@ from pipeline.checkpoints import checkpoints
 from pipeline.finra import reader
 from pipeline.finra.content import Content
 from pipeline.finra.sources.api.control_totals import ControlTotals
-from pipeline.models import Capture, FeedCounter, Listing, Manifest, Partition, Reject, Run, Stage
+from pipeline.models import (
+    Capture,
+    CaptureKind,
+    Event,
+    FeedCounter,
+    Listing,
+    Manifest,
+    Notice,
+    Occurrence,
+    Partition,
+    Reject,
+    Run,
+    Severity,
+    Stage,
+)
 from pipeline.vintages.compare import Difference
 from pipeline.vintages.store import VintageFile
 
@@ -82,6 +96,25 @@ def publish(
     capture.normalized_at = known
     capture.position = position or FeedCounter.objects.take()
     capture.save()
+    if capture.version > 1 and capture.rows_touched and capture.kind != CaptureKind.REPARSED:
+        Notice.objects.tell(_restated(capture))
+
+
+def _restated(capture: Capture) -> Occurrence:
+    partition = capture.partition
+    changed = f"{capture.rows_changed:,} rows changed, {capture.rows_added:,} came, {capture.rows_removed:,} went"
+    return Occurrence(
+        event=Event.RESTATED,
+        place=str(partition),
+        severity=Severity.INFO,
+        what=f"version {capture.version}: {changed}",
+        advice=f"`diff_captures {partition.tier} {partition.week_ending}` shows them.",
+        week_ending=partition.week_ending,
+        tier=partition.tier,
+        run=capture.run,
+        rows=capture.rows_touched,
+        mark=f"v{capture.version}",
+    )
 
 
 def note_listing(partition: Partition, content: Content) -> None:

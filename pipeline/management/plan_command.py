@@ -25,9 +25,11 @@ from pipeline.management import terminal
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
 from pipeline.management.progress import InOrder
 from pipeline.management.run_summary import print_summary
-from pipeline.models import Capture, Outcome, Run, RunPartition, data_kinds
+from pipeline.models import Capture, DeliveryState, Outcome, Run, RunPartition, data_kinds
+from pipeline.notices import sending
 from pipeline.resilience import failures
 from pipeline.resilience.connections import patiently
+from pipeline.resilience.failures import database_sentence
 from pipeline.runs import in_process, lifecycle, liveness
 from pipeline.runs.estimate import estimate
 from pipeline.runs.plan import Plan, Step, plan_with
@@ -120,7 +122,7 @@ class PlanCommand(SpineCommand):
             run = self._begun(plan, worker)
             with self._failures_of_the_machine(run), self._progress(run) as progress:
                 in_process.execute(run, source, progress)
-        return self._report(run)
+        return self._report_and_tell(run)
 
     def _run_embedded(self, plan: Plan) -> int:
         """In this process. Told to stop, it finishes what is under way, and leaves the rest to the same command again."""
@@ -128,7 +130,7 @@ class PlanCommand(SpineCommand):
             run = self._begun(plan, worker)
             with self._failures_of_the_machine(run), self._progress(run) as progress:
                 driver.run_embedded(run, worker, progress, self.warn)
-        return self._report(run)
+        return self._report_and_tell(run)
 
     @contextmanager
     def _failures_of_the_machine(self, run: Run) -> Iterator[None]:
@@ -166,6 +168,18 @@ class PlanCommand(SpineCommand):
             goes_on = f"run {run.pk} goes on at the workers when it is back, the same command waits for it again"
             self.refuse(f"the database has been away for too long: {str(error).strip()}; {goes_on}")
         return self._report(run)
+
+    def _report_and_tell(self, run: Run) -> int:
+        """Report, and send what the run has made news: where cron starts the commands, no sweep would."""
+        code = self._report(run)
+        try:
+            untold = [sent for sent in sending.send_all() if sent.state != DeliveryState.SENT]
+        except Error as error:
+            self.warn(f"Nobody is told of it yet: {database_sentence(error)}")
+            return code
+        for sent in untold:
+            self.warn(f"The channel {sent.channel} did not take a notice: {sent.told}")
+        return code
 
     def _sent_again(self, plan: Plan) -> Run | None:
         run = self._resumed(plan)

@@ -11,6 +11,7 @@ from django.db.models import Max
 from pipeline.finra.calendar import PartitionKey, Tier, due_date, fully_due_weeks, is_due, last_fridays, market_today
 from pipeline.metrics.samples import Sample, instant, sample, start_of
 from pipeline.models import Partition, Readiness, ReadinessState, RunPartition, Use
+from pipeline.models.readiness import USABLE
 from pipeline.review import dashboard
 from pipeline.review.grid import Cell, CellState
 
@@ -66,7 +67,7 @@ def _newest(today: date) -> Iterator[Sample]:
     newest = dict(captured.values_list("tier").annotate(Max("week_ending")))
     for tier in Tier:
         yield from instant("newest_captured_week_timestamp_seconds", _friday(newest.get(tier)), tier=tier)
-    usable = Readiness.objects.filter(state__in=dashboard.USABLE).order_by()
+    usable = Readiness.objects.filter(state__in=USABLE).order_by()
     for use, week in usable.values_list("use").annotate(Max("week_ending")):
         yield from instant("newest_ready_week_timestamp_seconds", _friday(week), use=use)
     yield from instant("newest_due_week_timestamp_seconds", _friday(fully_due_weeks(1, today)[0]))

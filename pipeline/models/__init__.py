@@ -11,17 +11,21 @@ from pipeline.models.analytics import (
     VenueKind,
     VenueVolume,
 )
-from pipeline.models.anomaly import Anomaly, Category, Severity
+from pipeline.models.anomaly import Anomaly, Category
 from pipeline.models.api_token import ApiToken
 from pipeline.models.backup import Backup, Drill, Restoration
 from pipeline.models.capture import Capture, CaptureKind, Cause, capture_id_for
+from pipeline.models.channel import Channel, Digest, Kind
 from pipeline.models.check import Check, Seen
+from pipeline.models.delivery import ConditionLook, Delivery, DeliveryAction, DeliveryState
+from pipeline.models.event import Event, Occurrence
 from pipeline.models.feed import FeedCounter
 from pipeline.models.file_check import FileCheck, FileState
 from pipeline.models.ledger_kind import DataKind, LedgerKind
 from pipeline.models.likeness import PartitionSketch
 from pipeline.models.listing import Listing
 from pipeline.models.manifest import Manifest, Reject, Stage
+from pipeline.models.notice import Notice
 from pipeline.models.operator_log import Act, ActOutcome, OperatorLogEntry, OperatorLogSubject
 from pipeline.models.partition import Partition
 from pipeline.models.pruning import EntryState, PlanState, PruneEntry, PrunePlan
@@ -41,6 +45,8 @@ from pipeline.models.run import (
     Trigger,
     WorkerSign,
 )
+from pipeline.models.severity import Severity
+from pipeline.models.silence import Silence
 from pipeline.models.tally import Tally, TallyEntry
 
 __all__ = [
@@ -60,18 +66,28 @@ __all__ = [
     "CaptureKind",
     "Category",
     "Cause",
+    "Channel",
     "Check",
+    "ConditionLook",
     "DataKind",
+    "Delivery",
+    "DeliveryAction",
+    "DeliveryState",
+    "Digest",
     "Drill",
     "EntryState",
+    "Event",
     "Family",
     "FeedCounter",
     "FileCheck",
     "FileState",
+    "Kind",
     "LedgerKind",
     "Listing",
     "Manifest",
     "MarketConcentration",
+    "Notice",
+    "Occurrence",
     "OperatorLogEntry",
     "OperatorLogSubject",
     "Outcome",
@@ -92,6 +108,7 @@ __all__ = [
     "RunWeek",
     "Seen",
     "Severity",
+    "Silence",
     "Stage",
     "Tally",
     "TallyEntry",

@@ -12,9 +12,12 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from pipeline.finra.plain_text import storable
+from pipeline.models.event import Event, Occurrence
 from pipeline.models.manifest import Stage
+from pipeline.models.notice import Notice
 from pipeline.models.partition import Partition
 from pipeline.models.readiness import Readiness
+from pipeline.models.severity import Severity
 from pipeline.models.tally import Tally
 
 if TYPE_CHECKING:
@@ -22,20 +25,6 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
-
-
-class Severity(models.TextChoices):
-    """How much it matters; readiness has a policy on each."""
-
-    INFO = "INFO", "worth knowing"
-    WARN = "WARN", "look when there is time"
-    ERROR = "ERROR", "look before the data is used"
-    CRITICAL = "CRITICAL", "look now"
-
-    @classmethod
-    def at_least(cls, severity: str) -> list[str]:
-        """`severity` and all above it."""
-        return cls.values[cls.values.index(severity) :]
 
 
 class Category(models.TextChoices):
@@ -59,6 +48,20 @@ class Category(models.TextChoices):
     INTERNAL = "INTERNAL", "our own failure"
 
 
+# What people are told of an anomaly; of a category that is not named here, that there is one.
+EVENTS = {
+    Category.LATE: Event.LATE,
+    Category.FETCH_FAILED: Event.FAILED,
+    Category.UNREADABLE: Event.FAILED,
+    Category.CALC_FAILED: Event.FAILED,
+    Category.STALLED: Event.FAILED,
+    Category.INTERNAL: Event.FAILED,
+    Category.REFUSED: Event.REFUSED,
+    Category.IMPLAUSIBLE: Event.REFUSED,
+    Category.ARCHIVE_DAMAGED: Event.ARCHIVE_DAMAGED,
+    Category.LEDGER_BEHIND: Event.ARCHIVE_DAMAGED,
+}
+MARK_LENGTH = 12
 MARKETSPINE = "marketspine"  # who resolves what ends by itself
 
 
@@ -86,6 +89,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         everywhere = Q(week_ending__isnull=True, partition__isnull=True)
         return self.filter(everywhere | Q(week_ending=week_ending) | Q(partition__week_ending=week_ending))
 
+    @transaction.atomic
     def record(
         self,
         category: Category,
@@ -98,7 +102,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         run: Run | None = None,
         payload_sha256: str = "",
     ) -> Anomaly:
-        """Open an anomaly, or count one more occurrence of the same that is open already; a grave one blocks its week."""
+        """Open an anomaly, or count one more of the same that is open; a grave one blocks its week. People are told."""
         now, place = timezone.now(), partition.pk if partition else week_ending
         seen = Anomaly(
             fingerprint=_fingerprint(category, place, stage, payload_sha256),
@@ -116,6 +120,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         )
         anomaly = self._counted(seen) or self._opened(seen)
         anomaly.block_week()
+        Notice.objects.open(anomaly.occurrence)
         return anomaly
 
     def _opened(self, seen: Anomaly) -> Anomaly:
@@ -236,6 +241,24 @@ class Anomaly(models.Model):
         if week is not None and self.severity in Severity.at_least(Severity.ERROR):
             Readiness.objects.block(week, f"{self.category}: {self.message}")
 
+    @property
+    def occurrence(self) -> Occurrence:
+        """What people are told of it. A partition is late once, whoever finds it; of anything else each anomaly counts."""
+        event = EVENTS.get(Category(self.category), Event.ANOMALY)
+        return Occurrence(
+            event=event,
+            place=self.place,
+            severity=Severity(self.severity),
+            what=f"{self.get_category_display()}: {self.message}",
+            advice=f"Anomaly {self.pk} says what to do next.",
+            week_ending=self.concerns_week,
+            tier=self.partition.tier if self.partition else "",
+            category=self.category,
+            run=self.last_run,
+            mark="" if event is Event.LATE else self.fingerprint[:MARK_LENGTH],
+        )
+
+    @transaction.atomic
     def resolve(self, *, by: str, note: str) -> None:
         """Close it. `by` and `note` are required; NotOpen when it is not open any more."""
         if not by.strip() or not note.strip():
@@ -244,7 +267,9 @@ class Anomaly(models.Model):
         if not changed.update(resolved_at=timezone.now(), resolved_by=by.strip(), note=note.strip()):
             raise NotOpen(f"anomaly {self.pk} is not open")
         self.refresh_from_db()
+        Notice.objects.close_keys([self.occurrence.key], f"{self.resolved_by}: {self.note}")
 
+    @transaction.atomic
     def reopen(self) -> None:
         """Open it again, and block its week where it is grave; NotResolved when it is open, or the same is open anew."""
         resolved = Anomaly.objects.filter(pk=self.pk, resolved_at__isnull=False)
@@ -254,3 +279,4 @@ class Anomaly(models.Model):
             raise NotResolved(f"anomaly {self.pk} is not resolved")
         self.refresh_from_db()
         self.block_week()
+        Notice.objects.open(self.occurrence)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterable
+from datetime import date, timedelta
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from pipeline.models.analytics import AnalyticsSnapshot
+from pipeline.models.event import Event, Occurrence
+from pipeline.models.notice import Notice
+from pipeline.models.severity import Severity
 
 
 class Use(models.TextChoices):
@@ -28,18 +32,60 @@ class ReadinessState(models.TextChoices):
     BLOCKED = "BLOCKED", "something stands in the way"
 
 
+USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)
+SETTLING = timedelta(minutes=10)  # a week whose ground has moved is judged again within seconds, where all is well
+
+
 class ReadinessQuerySet(models.QuerySet["Readiness"]):
     """Verdicts of a week."""
 
+    @transaction.atomic
     def block(self, week_ending: date, why: str) -> None:
-        """Block a week whose inputs change, in the transaction that changes them, until it is judged again."""
-        self.filter(week_ending=week_ending).exclude(state=ReadinessState.BLOCKED).update(
-            state=ReadinessState.BLOCKED, reasons=[f"{why}; the week is not judged again yet"], since=timezone.now()
-        )
+        """Block a week whose inputs change, in the transaction that changes them, until it is judged again.
+
+        People are told of the uses for which it was good, unless it is good again before they would be.
+        """
+        standing = self.filter(week_ending=week_ending).exclude(state=ReadinessState.BLOCKED)
+        states = dict(standing.values_list("use", "state"))
+        if not states:
+            return
+        reason = f"{why}; the week is not judged again yet"
+        standing.update(state=ReadinessState.BLOCKED, reasons=[reason], since=timezone.now())
+        for use in (use for use, state in states.items() if state in USABLE):
+            Notice.objects.open(blocked(week_ending, use, [reason], was_usable=True, settles=SETTLING))
 
     def judged_weeks(self) -> list[date]:
         """The weeks that have been judged, oldest first."""
         return list(self.order_by("week_ending").values_list("week_ending", flat=True).distinct())
+
+
+def blocked(
+    week_ending: date, use: str, reasons: Iterable[str], *, was_usable: bool, settles: timedelta = timedelta()
+) -> Occurrence:
+    """That a week may not be used. It is graver where it could be: somebody may have used it."""
+    return Occurrence(
+        event=Event.BLOCKED,
+        place=f"{week_ending} {use}",
+        severity=Severity.ERROR if was_usable else Severity.WARN,
+        what="; ".join(reasons),
+        week_ending=week_ending,
+        use=use,
+        settles=settles,
+    )
+
+
+def usable(week_ending: date, use: str, state: str, reasons: Iterable[str]) -> Occurrence:
+    """That a week may be used, and with which reservations. It is told once for each of the two states."""
+    reservations = "; ".join(reasons)
+    return Occurrence(
+        event=Event.READY,
+        place=f"{week_ending} {use}",
+        severity=Severity.INFO,
+        what=f"{ReadinessState(state).label}{f': {reservations}' if reservations else ''}",
+        week_ending=week_ending,
+        use=use,
+        mark=state,
+    )
 
 
 class Readiness(models.Model):

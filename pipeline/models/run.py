@@ -6,7 +6,9 @@ from django.db import models
 from django.db.models import Q
 
 from pipeline.models.capture import Capture
+from pipeline.models.event import Event, Occurrence
 from pipeline.models.partition import Partition
+from pipeline.models.severity import Severity
 
 
 class RunStatus(models.TextChoices):
@@ -142,6 +144,22 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.pk} ({self.command}, {self.status})"
+
+    @property
+    def kind(self) -> str:
+        """What it is one of: the runs of a schedule, or of a command."""
+        return self.schedule or self.command
+
+    def failure(self, how: str) -> Occurrence:
+        """What people are told when it failed: once, until one of its kind succeeds."""
+        return Occurrence(
+            event=Event.RUN_FAILED,
+            place=self.kind,
+            severity=Severity.ERROR,
+            what=f"run {self.pk} of {self.run_date}: {how}",
+            advice="The doctor names what is wrong, and the command that repairs it.",
+            run=self,
+        )
 
 
 class RunPartition(models.Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.operations.backups import create_backup, drill_backup, finish_restoration, record_backup, restore_backup
 from pipeline.operations.commanding import log_resumption, start_run
+from pipeline.operations.notices import Matcher, end_silence, resend, silence, test_channel
 from pipeline.operations.orders import Order, Refused, given_before, new_token, write_down
 from pipeline.operations.pruning import mark_pruned, plan_pruning, remove_pruned, undo_pruning
 from pipeline.operations.rebuilding import rebuild_vintages
@@ -21,12 +22,14 @@ from pipeline.operations.reruns import (
 from pipeline.operations.resolutions import pin, reevaluate, reopen, resolve, unpin
 
 __all__ = [
+    "Matcher",
     "Order",
     "Refused",
     "backfill",
     "cancel",
     "create_backup",
     "drill_backup",
+    "end_silence",
     "finish_restoration",
     "force_reingest",
     "given_before",
@@ -43,12 +46,15 @@ __all__ = [
     "remove_pruned",
     "renormalize",
     "reopen",
+    "resend",
     "resolve",
     "restore_backup",
     "retry_failed",
     "run_now",
+    "silence",
     "start_run",
     "still_failed",
+    "test_channel",
     "undo_pruning",
     "unpin",
     "write_down",

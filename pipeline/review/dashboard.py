@@ -23,23 +23,24 @@ from pipeline.models import (
     Anomaly,
     Capture,
     CaptureKind,
+    Event,
     Outcome,
     PartitionStatus,
     Readiness,
-    ReadinessState,
     Run,
     RunPartition,
     Severity,
     Use,
     WorkerSign,
 )
+from pipeline.models.readiness import USABLE
+from pipeline.notices import outbox
 from pipeline.resilience import clock
 from pipeline.review import grid
 from pipeline.review.grid import Cell, CellState
 from pipeline.vintages import holdings
 
 LATELY = timedelta(days=7)
-USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)
 
 # Beat writes down what it has sent every three minutes; a worker leaves a sign with each minute's sweep.
 SILENCE = timedelta(minutes=10)
@@ -90,8 +91,14 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A part is silent that should not be: a sentence, and advice. `run_id` is the run that waits."""
+    """A part is silent that should not be: its event and place, a sentence, and advice. `run_id` is the run that waits.
 
+    What is wrong with telling people is no event: nobody could be told.
+    """
+
+    event: Event | None
+    place: str
+    severity: Severity
     what: str
     advice: str
     run_id: int | None = None
@@ -157,12 +164,16 @@ def alarms(now: datetime | None = None) -> list[Alarm]:
 
 
 def _alarms(now: datetime) -> Iterator[Alarm]:
+    yield from _outbox_stuck(now)
     yield from _slots_missed(now)
     beat = last_beat()
     if not PeriodicTask.objects.filter(enabled=True).exists():
         pass  # cron has the commands: beat has nothing to send
     elif beat is None or not clock.is_sign_of_life(beat, now, SILENCE):
         yield Alarm(
+            Event.BEAT_SILENT,
+            "beat",
+            Severity.CRITICAL,
             f"Beat is silent: it has sent nothing {_since(beat, now)}" if beat else "Beat has never sent anything",
             "Scheduled runs do not start. Start python manage.py serve, or the container beat.",
         )
@@ -171,11 +182,28 @@ def _alarms(now: datetime) -> Iterator[Alarm]:
     yield from _runs_waiting(now)
 
 
+def _outbox_stuck(now: datetime) -> Iterator[Alarm]:
+    """Notices that nobody was told of, though a channel is there for them."""
+    waiting = outbox.facts(now)
+    if waiting.oldest_pending_at is not None and waiting.is_stuck(now):
+        named = ", ".join(channel.name for channel in waiting.channels if channel.pending)
+        yield Alarm(
+            None,
+            "notices",
+            Severity.ERROR,
+            f"Nobody has been told of what happened {_since(waiting.oldest_pending_at, now)}",
+            f"Notices wait{f' for {named}' if named else ''}: `python manage.py notify list` says why.",
+        )
+
+
 def _slots_missed(now: datetime) -> Iterator[Alarm]:
     """Slots that have passed without a run, for longer than a sweep takes to make up for them."""
     for due in schedules.owed(now):
         if now - due.slot > SLOT_GRACE:
             yield Alarm(
+                Event.SCHEDULE_MISSED,
+                due.schedule,
+                Severity.ERROR,
                 f"Nothing has run for the slot of {due.slot:%Y-%m-%d %H:%M} UTC of the schedule {due.schedule!r}",
                 "The next worker that starts makes up for it; python manage.py run_weekly runs it here and now.",
             )
@@ -194,6 +222,9 @@ def _no_worker(now: datetime) -> Iterator[Alarm]:
     seen = last_worker_sign()
     if seen is None or not clock.is_sign_of_life(seen, now, SILENCE):
         yield Alarm(
+            Event.WORKERS_SILENT,
+            "workers",
+            Severity.CRITICAL,
             f"No worker has answered {_since(seen, now)}" if seen else "No worker has ever answered",
             "What is sent waits. Start a worker: celery -A marketspine worker, or the worker containers.",
         )
@@ -216,6 +247,9 @@ def _runs_waiting(now: datetime) -> Iterator[Alarm]:
     ):
         if now - since > resend:
             yield Alarm(
+                Event.WORK_WAITING,
+                f"run {run_id}",
+                Severity.WARN,
                 f"Run {run_id} has waited for {_ago(now - since)}, and no worker works on it",
                 "Is a worker there, and the broker? What was lost is sent again by the sweep of each minute.",
                 run_id,

@@ -23,6 +23,8 @@ from pipeline.models import (
     Anomaly,
     Calculation,
     Category,
+    Event,
+    Notice,
     Outcome,
     Partition,
     PartitionStatus,
@@ -182,13 +184,15 @@ def cancel(run: Run, *, by: str, reason: str = "") -> int:
     return cancelled
 
 
-def interrupt(run: Run) -> None:
-    """End a run before its end: what was under way is pending again."""
+def interrupt(run: Run) -> bool:
+    """End a run before its end: what was under way is pending again. Whether this call did."""
     with transaction.atomic():
-        if move(run, RunStatus.INTERRUPTED):
+        moved = move(run, RunStatus.INTERRUPTED)
+        if moved:
             running = run.partitions.filter(status=PartitionStatus.RUNNING)
             running.filter(stop_ordered_at__isnull=False).update(attempts=F("attempts") - 1)  # cut: no attempt
             running.update(status=PartitionStatus.PENDING)
+    return moved
 
 
 @checkpoints("run.move")
@@ -206,6 +210,8 @@ def move(run: Run, to: RunStatus, worker: str = "") -> bool:
             moved = movable.update(status=to, finished_at=timezone.now())
             if moved:
                 Tally.objects.add("runs_finished", trigger=run.trigger, command=run.command, status=to)
+        if moved:
+            _tell_people(run, to)
     run.refresh_from_db()
     if moved:
         _tell("run_resumed" if to is RunStatus.RUNNING else "run_ended", run)
@@ -228,3 +234,11 @@ def _tell(event: str, run: Run) -> None:
     if run.finished_at:
         more["duration_ms"] = round((run.finished_at - run.created_at).total_seconds() * 1000)
     logger.info("%s by %s: %s", run, run.trigger, event.replace("_", " "), extra={"event": event, **more})
+
+
+def _tell_people(run: Run, to: RunStatus) -> None:
+    """Have people told that a run failed, or that one of its kind is good again."""
+    if to is RunStatus.FAILED:
+        Notice.objects.open(run.failure("it finished, and something is not good"))
+    elif to is RunStatus.SUCCEEDED:
+        Notice.objects.close(Event.RUN_FAILED, run.kind, f"run {run.pk} succeeded")

@@ -13,6 +13,7 @@ from pipeline.checkpoints import checkpoints
 from pipeline.models import (
     Anomaly,
     Category,
+    Notice,
     Outcome,
     PartitionStatus,
     Run,
@@ -32,7 +33,9 @@ def requeue_dead() -> list[Run]:
     """Interrupt the runs whose process died: by its token where it ran here, by its heartbeat elsewhere."""
     dead = [run for run in Run.objects.under_way() if is_dead(run)]
     for run in dead:
-        lifecycle.interrupt(run)
+        with transaction.atomic():
+            if lifecycle.interrupt(run):
+                Notice.objects.open(run.failure("its process died before its end; the same command goes on with it"))
     return dead
 
 

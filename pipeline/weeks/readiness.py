@@ -18,12 +18,15 @@ from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
     Category,
+    Event,
+    Notice,
     Partition,
     Readiness,
     ReadinessState,
     Severity,
     Use,
 )
+from pipeline.models.readiness import USABLE, blocked, usable
 from pipeline.weeks import analytics
 
 
@@ -153,9 +156,23 @@ def _store(week_ending: date, use: Use, verdict: Verdict, snapshot: AnalyticsSna
             "decided_at": now,
         },
     )
+    is_news = stored.state != verdict.state or stored.reasons != verdict.reasons
+    if created or is_news:
+        _tell(week_ending, use, None if created else stored.state, verdict)
     if created:
         return
     since = stored.since if stored.state == verdict.state else now
     Readiness.objects.filter(pk=stored.pk).update(
         state=verdict.state, reasons=verdict.reasons, snapshot=snapshot, since=since, decided_at=now
     )
+
+
+def _tell(week_ending: date, use: Use, before: str | None, verdict: Verdict) -> None:
+    """Have people told of a verdict that is another than before."""
+    if verdict.state is ReadinessState.BLOCKED:
+        Notice.objects.open(blocked(week_ending, use, verdict.reasons, was_usable=before in USABLE))
+        return
+    if before == ReadinessState.BLOCKED:
+        Notice.objects.close(Event.BLOCKED, f"{week_ending} {use}", f"it is {verdict.state}")
+    if verdict.state in USABLE:
+        Notice.objects.tell(usable(week_ending, use, verdict.state, verdict.reasons))

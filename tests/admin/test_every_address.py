@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,35 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
 
+from pipeline import operations
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
     Capture,
+    Channel,
     Manifest,
+    Notice,
     OperatorLogEntry,
     Partition,
     Readiness,
     Run,
+    Silence,
 )
+from pipeline.notices import routing
+from pipeline.operations import Matcher, Order
 from tests.management.calling import call
 from tests.management.publications import DAY, OTC, ROWS, TIER_1, WEEK, content, publish, publish_week, restate
+from tests.notices import telling
 from tests.support.engines import Begin
 
 OPEN_TO_ALL = {"admin/login/", "admin/logout/"}
 PEOPLE = ("admin/auth/",)
-KEPT = ("admin/django_celery_beat/",)
 OF_ONES_OWN = "/admin/pipeline/apitoken/"  # tests/api/test_token_pages.py
+KEPT = ("admin/django_celery_beat/", "admin/pipeline/channel/")
 CHANGING = ("/add/", "/delete/", "/password/")
 SEEN = (
     Partition,
@@ -46,12 +55,16 @@ SEEN = (
     AnalyticsSnapshot,
     Run,
     OperatorLogEntry,
+    Notice,
+    Silence,
+    Channel,
     PeriodicTask,
     CrontabSchedule,
     IntervalSchedule,
     User,
     Group,
 )
+EVIDENCE = (Partition, Capture, Anomaly, Readiness, Manifest, AnalyticsSnapshot, Run, OperatorLogEntry)
 STRANGE = ("0", "999999999", "-1", "x", "1%27--", "..%2f..%2fetc", "%00")
 
 
@@ -71,6 +84,9 @@ def everything(source_dir: Path) -> None:
     OperatorLogEntry.objects.create(
         at=Run.objects.latest("pk").created_at, operator="olive", act="PIN", upshot="DONE", told="pinned"
     )
+    telling.channel(kind="email", secret="", address="desk@example.com")
+    routing.route(timezone.now())
+    operations.silence(Matcher(event="LATE"), timezone.now() + timedelta(hours=2), Order(operator="olive", reason="x"))
 
 
 def signed_in(role: str) -> Client:
@@ -119,7 +135,7 @@ def _newest(route: str) -> object:
 
 
 def is_act(address: str) -> bool:
-    return "/do/" in address or address.endswith("/backfill/")
+    return "/do/" in address or address.endswith(("/backfill/", "/silence/new/"))
 
 
 def test_there_are_addresses_to_walk(ledger_with_everything: None) -> None:
@@ -183,7 +199,7 @@ def test_evidence_is_read_only_for_everybody(ledger_with_everything: None) -> No
     User.objects.create_superuser("root", password="x")
     client, before = Client(), _all_there_is()
     client.force_login(User.objects.get(username="root"))
-    for model in (Partition, Capture, Anomaly, Readiness, Manifest, AnalyticsSnapshot, Run, OperatorLogEntry):
+    for model in (*EVIDENCE, Notice, Silence):
         name, pk = model._meta.model_name, model._default_manager.order_by("pk")[0].pk
         for page in ("add/", f"{pk}/delete/"):
             assert client.get(f"/admin/pipeline/{name}/{page}").status_code == 403, (name, page)
@@ -196,7 +212,7 @@ def test_evidence_is_read_only_for_everybody(ledger_with_everything: None) -> No
 @pytest.mark.parametrize("strange", STRANGE)
 def test_an_id_that_names_nothing_is_not_found(ledger_with_everything: None, strange: str) -> None:
     client = signed_in("Operator")
-    for model in (Partition, Capture, Anomaly, Readiness, Manifest, AnalyticsSnapshot, Run, OperatorLogEntry):
+    for model in (*EVIDENCE, Notice, Silence):
         answer = client.get(f"/admin/pipeline/{model._meta.model_name}/{strange}/change/")
         assert answer.status_code == 404, (model, strange)
     for act in ("partition/{}/do/reingest", "anomaly/{}/do/resolve", "run/{}/do/cancel-run", "capture/{}/do/pin"):

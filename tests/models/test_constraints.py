@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time, timedelta
 
 import pytest
 from django.apps import apps
@@ -19,12 +19,15 @@ from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
     Capture,
+    Channel,
     Check,
+    Delivery,
     FeedCounter,
     FileCheck,
     LedgerKind,
     Manifest,
     MarketConcentration,
+    Notice,
     OperatorLogEntry,
     Partition,
     PruneEntry,
@@ -34,15 +37,18 @@ from pipeline.models import (
     Run,
     RunPartition,
     RunWeek,
+    Silence,
     Tally,
     TallyEntry,
     VenueVolume,
 )
+from pipeline.notices import routing
 from pipeline.operations import Order
 from pipeline.runs import in_process, lifecycle
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
 from pipeline.vintages import holdings
+from tests.notices import telling
 from tests.support.capturing import DAY, KEY, WEEK
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource, psv, row
@@ -64,6 +70,10 @@ def stored(ledger: Ledger) -> Ledger:
     Tally.objects.fold()
     Tally.objects.add("captures", tier=KEY.tier, kind="FIRST")
     operations.plan_pruning(Policy(older_than=730), Order(operator="olive"))
+    channel, notice = telling.channel(), telling.open_()
+    routing.route(NOW)
+    assert Delivery.objects.filter(channel=channel, notice=notice).exists()
+    Silence.objects.create(starts_at=NOW, until=NOW + timedelta(hours=1), by="olive", why="evidence")
     return ledger
 
 
@@ -208,6 +218,24 @@ REFUSED = [
     Refused("prune_entry_once", copied(PruneEntry)),
     Refused("prune_entry_state_known", changed(PruneEntry, state="ODD")),
     Refused("prune_entry_marked_once", marked_by_two_plans),
+    Refused("notice_open_once", copied(Notice, {"closed_at": None})),
+    Refused("notice_event_known", changed(Notice, event="PARTY")),
+    Refused("notice_severity_known", changed(Notice, severity="FATAL")),
+    Refused("channel_kind_known", changed(Channel, kind="pigeon")),
+    Refused("channel_digest_known", changed(Channel, digest="never")),
+    Refused(
+        "channel_has_an_address_or_names_a_secret",
+        changed(Channel, secret=""),
+        changed(Channel, address="a@example.com"),
+        changed(Channel, kind="email", secret=""),
+    ),
+    Refused("channel_quiet_from_and_until", changed(Channel, quiet_from=time(22))),
+    Refused("delivery_once", copied(Delivery, uid="00000000-0000-0000-0000-000000000000")),
+    Refused("delivery_action_known", changed(Delivery, action="SHOUT")),
+    Refused("delivery_state_known", changed(Delivery, state="LOST")),
+    Refused("delivery_sent_at_when_sent", changed(Delivery, state="SENT"), changed(Delivery, sent_at=NOW)),
+    Refused("silence_by_someone_with_a_reason", changed(Silence, why=""), changed(Silence, by="")),
+    Refused("silence_ends_after_it_starts", changed(Silence, until=NOW - timedelta(days=1))),
 ]
 
 

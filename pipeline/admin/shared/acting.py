@@ -41,6 +41,10 @@ PERMISSIONS = {
     Act.REOPEN: "pipeline.can_resolve",
     Act.PIN: "pipeline.can_pin",
     Act.UNPIN: "pipeline.can_pin",
+    Act.SILENCE: "pipeline.can_notify",
+    Act.END_SILENCE: "pipeline.can_notify",
+    Act.TEST_CHANNEL: "pipeline.can_notify",
+    Act.RESEND: "pipeline.can_notify",
 }
 TOKEN = re.compile(r"[\w-]{1,36}", re.ASCII)
 LONGEST_REASON = 2000

@@ -46,12 +46,25 @@ class Deadline:
         return self._within(lambda: source.standing(key, since, totals_too=totals_too))
 
     def _within(self, ask: Callable[[], Answer]) -> Answer:
-        call = _Call(ask, f"source {self.name}")
-        call.start()
-        call.join(self._seconds)
-        if call.is_alive():
-            raise TransientSourceError(f"the source {self.name!r} did not answer within {self._seconds:g} seconds")
-        return call.result()
+        try:
+            return within(self._seconds, ask, f"source {self.name}")
+        except OutOfTime:
+            message = f"the source {self.name!r} did not answer within {self._seconds:g} seconds"
+            raise TransientSourceError(message) from None
+
+
+class OutOfTime(Exception):
+    """There was no answer in time."""
+
+
+def within(seconds: float, ask: Callable[[], Answer], name: str) -> Answer:
+    """Return what `ask` returns, or raise what it raises; OutOfTime when it does neither within so many seconds."""
+    call = _Call(ask, name)
+    call.start()
+    call.join(seconds)
+    if call.is_alive():
+        raise OutOfTime
+    return call.result()
 
 
 @checkpoints("fetch")

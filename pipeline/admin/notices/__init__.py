@@ -1,0 +1,1 @@
+"""Telling people: channels, what they are told, and what is silenced."""

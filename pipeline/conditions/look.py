@@ -1,0 +1,109 @@
+"""What no transaction makes true: silence, and lateness. Somebody has to look, and writes notices of what is found.
+
+The facts are those of the dashboard (`pipeline.review.dashboard`). Each minute one process of all looks, whichever sweeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from pipeline.finra.calendar import PartitionKey, Tier, market_today
+from pipeline.models import ConditionLook, Event, Notice, Occurrence, Run, Severity
+from pipeline.models.event import key_of
+from pipeline.resilience import clock
+from pipeline.review import dashboard
+from pipeline.review.dashboard import Alarm
+from pipeline.review.grid import Cell, CellState
+
+EVERY = timedelta(seconds=55)
+OVERDUE, LONG_OVERDUE = timedelta(days=1), timedelta(days=3)
+WATCHED = (Event.BEAT_SILENT, Event.WORKERS_SILENT, Event.SCHEDULE_MISSED, Event.WORK_WAITING, Event.BACKUP_OLD)
+NO_MORE = "it is not so any more"
+
+
+def look_in_turn(now: datetime | None = None) -> bool:
+    """Look, unless somebody did within the last minute; whether this call did."""
+    now = now or timezone.now()
+    ConditionLook.objects.get_or_create(pk=1, defaults={"looked_at": now - EVERY})
+    due = ConditionLook.objects.filter(pk=1).exclude(looked_at__gt=now - EVERY, looked_at__lte=now + clock.SKEW)
+    if not due.update(looked_at=now):
+        return False
+    look(now)
+    return True
+
+
+def look(now: datetime) -> None:
+    """Open a notice of each alarm and of each late partition, and close those that are over."""
+    alarms = dashboard.alarms(now)
+    found = {one.key: one for alarm in alarms if (one := _occurrence(alarm))}
+    _observe(found, set(Notice.objects.is_open().filter(event__in=WATCHED).values_list("key", flat=True)))
+    _look_for_lateness(now)
+
+
+def _occurrence(alarm: Alarm) -> Occurrence | None:
+    if alarm.event is None:
+        return None
+    run = Run.objects.filter(pk=alarm.run_id).first() if alarm.run_id else None
+    return Occurrence(
+        event=alarm.event,
+        place=alarm.place,
+        severity=alarm.severity,
+        what=f"{alarm.what}.",
+        advice=alarm.advice,
+        run=run,
+    )
+
+
+@transaction.atomic
+def _observe(found: Mapping[str, Occurrence], open_keys: set[str]) -> None:
+    """Open what is found, close what is not found any more; what goes on is only opened again when it is graver."""
+    standing = dict(Notice.objects.is_open().filter(key__in=found).values_list("key", "severity"))
+    for key, occurrence in found.items():
+        if key not in standing or Severity.is_graver(occurrence.severity, standing[key]):
+            Notice.objects.open(occurrence)
+    Notice.objects.close_keys(open_keys - found.keys(), NO_MORE)
+
+
+def _look_for_lateness(now: datetime) -> None:
+    """Of the weeks that are watched. What a run found to be late ends with its anomaly, what none has tried ends here."""
+    today = market_today(now)
+    weeks = dashboard.weeks(today)
+    first = Run.objects.order_by("pk").values_list("created_at", flat=True).first()
+    late = [cell for week in weeks for cell, _ in week.cells if _is_late(cell, first)]
+    found = {one.key: one for cell in late if (one := _lateness(cell, today))}
+    watched = Notice.objects.is_open().filter(event=Event.LATE, week_ending__in=[week.week_ending for week in weeks])
+    still = {key_of(Event.LATE, _place(cell)) for cell in late}
+    _observe(found, set(watched.values_list("key", flat=True)) - still)
+
+
+def _is_late(cell: Cell, first: datetime | None) -> bool:
+    """Whether it was found late, or came due since runs began and was not so much as tried."""
+    if cell.state is CellState.LATE:
+        return True
+    is_untried = cell.state is CellState.MISSING and cell.last_try is None
+    return is_untried and first is not None and market_today(first) < cell.due
+
+
+def _lateness(cell: Cell, today: date) -> Occurrence | None:
+    """What people are told of it: after a day where no run was there to tell, and that it is graver after three."""
+    overdue = today - cell.due
+    if overdue < (LONG_OVERDUE if cell.state is CellState.LATE else OVERDUE):
+        return None
+    return Occurrence(
+        event=Event.LATE,
+        place=_place(cell),
+        severity=Severity.ERROR if overdue >= LONG_OVERDUE else Severity.WARN,
+        what=f"due since {cell.due:%a %Y-%m-%d}, {overdue.days} days ago, and not there: {cell.detail}",
+        advice="The doctor prints the command that captures it.",
+        week_ending=cell.week_ending,
+        tier=cell.tier,
+        category=cell.anomaly.category if cell.anomaly else "",
+    )
+
+
+def _place(cell: Cell) -> str:
+    return str(PartitionKey(cell.week_ending, Tier(cell.tier)))

@@ -1,0 +1,45 @@
+"""Beat stands in for the workers where none is left: somebody has to tell that no worker answers.
+
+The workers tell that beat is silent, beat tells that they are. That both are gone, only an outside watcher sees.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from django.db import connection
+
+from pipeline.conditions import look
+from pipeline.models import Event
+from pipeline.notices import sending
+from pipeline.review import dashboard
+
+logger = logging.getLogger(__name__)
+
+EVERY_SECONDS = 60.0
+
+
+def begin() -> None:
+    """Look each minute from a thread that ends with its process."""
+    threading.Thread(target=_for_ever, name="stand-in", daemon=True).start()
+
+
+def _for_ever() -> None:
+    never = threading.Event()
+    while not never.wait(EVERY_SECONDS):
+        try:
+            tell()
+        except Exception:
+            logger.exception("beat could not tell anybody that no worker answers; it tries again in a minute")
+        finally:
+            connection.close()
+
+
+def tell() -> bool:
+    """Look and send in the workers' place, where they are silent; whether they were."""
+    is_silent = any(alarm.event is Event.WORKERS_SILENT for alarm in dashboard.alarms())
+    if is_silent:
+        look.look_in_turn()
+        sending.send_all()
+    return is_silent

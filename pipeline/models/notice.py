@@ -1,0 +1,165 @@
+"""The notice: an event at a place that people are told of, written in the transaction that makes it true.
+
+Which channels are told, and when, is decided later, from these rows (`pipeline.notices`): they are the outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from pipeline.finra.plain_text import storable
+from pipeline.models.event import MOMENTARY, Event, Occurrence, key_of
+from pipeline.models.partition import TIER_CHOICES
+from pipeline.models.run import Run
+from pipeline.models.severity import Severity
+
+LONGEST_KEY, LONGEST_PLACE = 300, 200
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    """Writing notices, and asking for those that are to be told."""
+
+    def is_open(self) -> NoticeQuerySet:
+        """Those that are not over."""
+        return self.filter(closed_at__isnull=True)
+
+    def unrouted(self) -> NoticeQuerySet:
+        """Those that have changed since the channels were last told, the oldest change first."""
+        return self.filter(routed__lt=F("revision")).order_by("changed_at", "pk")
+
+    @transaction.atomic
+    def open(self, occurrence: Occurrence) -> Notice:
+        """Write that something holds, or count one more occurrence of what is open already.
+
+        Channels are told again only when it is graver than it was, or is certain where it might have been over soon.
+        """
+        now = timezone.now()
+        notice, is_new = self.get_or_create(
+            key=storable(occurrence.key, LONGEST_KEY), closed_at=None, defaults=_fields(occurrence)
+        )
+        if is_new:
+            return notice
+        graver = Severity.is_graver(occurrence.severity, notice.severity)
+        certain = notice.settles_at is not None and not occurrence.settles
+        changes = {**_text(occurrence), "count": F("count") + 1, "seen_at": now}
+        if graver:
+            changes["severity"] = occurrence.severity
+        if graver or certain:
+            changes |= {"settles_at": None, "revision": F("revision") + 1, "changed_at": now}
+        self.filter(pk=notice.pk).update(**changes)
+        notice.refresh_from_db()
+        return notice
+
+    def close(self, event: Event, place: str, why: str, mark: str = "") -> int:
+        """Write that something is over, and why; how many notices that ended."""
+        return self.close_keys([storable(key_of(event, place, mark), LONGEST_KEY)], why)
+
+    def close_keys(self, keys: Iterable[str], why: str) -> int:
+        """The same of several keys."""
+        now = timezone.now()
+        return (
+            self.is_open()
+            .filter(key__in=keys)
+            .update(closed_at=now, closed_why=storable(why), revision=F("revision") + 1, changed_at=now)
+        )
+
+    def tell(self, occurrence: Occurrence) -> Notice | None:
+        """Write a piece of news, which is over at once; None when the same has been told before."""
+        key = storable(occurrence.key, LONGEST_KEY)
+        if self.filter(key=key).exists():
+            return None
+        return self.create(key=key, closed_at=timezone.now(), **_fields(occurrence))
+
+
+def _fields(occurrence: Occurrence) -> dict[str, object]:
+    now = timezone.now()
+    return {
+        **_text(occurrence),
+        "event": occurrence.event,
+        "place": storable(occurrence.place, LONGEST_PLACE),
+        "severity": occurrence.severity,
+        "week_ending": occurrence.week_ending,
+        "tier": occurrence.tier,
+        "use": occurrence.use,
+        "category": occurrence.category,
+        "rows": occurrence.rows,
+        "opened_at": now,
+        "seen_at": now,
+        "changed_at": now,
+        "settles_at": now + occurrence.settles if occurrence.settles > timedelta() else None,
+    }
+
+
+def _text(occurrence: Occurrence) -> dict[str, object]:
+    """What its newest occurrence says."""
+    return {"what": storable(occurrence.what), "advice": storable(occurrence.advice), "run": occurrence.run}
+
+
+class Notice(models.Model):
+    """An event at a place, open until it is over. The same again while it is open is counted.
+
+    `what`, `advice` and `run` are of its newest occurrence, `severity` is the gravest. `revision` counts what channels
+    have to be told: opened, graver, over; `routed` is the revision up to which they have been. Until `settles_at` it may
+    be over by itself, and nobody is told.
+    """
+
+    key = models.CharField(max_length=LONGEST_KEY)
+    event = models.CharField(max_length=20, choices=Event.choices)
+    place = models.CharField(max_length=LONGEST_PLACE)
+    severity = models.CharField(max_length=8, choices=Severity.choices)
+    what = models.TextField()
+    advice = models.TextField(blank=True)
+    week_ending = models.DateField(null=True)
+    tier = models.CharField(max_length=10, choices=TIER_CHOICES, blank=True)
+    use = models.CharField(max_length=10, blank=True)
+    category = models.CharField(max_length=20, blank=True)
+    run: models.ForeignKey[Run | None, Run | None] = models.ForeignKey(
+        "pipeline.Run", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    rows = models.PositiveIntegerField(null=True)
+    opened_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    settles_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    closed_why = models.TextField(blank=True)
+    count = models.PositiveIntegerField(default=1)
+    revision = models.PositiveIntegerField(default=1)
+    routed = models.PositiveIntegerField(default=0)
+
+    objects = NoticeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-changed_at", "-pk")
+        constraints = (
+            models.UniqueConstraint("key", condition=Q(closed_at__isnull=True), name="notice_open_once"),
+            models.CheckConstraint(condition=Q(event__in=Event.values), name="notice_event_known"),
+            models.CheckConstraint(condition=Q(severity__in=Severity.values), name="notice_severity_known"),
+        )
+        indexes = (
+            models.Index(fields=("key",), name="notice_by_key"),
+            models.Index(fields=("changed_at",), condition=Q(routed__lt=F("revision")), name="notice_unrouted"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.event_name}: {self.place}"
+
+    @property
+    def event_name(self) -> str:
+        """The event as a subject has it: "Schedule missed"."""
+        return self.event.replace("_", " ").capitalize()
+
+    @property
+    def is_momentary(self) -> bool:
+        """Whether it is news that was over at once."""
+        return self.event in MOMENTARY
+
+    @property
+    def is_over(self) -> bool:
+        """Whether something that went on has ended."""
+        return self.closed_at is not None and not self.is_momentary

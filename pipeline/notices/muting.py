@@ -1,0 +1,62 @@
+"""What is not sent now: what a silence is about, and what can wait until a channel's quiet hours are over.
+
+It is written down as ever. When nothing holds it any more, what is still so is sent; of news that a silence held, nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pipeline.models import Channel, Delivery, DeliveryAction, DeliveryState, Severity, Silence
+
+SILENCED = "it was over when the silence ended"
+
+
+def hold(channel: Channel, deliveries: Sequence[Delivery], now: datetime) -> list[Delivery]:
+    """Those of the deliveries that may be sent now; the others are MUTED."""
+    silences = list(Silence.objects.in_force(now))
+    free = []
+    for delivery in deliveries:
+        silence = _silence(delivery, silences)
+        if silence is None and not _is_quiet(channel, delivery, now):
+            free.append(delivery)
+        else:
+            waiting = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.PENDING)
+            waiting.update(state=DeliveryState.MUTED, muted_by=silence)
+    return free
+
+
+def release(now: datetime) -> int:
+    """Have what nothing holds any more sent, or not where it is over; how many are to be sent."""
+    silences = list(Silence.objects.in_force(now))
+    muted = Delivery.objects.filter(state=DeliveryState.MUTED).select_related("notice", "channel", "muted_by")
+    released = 0
+    for delivery in muted:
+        silence = _silence(delivery, silences)
+        if silence is None and not _is_quiet(delivery.channel, delivery, now):
+            released += _let_go(delivery, now)
+    return released
+
+
+def _let_go(delivery: Delivery, now: datetime) -> int:
+    """Send it when its channel is told next. News that a silence held is old by then."""
+    waiting = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.MUTED)
+    if delivery.notice.is_momentary and delivery.muted_by is not None:
+        waiting.update(state=DeliveryState.CANCELLED, last_error=SILENCED, muted_by=None)
+        return 0
+    due = delivery.channel.due_at(now)
+    return waiting.update(state=DeliveryState.PENDING, muted_by=None, due_at=due, next_at=due)
+
+
+def _silence(delivery: Delivery, silences: Sequence[Silence]) -> Silence | None:
+    """What silences it; a test is always sent."""
+    if delivery.action == DeliveryAction.TEST:
+        return None
+    return next((silence for silence in silences if silence.matches(delivery.notice)), None)
+
+
+def _is_quiet(channel: Channel, delivery: Delivery, now: datetime) -> bool:
+    """Whether quiet hours hold it: nothing that is critical, and no test."""
+    is_urgent = delivery.severity == Severity.CRITICAL or delivery.action == DeliveryAction.TEST
+    return not is_urgent and channel.is_quiet(now)

@@ -1,0 +1,25 @@
+"""Which way leads to a channel."""
+
+from __future__ import annotations
+
+from pipeline.models import Channel, Kind
+from pipeline.notices.transports import apprise, email, pagerduty, slack, webhook
+from pipeline.notices.transports.base import Transport
+
+TRANSPORTS: dict[str, Transport] = {
+    Kind.EMAIL: email,
+    Kind.SLACK: slack,
+    Kind.PAGERDUTY: pagerduty,
+    Kind.WEBHOOK: webhook,
+    Kind.APPRISE: apprise,
+}
+
+
+def transport_of(channel: Channel) -> Transport:
+    """How a channel is reached."""
+    return TRANSPORTS[channel.kind]
+
+
+def place(channel: Channel) -> str:
+    """Where a channel's messages go, for a person: the host or the address. NotAccepted where they cannot go now."""
+    return transport_of(channel).place(channel)
