@@ -207,6 +207,9 @@ EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", default=False)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="marketspine@localhost")
 
+# The folder that `export release` writes to, and from which releases are handed out; without one none is.
+MARKETSPINE_RELEASES_DIR = env.str("MARKETSPINE_RELEASES_DIR", default="")
+
 # A run looks so many weeks back; the doctor, the summary, the dashboard and the scheduled check watch the same weeks.
 MARKETSPINE_LOOKBACK_WEEKS = env.at_least_one("MARKETSPINE_LOOKBACK_WEEKS", default=6, most=520)
 

@@ -66,11 +66,25 @@ def refusal(
     offer = Offer(key, content, files_of(payload.uri) if content.parts else ())
     return (
         plausibility.no_rows(offer)
+        or _annulled_before(key, content.content_hash)
         or plausibility.truncated(offer)
         or plausibility.part_missing(offer, _expected(key, held, allowed))
         or (plausibility.dates_of_another_week(offer, allowed.restated_share) if held is None else None)
         or plausibility.week_again(offer, _suspects(key, offered, sketch, allowed.same_share), allowed.same_share)
         or _restates_too_much(offer, offered, allowed)
+    )
+
+
+def _annulled_before(key: PartitionKey, content_hash: str) -> Refusal | None:
+    """Why rows that an operator took back are not captured again; none of others, and of those that were forced since."""
+    same = Capture.objects.of_partition(key).filter(content_hash=content_hash)
+    newest = same.exclude(kind=CaptureKind.ANNULMENT).order_by("-version").first()
+    annulment = newest.annulment if newest else None
+    if annulment is None:
+        return None
+    return Refusal(
+        f"these are the rows of {newest}, which {annulment.requested_by} annulled on {annulment.captured_on}: "
+        f'"{annulment.request_reason}". Force takes them'
     )
 
 

@@ -41,7 +41,11 @@ from pipeline.models import (
 from pipeline.vintages import archive, store
 from pipeline.vintages.store import Label, VintageFile
 
-CAUSES = {CaptureKind.FORCED: Cause.FORCED, CaptureKind.REPARSED: Cause.PARSER}  # the source is that of all others
+CAUSES = {  # the source is that of all others
+    CaptureKind.FORCED: Cause.FORCED,
+    CaptureKind.REPARSED: Cause.PARSER,
+    CaptureKind.ANNULMENT: Cause.ANNULLED,
+}
 
 
 class Superseded(Exception):
@@ -53,6 +57,7 @@ class Candidate:
     """The next capture of a partition, before it is committed.
 
     `held` is the newest capture now, `sketch` that of its rows to be. `payload` is None where it is archived already.
+    `annuls` is the capture that it takes back.
     """
 
     key: PartitionKey
@@ -63,6 +68,7 @@ class Candidate:
     vintage: Vintage
     sketch: Sketch
     payload: Payload | None = None
+    annuls: Capture | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -175,6 +181,7 @@ def _new_capture(partition: Partition, candidate: Candidate, label: Label, terms
         request_reason=terms.request_reason,
         captured_on=terms.run_date,
         captured_at=timezone.now(),
+        annuls=candidate.annuls,
         run=terms.run,
         source=provenance.source,
         payload_uri=provenance.payload_uri,
@@ -197,6 +204,7 @@ def _record_payload(
     assessment.keep_sketch(partition, candidate.sketch)
     entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, run)
     Tally.objects.add("captures", tier=partition.tier, kind=capture.kind)
-    endings.captured(capture, run)
+    if candidate.annuls is None:
+        endings.captured(capture, run)
     if candidate.payload is not None:
         Check.objects.note(partition, run, candidate.outcome)

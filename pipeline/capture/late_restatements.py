@@ -23,7 +23,7 @@ def note(difference: Difference, run: Run | None) -> None:
     """
     before, after = difference.before, difference.after
     partition = after.partition
-    if after.kind == CaptureKind.REPARSED or not _is_late(partition.key, after.captured_on):
+    if after.kind in (CaptureKind.REPARSED, CaptureKind.ANNULMENT) or not _is_late(partition.key, after.captured_on):
         return
     published = due_date(partition.key.tier, partition.week_ending)
     when = _restated_on(before, after)

@@ -33,6 +33,7 @@ class Record:
     """The facts of a capture that its payload does not hold. Instants are aware; `run` is the number of its run.
 
     `position` is its place in the feed, None while its rows are not stored: no other capture ever gets it.
+    `annuls` is the capture_id of the capture that it takes back.
     """
 
     capture_id: str
@@ -57,6 +58,7 @@ class Record:
     payload_bytes: int
     source_updated_at: datetime | None
     content_hash: str
+    annuls: str | None
     data_kind: DataKind | None
 
     @classmethod
@@ -85,6 +87,7 @@ class Record:
             payload_bytes=capture.payload_bytes,
             source_updated_at=capture.source_updated_at,
             content_hash=capture.content_hash,
+            annuls=capture.annuls.capture_id if capture.annuls else None,
             data_kind=LedgerKind.objects.found(),
         )
 
@@ -115,6 +118,7 @@ class Record:
             payload_bytes=said["payload_bytes"],
             source_updated_at=_instant(said["source_updated_at"]),
             content_hash=said["content_hash"],
+            annuls=said["annuls"],
             data_kind=DataKind(said["data_kind"]) if said["data_kind"] else None,
         )
 

@@ -157,6 +157,7 @@ def _capture(partition: Partition, record: Record, content: Content) -> Capture:
         request_reason=record.request_reason,
         captured_on=record.captured_on,
         captured_at=record.captured_at,
+        annuls=Capture.objects.get(capture_id=record.annuls) if record.annuls else None,
         source=record.source,
         payload_uri=record.payload_uri,
         payload_format=record.payload_format,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.operations.annulling import annul
 from pipeline.operations.backups import create_backup, drill_backup, finish_restoration, record_backup, restore_backup
 from pipeline.operations.commanding import log_resumption, start_run
 from pipeline.operations.notices import Matcher, end_silence, resend, silence, test_channel
@@ -25,6 +26,7 @@ __all__ = [
     "Matcher",
     "Order",
     "Refused",
+    "annul",
     "backfill",
     "cancel",
     "create_backup",

@@ -32,7 +32,7 @@ def resolve(anomalies: Collection[Anomaly], order: Order, today: date | None = N
         if not done:
             raise Refused(f"anomaly {named} is not open; nothing was resolved")
         over = f" {_counted(len(ended), 'had', 'had')} ended before: {named}." if ended else ""
-        judged = _judged(_weeks_of(done), today)
+        judged = judge_weeks(_weeks_of(done), today)
         return ActResult(f"{_counted(len(done), 'anomaly', 'anomalies')} resolved.{over} {judged}")
 
     return carry_out(Act.RESOLVE, order, anomalies, work)
@@ -59,7 +59,7 @@ def reopen(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
         except NotResolved as error:
             raise Refused(f"{error}; nothing was reopened") from error
         reopened = f"{_counted(len(anomalies), 'anomaly', 'anomalies')} reopened ({'; '.join(were)})."
-        return ActResult(f"{reopened} {_judged(_weeks_of(anomalies))}")
+        return ActResult(f"{reopened} {judge_weeks(_weeks_of(anomalies))}")
 
     return carry_out(Act.REOPEN, order, anomalies, work)
 
@@ -76,7 +76,7 @@ def reevaluate(verdicts: Collection[Readiness], order: Order) -> OperatorLogEntr
     """Judge the weeks of these verdicts again, for all uses."""
 
     def work() -> ActResult:
-        return ActResult(_judged({verdict.week_ending for verdict in _some(verdicts, "week")}))
+        return ActResult(judge_weeks({verdict.week_ending for verdict in _some(verdicts, "week")}))
 
     return carry_out(Act.REEVALUATE, order, verdicts, work)
 
@@ -125,7 +125,7 @@ def _weeks_of(anomalies: Iterable[Anomaly]) -> set[date]:
     return {week for anomaly in anomalies for week in anomaly.weeks_concerned}
 
 
-def _judged(weeks: Iterable[date], today: date | None = None) -> str:
+def judge_weeks(weeks: Iterable[date], today: date | None = None) -> str:
     """Judge the weeks, and say what they are now: "2025-11-14 is READY for trading, ..."."""
     sentences = []
     for week in sorted(weeks, reverse=True):

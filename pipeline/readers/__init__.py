@@ -15,6 +15,7 @@ from pipeline.readers.market import market
 from pipeline.readers.parameters import PARAMETERS, Parameter, ParameterType, parameters_of
 from pipeline.readers.partitions import partitions, weeks
 from pipeline.readers.readiness import readiness
+from pipeline.readers.releases import release_file, releases
 from pipeline.readers.restatements import restated_symbols, restated_venues, restatements
 from pipeline.readers.result import Page, Result
 from pipeline.readers.revisions import revision_profile, revision_sentence, revision_triangle
@@ -44,6 +45,8 @@ __all__ = [
     "parameters_of",
     "partitions",
     "readiness",
+    "release_file",
+    "releases",
     "restated_symbols",
     "restated_venues",
     "restatements",

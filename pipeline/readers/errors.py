@@ -21,6 +21,8 @@ class ErrorKind(StrEnum):
     UNKNOWN_SYMBOL = "unknown-symbol"
     UNKNOWN_VENUE = "unknown-venue"
     UNKNOWN_CAPTURE = "unknown-capture"
+    UNKNOWN_RELEASE = "unknown-release"
+    UNKNOWN_FILE = "unknown-file"
     NOT_YET_DUE = "not-yet-due"
     NOT_CAPTURED = "not-captured"
     NOT_KNOWN_YET = "not-known-yet"
@@ -40,6 +42,8 @@ STATUS = {
     ErrorKind.UNKNOWN_SYMBOL: NOT_FOUND,
     ErrorKind.UNKNOWN_VENUE: NOT_FOUND,
     ErrorKind.UNKNOWN_CAPTURE: NOT_FOUND,
+    ErrorKind.UNKNOWN_RELEASE: NOT_FOUND,
+    ErrorKind.UNKNOWN_FILE: NOT_FOUND,
     ErrorKind.NOT_YET_DUE: NOT_FOUND,
     ErrorKind.NOT_CAPTURED: NOT_FOUND,
     ErrorKind.NOT_KNOWN_YET: NOT_FOUND,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +58,23 @@ def ndjson(frame: pl.DataFrame) -> str:
 
 def parquet(frame: pl.DataFrame, meta: Meta | None = None) -> bytes:
     """A Parquet file that says in its footer what it is."""
-    footer = {FOOTER: json.dumps(meta.as_document(), sort_keys=True)} if meta else {}
+    return parquet_saying(frame, meta.as_document() if meta else {})
+
+
+def parquet_saying(frame: pl.DataFrame, said: Mapping[str, object]) -> bytes:
+    """A Parquet file with a document in its footer."""
+    footer = {FOOTER: json.dumps(said, sort_keys=True)} if said else {}
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd", row_group_size=ROW_GROUP, metadata=footer)
     return buffer.getvalue()
+
+
+def without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """Texts that a spreadsheet would take for formulas, with an apostrophe before them."""
+    texts = pl.col(pl.String)
+    return frame.with_columns(
+        pl.when(texts.str.contains(r"^[=+\-@\t\r]")).then("'" + texts).otherwise(texts).name.keep()
+    )
 
 
 def written(content: str, path: str | Path | None) -> str:

@@ -121,13 +121,12 @@ class Meta:
 
 def meta_of(dataset: str, question: Question, chosen: Chosen, facts: Any = None, asked: Iterable[object] = ()) -> Meta:
     """The head of an answer to a question. `asked` is what the dataset asks beyond it."""
-    newest = high_water()
     selector = question.selector
-    position = selector.position if selector.kind is SelectorKind.POSITION else newest.position
+    as_of, position = _moment(selector, chosen)
     return Meta(
         dataset=dataset,
-        as_of=selector.as_of or newest.known_since,
-        position=position or 0,
+        as_of=as_of,
+        position=position,
         selector=selector,
         inputs=tuple(map(Input.of_capture, chosen.captures)),
         coverage=Coverage(not chosen.missing, chosen.missing),
@@ -135,6 +134,17 @@ def meta_of(dataset: str, question: Question, chosen: Chosen, facts: Any = None,
         on_day=question.on_day,
         facts=facts,
     )
+
+
+def _moment(selector: Selector, chosen: Chosen) -> tuple[datetime | None, int]:
+    """The instant and the position that an answer is as of: of a pinned one nothing that changes later."""
+    if not selector.is_pinned:
+        newest = high_water()
+        return newest.known_since, newest.position
+    newest_input = max(chosen.captures, key=lambda capture: capture.position or 0, default=None)
+    known = (newest_input.normalized_at, newest_input.position or 0) if newest_input else (None, 0)
+    position = selector.position if selector.kind is SelectorKind.POSITION else known[1]
+    return selector.as_of or known[0], position or 0
 
 
 def what_is_asked(question: Question) -> tuple[object, ...]:

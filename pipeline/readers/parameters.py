@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import wraps
-from typing import ParamSpec, TypeVar, get_args, get_type_hints
+from typing import ParamSpec, get_args, get_type_hints
 
+from pipeline.models import data_kinds
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
+from pipeline.readers.meta import Caveat
+from pipeline.readers.result import Result
 from pipeline.readers.wording import did_you_mean
 
 P = ParamSpec("P")
-R = TypeVar("R")
+SAMPLES = Caveat("samples", "all of this is invented data, none of it is FINRA's")
 
 
 class ParameterType(StrEnum):
@@ -141,20 +144,25 @@ PARAMETERS: Mapping[str, Parameter] = {
 }
 
 
-def answering(function: Callable[P, R]) -> Callable[P, R]:
+def answering(function: Callable[P, Result]) -> Callable[P, Result]:
     """Have a function refuse keywords that it does not have, and name the one that may be meant."""
     allowed: list[str] = []
 
     @wraps(function)
-    def checked(*args: P.args, **asked: P.kwargs) -> R:
+    def checked(*args: P.args, **asked: P.kwargs) -> Result:
         if not allowed:
             allowed.extend(parameters_of(function))
         for name in asked:
             if name not in allowed:
                 raise unknown(name, function.__name__, tuple(allowed))
-        return function(*args, **asked)
+        return marked(function(*args, **asked))
 
     return checked
+
+
+def marked(result: Result) -> Result:
+    """An answer from a ledger of samples says so, before all else."""
+    return replace(result, warnings=(SAMPLES, *result.warnings)) if data_kinds.shows_samples() else result
 
 
 def parameters_of(function: Callable[..., object]) -> dict[str, Parameter]:

@@ -49,6 +49,18 @@ def symbol_venues(**asked: Unpack[Asked]) -> Result:
     return Result(SYMBOL_VENUES, meta, caveats.of_rows(chosen), table)
 
 
+def histories(**asked: Unpack[Asked]) -> pl.DataFrame:
+    """Every security by week and tier, as `symbol_history` has one."""
+    question = question_of(asked)
+    return Table(SYMBOL_HISTORY, lambda: _history(question, choose(question))).frame
+
+
+def volumes(**asked: Unpack[Asked]) -> pl.DataFrame:
+    """Every security by week, tier and venue, as `symbol_venues` has one."""
+    question = question_of(asked)
+    return Table(SYMBOL_VENUES, lambda: _by_venue(question, choose(question))).frame
+
+
 def _cells(question: Question, chosen: Chosen) -> pl.DataFrame:
     """What each venue traded in the securities, by week and tier; rows that differ in product type alone are one."""
     rows = VintageRows(question, chosen).collect().with_columns(VENUE, IS_POOL)

@@ -178,6 +178,11 @@ def venue_history(**asked: Unpack[Asked]) -> Result:
     return Result(VENUE_HISTORY, meta, caveats.of_rows(found.chosen), Table(VENUE_HISTORY, lambda: _history(found)))
 
 
+def venue_weeks(**asked: Unpack[Asked]) -> pl.DataFrame:
+    """Every venue by week, as `venue_history` has one."""
+    return _history(figured(question_of(asked))).select(VENUE_HISTORY.names).cast(VENUE_HISTORY.schema)
+
+
 def _history(found: Figured) -> pl.DataFrame:
     rows = _asked_for(found)
     require_known_venue(found.question, rows)

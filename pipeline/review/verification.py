@@ -60,6 +60,8 @@ def describe(capture: Capture) -> dict[str, object]:
         "content_hash": capture.content_hash,
         "parser_version": capture.parser_version,
         "cause": capture.cause,
+        "annuls": capture.annuls.capture_id if capture.annuls else None,
+        "annulled_by": capture.annulment.capture_id if capture.annulment else None,
         "position": capture.position,
         "vintage_path": capture.vintage_path,
         "vintage_bytes": capture.vintage_bytes,

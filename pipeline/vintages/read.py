@@ -91,6 +91,11 @@ def with_vintages(rows: pl.LazyFrame, captures: Collection[Capture]) -> pl.LazyF
     return rows.join(pl.LazyFrame(of, types), on=("week_ending", "tier"), how="left", maintain_order="left")
 
 
+def frame_of(content: bytes) -> pl.DataFrame:
+    """The rows of a Parquet file that was handed out. PolarsError where it is none."""
+    return pl.read_parquet(io.BytesIO(content))
+
+
 def file_of(capture: Capture) -> bytes:
     """The vintage file of a capture, as it was written. NoSuchVintage, VintageDamaged, StorageAway."""
     check_stored(capture)

@@ -31,6 +31,12 @@ from pipeline.vintages.store import VintageDamaged
 
 SHORTEST_HASH = 6
 
+
+def can_be_annulled(capture: Capture) -> bool:
+    """Whether it stands, has rows, and takes no other one back."""
+    return capture.normalized_at is not None and capture.annuls_id is None and capture.annulment is None
+
+
 OBJECT_ACTIONS: tuple[ObjectAction[Capture], ...] = (
     ObjectAction(
         Act.PIN,
@@ -48,6 +54,18 @@ OBJECT_ACTIONS: tuple[ObjectAction[Capture], ...] = (
         needs_reason=True,
         fits=lambda capture: capture.pinned,
         explained="It may be pruned again, when retention is switched on.",
+        in_list=False,
+    ),
+    ObjectAction(
+        Act.ANNUL,
+        one(operations.annul),
+        "undo",
+        needs_reason=True,
+        fits=can_be_annulled,
+        explained=(
+            "Take it back: it stays, and a capture with the rows of the one before it follows and is the latest. The same "
+            "rows are refused from then on, unless forced. Your note is kept with it."
+        ),
         in_list=False,
     ),
 )

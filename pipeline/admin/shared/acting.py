@@ -45,6 +45,7 @@ PERMISSIONS = {
     Act.END_SILENCE: "pipeline.can_notify",
     Act.TEST_CHANNEL: "pipeline.can_notify",
     Act.RESEND: "pipeline.can_notify",
+    Act.ANNUL: "pipeline.can_force",
 }
 TOKEN = re.compile(r"[\w-]{1,36}", re.ASCII)
 LONGEST_REASON = 2000

@@ -16,6 +16,7 @@ KIND_LOOKS = {
     CaptureKind.RESTATEMENT: "RESTATED",
     CaptureKind.FORCED: "WARN",
     CaptureKind.REPARSED: "INFO",
+    CaptureKind.ANNULMENT: "WARN",
 }
 SHOWN = 30
 

@@ -1,0 +1,40 @@
+"""The functions by the names of their datasets, for a shell that is told a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pipeline.readers.captures import captures
+from pipeline.readers.differences import differences
+from pipeline.readers.market import market
+from pipeline.readers.partitions import partitions, weeks
+from pipeline.readers.readiness import readiness
+from pipeline.readers.restatements import restated_symbols, restated_venues, restatements
+from pipeline.readers.result import Result
+from pipeline.readers.revisions import revision_profile, revision_triangle
+from pipeline.readers.row_history import row_history
+from pipeline.readers.rows import rows
+from pipeline.readers.symbol_history import symbol_history, symbol_venues
+from pipeline.readers.symbols import symbols
+from pipeline.readers.venues import venue_history, venues
+
+FUNCTIONS: Mapping[str, Callable[..., Result]] = {
+    "rows": rows,
+    "row_history": row_history,
+    "differences": differences,
+    "restatements": restatements,
+    "restated_symbols": restated_symbols,
+    "restated_venues": restated_venues,
+    "venues": venues,
+    "venue_history": venue_history,
+    "symbols": symbols,
+    "symbol_history": symbol_history,
+    "symbol_venues": symbol_venues,
+    "market": market,
+    "revision_triangle": revision_triangle,
+    "revision_profile": revision_profile,
+    "partitions": partitions,
+    "captures": captures,
+    "weeks": weeks,
+    "readiness": readiness,
+}
