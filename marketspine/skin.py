@@ -100,6 +100,14 @@ SKIN: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Keeping",
+                "items": [
+                    _page("Prune plans", "auto_delete", "pruneplan"),
+                    _page("Backups", "save", "backup"),
+                    _page("Restore drills", "restore", "drill"),
+                ],
+            },
+            {
                 "title": "People",
                 "items": [
                     _page("Users", "person", "auth.user"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pipeline.admin.anomalies import admin as anomalies
 from pipeline.admin.captures import admin as captures
 from pipeline.admin.captures import manifests, rows
+from pipeline.admin.keeping import backups
+from pipeline.admin.keeping import plans as prune_plans
 from pipeline.admin.notices import channels, notices, silences
 from pipeline.admin.partitions import admin as partitions
 from pipeline.admin.people import operator_log, people
@@ -15,6 +17,7 @@ from pipeline.admin.weeks import readiness, snapshots
 
 __all__ = [
     "anomalies",
+    "backups",
     "captures",
     "channels",
     "manifests",
@@ -22,6 +25,7 @@ __all__ = [
     "operator_log",
     "partitions",
     "people",
+    "prune_plans",
     "readiness",
     "rows",
     "runs",

@@ -53,7 +53,7 @@ OBJECT_ACTIONS: tuple[ObjectAction[Capture], ...] = (
         "keep_off",
         needs_reason=True,
         fits=lambda capture: capture.pinned,
-        explained="It may be pruned again, when retention is switched on.",
+        explained="A plan may prune it again, when it is old enough.",
         in_list=False,
     ),
     ObjectAction(

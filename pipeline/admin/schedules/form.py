@@ -12,12 +12,16 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from pipeline import task_names
 from pipeline.admin.shared.days import DayField
 from pipeline.engine import schedules
+from pipeline.keeping.policy import BadPolicy, Policy
 from pipeline.models import Trigger
 
 TASKS = {
     task_names.START_SCHEDULED: "start a run",
     task_names.CHECK_UP: "judge readiness, ask the doctor",
     task_names.SWEEP: "recover stalled runs, start missed ones",
+    task_names.CHECK_ARCHIVE: "check the archive",
+    task_names.PLAN_PRUNING: "plan what may be pruned",
+    task_names.REMOVE_PRUNED: "remove what was pruned",
 }
 
 
@@ -69,7 +73,15 @@ class ScheduleForm(FormOfSchedule):
             self.add_error("expire_seconds", "Give either an end or a number of seconds, not both.")
         if cleaned.get("task") == task_names.START_SCHEDULED and "kwargs" in cleaned:
             self._check_run(cleaned)
+        if cleaned.get("task") == task_names.PLAN_PRUNING and "kwargs" in cleaned:
+            self._check_policy(cleaned)
         return cleaned
+
+    def _check_policy(self, cleaned: dict[str, Any]) -> None:
+        try:
+            Policy.read(json.loads(cleaned["kwargs"]))
+        except BadPolicy as error:
+            self.add_error("kwargs", str(error))
 
     def _check_run(self, cleaned: dict[str, Any]) -> None:
         if not cleaned.get("crontab"):

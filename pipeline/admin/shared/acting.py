@@ -46,6 +46,9 @@ PERMISSIONS = {
     Act.TEST_CHANNEL: "pipeline.can_notify",
     Act.RESEND: "pipeline.can_notify",
     Act.ANNUL: "pipeline.can_force",
+    Act.PRUNE_PLAN: "pipeline.can_prune",
+    Act.PRUNE_MARK: "pipeline.can_prune",
+    Act.PRUNE_UNDO: "pipeline.can_prune",
 }
 TOKEN = re.compile(r"[\w-]{1,36}", re.ASCII)
 LONGEST_REASON = 2000

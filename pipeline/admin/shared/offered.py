@@ -43,6 +43,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "pipeline_capture_difference_csv": ("with",),
     "pipeline_capture_difference_parquet": ("with",),
     "pipeline_capture_rejects": ("page",),
+    "pipeline_pruneplan_change": ("page",),
     "pipeline_run_change": ("page",),
     "pipeline_run_live": ("page",),
     "pipeline_analyticssnapshot_change": ("scope", "kind", "page"),
