@@ -213,7 +213,8 @@ class CaptureAdmin(ActingAdmin[Capture]):
 def _standing(capture: Capture) -> SafeString:
     """Its place among the captures: the newest, an earlier vintage, archived only, or given up."""
     if capture.pruned_at is not None:
-        return badge("CANCELLED", "rows given up")
+        marked = capture.prune_entries.in_window().exists()
+        return badge("WARN", "marked for removal") if marked else badge("CANCELLED", "rows removed")
     if capture.normalized_at is None:
         return badge("ARCHIVED", "rows not stored")
     return badge("GOOD", "latest") if capture.partition.latest_id == capture.pk else badge("UNCHANGED", "superseded")

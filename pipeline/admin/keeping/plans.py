@@ -57,7 +57,7 @@ class PrunePlanAdmin(ActingAdmin[PrunePlan]):
     """What was planned, the newest first."""
 
     page_template = "pipeline/prune_plan.html"
-    change_list_template = "pipeline/prune_plans.html"
+    list_before_template = "pipeline/prune_plans.html"
     when_empty = "Nothing was ever planned: every vintage is kept."
     list_display = ("number", "state_", "asks_for", "prunes", "frees", "made", "removed_after")
     list_filter = ("state",)
@@ -149,7 +149,7 @@ def _page_of(plan: PrunePlan, page: str | None) -> Any:
     entries = plan.entries.select_related("capture__partition").order_by(
         kept_last, "-capture__partition__week_ending", "capture__partition__tier", "capture__version"
     )
-    shown = Paginator(entries, PER_PAGE).get_page(page)
+    shown: Any = Paginator(entries, PER_PAGE).get_page(page)
     shown.object_list = [(entry, link(entry.capture), _badge(entry)) for entry in shown.object_list]
     return shown
 
