@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from pipeline.keeping import exclusive, marking, plans
 from pipeline.keeping.policy import Policy
-from pipeline.models import AnalyticsSnapshot, Capture, EntryState, FileCheck, PruneEntry
+from pipeline.models import AnalyticsSnapshot, Capture, EntryState, FileCheck, PruneEntry, Tally
 from pipeline.models.pruning import GONE, IN_WINDOW
 from pipeline.vintages import files, store
 
@@ -90,6 +90,7 @@ def _finish(entry: PruneEntry) -> Removed | None:
     hashes = {capture.vintage_path: capture.vintage_sha256, payload: capture.payload_sha256}
     FileCheck.objects.filter(sha256__in=[hashes[path] for path in gone if path in hashes]).delete()
     _settle(locked, EntryState.REMOVED)
+    _count(gone, payload, locked.bytes)
     marking.settle(locked.plan)
     why = f"{len(gone)} files; its payload is that of another capture, and stays" if stays else f"{len(gone)} files"
     logger.info("pruned: %s, %s", capture, why)
@@ -131,6 +132,14 @@ def _size(path: str) -> int:
         return default_storage.size(path)
     except OSError:
         return 0
+
+
+def _count(gone: list[str], payload: str, freed: int) -> None:
+    """Count what was removed, for good: rows of the ledger may go."""
+    for path in gone:
+        kind = "payload" if path == payload else "vintage" if path.startswith(store.FOLDER) else "snapshot"
+        Tally.objects.add("prune_removed", kind=kind)
+    Tally.objects.add("prune_freed_bytes", freed)
 
 
 def _settle(entry: PruneEntry, state: EntryState) -> None:

@@ -24,6 +24,7 @@ from pipeline.models import (
     PruneEntry,
     PrunePlan,
     Severity,
+    Tally,
 )
 from pipeline.vintages import archive, read
 from pipeline.vintages.read import NoSuchVintage, Pruned
@@ -274,3 +275,14 @@ def test_a_payload_goes_with_the_last_capture_that_was_made_of_it(
     assert [one.state for one in removal.remove_due()] == ["REMOVED", "REMOVED"]
     assert (archive.is_there("a" * 64), archive.is_there("b" * 64)) == (False, True)
     assert PruneEntry.objects.removals().captures == 0
+
+
+def test_what_is_removed_is_counted_for_good(ledger: Ledger, clock: time_machine.Traveller) -> None:
+    first, *_ = three_vintages()
+    marked()
+    clock.shift(marking.WINDOW + DAY)
+    list(removal.remove_due())
+
+    counted = Tally.objects.sums()
+    assert counted["prune_removed"] == {(("kind", "vintage"),): 1, (("kind", "snapshot"),): 1}
+    assert counted["prune_freed_bytes"] == {(): first.vintage_bytes}
