@@ -41,7 +41,7 @@ KNOWN: Mapping[str, Mapping[str, Iterable[str]]] = {
     "finra_response_bytes": {"endpoint": ENDPOINTS},
     "finra_wait_seconds": {"endpoint": ENDPOINTS},
     "operator_acts": {"act": Act.values, "upshot": ActOutcome.values},
-    "prune_removed": {"kind": ("payload", "vintage")},
+    "prune_removed": {"kind": ("payload", "vintage", "snapshot")},
     "prune_freed_bytes": {},
 }
 

@@ -87,7 +87,7 @@ def test_pruned_before_the_ingest_stores(fleet: Fleet, restated_again: Run) -> N
 
 
 @pytest.mark.promise(1, 9)
-def test_an_ingest_of_the_payload_that_goes_archives_it_again(fleet: Fleet, work: Work) -> None:
+def test_an_ingest_archives_a_payload_that_goes_again(fleet: Fleet, work: Work) -> None:
     """The source has the first publication again. Its payload is there when the ingest looks, and gone when it commits."""
     worker = fleet.worker()
     fleet.heal(work.launch())

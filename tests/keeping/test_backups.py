@@ -34,7 +34,7 @@ def files(place: Path) -> list[str]:
 
 
 @pytest.mark.each_database
-def test_each_file_is_kept_once_and_the_next_backup_adds_what_is_new(
+def test_each_file_is_kept_once_in_all_backups(
     ledger: Ledger, restated: list[Capture], source_dir: Path, place: Path
 ) -> None:
     first = created()
@@ -55,7 +55,7 @@ def test_each_file_is_kept_once_and_the_next_backup_adds_what_is_new(
     assert [(upshot, told[:16]) for upshot, told in acts] == [("DONE", name) for name in names]
 
 
-def test_what_the_archive_has_lost_is_named_and_is_no_good_backup(
+def test_a_backup_that_lacks_files_is_no_good_one(
     ledger: Ledger, restated: list[Capture], archive_dir: Path, place: Path
 ) -> None:
     payload, vintage = archive.path_of(restated[0].payload_sha256), restated[1].vintage_path
@@ -118,7 +118,7 @@ def test_a_drill_proves_the_backup_and_leaves_nothing_behind(
             assert cursor.fetchone() == (0,)
 
 
-def test_a_drill_of_a_backup_that_lost_a_payload_fails(ledger: Ledger, restated: list[Capture], place: Path) -> None:
+def test_a_drill_of_a_damaged_backup_fails(ledger: Ledger, restated: list[Capture], place: Path) -> None:
     created()
     manifest = repository.Repository(place).read()
     payload = next(one for one in manifest.files if one.path == archive.path_of(restated[3].payload_sha256))
@@ -160,7 +160,7 @@ def test_one_backup_or_removal_at_a_time(ledger: Ledger, restated: list[Capture]
 
 
 @pytest.mark.parametrize("ledger", ["postgresql"], indirect=True)
-def test_pg_dump_that_is_missing_or_too_old_is_said_before_anything_is_written(
+def test_a_missing_or_too_old_pg_dump_is_said_first(
     ledger: Ledger, place: Path, settings: Settings, tmp_path: Path
 ) -> None:
     settings.MARKETSPINE_PG_BIN = str(tmp_path / "bin")

@@ -27,7 +27,7 @@ def pruned(vintages: list[Vintage], **policy: int | bool) -> list[int]:
     return [decision.capture for decision in decide(vintages, of, NOW) if decision.is_pruned]
 
 
-def test_age_counts_from_when_the_next_vintage_superseded_it() -> None:
+def test_age_counts_from_the_successor() -> None:
     assert decide(history(900, 101, 99, 5), Policy(older_than=100), NOW) == [
         Decision(1, is_pruned=True, reason="superseded 101 days ago, and no rule keeps it"),
         Decision(2, is_pruned=False, reason="superseded 99 days ago, less than 100"),
@@ -66,7 +66,7 @@ def test_a_month_is_one_of_new_york() -> None:
     assert pruned(vintages, keep_monthly=2) == [1]
 
 
-def test_what_is_guarded_or_not_stored_is_kept_whatever_its_age() -> None:
+def test_a_guarded_capture_is_kept_whatever_its_age() -> None:
     vintages = history(900, 800, 700, 600, guards={1: "pinned: the quarter", 2: "anomaly 3 (LATE) is open"})
     archived = Vintage(9, 9, None, None)
     reasons = [decision.reason for decision in decide([*vintages, archived], Policy(older_than=100), NOW)]

@@ -131,7 +131,7 @@ def states() -> list[str]:
     return list(newest.entries.order_by("capture__version").values_list("state", flat=True))
 
 
-def test_the_plan_has_a_reason_for_each_capture_and_marks_nothing(ledger: Ledger) -> None:
+def test_a_plan_has_a_reason_for_each_capture(ledger: Ledger) -> None:
     three_vintages()
     plan = plans.store(plans.outline(Policy(older_than=730)), "olga")
 
@@ -148,7 +148,7 @@ def test_the_plan_has_a_reason_for_each_capture_and_marks_nothing(ledger: Ledger
 
 
 @pytest.mark.promise(5)
-def test_what_is_marked_is_refused_by_name_with_the_floor(ledger: Ledger) -> None:
+def test_a_marked_capture_is_refused_with_the_floor(ledger: Ledger) -> None:
     first, second, _ = three_vintages()
     marked()
 
@@ -179,7 +179,7 @@ def test_undone_within_the_window_all_is_as_it_was(ledger: Ledger, clock: time_m
 
 @pytest.mark.each_database
 @pytest.mark.promise(1)
-def test_a_guard_that_comes_up_in_the_window_holds_the_removal(ledger: Ledger, clock: time_machine.Traveller) -> None:
+def test_a_guard_that_comes_up_holds_the_removal(ledger: Ledger, clock: time_machine.Traveller) -> None:
     first, *_ = three_vintages()
     plan = marked()
     anomaly = Anomaly.objects.record(Category.RESTATED_LATE, Severity.INFO, "late", partition=first.partition)
@@ -200,7 +200,7 @@ def test_a_guard_that_comes_up_in_the_window_holds_the_removal(ledger: Ledger, c
         read.of_capture(first)
 
 
-def test_a_plan_is_marked_only_while_the_ledger_comes_to_the_same(ledger: Ledger) -> None:
+def test_a_plan_is_marked_only_while_it_still_holds(ledger: Ledger) -> None:
     first, *_ = three_vintages()
     plan = plans.store(plans.outline(Policy(older_than=730)), "olga")
     with pytest.raises(marking.CannotPrune, match="there is no backup: make one first"):
@@ -249,9 +249,7 @@ def _die(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_payload_goes_with_the_last_capture_that_was_made_of_it(
-    ledger: Ledger, clock: time_machine.Traveller
-) -> None:
+def test_a_payload_goes_with_the_last_capture_of_it(ledger: Ledger, clock: time_machine.Traveller) -> None:
     """Two captures of the same bytes, and one of others; a later plan takes the payloads of what an earlier one pruned."""
     made = three_vintages()
     for sha256, captures in (("a" * 64, made[:2]), ("b" * 64, made[2:])):

@@ -42,7 +42,7 @@ def empty(like: Ledger, settings: Settings, folder: Path) -> Iterator[Path]:
 
 @pytest.mark.each_database
 @pytest.mark.promise(5)
-def test_a_restored_ledger_answers_as_the_lost_one_and_waits_for_a_person(
+def test_a_restored_ledger_answers_as_the_lost_one_and_waits(
     ledger: Ledger, restated: list[Capture], place: Path, settings: Settings, tmp_path: Path, source_dir: Path
 ) -> None:
     Run.objects.filter(pk=2).update(status="RUNNING", finished_at=None)
