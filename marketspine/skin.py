@@ -25,6 +25,17 @@ def _page(title: str, icon: str, model: str, permission: str = "") -> dict[str, 
     }
 
 
+def _market(title: str, icon: str, name: str) -> dict[str, object]:
+    """A link to an analyst's page."""
+    needed = "pipeline.view_analyticssnapshot"
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(name),
+        "permission": lambda request: _may(request, needed),
+    }
+
+
 def _may(request: HttpRequest, permission: str) -> bool:
     return request.user.has_perm(permission)
 
@@ -67,6 +78,17 @@ SKIN: dict[str, Any] = {
                     _page("Anomalies", "report", "anomaly"),
                     _page("Readiness", "verified", "readiness"),
                 ]
+            },
+            {
+                "title": "Market",
+                "items": [
+                    _market("Market", "show_chart", "market"),
+                    _market("Venue", "storefront", "market_venue"),
+                    _market("Symbol", "sell", "market_symbol"),
+                    _market("Restatements", "published_with_changes", "market_restatements"),
+                    _market("Revision profile", "timeline", "market_revisions"),
+                    _market("Compare", "compare_arrows", "market_compare"),
+                ],
             },
             {
                 "title": "Evidence",

@@ -7,12 +7,14 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 
 from pipeline.admin import rows
+from pipeline.admin.market import urls as market
 from pipeline.admin.people.people import change_own_password
 from pipeline.api import urls as api
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     *rows.urls(),
+    *market.urls(),
     path("admin/password_change/", admin.site.admin_view(change_own_password)),
     path("admin/", admin.site.urls),
     *api.urlpatterns,

@@ -13,8 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from pipeline.admin.anomalies.what_is_wrong import what_is_wrong
-from pipeline.admin.dashboard import charts
-from pipeline.admin.shared import figures
+from pipeline.admin.shared import charts, figures
 from pipeline.admin.shared.acting import may
 from pipeline.admin.shared.base import LOOKS, UNKNOWN, page_url
 from pipeline.finra.calendar import Tier

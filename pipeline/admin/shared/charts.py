@@ -30,20 +30,24 @@ class Chart:
     rows: list[list[str]]
 
 
-def _chart(
+def chart(
     kind: str,
     labels: Sequence[str],
     datasets: list[dict[str, Any]],
     options: dict[str, Any],
     shown: Callable[[Any], str],
 ) -> Chart:
+    """A chart of datasets over labels, with its table. A dataset with `isBand` is drawn and not told."""
     told = [one for one in datasets if not one.get("isBand")]
     rows = [[label, *(shown(one["data"][i]) for one in told)] for i, label in enumerate(labels)]
     value = json.dumps({"labels": list(labels), "datasets": datasets})
     return Chart(kind, value, json.dumps(options), ["", *(str(one["label"]) for one in told)], rows)
 
 
-def _options(title: str, *, stacked: bool = False, highest: float | None = None, legend: bool = True) -> dict[str, Any]:
+def options_of(
+    title: str, *, stacked: bool = False, highest: float | None = None, legend: bool = True
+) -> dict[str, Any]:
+    """The options that all charts share: colours that both themes show, no motion, a titled axis."""
     scale = {"stacked": stacked, "ticks": {"color": AXIS}, "grid": {"color": AXIS + "33"}}
     return {
         "responsive": True,
@@ -88,8 +92,8 @@ def shares(series: Series) -> Chart:
         }
         for i, (name, values) in enumerate(series.values.items())
     ]
-    options = _options("% of ATS shares", stacked=True, highest=PERCENT)
-    return _chart("bar", _labels(series), datasets, options, lambda value: "-" if value is None else f"{value:.2f} %")
+    options = options_of("% of ATS shares", stacked=True, highest=PERCENT)
+    return chart("bar", _labels(series), datasets, options, lambda value: "-" if value is None else f"{value:.2f} %")
 
 
 def concentration(series: Series) -> Chart:
@@ -121,7 +125,7 @@ def concentration(series: Series) -> Chart:
         for label, at in ((f"{MODERATE:,}: moderate from here", MODERATE), (f"{HIGH:,}: high from here", HIGH))
     ]
     shown: Callable[[Any], str] = lambda value: "-" if value is None else f"{value:,.1f}"  # noqa: E731
-    return _chart("line", _labels(series), [*lines, *bands], _options("HHI, points"), shown)
+    return chart("line", _labels(series), [*lines, *bands], options_of("HHI, points"), shown)
 
 
 def rows(series: Series) -> Chart:
@@ -139,7 +143,7 @@ def rows(series: Series) -> Chart:
             "yAxisID": "right",
         },
     ]
-    options = _options("rows held")
+    options = options_of("rows held")
     right = {
         "position": "right",
         "beginAtZero": True,
@@ -147,7 +151,7 @@ def rows(series: Series) -> Chart:
         "grid": {"display": False},
     }
     options["scales"]["right"] = {**right, "title": {"display": True, "text": "rows restated", "color": AXIS}}
-    return _chart("bar", _labels(series), datasets, options, lambda value: "-" if value is None else f"{value:,}")
+    return chart("bar", _labels(series), datasets, options, lambda value: "-" if value is None else f"{value:,}")
 
 
 def run_times(times: Sequence[RunTime]) -> Chart:
@@ -161,6 +165,6 @@ def run_times(times: Sequence[RunTime]) -> Chart:
         }
     ]
     labels = [f"run {time.run_id}" for time in times]
-    chart = _chart("bar", labels, datasets, _options("seconds", legend=False), lambda value: f"{value:,.1f}")
-    told = [[*row, time.status.lower()] for row, time in zip(chart.rows, times, strict=True)]
-    return Chart(chart.kind, chart.value, chart.options, [*chart.headers, "ended"], told)
+    drawn = chart("bar", labels, datasets, options_of("seconds", legend=False), lambda value: f"{value:,.1f}")
+    told = [[*row, time.status.lower()] for row, time in zip(drawn.rows, times, strict=True)]
+    return Chart(drawn.kind, drawn.value, drawn.options, [*drawn.headers, "ended"], told)

@@ -1,0 +1,30 @@
+"""Where a symbol, a venue and a week lead, from wherever in the admin they are named."""
+
+from __future__ import annotations
+
+from datetime import date
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+
+def of_market(week_ending: date | None = None, **asked: str) -> str:
+    """The market page, of a week where one is given."""
+    return _address("market", week_ending=week_ending.isoformat() if week_ending else "", **asked)
+
+
+def of_symbol(symbol: str, **asked: str) -> str:
+    """The page of a symbol; empty for the rows of FINRA's that have none."""
+    return _address("market_symbol", symbol=symbol, **asked) if symbol else ""
+
+
+def of_venue(mpid: str = "", crd: str = "", venue_name: str = "", **asked: str) -> str:
+    """The page of a venue: by its MPID, or else by CRD number or name, which are all that a firm without an ATS has."""
+    if mpid:
+        return _address("market_venue", mpid=mpid, **asked)
+    return _address("market_venue", crd=crd, venue_name="" if crd else venue_name, **asked)
+
+
+def _address(name: str, **asked: str) -> str:
+    given = {key: value for key, value in asked.items() if value}
+    return reverse(name) + (f"?{urlencode(given)}" if given else "")
