@@ -134,7 +134,7 @@ def test_a_vintage_file_that_cannot_be_read_is_a_sentence_too(viewer: Client) ->
 
 
 def test_a_disk_that_fails_is_a_sentence_too(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **_named: object) -> None:
         raise OSError(errno.EIO, "Input/output error", "file")
 
     monkeypatch.setattr(read, "_as_written", fails)
