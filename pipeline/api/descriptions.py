@@ -63,6 +63,18 @@ def of_capture(forms: Iterable[Form]) -> Description:
     )
 
 
+def of_file(types: Iterable[str]) -> Description:
+    """A file of a release."""
+    named = [("release", "The name of a release."), ("path", "The path of one of its files, as its descriptor has it.")]
+    path = [
+        {"in": "path", "name": name, "required": True, "schema": schemas.TEXT, "description": said}
+        for name, said in named
+    ]
+    content = {one.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}} for one in types}
+    content[JSON_TYPE] = {"schema": {"type": "object"}}
+    return Description(name="release_file", summary="A file of a release", parameters=path, content=content)
+
+
 def of_document(name: str, summary: str, data: Schema) -> Description:
     """An endpoint that answers with a document of its own, and takes no parameters."""
     return Description(name=name, summary=summary, content={JSON_TYPE: {"schema": schemas.envelope(data)}})

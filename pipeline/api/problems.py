@@ -104,6 +104,14 @@ _OF_READERS: Mapping[ErrorKind, tuple[str, str]] = {
         "The storage cannot be read",
         "The folder or the bucket of the vintage files is not there at the moment. Ask again later.",
     ),
+    ErrorKind.UNKNOWN_RELEASE: (
+        "A release that there is not",
+        "/api/v1/exports lists the releases that are handed out: those in the folder MARKETSPINE_RELEASES_DIR.",
+    ),
+    ErrorKind.UNKNOWN_FILE: (
+        "A file that the release does not have",
+        "The descriptor of a release, datapackage.json, names all its files.",
+    ),
     ErrorKind.MISSING_PACKAGE: (
         "A package is not installed",
         "The server lacks a package that this form of an answer needs.",

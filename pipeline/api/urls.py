@@ -8,6 +8,7 @@ from pipeline.api.about import Dictionary, Index, Nowhere, OpenApi
 from pipeline.api.captures import OneCapture
 from pipeline.api.dataset_view import DatasetView
 from pipeline.api.datasets import SOURCES
+from pipeline.api.exports import ReleaseFile, Releases
 from pipeline.api.page import api_page
 from pipeline.api.problem_pages import problem_page, problem_pages
 
@@ -18,6 +19,8 @@ urlpatterns: list[URLPattern] = [
         for source in SOURCES
     ),
     path("api/v1/captures/<str:capture>", OneCapture.as_view(), name="api_capture"),
+    path("api/v1/exports", Releases.as_view(), name="api_exports"),
+    path("api/v1/exports/<str:release>/<path:path>", ReleaseFile.as_view(), name="api_release_file"),
     path("api/v1/dictionary", Dictionary.as_view(), name="api_dictionary"),
     path("api/v1/openapi.json", OpenApi.as_view(), name="api_openapi"),
     path("api/v1/docs", api_page, name="api_docs"),

@@ -24,6 +24,7 @@ from pipeline.vintages import read
 ALL = "ALL"  # as tier: all tiers in one figure; as venue_kind: both kinds
 EVERY_WEEK = "all"
 MOST = 2**31 - 1
+OLDEST_DAYS = 36_500
 QUANTITY = re.compile(r"\d{1,18}(\.\d{1,6})?", re.ASCII)
 WITH_OFFSET = re.compile(r".*(Z|[+-]\d\d:\d\d)", re.ASCII)
 N = TypeVar("N", bound=StrEnum)
@@ -181,7 +182,7 @@ def _read_selector(asked: Asked, name: str) -> Selector:
     if name == "capture":
         return Selector(kind=SelectorKind.CAPTURE, capture=asked["capture"])
     if name == "at_age_days":
-        return Selector(kind=SelectorKind.AT_AGE, at_age_days=count("at_age_days", asked["at_age_days"]))
+        return Selector(kind=SelectorKind.AT_AGE, at_age_days=age("at_age_days", asked["at_age_days"]))
     if name == "position":
         return Selector(kind=SelectorKind.POSITION, position=count("position", asked["position"]))
     vintage = choice("vintage", asked["vintage"], Vintage)
@@ -237,6 +238,14 @@ def day(name: str, value: date | str) -> date:
     return _day(name, value)
 
 
+def age(name: str, value: int | str) -> int:
+    """A number of days after a due date: a century at most, since no calendar has the days beyond."""
+    days = count(name, value)
+    if days > OLDEST_DAYS:
+        raise _invalid(name, f"{name} is a number of days up to {OLDEST_DAYS:,}, not {value!r}")
+    return days
+
+
 def count(name: str, value: int | str, least: int = 0) -> int:
     """A whole number that is not less than `least`."""
     number = value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -260,7 +269,7 @@ def ages(name: str, value: str | int | Sequence[int] | None, default: tuple[int,
     if value is None:
         return default
     listed = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else value
-    return tuple(sorted({count(name, one) for one in listed}))
+    return tuple(sorted({age(name, one) for one in listed}))
 
 
 def choice(name: str, value: str, allowed: type[N]) -> N:

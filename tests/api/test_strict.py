@@ -15,6 +15,7 @@ from pipeline.api.datasets import SOURCES, Source
 from pipeline.api.problems import KINDS
 from pipeline.api.requests import OF_ANSWERS, PAGING
 from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.readers.errors import STATUS, ErrorKind
 from tests.admin.test_odd_addresses import ODD
 from tests.admin.vintages import captured
 from tests.api.asking import Script, body, viewer
@@ -177,6 +178,12 @@ def test_complaint_29_no_odd_value_is_an_error_of_ours(script: Script, settings:
     assert asked > 10
 
 
+def test_whatever_the_readers_cannot_answer_is_a_kind_of_problem() -> None:
+    assert {kind.value: STATUS[kind] for kind in ErrorKind} == {
+        kind.value: int(KINDS[kind.value].status) for kind in ErrorKind
+    }
+
+
 def test_every_problem_has_a_page_that_anybody_reads(script: Script) -> None:
     nobody = Script()
     for kind in KINDS.values():
@@ -194,3 +201,10 @@ def test_what_django_refuses_is_a_problem_too(script: Script) -> None:
     assert (elsewhere.status_code, elsewhere["Content-Type"]) == (400, "application/problem+json")
     for address in ("/api", "/api/", "/api/v1", "/api/v2/rows", "/api/v1/rows/", "/api/v1/ROWS"):
         assert script.problem(404, address)["type"] == "/problems/not-found"
+
+
+def test_an_age_beyond_any_calendar_is_refused(script: Script) -> None:
+    for days in ("36501", "2147483647"):
+        assert script.problem(400, "rows", at_age_days=days)["errors"][0]["name"] == "at_age_days"
+    assert script.problem(400, "revisions/triangle", ages="2147483647")["errors"][0]["name"] == "ages"
+    assert script.json("rows", at_age_days="36500")["data"] == []

@@ -1,0 +1,77 @@
+"""The releases that are handed out: a list of them, and their files, which never change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.http import FileResponse, HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+
+from pipeline.api import requests
+from pipeline.api.about import told
+from pipeline.api.base import UNCHANGED_FOR_EVER, Endpoint, is_held, marked, not_modified
+from pipeline.api.cursors import digest
+from pipeline.api.datasets import ROOT
+from pipeline.api.descriptions import Description, of_document, of_file
+from pipeline.readers import fields, releases
+from pipeline.readers.release.build import Known
+from pipeline.readers.release.package import DESCRIPTOR
+
+TYPES = {
+    ".parquet": "application/vnd.apache.parquet",
+    ".json": "application/json",
+    ".csv": "text/csv; charset=utf-8",
+}
+PLAIN = "text/plain; charset=utf-8"
+
+
+class Releases(Endpoint):
+    """The releases in the folder MARKETSPINE_RELEASES_DIR."""
+
+    def described(self) -> Description:
+        """For the OpenAPI document."""
+        item = {"type": "object", "required": ["release", "as_of", "files", "bytes", "datapackage"]}
+        return of_document("exports", "Releases: folders of Parquet files", {"type": "array", "items": item})
+
+    def get(self, request: Request) -> HttpResponse:
+        """The newest first, each with the address of its descriptor, which names its files."""
+        data = [_line(one) for one in releases.releases()]
+        meta = {"source": fields.SOURCE, "terms": fields.TERMS}
+        return told(request, {"data": data, "meta": meta, "warnings": [], "links": {}})
+
+
+class ReleaseFile(Endpoint):
+    """A file of a release."""
+
+    def described(self) -> Description:
+        """For the OpenAPI document."""
+        return of_file(sorted({*TYPES.values(), PLAIN}))
+
+    def get(self, request: Request, release: str, path: str) -> HttpResponseBase:
+        """The file as it is, under an ETag of its size and age: a release that stands is never written again."""
+        http = request._request
+        requests.check_none(http.GET)
+        file = releases.release_file(release, path)
+        stands = file.stat()
+        etag = digest((release, path, stands.st_size, stands.st_mtime_ns))
+        if is_held(http, etag):
+            return not_modified(etag, UNCHANGED_FOR_EVER)
+        response = FileResponse(file.open("rb"), as_attachment=True, filename=_name(path), content_type=_type(file))
+        return marked(response, etag, UNCHANGED_FOR_EVER)
+
+
+def _line(one: Known) -> dict[str, object]:
+    """A release in the list."""
+    descriptor = f"{ROOT}exports/{one.name}/{DESCRIPTOR}"
+    said = {"release": one.name, "as_of": one.as_of, "files": len(one.resources), "bytes": one.size}
+    return said | {"datapackage": descriptor}
+
+
+def _name(path: str) -> str:
+    """What the file is called on somebody's disk: its folders are part of what tells it apart."""
+    return path.replace("/", "_")
+
+
+def _type(file: Path) -> str:
+    return TYPES.get(file.suffix, PLAIN)
