@@ -14,9 +14,10 @@ from pipeline.api.base import UNCHANGED_FOR_EVER, Endpoint, is_held, marked, not
 from pipeline.api.cursors import digest
 from pipeline.api.datasets import ROOT
 from pipeline.api.descriptions import Description, of_document, of_file
-from pipeline.readers import fields, releases
+from pipeline.readers import fields
 from pipeline.readers.release.build import Known
 from pipeline.readers.release.package import DESCRIPTOR
+from pipeline.readers.releases import release_file, releases
 
 TYPES = {
     ".parquet": "application/vnd.apache.parquet",
@@ -36,7 +37,7 @@ class Releases(Endpoint):
 
     def get(self, request: Request) -> HttpResponse:
         """The newest first, each with the address of its descriptor, which names its files."""
-        data = [_line(one) for one in releases.releases()]
+        data = [_line(one) for one in releases()]
         meta = {"source": fields.SOURCE, "terms": fields.TERMS}
         return told(request, {"data": data, "meta": meta, "warnings": [], "links": {}})
 
@@ -52,7 +53,7 @@ class ReleaseFile(Endpoint):
         """The file as it is, under an ETag of its size and age: a release that stands is never written again."""
         http = request._request
         requests.check_none(http.GET)
-        file = releases.release_file(release, path)
+        file = release_file(release, path)
         stands = file.stat()
         etag = digest((release, path, stands.st_size, stands.st_mtime_ns))
         if is_held(http, etag):

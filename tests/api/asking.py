@@ -53,7 +53,7 @@ class Script:
         response = self.get(path, **query)
         assert response.status_code == 200, response.content
         assert response["Content-Type"] == "application/json"
-        return json.loads(response.content)
+        return json.loads(body(response))
 
     def problem(self, status: int, path: str, headers: dict[str, str] | None = None, /, **query: Any) -> Any:
         """The problem document of an error, of the status that it says."""
