@@ -65,7 +65,7 @@ class ReleaseFile(Endpoint):
 def _line(one: Known) -> dict[str, object]:
     """A release in the list."""
     descriptor = f"{ROOT}exports/{one.name}/{DESCRIPTOR}"
-    said = {"release": one.name, "as_of": one.as_of, "files": len(one.resources), "bytes": one.size}
+    said: dict[str, object] = {"release": one.name, "as_of": one.as_of, "files": len(one.resources), "bytes": one.size}
     return said | {"datapackage": descriptor}
 
 
