@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -91,7 +92,7 @@ def test_the_name_of_a_capture_says_domain_tier_week_and_day() -> None:
 @pytest.mark.promise(11)
 def test_a_capture_and_its_manifests_account_for_every_row(ledger: Ledger, settings: Settings) -> None:
     settings.MARKETSPINE_MAX_REJECT_SHARE = 0.5
-    source = MemorySource()
+    source, started = MemorySource(), time.monotonic()
     capture = captured(source, [*A, "OTC|SHORT", row("AAPL", "UBSA", 1), row("NEG", "UBSA", -1)])
     assert (capture.rows_in, capture.rows_kept, capture.rows_rejected) == (6, 3, 3)
     assert (capture.shares, capture.trades, capture.kind) == (Decimal("132.25"), 4, CaptureKind.FIRST)
@@ -103,6 +104,8 @@ def test_a_capture_and_its_manifests_account_for_every_row(ledger: Ledger, setti
         (Stage.NORMALIZED, *figures, capture.content_hash),
         (Stage.RAW, *figures, capture.payload_sha256),
     ]
+    taken = [duration.total_seconds() for duration in Manifest.objects.values_list("duration", flat=True)]
+    assert 0 < min(taken) <= max(taken) <= time.monotonic() - started
     assert list(Reject.objects.values_list("line", "reason", "text")) == [
         (5, "FIELD_COUNT", "OTC|SHORT"),
         (6, "DUPLICATE_KEY", row("AAPL", "UBSA", 1)),

@@ -126,7 +126,16 @@ def _mutant(source: str, function: ast.FunctionDef, node: ast.AST, changed: ast.
     indented = after.replace("\n", "\n" + " " * node.col_offset)  # type: ignore[attr-defined]
     text = indented if isinstance(changed, ast.stmt) else f"({indented})"
     made = b"\n".join([*lines[:first], head + text.encode() + tail, *lines[last + 1 :]])
-    return Mutant(node.lineno, function.name, _short(before), _short(after), made.decode())  # type: ignore[attr-defined]
+    short = _without(node, changed) or _short(after)
+    return Mutant(node.lineno, function.name, _short(before), short, made.decode())  # type: ignore[attr-defined]
+
+
+def _without(node: ast.AST, changed: ast.AST) -> str:
+    """The keyword that a call has lost; "" where another change was made."""
+    if not (isinstance(node, ast.Call) and isinstance(changed, ast.Call)):
+        return ""
+    kept = {keyword.arg for keyword in changed.keywords}
+    return "".join(f"without {keyword.arg}=" for keyword in node.keywords if keyword.arg not in kept)
 
 
 def _short(text: str) -> str:

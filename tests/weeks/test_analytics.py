@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -180,6 +181,19 @@ def test_a_restatement_adds_a_snapshot_of_that_week_that_names_its_captures(ledg
     assert [volume.share for volume in shares] == [0.5, 0.75], "the older snapshot stays as it was"
     manifest = Manifest.objects.get(snapshot=new)
     assert (manifest.stage, manifest.checksum, manifest.rows_kept) == (Stage.CALC, new.inputs_hash, 2)
+
+
+def test_a_manifest_has_the_sums_and_the_time_of_a_calculation(ledger: Ledger) -> None:
+    source, started = MemorySource(), time.monotonic()
+    firms = [row("A", "", "0.5", 4, name="Firm One", tier=Tier.NMS_TIER_1)]
+    publish(source, Tier.NMS_TIER_1, [row("A", "AAAA", "1.25", 2, tier=Tier.NMS_TIER_1)], firms)
+    publish(source, Tier.OTC, [row("B", "AAAA", 7, 3), row("C", "AAAA", 9, 5)])
+    snapshot = analytics.calculate_week(WEEK).snapshot
+    manifest = Manifest.objects.get(stage=Stage.CALC)
+    assert (manifest.snapshot, manifest.checksum) == (snapshot, snapshot and snapshot.inputs_hash)
+    assert (manifest.rows_in, manifest.rows_kept, manifest.rows_rejected) == (4, 4, 0)
+    assert (manifest.shares, manifest.trades) == (Decimal("17.75"), 14)
+    assert 0 < manifest.duration.total_seconds() <= time.monotonic() - started
 
 
 def test_a_lost_vintage_file_is_named_and_nothing_is_stored(ledger: Ledger) -> None:

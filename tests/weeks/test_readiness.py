@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
 from pipeline.finra.calendar import PartitionKey, Tier
-from pipeline.models import Anomaly, Category, Partition, Readiness, ReadinessState, Severity, Use
+from pipeline.models import AnalyticsSnapshot, Anomaly, Category, Partition, Readiness, ReadinessState, Severity, Use
 from pipeline.weeks import analytics, readiness
 from pipeline.weeks.readiness import POLICIES, Facts, Verdict, judge
 from tests.faults.extent import examples
@@ -97,6 +97,18 @@ def test_analytics_of_older_captures_block(ledger: Ledger) -> None:
     assert Readiness.objects.get(use=Use.TRADING).reasons == [reason]
     analytics.calculate_week(WEEK)
     assert states() == (READY, READY, READY)
+
+
+def test_analytics_of_an_older_calculation_block(ledger: Ledger) -> None:
+    capture_all()
+    AnalyticsSnapshot.objects.update(calculation_version=analytics.CALCULATION_VERSION - 1)
+    assert states() == (BLOCKED, BLOCKED, BLOCKED)
+    analytics.calculate_week(WEEK)
+    assert states() == (READY, READY, READY)
+    assert list(AnalyticsSnapshot.objects.values_list("sequence", "calculation_version")) == [
+        (2, analytics.CALCULATION_VERSION),
+        (1, analytics.CALCULATION_VERSION - 1),
+    ]
 
 
 def test_trading_is_at_least_as_strict_as_compliance() -> None:

@@ -1,0 +1,210 @@
+"""A pytest plugin that tries many mutants with one start: each in a child of the process that has collected all tests.
+
+To import and to migrate takes 10 s, most mutants are caught in one. A first child runs the tests with nothing changed, which
+says which of them pass, and which enter the function of a mutant. In a child of its own that function is then given the code
+that it has in the changed file. Processes that a test starts keep the old code: a mutant that only they would show lives.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import gc
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.engines import Ledger
+
+PASSED, FAILED, UNCHANGED = 0, 1, 3
+WORDS = {PASSED: "alive", UNCHANGED: "unchanged", -signal.SIGKILL: "hangs"}
+SECONDS = 120
+MOST_TESTS = 40  # of those that enter a function, the ones that stand first
+HIT = "_mutants_hit"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A mutant: its file, the line, the changed text, and its name for people."""
+
+    path: str
+    line: int
+    source: str
+    name: str
+
+    def replace(self, tree: ast.Module | str) -> bool:
+        """Give the function around the line the code that it has in another text of the file; whether it was found."""
+        path = Path(self.path).resolve()
+        old = outermost(compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True), self.line)
+        new = outermost(compile(tree, str(path), "exec", dont_inherit=True), self.line)
+        if old is None or new is None or old.co_freevars != new.co_freevars:
+            return False
+        found = [
+            one for one in gc.get_objects() if isinstance(one, FunctionType) and _names(one.__code__) == _names(old)
+        ]
+        for function in found:
+            function.__code__ = new
+        return bool(found)
+
+    def with_hit(self, number: int) -> ast.Module:
+        """The file with a call at the beginning of the function, which says that it was entered."""
+        tree = ast.parse(Path(self.path).read_text(encoding="utf-8"))
+        around = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _holds_line(node, self.line)]
+        for function in around[:1]:
+            call = ast.parse(f"{HIT}({number})").body[0]
+            for node in ast.walk(call):
+                ast.copy_location(node, function.body[0])
+            function.body.insert(0, call)
+        return tree
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    """Try every mutant in turn instead of running the tests once."""
+    folder = session.config.rootpath
+    tasks = [Task(**fields) for fields in json.loads((folder / "tasks.json").read_text(encoding="utf-8"))]
+    _migrate_once(folder / "migrated.sqlite3")
+    reached = _reached(session, tasks, folder / "reached.json")
+    with (folder / "answers").open("w", encoding="utf-8") as answers:
+        for number, task in enumerate(tasks):
+            chosen = _nearest(task, [item for item in session.items if number in reached.get(item.nodeid, ())])
+            started = time.monotonic()
+            code = _in_child(partial(_try, session, task, chosen), SECONDS) if chosen else PASSED
+            word, took = WORDS.get(code, "caught"), time.monotonic() - started
+            print(f"{word} {len(chosen)} tests, {took:.0f} s, {task.name}", file=answers, flush=True)
+    return True
+
+
+def _nearest(task: Task, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """At most so many tests as are worth running, in their order: those of the module's own test file, and others."""
+    own = f"test_{Path(task.path).stem}.py"
+    first = sorted(items, key=lambda item: item.path.name != own)
+    return first[:MOST_TESTS]
+
+
+def _reached(session: pytest.Session, tasks: Sequence[Task], kept: Path) -> dict[str, list[int]]:
+    """The tests that pass while nothing is changed, each with the numbers of the mutants whose function it enters."""
+
+    def run() -> int:
+        hits, found = set[int](), dict[str, list[int]]()
+        setattr(builtins, HIT, hits.add)
+        for number, task in enumerate(tasks):
+            task.replace(task.with_hit(number))
+        for item, passed in _results(session, session.items):
+            if passed:
+                found[item.nodeid] = sorted(hits)
+            else:
+                print(f"fails with nothing changed, and is left out: {item.nodeid}", flush=True)
+            hits.clear()
+        kept.write_text(json.dumps(found), encoding="utf-8")
+        return PASSED
+
+    if _in_child(run, 3600) != PASSED:
+        raise pytest.UsageError("the tests do not run in a child of this process")
+    found: dict[str, list[int]] = json.loads(kept.read_text(encoding="utf-8"))
+    return found
+
+
+def _results(session: pytest.Session, items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, bool]]:
+    """Run tests in their order; each with whether it passed."""
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        before = session.testsfailed
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        yield item, session.testsfailed == before
+
+
+def _try(session: pytest.Session, task: Task, chosen: Sequence[pytest.Item]) -> int:
+    """The exit code of a child: whether the function was found, and a test failed."""
+    if not task.replace(task.source):
+        return UNCHANGED
+    return PASSED if all(passed for _, passed in _results(session, chosen)) else FAILED
+
+
+def outermost(module: CodeType, line: int) -> CodeType | None:
+    """The code of the function, of the module or of a class, that holds the line."""
+    return next((code for code in _functions(module) if _holds(code, line)), None)
+
+
+def _functions(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            if constant.co_flags & 0x0002:  # CO_NEWLOCALS: a function; the body of a class has none
+                yield constant
+            else:
+                yield from _functions(constant)
+
+
+def _holds(code: CodeType, line: int) -> bool:
+    lines = [at for _, _, at in code.co_lines() if at is not None]
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
+    return code.co_firstlineno <= line <= max(lines, default=0) or any(_holds(one, line) for one in inner)
+
+
+def _holds_line(node: ast.FunctionDef, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or node.lineno)
+
+
+def _names(code: CodeType) -> tuple[str, str, int]:
+    return code.co_filename, code.co_qualname, code.co_firstlineno
+
+
+def _in_child(act: Callable[[], int], seconds: float) -> int:
+    """The exit code of what a child does; that of a kill where it takes too long."""
+    from tests.support import servers  # noqa: PLC0415 - a plugin is imported before Django is set up
+
+    child = os.fork()
+    if child == 0:
+        code = FAILED
+        try:
+            os.setsid()
+            code = act()
+        finally:
+            servers.stop()
+            os._exit(code)
+    with _alarm(child, seconds):
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@contextmanager
+def _alarm(child: int, seconds: float) -> Iterator[None]:
+    """Kill the child, and what it started, once the time is over."""
+    before = signal.signal(signal.SIGALRM, lambda *_: os.killpg(child, signal.SIGKILL))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _migrate_once(kept: Path) -> None:
+    """Have the first child that needs an SQLite ledger migrate, and every later one copy what it made."""
+    from tests.support import engines  # noqa: PLC0415 - a plugin is imported before Django is set up
+
+    build = engines.migrated
+
+    def migrated(ledger: Ledger) -> Ledger:
+        if not isinstance(ledger, engines.SQLiteLedger):
+            return build(ledger)
+        pristine = ledger.path.with_suffix(f".{engines.PRISTINE}")
+        if kept.exists():
+            shutil.copy(kept, pristine)
+            shutil.copy(kept, ledger.path)
+        else:
+            build(ledger)
+            shutil.copy(pristine, kept)
+        return ledger
+
+    engines.migrated = migrated
