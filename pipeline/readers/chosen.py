@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from django.db.models import Max
 from django.utils import timezone
 
 from pipeline.finra.calendar import FIRST_WEEK, PartitionKey, Tier, due_date, is_due, last_fridays, weeks_between
@@ -243,9 +242,8 @@ class HighWater:
 
 def high_water() -> HighWater:
     """How far the feed of captures has come."""
-    newest = Capture.objects.normalized().aggregate(position=Max("position"))["position"] or 0
-    since = Capture.objects.filter(position=newest).values_list("normalized_at", flat=True).first()
-    return HighWater(newest, since)
+    newest = Capture.objects.normalized().order_by("-position").values_list("position", "normalized_at").first()
+    return HighWater(newest[0] or 0, newest[1]) if newest else HighWater(0, None)
 
 
 def pinned_to(question: Question, position: int) -> Question:

@@ -17,6 +17,8 @@ from pipeline.models import AnalyticsSnapshot, Capture
 from pipeline.readers.chosen import Chosen, choose, vintages
 from pipeline.readers.questions import ALL, Question
 from pipeline.readers.reading import reading
+from pipeline.readers.restated import restated_by
+from pipeline.readers.selectors import SelectorKind
 from pipeline.weeks import analytics, results
 from pipeline.weeks.concentration import MARKETS, VENUES
 
@@ -91,6 +93,11 @@ class Figured:
         """The scopes that are asked for."""
         return [ALL] if self.question.over_all else [tier.value for tier in self.question.tiers]
 
+    def said(self) -> list[object]:
+        """All that its figures follow from beside the question: the captures of all tiers, and which were restated."""
+        captures = [one for of_week in self.figures.inputs.values() for one in of_week]
+        return [[(one.capture_id, one.content_hash) for one in captures], sorted(restated_by(captures))]
+
     def is_captured(self, week: date) -> bool:
         """Whether every tier that is asked for has a vintage in a week."""
         tiers = {capture.partition.tier for capture in self.chosen.captures if capture.partition.week_ending == week}
@@ -108,7 +115,8 @@ def figures_of(question: Question, weeks: Collection[date]) -> Figures:
     """The figures of some weeks, by the selector of a question: all tiers of each."""
     keys = [PartitionKey(week, tier) for week in weeks for tier in Tier]
     inputs: dict[date, tuple[Capture, ...]] = dict.fromkeys(weeks, ())
-    for capture in vintages(keys, question.selector):
+    by_name = question.selector.kind is SelectorKind.CAPTURE
+    for capture in choose(question).captures if by_name else vintages(keys, question.selector):
         if capture.pruned_at is None:
             inputs[capture.partition.week_ending] += (capture,)
     return Figures(inputs, analytics.snapshots_of(inputs))
@@ -122,7 +130,7 @@ def of_captures(week: date, captures: Sequence[Capture]) -> Figures:
 
 def newest_week(question: Question) -> Question:
     """The question with one week: the one that it names, or the newest in which all tiers asked for have a vintage."""
-    if question.weeks.listed:
+    if question.weeks.listed or question.selector.kind is SelectorKind.CAPTURE:
         return question
     everything = choose(replace(question, weeks=replace(question.weeks, every=True)))
     tiers: dict[date, set[str]] = {}

@@ -14,7 +14,7 @@ from pipeline.readers.figures import Figured, figured
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import ALL, Asked, VenueKinds, question_of
-from pipeline.readers.restated import restated_partitions
+from pipeline.readers.restated import restated_by
 from pipeline.readers.result import Result
 from pipeline.readers.table import Table
 
@@ -27,7 +27,7 @@ IS_POOL = (pl.col("venue_name") == DE_MINIMIS) & (pl.col("mpid") == "")
 def market(**asked: Unpack[Asked]) -> Result:
     """Volume and concentration by week. `tier="ALL"` asks for figures over all tiers."""
     found = figured(question_of(asked))
-    meta = meta_of(MARKET.name, found.question, found.chosen)
+    meta = meta_of(MARKET.name, found.question, found.chosen, None, found.said())
     return Result(MARKET, meta, caveats.of_rows(found.chosen), Table(MARKET, lambda: _rows(found)))
 
 
@@ -70,7 +70,7 @@ def with_days(frame: pl.DataFrame) -> pl.DataFrame:
 def restated_of(found: Figured) -> pl.Expr:
     """Whether a tier of a figure's week, or the figure's own tier, was restated."""
     captures = [one for of_week in found.figures.inputs.values() for one in of_week]
-    moved = restated_partitions({one.partition_id for one in captures})
+    moved = restated_by(captures)
     keys = [one.partition.key for one in captures if one.partition_id in moved]
     places = {f"{key.week_ending}|{key.tier}" for key in keys} | {f"{key.week_ending}|{ALL}" for key in keys}
     place = pl.concat_str(pl.col("week_ending").cast(pl.String), pl.col("scope"), separator="|")

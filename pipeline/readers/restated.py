@@ -12,12 +12,24 @@ from pipeline.models.capture import CaptureQuerySet
 TOUCHED = Q(rows_added__gt=0) | Q(rows_changed__gt=0) | Q(rows_removed__gt=0)
 
 
+def _changed_by_finra() -> CaptureQuerySet:
+    return Capture.objects.normalized().filter(TOUCHED, cause=Cause.SOURCE, version__gt=1)
+
+
 def restatements() -> CaptureQuerySet:
     """Captures in which FINRA's rows differ from those before, and which stand: without forced, parsed, annulled ones."""
-    later = Capture.objects.normalized().filter(TOUCHED, cause=Cause.SOURCE, version__gt=1)
-    return later.standing()
+    return _changed_by_finra().standing()
 
 
 def restated_partitions(partitions: Collection[int]) -> set[int]:
     """Those of the partitions that FINRA restated."""
     return set(restatements().filter(partition__in=partitions).values_list("partition", flat=True))
+
+
+def restated_by(captures: Collection[Capture]) -> set[int]:
+    """The partitions that FINRA had restated when these captures were their newest: the same for ever, whatever follows."""
+    newest = {capture.partition_id: capture.version for capture in captures}
+    found = _changed_by_finra().filter(partition__in=newest).values_list("partition", "version", "annulled_by__version")
+    return {
+        pk for pk, version, annulment in found if version <= newest[pk] and not (annulment and annulment <= newest[pk])
+    }

@@ -14,7 +14,7 @@ from pipeline.readers.market import one_over
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import ALL, Asked, Question, invalid, question_of
-from pipeline.readers.restated import restated_partitions
+from pipeline.readers.restated import restated_by
 from pipeline.readers.result import Result
 from pipeline.readers.rows import VintageRows
 from pipeline.readers.symbols import SECURITY
@@ -35,7 +35,7 @@ def _of_symbol(asked: Asked, dataset: str) -> tuple[Question, Chosen]:
 def symbol_history(**asked: Unpack[Asked]) -> Result:
     """A security by week. `tier="ALL"` asks for figures over all tiers."""
     question, chosen = _of_symbol(asked, SYMBOL_HISTORY.name)
-    meta = meta_of(SYMBOL_HISTORY.name, question, chosen)
+    meta = meta_of(SYMBOL_HISTORY.name, question, chosen, None, sorted(restated_by(chosen.captures)))
     table = Table(SYMBOL_HISTORY, lambda: _history(question, chosen), ABSENT)
     return Result(SYMBOL_HISTORY, meta, caveats.of_rows(chosen), table)
 
@@ -160,7 +160,7 @@ def _tier_changed(cells: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
 
 
 def _restated(chosen: Chosen, *, over_all: bool) -> pl.Expr:
-    moved = restated_partitions([one.partition_id for one in chosen.captures])
+    moved = restated_by(chosen.captures)
     keys = [one.partition.key for one in chosen.captures if one.partition_id in moved]
     places = {f"{key.week_ending}|{ALL if over_all else key.tier}" for key in keys}
     place = pl.concat_str(pl.col("week_ending").cast(pl.String), pl.col("tier"), separator="|")

@@ -12,9 +12,9 @@ from typing import Unpack
 import polars as pl
 
 from pipeline.finra.calendar import WEEK, trading_days
-from pipeline.models import Capture
+from pipeline.models import Capture, CaptureKind
 from pipeline.readers import caveats
-from pipeline.readers.chosen import choose, vintages
+from pipeline.readers.chosen import choose
 from pipeline.readers.datasets_of_figures import VENUE_HISTORY, VENUES
 from pipeline.readers.figures import Figured, figured, figures_of, newest_week, of_captures
 from pipeline.readers.known import require_known_venue
@@ -24,7 +24,7 @@ from pipeline.readers.parameters import answering
 from pipeline.readers.questions import Asked, VenueKinds, choice, count, invalid, question_of
 from pipeline.readers.result import Result
 from pipeline.readers.rows import of_venue
-from pipeline.readers.selectors import LATEST, Selector, SelectorKind
+from pipeline.readers.selectors import SelectorKind
 from pipeline.readers.table import Table
 
 IDENTITY = ("scope", "venue_kind", "mpid", "crd", "venue")  # the name of an ATS does not tell it apart
@@ -70,7 +70,7 @@ def venues(**asked: Unpack[VenuesAsked]) -> Result:
     sort = choice("sort", asked.get("sort") or Sort.RANK, Sort)
     top = count("top", asked["top"], least=1) if asked.get("top") is not None else None
     board = Leaderboard(figured(question), top)
-    meta = meta_of(VENUES.name, question, board.now.chosen, board.comparison, (sort, top))
+    meta = meta_of(VENUES.name, question, board.now.chosen, board.comparison, (sort, top, *board.said()))
     order = (sort.value,) if sort is not Sort.RANK else ()
     table = Table(VENUES, board.rows, order=order, descending=order)
     return Result(VENUES, meta, caveats.of_rows(board.now.chosen), table)
@@ -85,12 +85,11 @@ class Leaderboard:
 
     @cached_property
     def before(self) -> Figured | None:
-        """The week before, by the same selector; None where there is no week."""
-        if not self.now.weeks:
+        """The week before, by the same selector; None where there is no week, or one capture is asked for by its name."""
+        if not self.now.weeks or self.now.question.selector.kind is SelectorKind.CAPTURE:
             return None
         week, question = self.now.weeks[0] - WEEK, self.now.question
-        selector = LATEST if question.selector.kind is SelectorKind.CAPTURE else question.selector
-        earlier = replace(question, weeks=replace(question.weeks, listed=(week,)), selector=selector)
+        earlier = replace(question, weeks=replace(question.weeks, listed=(week,)))
         found = choose(replace(earlier, over_all=True))  # what lacks is no error here
         return Figured(earlier, found, (week,), figures_of(earlier, [week]))
 
@@ -110,6 +109,11 @@ class Leaderboard:
             return f"not every tier of {earlier} is captured"
         same = _kinds(self.now.chosen.captures) == _kinds(before.chosen.captures)
         return None if same else f"{earlier} and {week} have not the same kinds of venues"
+
+    def said(self) -> list[object]:
+        """All that its rows follow from: both weeks, and the first vintages."""
+        first = [one.capture_id for one in first_vintages(self.now)]
+        return [self.now.said(), self.before.said() if self.before else None, first]
 
     def rows(self) -> pl.DataFrame:
         """The venues. ReadersError for a venue that was never seen."""
@@ -141,12 +145,21 @@ class Leaderboard:
 
 
 def first_vintages(found: Figured) -> list[Capture]:
-    """The first vintage of each tier of the week; none where one of them is not kept."""
-    if not found.weeks:
-        return []
-    held = [one.partition.key for one in found.figures.inputs[found.weeks[0]]]
-    first = vintages(held, Selector(kind=SelectorKind.FIRST))
-    return first if all(one.pruned_at is None for one in first) else []
+    """The first vintage of each tier that stood when the tier's vintage was the newest; none where one is not kept."""
+    held = (
+        {one.partition_id: one.version for one in found.figures.inputs.get(found.weeks[0], ())} if found.weeks else {}
+    )
+    every = Capture.objects.normalized().filter(partition__in=held).exclude(kind=CaptureKind.ANNULMENT)
+    first: dict[int, Capture] = {}
+    for one in every.select_related("partition", "annulled_by").order_by("-version"):
+        annulment = getattr(one, "annulled_by", None)
+        if one.version <= held[one.partition_id] and not (annulment and annulment.version <= held[one.partition_id]):
+            first[one.partition_id] = one
+    return sorted(first.values(), key=_tier) if all(one.pruned_at is None for one in first.values()) else []
+
+
+def _tier(capture: Capture) -> str:
+    return capture.partition.tier
 
 
 def _venues(found: Figured) -> pl.DataFrame:
@@ -174,7 +187,7 @@ def venue_history(**asked: Unpack[Asked]) -> Result:
     if not question.venue.is_asked:
         raise invalid("mpid", "venue_history is of a venue: give mpid, crd or venue_name")
     found = figured(question)
-    meta = meta_of(VENUE_HISTORY.name, question, found.chosen)
+    meta = meta_of(VENUE_HISTORY.name, question, found.chosen, None, found.said())
     return Result(VENUE_HISTORY, meta, caveats.of_rows(found.chosen), Table(VENUE_HISTORY, lambda: _history(found)))
 
 
