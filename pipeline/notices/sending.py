@@ -32,6 +32,7 @@ from pipeline.models import (
     Kind,
     Notice,
     Occurrence,
+    Restoration,
     Severity,
 )
 from pipeline.notices import muting
@@ -75,8 +76,8 @@ def send_all(now: datetime | None = None) -> list[Sent]:
 
 
 def prepare(now: datetime | None = None) -> list[int]:
-    """Write what the channels are to be told; those that something is due for."""
-    if not Channel.objects.exists():
+    """Write what the channels are to be told; those that something is due for. None while a restoration is unfinished."""
+    if not Channel.objects.exists() or Restoration.objects.unfinished():
         return []
     now = now or timezone.now()
     route(now)

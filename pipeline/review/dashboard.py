@@ -21,12 +21,14 @@ from pipeline.finra.calendar import PartitionKey, Tier, is_due, look_back, marke
 from pipeline.integrity import losses
 from pipeline.models import (
     Anomaly,
+    Backup,
     Capture,
     CaptureKind,
     Event,
     Outcome,
     PartitionStatus,
     Readiness,
+    Restoration,
     Run,
     RunPartition,
     Severity,
@@ -43,6 +45,7 @@ from pipeline.vintages import holdings
 LATELY = timedelta(days=7)
 
 # Beat writes down what it has sent every three minutes; a worker leaves a sign with each minute's sweep.
+BACKUP_AGE = timedelta(hours=36)
 SILENCE = timedelta(minutes=10)
 SLOT_GRACE = timedelta(minutes=15)
 
@@ -164,7 +167,9 @@ def alarms(now: datetime | None = None) -> list[Alarm]:
 
 
 def _alarms(now: datetime) -> Iterator[Alarm]:
+    yield from _restoration_unfinished()
     yield from _outbox_stuck(now)
+    yield from _backup_old(now)
     yield from _slots_missed(now)
     beat = last_beat()
     if not PeriodicTask.objects.filter(enabled=True).exists():
@@ -180,6 +185,24 @@ def _alarms(now: datetime) -> Iterator[Alarm]:
     else:
         yield from _no_worker(now)
     yield from _runs_waiting(now)
+
+
+def _restoration_unfinished() -> Iterator[Alarm]:
+    """The ledger came out of a backup, and no person has said yet that it may go on."""
+    restored = Restoration.objects.unfinished()
+    if restored is not None:
+        what = f"This ledger was restored from the backup {restored.name}: schedules and notices are paused"
+        advice = "Look whether all is there, then let them go on: `python manage.py restore --finish`."
+        yield Alarm(None, "restoration", Severity.ERROR, what, advice)
+
+
+def _backup_old(now: datetime) -> Iterator[Alarm]:
+    """The newest backup is older than a night and a half, where backups are expected."""
+    newest = Backup.objects.newest()
+    if settings.MARKETSPINE_BACKUP == "expected" and (newest is None or now - newest.made_at > BACKUP_AGE):
+        what = f"The newest backup is {_ago(now - newest.made_at)} old" if newest else "There is no backup"
+        advice = "Make one, `python manage.py backup create`, and see why none was made."
+        yield Alarm(Event.BACKUP_OLD, "backup", Severity.CRITICAL, what, advice)
 
 
 def _outbox_stuck(now: datetime) -> Iterator[Alarm]:

@@ -14,9 +14,12 @@ from pytest_django import Settings
 
 from pipeline.keeping import databases, restoration
 from pipeline.models import Backup, Capture, FeedCounter, OperatorLogEntry, Restoration, Run
+from pipeline.notices import sending
+from pipeline.review import dashboard
 from pipeline.vintages import read
 from tests.management.calling import call
 from tests.management.publications import DAY, OTC, WEEK, restate
+from tests.notices import telling
 from tests.support import servers
 from tests.support.engines import Ledger, PostgreSQLLedger, SQLiteLedger, as_default
 from tests.support.ledger_state import check_consistent, ledger_state
@@ -63,7 +66,13 @@ def test_a_restored_ledger_answers_as_the_lost_one_and_waits(
         assert "weekly run" in restored.schedules
         assert Backup.objects.get().name == made["name"]
 
+        assert [alarm.place for alarm in dashboard.alarms()] == ["restoration"]
+        telling.channel()
+        telling.open_()
+        assert sending.prepare() == []
+
         assert call("restore", "--finish").code == 0
+        assert len(sending.prepare()) == 1
         on = PeriodicTask.objects.filter(enabled=True).order_by("name").values_list("name", flat=True)
         assert list(on) == restored.schedules
         assert PeriodicTask.objects.get(name="prune plan").enabled is False

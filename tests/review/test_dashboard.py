@@ -12,9 +12,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
+from pytest_django import Settings
 
 from pipeline import tasks
-from pipeline.models import Anomaly, Category, PartitionStatus, Run, RunPartition, Severity, WorkerSign
+from pipeline.models import Anomaly, Backup, Category, PartitionStatus, Run, RunPartition, Severity, WorkerSign
 from pipeline.review import dashboard, trends
 from pipeline.review.dashboard import CellStatus
 from pipeline.runs.lifecycle import start
@@ -151,6 +152,20 @@ def test_silence_of_beat_and_of_workers_is_told(
     if worker:
         worker_was_seen(worker)
     assert [alarm.what for alarm in dashboard.alarms()] == told
+
+
+def test_an_old_backup_is_told_where_backups_are_expected(nothing_owed: None, settings: Settings) -> None:
+    beat_was_heard(MINUTES[1])
+    worker_was_seen(MINUTES[1])
+    now = timezone.now()
+    told = list[str]()
+    for expected, age in (("elsewhere", None), ("expected", None), ("expected", 37), ("expected", 35)):
+        settings.MARKETSPINE_BACKUP = expected
+        if age:
+            made = now - timedelta(hours=age)
+            Backup.objects.create(made_at=made, finished_at=made, place="elsewhere", name="nightly")
+        told.append(", ".join(alarm.what for alarm in dashboard.alarms(now)))
+    assert told == ["", "There is no backup", "The newest backup is 37 hours old", ""]
 
 
 def test_where_every_schedule_is_off_beat_may_be_silent(ledger: Ledger) -> None:
