@@ -81,7 +81,7 @@ def test_a_restored_ledger_answers_as_the_lost_one_and_waits(
         assert list(acts) == ["RESTORE_BACKUP", "RESTORE_FINISH"]
 
         restate(source_dir, OTC, "103")
-        assert call("run_weekly", "--weeks", WEEK, "--run-date", DAY).code == 0
+        assert call("backfill", "--weeks", WEEK, "--tiers", "OTC", "--run-date", DAY).code == 0
         newest = Capture.objects.order_by("-pk")[0]
         assert newest.position == 4 + restoration.FEED_GAP + 1
         assert FeedCounter.objects.get().last == newest.position

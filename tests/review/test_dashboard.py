@@ -165,7 +165,7 @@ def test_an_old_backup_is_told_where_backups_are_expected(nothing_owed: None, se
             made = now - timedelta(hours=age)
             Backup.objects.create(made_at=made, finished_at=made, place="elsewhere", name="nightly")
         told.append(", ".join(alarm.what for alarm in dashboard.alarms(now)))
-    assert told == ["", "There is no backup", "The newest backup is 37 hours old", ""]
+    assert told == ["", "There is no backup", "The newest backup is 1 day old", ""]
 
 
 def test_where_every_schedule_is_off_beat_may_be_silent(ledger: Ledger) -> None:
