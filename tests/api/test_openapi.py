@@ -28,7 +28,7 @@ from tests.support.engines import Begin
 
 DOCUMENT = Path(configured.BASE_DIR) / "docs" / "openapi.json"
 RELEASED = Path(__file__).parent / "released.json"
-EXAMPLES, EACH = (100, 1) if EVERYTHING else (2, 4)  # so many examples of each such operation
+EXAMPLES, EACH = (100, 1) if EVERYTHING else (2, 8)  # so many examples of each such operation
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     checks.status_code_conformance,

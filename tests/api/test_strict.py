@@ -44,7 +44,7 @@ SYMBOLS = (
     "a/b",
     "A B",
 )
-VALUES_ASKED = 1.0 if EVERYTHING else 0.02
+VALUES_ASKED = 1.0 if EVERYTHING else 0.01
 
 
 @pytest.fixture
