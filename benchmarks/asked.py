@@ -48,7 +48,7 @@ SATURDAY = date(2026, 1, 10)
 SUNDAY, MONDAY, TUESDAY = (SATURDAY + timedelta(days=n) for n in (1, 2, 3))
 ROWS_OF_A_PAGE = 28
 WEEKS_OF_A_YEAR, WEEKS_OF_FIVE_YEARS = 53, 260
-FETCHED = (Action.INGEST, Action.ARCHIVE, Action.LOOK)
+FETCHED = (Action.INGEST, Action.ARCHIVE, Action.PROBE)
 LISTS, QUESTION = "lists of what there is", "questions whether something moved"
 ROWS, TOTALS = "pages of rows by firm", "pages of totals by symbol"
 

@@ -85,7 +85,7 @@ STATEMENTS = (
     """INSERT INTO pipeline_readiness (week_ending, use, state, reasons, snapshot_id, since, decided_at)
         SELECT week_ending, use, 'READY', '[]', id, computed_at, computed_at FROM pipeline_analyticssnapshot,
             (VALUES ('trading'), ('compliance'), ('research')) AS u(use) WHERE sequence = 3""",
-    """INSERT INTO pipeline_operatorlogentry (at, operator, act, reason, upshot, told)
+    """INSERT INTO pipeline_operatorlogentry (at, operator, act, reason, outcome, sentence)
         SELECT captured_at, 'operator', 'PIN', 'made for a benchmark', 'DONE', 'pinned' FROM pipeline_capture""",
     """INSERT INTO pipeline_operatorlogsubject (entry_id, kind, key, label)
         SELECT id, 'capture', id::text, 'capture ' || id FROM pipeline_operatorlogentry""",

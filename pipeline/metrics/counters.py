@@ -40,7 +40,7 @@ KNOWN: Mapping[str, Mapping[str, Iterable[str]]] = {
     "finra_requests": {"endpoint": ENDPOINTS, "outcome": OUTCOMES_OF_REQUESTS},
     "finra_response_bytes": {"endpoint": ENDPOINTS},
     "finra_wait_seconds": {"endpoint": ENDPOINTS},
-    "operator_acts": {"act": Act.values, "upshot": ActOutcome.values},
+    "operator_acts": {"act": Act.values, "outcome": ActOutcome.values},
     "prune_removed": {"kind": ("payload", "vintage", "snapshot")},
     "prune_freed_bytes": {},
 }

@@ -138,7 +138,7 @@ KEEPING = (
 )
 PEOPLE = (
     _gauge("logins_locked", "Names and addresses that have to wait after wrong passwords"),
-    _counter("operator_acts", "What people did", "act", "upshot"),
+    _counter("operator_acts", "What people did", "act", "outcome"),
 )
 METRICS = (
     *EXPORTER,

@@ -21,11 +21,11 @@ class Act(models.TextChoices):
     RUN = "RUN", "run the weekly job"
     BACKFILL = "BACKFILL", "backfill"
     INGEST_FILE = "INGEST_FILE", "ingest a file by hand"
-    SWEEP = "SWEEP", "sweep for restatements"
-    SWEEP_RUNS = "SWEEP_RUNS", "bring stalled runs to their end"
+    PROBE = "PROBE", "probe for restatements"
+    RECOVER_RUNS = "RECOVER_RUNS", "recover stalled runs"
     CHECK_ARCHIVE = "CHECK_ARCHIVE", "check the archive"
     REBUILD_VINTAGES = "REBUILD_VINTAGES", "rebuild vintage files"
-    RESTORE = "RESTORE", "take captures back from the archive"
+    RESTORE = "RESTORE", "restore captures from the archive"
     PRUNE_PLAN = "PRUNE_PLAN", "plan the pruning of captures"
     PRUNE_MARK = "PRUNE_MARK", "mark captures for removal"
     PRUNE_UNDO = "PRUNE_UNDO", "undo the pruning of captures"
@@ -61,8 +61,8 @@ class ActOutcome(models.TextChoices):
 class OperatorLogEntry(models.Model):
     """One act of one person, by the name that the person had then and the number of the account, which stays the same.
 
-    `token` is that of the form which gave the order: the same form sent twice acts once. `told` is what the person was told:
-    what was started, what was passed over and why, or why it was refused; of a change in a form, from what to what.
+    `token` is that of the form which gave the order: the same form sent twice acts once. `sentence` tells what was started,
+    what was passed over and why, or why it was refused; of a change in a form, from what to what.
     Triggers on both databases refuse to change or remove an entry.
     """
 
@@ -71,8 +71,8 @@ class OperatorLogEntry(models.Model):
     account = models.BigIntegerField(null=True)  # no foreign key: the entry outlives the account
     act = models.CharField(max_length=20, choices=Act.choices)
     reason = models.TextField(blank=True)
-    upshot = models.CharField(max_length=7, choices=ActOutcome.choices)
-    told = models.TextField()
+    outcome = models.CharField(max_length=7, choices=ActOutcome.choices)
+    sentence = models.TextField()
     run = models.ForeignKey(Run, null=True, on_delete=models.PROTECT, related_name="log_entries")
     token = models.CharField(max_length=36, null=True, unique=True)  # nulls are not equal, "" would be
 
@@ -81,9 +81,9 @@ class OperatorLogEntry(models.Model):
         verbose_name_plural = "operator log"
         constraints = (
             models.CheckConstraint(condition=Q(act__in=Act.values), name="log_act_known"),
-            models.CheckConstraint(condition=Q(upshot__in=ActOutcome.values), name="log_upshot_known"),
+            models.CheckConstraint(condition=Q(outcome__in=ActOutcome.values), name="log_outcome_known"),
             models.CheckConstraint(
-                condition=~Q(upshot=ActOutcome.STARTED) | Q(run__isnull=False), name="log_started_names_the_run"
+                condition=~Q(outcome=ActOutcome.STARTED) | Q(run__isnull=False), name="log_started_names_the_run"
             ),
         )
 

@@ -27,7 +27,6 @@ class Trigger(models.TextChoices):
     CLI = "CLI", "command line"
     BEAT = "BEAT", "schedule"
     ADMIN = "ADMIN", "admin"
-    API = "API", "API"
 
 
 class Action(models.TextChoices):
@@ -36,13 +35,13 @@ class Action(models.TextChoices):
     INGEST = "INGEST", "fetch, decide, archive, store"
     ARCHIVE = "ARCHIVE", "fetch, decide, archive; rows are stored later"
     NORMALIZE = "NORMALIZE", "read the archived payloads again"
-    LOOK = "LOOK", "ask whether it moved; fetch it if it did"
+    PROBE = "PROBE", "ask whether it moved; fetch it if it did"
     NONE = "NONE", "nothing: only the week is calculated"
     SKIP = "SKIP", "nothing: another run has it in flight"
     NOT_YET_DUE = "NOT_YET_DUE", "nothing: FINRA has not published it"
 
 
-FETCHING = (Action.INGEST, Action.ARCHIVE, Action.LOOK)  # those that ask a source
+FETCHING = (Action.INGEST, Action.ARCHIVE, Action.PROBE)  # those that ask a source
 
 
 class PartitionStatus(models.TextChoices):
@@ -93,7 +92,7 @@ class RunQuerySet(models.QuerySet["Run"]):
 
 
 class Run(models.Model):
-    """One execution of a plan over partitions, from the command line, beat, the admin or the API.
+    """One execution of a plan over partitions, from the command line, beat or the admin.
 
     `parameters` are those the plan was made from; `run_date` is its "today" in America/New_York. `worker` names the
     process that executes the run and with which it ends. Empty, the run belongs to the queue: any worker goes on with it. A

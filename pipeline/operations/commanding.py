@@ -13,7 +13,7 @@ ACTS = {
     "run_weekly": Act.RUN,
     "backfill": Act.BACKFILL,
     "ingest_file": Act.INGEST_FILE,
-    "probe_restatements": Act.SWEEP,
+    "probe_restatements": Act.PROBE,
 }
 
 

@@ -44,7 +44,7 @@ class Order:
 class ActResult:
     """The outcome of an order as a sentence for the person and the log, and the run that it started."""
 
-    told: str
+    sentence: str
     run: Run | None = None
 
 
@@ -67,8 +67,8 @@ def carry_out(
     try:
         with transaction.atomic():
             result = work()
-            upshot = ActOutcome.STARTED if result.run else ActOutcome.DONE
-            return _write(act, order, named, upshot, result)
+            outcome = ActOutcome.STARTED if result.run else ActOutcome.DONE
+            return _write(act, order, named, outcome, result)
     except IntegrityError:
         if (before := given.before()) is None:
             raise
@@ -81,10 +81,10 @@ def carry_out(
 
 
 def write_down(
-    act: Act, order: Order, subjects: Iterable[models.Model], told: str, outcome: ActOutcome = ActOutcome.DONE
+    act: Act, order: Order, subjects: Iterable[models.Model], sentence: str, outcome: ActOutcome = ActOutcome.DONE
 ) -> OperatorLogEntry:
     """The entry of what has just been done, in the transaction in which it was done; or of what could not be."""
-    return _write(act, replace(order, token=None), _named(subjects), outcome, ActResult(told))
+    return _write(act, replace(order, token=None), _named(subjects), outcome, ActResult(sentence))
 
 
 def _named(subjects: Iterable[models.Model]) -> list[tuple[str, str, str]]:
@@ -120,7 +120,7 @@ class _Given:
 
 @transaction.atomic
 def _write(
-    act: Act, order: Order, named: list[tuple[str, str, str]], upshot: ActOutcome, result: ActResult
+    act: Act, order: Order, named: list[tuple[str, str, str]], outcome: ActOutcome, result: ActResult
 ) -> OperatorLogEntry:
     entry = OperatorLogEntry.objects.create(
         at=timezone.now(),
@@ -128,22 +128,22 @@ def _write(
         account=order.account,
         act=act,
         reason=order.reason.strip(),
-        upshot=upshot,
-        told=result.told,
+        outcome=outcome,
+        sentence=result.sentence,
         run=result.run,
-        token=order.token if upshot is not ActOutcome.REFUSED else None,
+        token=order.token if outcome is not ActOutcome.REFUSED else None,
     )
     OperatorLogSubject.objects.bulk_create(
         OperatorLogSubject(entry=entry, kind=kind, key=key, label=label) for kind, key, label in named
     )
-    Tally.objects.add("operator_acts", act=act, upshot=upshot)
+    Tally.objects.add("operator_acts", act=act, outcome=outcome)
     told: dict[str, object] = {
         "event": "operator_acted",
         "operator": order.operator,
         "act": str(act),
-        "upshot": str(upshot),
+        "outcome": str(outcome),
     }
     if result.run:
         told["run_id"] = result.run.pk
-    logger.info("%s by %s: %s", act, order.operator, upshot, extra=told)
+    logger.info("%s by %s: %s", act, order.operator, outcome, extra=told)
     return entry

@@ -55,7 +55,7 @@ def estimate(plan: Plan) -> Estimate | None:
 
     As many partitions are under way at once as this process has threads, and no more requests a second than are allowed.
     """
-    steps = [step for step in plan.steps if step.action in (*FETCHING, Action.LOOK)]
+    steps = [step for step in plan.steps if step.action in FETCHING]
     if plan.request.source != NAME or not steps:
         return None
     rows, measured = _rows(), _measured_page_seconds()
@@ -89,7 +89,7 @@ def _measured_page_seconds() -> float | None:
 
 
 def _requests(step: Step, rows: dict[Tier, float]) -> int:
-    return QUESTIONS if step.action is Action.LOOK else _pages(rows[step.key.tier])
+    return QUESTIONS if step.action is Action.PROBE else _pages(rows[step.key.tier])
 
 
 def _pages(rows: float) -> int:

@@ -118,7 +118,7 @@ def _step(request: Request, key: PartitionKey, ledger: _Ledger, offered: Collect
     if request.only_stage is OnlyStage.NORMALIZE:
         return Step(key, Action.NORMALIZE, _normalize_reason(held))
     if held and held.normalized_at and _is_asked_about(request):
-        return Step(key, Action.LOOK, f"ask whether it moved since version {held.version}")
+        return Step(key, Action.PROBE, f"ask whether it moved since version {held.version}")
     action = Action.ARCHIVE if request.only_stage is OnlyStage.INGEST else Action.INGEST
     return Step(key, action, _ingest_reason(request, key, held, offered))
 

@@ -153,7 +153,7 @@ def _act(step: RunPartition, source: Source | None, times: Times) -> Result:
             return Result(Outcome.UNCHANGED if latest else Outcome.LATE, step.plan_reason, latest)
         case Action.NORMALIZE:
             return ingest.renormalize(key, terms, times)
-        case Action.LOOK:
+        case Action.PROBE:
             return ingest.probe(key, source or source_of(_request(step)), terms, times)
         case Action.INGEST | Action.ARCHIVE:
             return ingest.ingest(key, source or source_of(_request(step)), terms, times)

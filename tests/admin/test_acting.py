@@ -54,7 +54,7 @@ def token_in(page: str) -> str:
 
 def test_every_act_has_its_permission() -> None:
     of_forms = {Act.ADD, Act.CHANGE, Act.DELETE}
-    of_commands = {Act.RUN, Act.INGEST_FILE, Act.SWEEP, Act.SWEEP_RUNS, Act.CHECK_ARCHIVE}
+    of_commands = {Act.RUN, Act.INGEST_FILE, Act.PROBE, Act.RECOVER_RUNS, Act.CHECK_ARCHIVE}
     of_commands |= {Act.REBUILD_VINTAGES, Act.RESTORE}
     assert PERMISSIONS.keys() == set(Act) - of_forms - of_commands
     assert set(PERMISSIONS.values()) == {
@@ -90,7 +90,7 @@ def test_an_act_that_makes_no_sense_is_refused_with_the_reason(partition: Partit
     again = client.post(f"{PARTITIONS}{partition.pk}/do/reingest/")
 
     assert told(again)[-1].startswith(f"Refused: nothing to do. Passed over: {partition} (run ")
-    assert OperatorLogEntry.objects.filter(upshot="REFUSED").count() == 1
+    assert OperatorLogEntry.objects.filter(outcome="REFUSED").count() == 1
 
 
 def test_an_act_without_a_reason_to_ask_for_is_post_only(partition: Partition) -> None:

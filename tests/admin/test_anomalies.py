@@ -112,8 +112,8 @@ def test_many_are_resolved_at_once_with_one_note(ledger: Ledger) -> None:
     operator.post(LIST, {**form, "reason": "both looked into"})
     assert set(Anomaly.objects.values_list("resolved_by", "note")) == {("operator", "both looked into")}
     entry = OperatorLogEntry.objects.get()
-    assert (entry.upshot, entry.subjects.count()) == ("DONE", 2)
-    assert entry.told.startswith("2 anomalies resolved. 2025-11-14 is ")
+    assert (entry.outcome, entry.subjects.count()) == ("DONE", 2)
+    assert entry.sentence.startswith("2 anomalies resolved. 2025-11-14 is ")
 
 
 def test_resolving_a_critical_one_judges_the_week_again_and_reopening_blocks_it(ledger: Ledger) -> None:

@@ -101,7 +101,7 @@ def everything(source_dir: Path) -> None:
         report={"seed": 1, "checks": [{"what": "there is a capture", "passed": True}]},
     )
     OperatorLogEntry.objects.create(
-        at=Run.objects.latest("pk").created_at, operator="olive", act="PIN", upshot="DONE", told="pinned"
+        at=Run.objects.latest("pk").created_at, operator="olive", act="PIN", outcome="DONE", sentence="pinned"
     )
     telling.channel(kind="email", secret="", address="desk@example.com")
     routing.route(timezone.now())

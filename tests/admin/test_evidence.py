@@ -97,11 +97,11 @@ def test_the_log_says_who_did_what_and_is_read_only(ledger: Ledger) -> None:
 
     listed = viewer.get(LOG)
     assert SCRIPT not in listed.content.decode()
-    assert [(one.operator, one.upshot) for one in listed.context["cl"].result_list] == [
+    assert [(one.operator, one.outcome) for one in listed.context["cl"].result_list] == [
         ("oscar", "REFUSED"),
         ("olive", "DONE"),
     ]
-    assert [one.operator for one in viewer.get(LOG, {"upshot__exact": "DONE"}).context["cl"].result_list] == ["olive"]
+    assert [one.operator for one in viewer.get(LOG, {"outcome__exact": "DONE"}).context["cl"].result_list] == ["olive"]
     assert [one.operator for one in viewer.get(LOG, {"q": "me too"}).context["cl"].result_list] == ["oscar"]
     entry = OperatorLogEntry.objects.get(operator="olive")
     page = viewer.get(page_url(entry)).content.decode()

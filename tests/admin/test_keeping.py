@@ -65,7 +65,7 @@ def test_a_plan_is_made_marked_and_undone(old: tuple[Capture, Capture]) -> None:
     client.post(undoing, {"reason": "the audit wants it"})
     first.refresh_from_db()
     assert first.pruned_at is None
-    acts = OperatorLogEntry.objects.order_by("pk").values_list("act", "upshot")
+    acts = OperatorLogEntry.objects.order_by("pk").values_list("act", "outcome")
     assert list(acts) == [
         ("PRUNE_PLAN", "DONE"),
         ("PRUNE_MARK", "REFUSED"),
@@ -81,7 +81,7 @@ def test_pinning_a_marked_capture_takes_it_back(old: tuple[Capture, Capture]) ->
     operations.mark_pruned(plan, order, count=1)
 
     entry = operations.pin(first, order)
-    assert entry.told == f"{first} is pinned: pruning leaves it. Plan {plan.pk} had marked it: it is taken back."
+    assert entry.sentence == f"{first} is pinned: pruning leaves it. Plan {plan.pk} had marked it: it is taken back."
     first.refresh_from_db()
     plan.refresh_from_db()
     assert (first.pinned, first.pruned_at, plan.state) == (True, None, "UNDONE")

@@ -71,7 +71,7 @@ def test_each_reason_leads_to_what_it_speaks_of(ledger: Ledger) -> None:
     anomaly = three_weeks()
     page = signed_in("Viewer").get(page_of(verdict("trading")))
 
-    links = {reason.told.split(":")[0]: "".join(reason.links) for reason in page.context["reasons"]}
+    links = {reason.sentence.split(":")[0]: "".join(reason.links) for reason in page.context["reasons"]}
     assert page_url(anomaly) in links["2025-11-14 OTC"]
     assert page_url(Partition.objects.get()) in links["2025-11-14 OTC"]
     assert links["2025-11-14 NMS_TIER_1"] == ""
@@ -87,7 +87,7 @@ def test_a_blocked_week_links_to_the_anomaly_that_blocks_it(ledger: Ledger) -> N
     page = signed_in("Viewer").get(page_of(verdict("research")))
 
     (reason,) = page.context["reasons"]
-    assert reason.told == "INTERNAL: died; the week is not judged again yet"
+    assert reason.sentence == "INTERNAL: died; the week is not judged again yet"
     assert page_url(anomaly) in reason.links[0]
 
 

@@ -26,7 +26,7 @@ def administrator(ledger: Ledger) -> Client:
 
 def log() -> list[Told]:
     """Who did what, and what is told of it, the oldest first."""
-    return [(one.operator, one.account, one.act, one.told) for one in OperatorLogEntry.objects.order_by("pk")]
+    return [(one.operator, one.account, one.act, one.sentence) for one in OperatorLogEntry.objects.order_by("pk")]
 
 
 def form_of(client: Client, address: str) -> dict[str, object]:
@@ -140,4 +140,4 @@ def test_a_change_that_is_undone_leaves_no_entry(administrator: Client) -> None:
 def test_nothing_in_the_log_hangs_on_an_account(ledger: Ledger) -> None:
     fields = OperatorLogEntry._meta.get_fields()
     assert not [field for field in fields if field.related_model in (User, Group, PeriodicTask)]
-    assert OperatorLogEntry(operator="shell", act=Act.PIN, upshot=ActOutcome.DONE).account is None
+    assert OperatorLogEntry(operator="shell", act=Act.PIN, outcome=ActOutcome.DONE).account is None

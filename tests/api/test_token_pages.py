@@ -44,7 +44,7 @@ def test_a_viewer_makes_a_token_which_is_shown_once_and_kept_hashed(ledger: Ledg
         assert text not in page
         assert token.digest not in page
     entry = OperatorLogEntry.objects.get()
-    assert (entry.act, entry.operator, entry.told) == (
+    assert (entry.act, entry.operator, entry.sentence) == (
         "ADD",
         "viewer",
         "Added token notebook of viewer. Name: none, now notebook",
@@ -64,7 +64,7 @@ def test_nobody_sees_or_revokes_the_tokens_of_others_but_who_keeps_them(ledger: 
     assert administrator.post(f"{address}change/", {"name": "mine"}).status_code == 403
     assert administrator.post(f"{address}delete/", {"post": "yes"}).status_code == 302
     assert not ApiToken.objects.exists()
-    assert OperatorLogEntry.objects.latest("pk").told == "Deleted token notebook of viewer."
+    assert OperatorLogEntry.objects.latest("pk").sentence == "Deleted token notebook of viewer."
 
 
 def test_an_administrator_makes_a_token_for_who_may_do_no_more(ledger: Ledger) -> None:

@@ -50,9 +50,9 @@ def test_each_file_is_kept_once_in_all_backups(
     second = created().document
     assert (second["files"], second["new_files"]) == (5 * 3 + 3, 4)
     assert call("backup", "verify", "--all", "--json").code == 0
-    acts = OperatorLogEntry.objects.filter(act="BACKUP").order_by("pk").values_list("upshot", "told")
+    acts = OperatorLogEntry.objects.filter(act="BACKUP").order_by("pk").values_list("outcome", "sentence")
     names = (made["name"], second["name"])
-    assert [(upshot, told[:16]) for upshot, told in acts] == [("DONE", name) for name in names]
+    assert [(outcome, sentence[:16]) for outcome, sentence in acts] == [("DONE", name) for name in names]
 
 
 def test_a_backup_that_lacks_files_is_no_good_one(
@@ -155,7 +155,7 @@ def test_one_backup_or_removal_at_a_time(ledger: Ledger, restated: list[Capture]
     with exclusive.alone():
         ran = call("backup", "create")
     assert (ran.code, "another backup, or a removal of pruned captures, is under way" in ran.err) == (2, True)
-    assert OperatorLogEntry.objects.get(act="BACKUP").upshot == "REFUSED"
+    assert OperatorLogEntry.objects.get(act="BACKUP").outcome == "REFUSED"
     assert created().code == 0
 
 

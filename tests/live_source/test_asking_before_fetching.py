@@ -44,14 +44,14 @@ def captured(finra: FinraServer, request: Request) -> None:
 @pytest.mark.parametrize(
     ("request_", "action"),
     [
-        (RANGE, Action.LOOK),
-        (AGAIN, Action.LOOK),
-        (replace(AGAIN, command="run_weekly", run_date=DAY, weeks=None), Action.LOOK),
+        (RANGE, Action.PROBE),
+        (AGAIN, Action.PROBE),
+        (replace(AGAIN, command="run_weekly", run_date=DAY, weeks=None), Action.PROBE),
         (replace(AGAIN, force=True), Action.INGEST),
         (replace(AGAIN, only_stage=OnlyStage.INGEST), Action.ARCHIVE),
         (replace(AGAIN, source="files"), Action.INGEST),
         (replace(AGAIN, weeks=None, partitions=(KEY,)), Action.INGEST),
-        (replace(AGAIN, probe=True, only=Only.CAPTURED), Action.LOOK),
+        (replace(AGAIN, probe=True, only=Only.CAPTURED), Action.PROBE),
     ],
     ids=["a range", "long after", "weekly", "forced", "only archived", "from files", "named", "swept"],
 )

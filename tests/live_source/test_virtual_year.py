@@ -39,7 +39,7 @@ from tests.support.engines import ENGINES, Engines
 
 INSTALLED = date(2025, 10, 13)
 HISTORY_WEEKS, DAYS = (260, 365) if EVERYTHING else (13, 21)
-WORKED = (Action.INGEST, Action.LOOK)
+WORKED = (Action.INGEST, Action.PROBE)
 SEEN = (Outcome.INGESTED, Outcome.RESTATED, Outcome.UNCHANGED)
 DAY, SUNDAY = timedelta(days=1), 6
 

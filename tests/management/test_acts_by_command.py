@@ -29,7 +29,7 @@ def folder(ledger: Ledger, source_dir: Path) -> Path:
 
 def entries() -> list[tuple[str, str, str, str]]:
     found = OperatorLogEntry.objects.order_by("pk")
-    return [(entry.operator, entry.act, entry.reason, entry.upshot) for entry in found]
+    return [(entry.operator, entry.act, entry.reason, entry.outcome) for entry in found]
 
 
 def on() -> list[str]:
@@ -41,7 +41,7 @@ def test_a_weekly_run_by_command_is_written_down(folder: Path) -> None:
     assert entries() == [(getpass.getuser(), "RUN", "", "STARTED")]
     entry = OperatorLogEntry.objects.get()
     assert entry.run == Run.objects.get()
-    assert entry.told == f"Run {entry.run_id} was started by the command run_weekly: 1 partition."
+    assert entry.sentence == f"Run {entry.run_id} was started by the command run_weekly: 1 partition."
 
 
 def test_a_backfill_by_command_names_who_and_why(folder: Path) -> None:
@@ -105,14 +105,15 @@ def test_going_on_with_a_stopped_run_is_written_down(folder: Path) -> None:
     call("run_weekly", *ONE)
     assert [act for _, act, _, _ in entries()] == ["RUN", "RUN"]
     assert (
-        OperatorLogEntry.objects.latest("pk").told == f"The command run_weekly resumed run {run.pk}, which had stopped."
+        OperatorLogEntry.objects.latest("pk").sentence
+        == f"The command run_weekly resumed run {run.pk}, which had stopped."
     )
 
 
 def test_an_archive_check_is_logged_an_empty_recovery_is_not(folder: Path) -> None:
     call("check_archive", "--run-date", DAY)
     call("recover_runs")
-    assert [(act, upshot) for _, act, _, upshot in entries()] == [("CHECK_ARCHIVE", "DONE")]
+    assert [(act, outcome) for _, act, _, outcome in entries()] == [("CHECK_ARCHIVE", "DONE")]
 
 
 def test_what_only_reads_or_cannot_run_is_not_written_down(folder: Path) -> None:

@@ -124,7 +124,7 @@ def test_what_was_done_is_in_the_operator_log(held: list[Capture], archive_dir: 
     spoil(archive_dir / held[1].vintage_path, "removed")
     rebuilt()
     entry = OperatorLogEntry.objects.get(act=Act.REBUILD_VINTAGES)
-    assert entry.told == "3 files: 2 whole, 1 made again, 0 lost."
+    assert entry.sentence == "3 files: 2 whole, 1 made again, 0 lost."
     assert [(one.kind, one.label) for one in entry.subjects.all()] == [("capture", held[1].capture_id)]
 
 

@@ -112,7 +112,7 @@ def test_what_an_older_database_lacks_is_named_and_taken_back(older: Callable[[]
     assert call(*words).code == 0
     assert ledger_state() == lost
     entry = OperatorLogEntry.objects.get(act="RESTORE")
-    assert (entry.upshot, entry.told) == ("DONE", "2 captures were restored from the archive.")
+    assert (entry.outcome, entry.sentence) == ("DONE", "2 captures were restored from the archive.")
     assert list(entry.subjects.order_by("label").values_list("label", flat=True)) == sorted([SECOND, THIRD])
     assert [[one.capture_id for one in read.captures_as_of(at, [OTC])] for at in instants] == known
     check_consistent()

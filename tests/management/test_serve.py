@@ -161,7 +161,7 @@ def test_a_demo_administrator_is_made_on_request_only(sqlite: Ledger) -> None:
         demo.is_superuser,
         demo.check_password(max(passwords)) or demo.check_password(min(passwords)),
     ) == ("demo", True, True)
-    assert [(entry.act, entry.told) for entry in OperatorLogEntry.objects.order_by("pk")] == [
+    assert [(entry.act, entry.sentence) for entry in OperatorLogEntry.objects.order_by("pk")] == [
         ("ADD", "Added demo, an administrator, by serve --demo. Password: set"),
         ("CHANGE", "Changed demo, an administrator, by serve --demo. Password: set"),
     ]

@@ -93,9 +93,9 @@ def test_reingest_respects_revision_detection(captured: list[Partition], source_
 
     entry = operations.reingest(captured, ORDER)
 
-    assert (entry.act, entry.upshot, entry.operator, entry.reason) == ("REINGEST", "STARTED", "olive", "FINRA called")
+    assert (entry.act, entry.outcome, entry.operator, entry.reason) == ("REINGEST", "STARTED", "olive", "FINRA called")
     run = worked_off(entry)
-    assert entry.told == f"Run {run.pk} is queued with 3 partitions."
+    assert entry.sentence == f"Run {run.pk} is queued with 3 partitions."
     assert outcomes(run) == {TIER_1: Outcome.UNCHANGED, TIER_2: Outcome.UNCHANGED, OTC: Outcome.RESTATED}
     assert (run.trigger, run.command, run.requested_by, run.status) == (Trigger.ADMIN, "reingest", "olive", "SUCCEEDED")
     assert [subject.label for subject in entry.subjects.all()] == [str(partition) for partition in captured]
@@ -107,7 +107,7 @@ def test_what_is_not_due_or_in_flight_is_passed_over_and_named(captured: list[Pa
 
     entry = operations.reingest([*captured, newer], ORDER)
 
-    assert entry.told == (
+    assert entry.sentence == (
         f"Run {entry.run_id} is queued with 2 partitions. Passed over: "
         f"{newer} (FINRA publishes it on 2025-12-29); {captured[0]} (run {first.run_id} has it in flight)."
     )
@@ -123,9 +123,9 @@ def test_a_run_of_nothing_is_refused_and_written_down(captured: list[Partition])
         operations.reingest(captured, ORDER)
 
     assert Run.objects.count() == runs_before
-    refused = OperatorLogEntry.objects.get(upshot=ActOutcome.REFUSED)
+    refused = OperatorLogEntry.objects.get(outcome=ActOutcome.REFUSED)
     assert (refused.act, refused.run, refused.subjects.count()) == (Act.REINGEST, None, 3)
-    assert refused.told.startswith("nothing to do.")
+    assert refused.sentence.startswith("nothing to do.")
 
 
 def test_the_same_form_sent_twice_acts_once(captured: list[Partition]) -> None:
@@ -152,9 +152,9 @@ def test_a_used_form_stands_for_nothing_else(captured: list[Partition]) -> None:
 def test_what_is_left_out_is_named(captured: list[Partition]) -> None:
     never = Partition.objects.create(week_ending=NEWER_WEEK, tier=OTC.tier)
     read = operations.renormalize([captured[0], never], ORDER)
-    assert read.told.endswith(f"with 1 partition. Passed over: {never.key} (nothing is archived).")
+    assert read.sentence.endswith(f"with 1 partition. Passed over: {never.key} (nothing is archived).")
     computed = operations.recompute([WEEK, NEWER_WEEK], ORDER)
-    assert f"{NEWER_WEEK} OTC (nothing is captured)" in computed.told
+    assert f"{NEWER_WEEK} OTC (nothing is captured)" in computed.sentence
 
 
 def test_a_retry_has_the_stages_and_the_source_of_what_it_retries(captured: list[Partition]) -> None:
@@ -197,10 +197,10 @@ def test_what_reopening_and_unpinning_clear_is_in_the_log(captured: list[Partiti
     anomaly = blocking()
     anomaly.resolve(by="cli-bob", note="the file arrived")
     reopened = operations.reopen([anomaly], ORDER)
-    assert 'UTC by cli-bob: "the file arrived")' in reopened.told
+    assert 'UTC by cli-bob: "the file arrived")' in reopened.sentence
     capture = Capture.objects.order_by("pk")[0]
     operations.pin(capture, Order(operator="olive", reason="evidence in a case"))
-    assert 'it was for: "evidence in a case"' in operations.unpin(capture, ORDER).told
+    assert 'it was for: "evidence in a case"' in operations.unpin(capture, ORDER).sentence
 
 
 def test_two_clicks_at_the_same_moment_start_one_run(captured: list[Partition]) -> None:
@@ -247,7 +247,7 @@ def test_no_more_are_forced_at_once_than_the_setting_says(captured: list[Partiti
     settings.MARKETSPINE_MAX_FORCED = 2
     with pytest.raises(Refused, match="3 partitions are selected, and no more than 2 are forced at once"):
         operations.force_reingest(captured, ORDER)
-    assert operations.force_reingest(captured[:2], ORDER).upshot == ActOutcome.STARTED
+    assert operations.force_reingest(captured[:2], ORDER).outcome == ActOutcome.STARTED
 
 
 def test_renormalize_reads_the_archive_again_and_asks_no_source(captured: list[Partition], source_dir: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_run_under_way_is_not_retried_but_cancelled(captured: list[Partition])
     with pytest.raises(Refused, match="is under way: wait for its end, or cancel it"):
         operations.retry_failed(entry.run, ORDER)
 
-    told = operations.cancel(entry.run, ORDER).told
+    told = operations.cancel(entry.run, ORDER).sentence
 
     assert told == f"Run {entry.run_id} is cancelled: 3 partitions will not be started."
     entry.run.refresh_from_db()
@@ -341,7 +341,7 @@ def test_resolving_a_critical_anomaly_judges_its_week_again_and_reopening_blocks
     anomaly.refresh_from_db()
     assert (anomaly.resolved_by, anomaly.note) == ("olive", "FINRA called")
     assert verdict().state == before != ReadinessState.BLOCKED
-    assert entry.told.startswith("1 anomaly resolved. 2025-11-14 is ")
+    assert entry.sentence.startswith("1 anomaly resolved. 2025-11-14 is ")
 
     operations.reopen([anomaly], Order(operator="otto", reason="it is back"))
 
@@ -362,7 +362,7 @@ def test_of_several_anomalies_those_that_are_open_are_resolved(captured: list[Pa
 
     entry = operations.resolve([anomaly, other], Order(operator="olive", reason="seen"))
 
-    assert entry.told.startswith(f"1 anomaly resolved. 1 had ended before: {other.pk}. 2025-11-14 is ")
+    assert entry.sentence.startswith(f"1 anomaly resolved. 1 had ended before: {other.pk}. 2025-11-14 is ")
     anomaly.refresh_from_db()
     assert anomaly.resolved_by == "olive"
     with pytest.raises(Refused, match=f"anomaly {anomaly.pk}, {other.pk} is not open; nothing was resolved"):
@@ -387,7 +387,7 @@ def test_reevaluating_judges_the_weeks_of_the_verdicts(captured: list[Partition]
     Readiness.objects.filter(week_ending=WEEK).update(state=ReadinessState.BLOCKED)
     entry = operations.reevaluate([verdict()], Order(operator="olive"))
     assert verdict().state != ReadinessState.BLOCKED
-    assert entry.told.startswith("2025-11-14 is ")
+    assert entry.sentence.startswith("2025-11-14 is ")
 
 
 def test_a_capture_is_pinned_with_a_note_and_unpinned(captured: list[Partition]) -> None:

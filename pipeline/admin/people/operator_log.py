@@ -29,15 +29,15 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
         "Nobody has acted yet. Each button that starts, forces, resolves or pins something is written down here, and each "
         "change of schedules, users and roles."
     )
-    list_display = ("at_", "who", "what", "on", "why", "upshot_badge", "by_run")
+    list_display = ("at_", "who", "what", "on", "why", "outcome_badge", "by_run")
     list_select_related = ("run",)
     list_filter = (
         ("act", ChoicesDropdownFilter),
-        "upshot",
+        "outcome",
         ("at", DayFilter),
         ("operator", admin.AllValuesFieldListFilter),
     )
-    search_fields = ("operator", "reason", "told", "subjects__label")
+    search_fields = ("operator", "reason", "sentence", "subjects__label")
     search_help_text = "Who; words of the reason or of what came of it; what it was done on"
 
     class Media:
@@ -73,9 +73,9 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
     def why(self, entry: OperatorLogEntry) -> SafeString | str:
         return format_html('<span class="rv-why">{}</span>', entry.reason) if entry.reason else "-"
 
-    @admin.display(description="came of it", ordering="upshot")
-    def upshot_badge(self, entry: OperatorLogEntry) -> SafeString:
-        return badge(entry.upshot)
+    @admin.display(description="outcome", ordering="outcome")
+    def outcome_badge(self, entry: OperatorLogEntry) -> SafeString:
+        return badge(entry.outcome)
 
     @admin.display(description="run")
     def by_run(self, entry: OperatorLogEntry) -> SafeString | str:
@@ -85,8 +85,8 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
         """The act, its subjects, and the sentence that the person read."""
         subjects = list(found.subjects.all()[: NAMED_ON_PAGE + 1])
         return {
-            "upshot": badge(found.upshot),
-            "upshot_told": found.get_upshot_display(),
+            "outcome": badge(found.outcome),
+            "outcome_label": found.get_outcome_display(),
             "run": link(found.run),
             "account": _account(found),
             "subjects": [subject_link(subject) for subject in subjects[:NAMED_ON_PAGE]],

@@ -20,7 +20,7 @@ STAGES = {
     OnlyStage.NORMALIZE: "read the archived payloads again",
     OnlyStage.CALC: "compute the weeks from what is captured",
 }
-LOOKING = "ask whether each moved, fetch what did, compute the weeks"
+PROBING = "ask whether each moved, fetch what did, compute the weeks"
 TAKEN = {
     Only.ALL: "all of them",
     Only.CAPTURED: "those that are captured",
@@ -46,7 +46,7 @@ def as_stored(run: Run) -> str:
 def _lines(request: Request) -> Iterator[tuple[str, str]]:
     yield "Of", _what(request)
     yield "Today, for due dates", request.run_date.isoformat()
-    yield "Work", LOOKING if request.probe else STAGES[request.only_stage]
+    yield "Work", PROBING if request.probe else STAGES[request.only_stage]
     if request.fetches:
         yield "Source", f"{request.source}: {request.origin}" if request.origin else request.source
     if request.only is not Only.ALL:

@@ -229,13 +229,13 @@ def carried_out(request: HttpRequest, work: Callable[[], OperatorLogEntry], back
     except Refused as refusal:
         messages.error(request, f"Refused: {refusal}")
         return HttpResponseRedirect(back or request.get_full_path())
-    if entry.upshot == ActOutcome.STARTED and entry.run:
+    if entry.outcome == ActOutcome.STARTED and entry.run:
         watch = format_html(
-            '{} <a class="ms-link" href="{}">Watch run {}</a>', entry.told, page_url(entry.run), entry.run_id
+            '{} <a class="ms-link" href="{}">Watch run {}</a>', entry.sentence, page_url(entry.run), entry.run_id
         )
         messages.success(request, watch)
     else:
-        messages.success(request, entry.told)
+        messages.success(request, entry.sentence)
     return HttpResponseRedirect(back or (page_url(entry.run) if entry.run else request.get_full_path()))
 
 

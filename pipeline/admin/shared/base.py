@@ -48,7 +48,7 @@ LOOKS = {
     "SKIPPED": ("calm", "redo"),
     "SKIP": ("calm", "redo"),
     "INGEST": ("busy", "download"),
-    "LOOK": ("busy", "search"),
+    "PROBE": ("busy", "search"),
     "ARCHIVE": ("busy", "archive"),
     "NORMALIZE": ("busy", "restart_alt"),
     "NONE": ("calm", "calculate"),

@@ -118,8 +118,8 @@ class ActLine:
         return link(self.subject.entry)
 
     @property
-    def upshot(self) -> str:
-        return badge(self.subject.entry.upshot)
+    def outcome(self) -> str:
+        return badge(self.subject.entry.outcome)
 
     @property
     def run(self) -> str:

@@ -25,7 +25,7 @@ SHOWN = 100
 class ReasonLine:
     """A reason, and links to what it speaks of."""
 
-    told: str
+    sentence: str
     links: list[str]
 
 
@@ -74,7 +74,7 @@ def contents(verdict: Readiness) -> dict[str, Any]:
     others = list(Readiness.objects.filter(week_ending=week))
     return {
         "title": f"{week} for {verdict.use}",
-        "told": ReadinessState(verdict.state).label,
+        "label": ReadinessState(verdict.state).label,
         "reasons": list(_reasons(verdict, partitions, anomalies)),
         "tiers": [TierLine(key, partitions.get(key)) for key in (PartitionKey(week, tier) for tier in Tier)],
         "anomalies": [AnomalyLine(one) for one in anomalies],
@@ -88,17 +88,17 @@ def _reasons(
     verdict: Readiness, partitions: dict[PartitionKey, Partition], anomalies: list[Anomaly]
 ) -> Iterator[ReasonLine]:
     newest = verdict.snapshot or _newest(verdict)
-    for told in verdict.reasons:
-        spoken_of = [link(one, f"anomaly {one.pk}") for one in anomalies if _names(told, one)]
-        spoken_of += [link(one) for key, one in partitions.items() if told.startswith(f"{key}:")]
-        if told.startswith(f"{verdict.week_ending}: the analytics") and newest:
-            spoken_of.append(link(newest))
-        yield ReasonLine(told, spoken_of)
+    for sentence in verdict.reasons:
+        links = [link(one, f"anomaly {one.pk}") for one in anomalies if _names(sentence, one)]
+        links += [link(one) for key, one in partitions.items() if sentence.startswith(f"{key}:")]
+        if sentence.startswith(f"{verdict.week_ending}: the analytics") and newest:
+            links.append(link(newest))
+        yield ReasonLine(sentence, links)
 
 
-def _names(told: str, anomaly: Anomaly) -> bool:
+def _names(sentence: str, anomaly: Anomaly) -> bool:
     """Whether a reason speaks of the anomaly: by its number, or, while the week is blocked, by its message."""
-    return f" anomaly {anomaly.pk}, " in told or f"{anomaly.category}: {anomaly.message};" in told
+    return f" anomaly {anomaly.pk}, " in sentence or f"{anomaly.category}: {anomaly.message};" in sentence
 
 
 def _newest(verdict: Readiness) -> AnalyticsSnapshot | None:

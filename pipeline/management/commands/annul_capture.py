@@ -35,8 +35,8 @@ class Command(SpineCommand):
             entry = operations.annul(capture, Order(operator=options["by"].strip(), reason=options["note"]))
         except Refused as refusal:
             raise BadArguments(str(refusal)) from refusal
-        self.line(entry.told)
+        self.line(entry.sentence)
         if self.as_json:
             by = Capture.objects.get(annuls=capture)
-            self.document({"capture_id": capture.capture_id, "annulled_by": by.capture_id, "told": entry.told})
+            self.document({"capture_id": capture.capture_id, "annulled_by": by.capture_id, "told": entry.sentence})
         return 0

@@ -195,7 +195,7 @@ class Command(SpineCommand):
     def _test(self, options: dict[str, Any]) -> int:
         channel = _channel(options["name"])
         try:
-            told, taken = operations.test_channel(channel, Order(operator=options["by"])).told, True
+            told, taken = operations.test_channel(channel, Order(operator=options["by"])).sentence, True
         except Refused as error:
             told, taken = str(error), False
         if self.as_json:
@@ -211,16 +211,16 @@ class Command(SpineCommand):
             category=options["category"],
         )
         entry = operations.silence(matcher, _until(options), Order(operator=options["by"], reason=options["why"]))
-        return self._told(entry.told)
+        return self._told(entry.sentence)
 
     def _end_silence(self, options: dict[str, Any]) -> int:
         silence = Silence.objects.filter(pk=options["number"]).first()
         if silence is None:
             raise BadArguments(f"there is no silence {options['number']}")
-        return self._told(operations.end_silence(silence, Order(operator=options["by"])).told)
+        return self._told(operations.end_silence(silence, Order(operator=options["by"])).sentence)
 
     def _resend(self, options: dict[str, Any]) -> int:
-        return self._told(operations.resend(_channel(options["name"]), Order(operator=options["by"])).told)
+        return self._told(operations.resend(_channel(options["name"]), Order(operator=options["by"])).sentence)
 
     def _told(self, told: str) -> int:
         if self.as_json:

@@ -70,7 +70,7 @@ class Command(PlanCommand):
     def _ask(self, plan: Plan) -> int:
         """A dry run: the questions are asked, and nothing is written."""
         source, started = source_of(plan.request, PLAN_SECONDS), time.monotonic()
-        keys = [step.key for step in plan.steps if step.action is Action.LOOK]
+        keys = [step.key for step in plan.steps if step.action is Action.PROBE]
         held = Capture.objects.newest_by_key({key.week_ending for key in keys})
         with ThreadPoolExecutor(settings.MARKETSPINE_FINRA_CONNECTIONS) as pool:
             answers = list(pool.map(partial(_answer, source), (held[key] for key in keys)))

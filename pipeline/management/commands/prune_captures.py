@@ -110,7 +110,7 @@ class Command(SpineCommand):
         plan.refresh_from_db()
         if self.as_json:
             self.document(_as_document(plan))
-        self.line(entry.told)
+        self.line(entry.sentence)
         return 0
 
     def _remove(self) -> int:

@@ -28,7 +28,7 @@ class Command(SpineCommand):
         recovered = driver.recover(self._print_step)
         sentences = _sentences(recovered, mended)
         if mended or not recovered.found_nothing:
-            operations.write_down(Act.SWEEP_RUNS, Order(operator=operator()), (), " ".join(sentences))
+            operations.write_down(Act.RECOVER_RUNS, Order(operator=operator()), (), " ".join(sentences))
         if self.as_json:
             found = asdict(recovered)
             mended_clock = [*mended, *found.pop("known_now")]
