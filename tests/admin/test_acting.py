@@ -55,11 +55,11 @@ def token_in(page: str) -> str:
 def test_every_act_has_its_permission() -> None:
     of_forms = {Act.ADD, Act.CHANGE, Act.DELETE}
     of_commands = {Act.RUN, Act.INGEST_FILE, Act.PROBE, Act.RECOVER_RUNS, Act.CHECK_ARCHIVE}
-    of_commands |= {Act.REBUILD_VINTAGES, Act.RESTORE}
+    of_commands |= {Act.REBUILD_VINTAGES, Act.RESTORE, Act.PRUNE_REMOVE, Act.BACKUP, Act.BACKUP_RECORD}
+    of_commands |= {Act.BACKUP_DRILL, Act.RESTORE_BACKUP, Act.RESTORE_FINISH}
     assert PERMISSIONS.keys() == set(Act) - of_forms - of_commands
-    assert set(PERMISSIONS.values()) == {
-        f"pipeline.{name}" for name in ("can_run", "can_force", "can_resolve", "can_pin", "can_cancel")
-    }
+    names = ("can_run", "can_force", "can_resolve", "can_pin", "can_cancel", "can_prune", "can_notify")
+    assert set(PERMISSIONS.values()) == {f"pipeline.{name}" for name in names}
 
 
 def test_a_button_answers_at_once_with_a_link_to_the_run(partition: Partition) -> None:

@@ -8,6 +8,7 @@ from datetime import date, time, timedelta
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F, Model
 from django.utils import timezone
@@ -18,6 +19,7 @@ from pipeline.keeping.policy import Policy
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
+    ApiToken,
     Capture,
     Channel,
     Check,
@@ -34,6 +36,7 @@ from pipeline.models import (
     PrunePlan,
     Readiness,
     Reject,
+    Revision,
     Run,
     RunPartition,
     RunWeek,
@@ -73,8 +76,18 @@ def stored(ledger: Ledger) -> Ledger:
     channel, notice = telling.channel(), telling.open_()
     routing.route(NOW)
     assert Delivery.objects.filter(channel=channel, notice=notice).exists()
+    revised()
+    ApiToken.objects.create(User.objects.create(username="olive"), timedelta(days=1), name="script")
     Silence.objects.create(starts_at=NOW, until=NOW + timedelta(hours=1), by="olive", why="evidence")
     return ledger
+
+
+def revised() -> None:
+    """A revision of the capture by itself."""
+    one = Capture.objects.get()
+    figures = ("shares_before", "shares_after", "shares_moved", "rows_before", "rows_added", "rows_changed")
+    figures += ("rows_removed", "venues_moved", "largest_share_move", "rank_changes")
+    Revision.objects.create(capture=one, base=one, venue_kind="ATS", **dict.fromkeys(figures, 0))
 
 
 def copied(model: type[Model], where: dict[str, object] | None = None, **changes: object) -> Callable[[], object]:
@@ -147,6 +160,15 @@ REFUSED = [
         changed(Capture, normalized_at=None),
         changed(Capture, rows_unchanged=F("rows_unchanged") + 1),
     ),
+    Refused(
+        "capture_annulment_names_what_it_takes_back",
+        changed(Capture, annuls_id=F("id")),
+        changed(Capture, cause="ANNULLED"),
+    ),
+    Refused("revision_once", copied(Revision)),
+    Refused("revision_kind_known", changed(Revision, venue_kind="ODD")),
+    Refused("token_expires", changed(ApiToken, expiry=None)),
+    Refused("token_name_unique_of_a_user", copied(ApiToken, digest="another")),
     Refused("capture_cause_known", changed(Capture, cause="LUCK")),
     Refused(
         "capture_vintage_file_when_normalized",
