@@ -85,9 +85,10 @@ def stored(ledger: Ledger) -> Ledger:
 def revised() -> None:
     """A revision of the capture by itself."""
     one = Capture.objects.get()
-    figures = ("shares_before", "shares_after", "shares_moved", "rows_before", "rows_added", "rows_changed")
-    figures += ("rows_removed", "venues_moved", "largest_share_move", "rank_changes")
-    Revision.objects.create(capture=one, base=one, venue_kind="ATS", **dict.fromkeys(figures, 0))
+    shares = dict.fromkeys(("shares_before", "shares_after", "shares_moved"), 0)
+    rows = dict.fromkeys(("rows_before", "rows_added", "rows_changed", "rows_removed"), 0)
+    moves = dict.fromkeys(("venues_moved", "largest_share_move", "rank_changes"), 0)
+    Revision.objects.create(capture=one, base=one, venue_kind="ATS", **shares, **rows, **moves)
 
 
 def copied(model: type[Model], where: dict[str, object] | None = None, **changes: object) -> Callable[[], object]:
