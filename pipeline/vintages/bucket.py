@@ -83,6 +83,11 @@ class Bucket(S3Storage):  # type: ignore[misc] # django-storages has no types
             prefix = f"{self._object(folder)['Key']}/"
             return bool(self._client.list_objects_v2(Bucket=self.bucket_name, Prefix=prefix, MaxKeys=1)["KeyCount"])
 
+    def size(self, name: str) -> int:
+        """The bytes of an object."""
+        with self._asking(name):
+            return int(self._client.head_object(**self._object(name))["ContentLength"])
+
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """The folders and the objects in a folder, however many; none where there is no such folder."""
         with self._asking(path):

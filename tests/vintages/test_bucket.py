@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as configured
-from django.core.files.storage import storages
+from django.core.files.storage import default_storage, storages
 from pytest_django import Settings
 
 from marketspine import storage
@@ -93,6 +93,7 @@ def test_payloads_are_kept_in_a_bucket(s3: Any) -> None:
         archive.put(CONTENT, SHA256)
         assert archive.get(SHA256) == CONTENT
     assert keys(s3) == [path]
+    assert default_storage.size(path) == len(files.content_of(path))
     assert archive.present([SHA256, "f" * 64]) == {SHA256}
 
 
