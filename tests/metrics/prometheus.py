@@ -1,0 +1,207 @@
+"""A real Prometheus on the product's own rules, for which time goes faster.
+
+The product lives by a clock that is moved; Prometheus has the machine's. So the metrics also tell what time it is, rules ask
+that instead of `time()`, and durations (`for`, ranges) are divided by the speed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.metrics.test_deployed import RULES
+from tests.services.test_slow_clients import free_port
+
+SPEED = 1200  # a scrape each quarter of a second is one each five minutes
+EVERY = 0.25
+NOW = "simulated_now_seconds"
+DURATION = re.compile(r"(\d+)([smhd])")
+RANGE = re.compile(r"\[(\d+[smhd])\]")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+PATIENCE = 60
+
+
+class Clock:
+    """From an instant on, SPEED times as fast as the machine's."""
+
+    def __init__(self, begin: datetime) -> None:
+        self.begin, self._started, self.started_at = begin, time.perf_counter(), time.time()
+
+    def now(self) -> datetime:
+        """What time it is in the simulation, by a clock of the machine that no test moves."""
+        return self.begin + timedelta(seconds=(time.perf_counter() - self._started) * SPEED)
+
+    def of_machine(self, at: float) -> datetime:
+        """What time it was in the simulation, by the machine's clock."""
+        return self.begin + timedelta(seconds=(at - self.started_at) * SPEED)
+
+
+@dataclass
+class Exporter:
+    """Answers scrapes with the text that it was last given; with an error while it is away."""
+
+    port: int
+    text: bytes = b""
+    is_away: bool = False
+
+    def tell(self, text: bytes, now: datetime) -> None:
+        """What the next scrapes get."""
+        self.text = text + f"# TYPE {NOW} gauge\n{NOW} {now.timestamp()}\n".encode()
+
+
+@contextmanager
+def exporter() -> Iterator[Exporter]:
+    """On a port of loopback."""
+    told = Exporter(0)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503 if told.is_away else 200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(b"" if told.is_away else told.text)
+
+        def log_message(self, *_words: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        told.port = server.server_port
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield told
+        server.shutdown()
+
+
+def faster(duration: str) -> str:
+    """A duration of the rules, in milliseconds of the machine."""
+    found = DURATION.fullmatch(duration)
+    assert found, duration
+    return f"{max(1, round(int(found[1]) * UNITS[found[2]] * 1000 / SPEED))}ms"
+
+
+def rules() -> dict[str, Any]:
+    """The product's rules, for this speed."""
+    document: dict[str, Any] = yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    for rule in document["groups"][0]["rules"]:
+        ranges = RANGE.sub(lambda found: f"[{faster(found[1])}]", rule["expr"])
+        rule["expr"] = ranges.replace("time()", f"scalar(max({NOW}))")
+        if "for" in rule:
+            rule["for"] = faster(rule["for"])
+    return document
+
+
+@dataclass(frozen=True)
+class Episode:
+    """From when to when an alert fired; `end` is None where it still does."""
+
+    alert: str
+    severity: str
+    begin: datetime
+    end: datetime | None
+
+    def __str__(self) -> str:
+        until = f"{self.end:%a %H:%M}" if self.end else "still"
+        return f"{self.begin:%a %H:%M} to {until:>9}  {self.severity:<8} {self.alert}"
+
+
+class Prometheus:
+    """The server, and what it has seen."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}"
+
+    def ask(self, path: str, **parameters: object) -> Any:
+        """The answer of its API."""
+        url = f"{self._url}{path}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            return json.load(answer)["data"]
+
+    def is_ready(self) -> bool:
+        """Whether it answers questions yet."""
+        try:
+            with urllib.request.urlopen(f"{self._url}/-/ready", timeout=PATIENCE):
+                return True
+        except OSError:
+            return False
+
+    def fired(self, clock: Clock) -> list[Episode]:
+        """Each time that an alert fired, in order."""
+        found = self.ask(
+            "/api/v1/query_range",
+            query='max by (alertname, severity) (ALERTS{alertstate="firing"})',
+            start=clock.started_at,
+            end=time.time(),
+            step=EVERY,
+        )
+        episodes = [episode for series in found["result"] for episode in _episodes(series, clock)]
+        return sorted(episodes, key=lambda episode: episode.begin)
+
+
+def _episodes(series: Any, clock: Clock) -> Iterator[Episode]:
+    """A gap of more than two steps parts two of them."""
+    name, severity = series["metric"]["alertname"], series["metric"]["severity"]
+    times = [float(at) for at, _ in series["values"]]
+    begin = times[0]
+    for before, at in zip(times, [*times[1:], None], strict=True):
+        if at is None or at - before > 2.5 * EVERY:
+            is_over = at is not None or time.time() - before > 4 * EVERY
+            end = clock.of_machine(before + EVERY).astimezone(UTC) if is_over else None
+            yield Episode(name.removeprefix("MarketSpine"), severity, clock.of_machine(begin), end)
+            begin = at or begin
+
+
+@contextmanager
+def prometheus(folder: Path, target: Exporter) -> Iterator[Prometheus]:
+    """The server, scraping the exporter. The test is skipped where Prometheus is not installed."""
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("prometheus is not installed")
+    (folder / "rules.yml").write_text(yaml.safe_dump(rules()), encoding="utf-8")
+    scraped = {
+        "job_name": "marketspine",
+        "static_configs": [{"targets": [f"127.0.0.1:{target.port}"], "labels": {"namespace": "bad-week"}}],
+    }
+    every = f"{round(EVERY * 1000)}ms"
+    config = {
+        "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
+        "rule_files": ["rules.yml"],
+        "scrape_configs": [scraped],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    port = free_port()
+    words = [
+        "--config.file",
+        "prometheus.yml",
+        "--storage.tsdb.path",
+        "tsdb",
+        "--web.listen-address",
+        f"127.0.0.1:{port}",
+    ]
+    with (folder / "prometheus.log").open("w") as log:
+        process = subprocess.Popen([program, *words], cwd=folder, stdout=log, stderr=log)
+        try:
+            server = Prometheus(port)
+            give_up = time.perf_counter() + PATIENCE
+            while not server.is_ready():
+                assert process.poll() is None, (folder / "prometheus.log").read_text()
+                assert time.perf_counter() < give_up
+                time.sleep(0.1)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
