@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+import celery.apps.worker
 from celery import Celery
 from celery.concurrency import get_implementation
 from celery.concurrency.prefork import TaskPool as ForkingPool
@@ -14,6 +15,7 @@ from django.conf import settings
 
 from marketspine import alive, broker, cores, logs
 from marketspine.startup import COULD_NOT_RUN, require_readable_settings, require_sound_settings
+from pipeline.resilience import stopping
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
 
@@ -43,7 +45,9 @@ def end_where_settings_cannot_work(**_signal: object) -> None:
 def name_worker(sender: str, instance: Any, **_signal: object) -> None:
     """Its lines in the log say which of the workers it is: `ingest` of `-n ingest@%h`. Its banner is no line of JSON."""
     logs.bind_process(process=sender.partition("@")[0])
-    instance.quiet = instance.quiet or settings.MARKETSPINE_LOG_FORMAT == logs.JSON
+    if settings.MARKETSPINE_LOG_FORMAT == logs.JSON:
+        instance.quiet = True
+        celery.apps.worker.safe_say = logs.say
 
 
 @beat_init.connect
@@ -61,6 +65,18 @@ def share_the_cores(sender: Any, **_signal: object) -> None:
         print(cores.REFUSED, file=sys.stderr, flush=True)
         sys.exit(COULD_NOT_RUN)
     cores.share(settings.MARKETSPINE_CORES, sender.concurrency)
+
+
+@worker_init.connect
+def order_to_stop_before_a_soft_shutdown(sender: Any, **_signal: object) -> None:
+    """Celery says that a worker shuts down when a soft shutdown is over; what is cut then was to have known."""
+    wait = sender.wait_for_soft_shutdown
+
+    def order_and_wait() -> None:
+        stopping.order()
+        wait()
+
+    sender.wait_for_soft_shutdown = order_and_wait
 
 
 @setup_logging.connect

@@ -30,7 +30,7 @@ class LedgerCollector(Collector):
     """Collects from the ledger."""
 
     def __init__(self) -> None:
-        self._lock, self._read_at, self._reading = threading.Lock(), 0.0, Reading(())
+        self._lock, self._read_at, self._reading = threading.Lock(), 0.0, Reading()
 
     def collect(self) -> Iterator[Family]:
         """Every metric that has a sample."""
@@ -40,7 +40,7 @@ class LedgerCollector(Collector):
         """The last reading, or a new one; of several that ask at once, one reads."""
         with self._lock:
             if not self._read_at or time.monotonic() - self._read_at > KEPT_SECONDS:
-                self._reading, self._read_at = reading.read(), time.monotonic()
+                self._reading, self._read_at = reading.read(self._reading), time.monotonic()
             return self._reading
 
     def forget(self) -> None:

@@ -39,26 +39,34 @@ PARTS: tuple[Callable[[datetime], Iterator[Sample]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All samples of a moment."""
+    """All samples of a moment: those of the ledger, as of `read_at`, and those of now. `is_up`: the ledger could be read."""
 
-    samples: tuple[Sample, ...]
+    of_ledger: tuple[Sample, ...] = ()
+    of_now: tuple[Sample, ...] = ()
+    read_at: datetime | None = None
+    is_up: bool = False
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All of them."""
+        up = sample("ledger_up", self.is_up)
+        return (*self.of_now, up, *self.of_ledger, *instant("ledger_read_timestamp_seconds", self.read_at))
 
 
-def read() -> Reading:
-    """What there is to tell now. Where the ledger cannot be read, that and what runs."""
+def read(before: Reading) -> Reading:
+    """The state of now. While the ledger cannot be read its last figures stay: an alert that fires is not over by that."""
     now, started = timezone.now(), time.monotonic()
-    told = [_build()]
+    pending: list[Sample] = []
     try:
         with read_only():
-            told.append(sample("migrations_pending", schema.pending()))
-            of_ledger = [one for part in PARTS for one in part(now)]
-    except Exception as error:  # one that escapes would hide what runs, and that the ledger cannot be read
+            pending.append(sample("migrations_pending", schema.pending()))
+            of_ledger = tuple(one for part in PARTS for one in part(now))
+    except Exception as error:  # one that escapes would hide the build, and that the ledger cannot be read
         bug = None if isinstance(error, Error | OSError) else error
         logger.error("the metrics cannot be read: %s: %s", type(error).__name__, error, exc_info=bug)
-        of_ledger = []
-    told += [*of_ledger, *engine.read_broker(), sample("ledger_up", bool(of_ledger))]
-    told += [sample("ledger_read_duration_seconds", time.monotonic() - started)]
-    return Reading((*told, *instant("ledger_read_timestamp_seconds", now)))
+        return Reading(before.of_ledger, (_build(), *pending, *engine.read_broker()), before.read_at)
+    duration = sample("ledger_read_duration_seconds", time.monotonic() - started)
+    return Reading(of_ledger, (_build(), *pending, duration, *engine.read_broker()), now, is_up=True)
 
 
 @contextmanager

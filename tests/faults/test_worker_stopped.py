@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,16 +14,19 @@ from pytest_django import Settings
 from pipeline import task_names
 from pipeline.engine import canvas
 from pipeline.finra.calendar import PartitionKey
-from pipeline.models import Anomaly, Category, Outcome, PartitionStatus, Run, RunPartition, RunStatus, Severity
+from pipeline.models import Anomaly, Category, Outcome, PartitionStatus, Run, RunPartition, RunStatus, Severity, Tally
 from pipeline.runs.plan import plan_with
 from pipeline.runs.sources import source_of
 from tests.faults.conftest import Work
+from tests.faults.extent import EVERYTHING
 from tests.faults.signalling import word
 from tests.management.publications import OTC, TIER_1
 from tests.support.fleet import PATIENCE, Fleet
 from tests.support.ledger_state import ledger_state, partition_states
 
 ONE_WEEK_AT_A_TIME = 3
+
+of_all = pytest.mark.skipif(not EVERYTHING, reason="with FAULTS=all")
 
 
 def status_of(run: Run, key: PartitionKey) -> str:
@@ -80,6 +84,40 @@ def test_a_stopped_worker_begins_nothing_with_an_idle_process(fleet: Fleet, work
     fleet.worker()
     assert fleet.heal(after).status == RunStatus.SUCCEEDED
     assert ledger_state() == work.end
+
+
+CUT = {"REMAP_SIGTERM": "SIGQUIT", "MARKETSPINE_SOFT_SHUTDOWN_SECONDS": "3"}
+JSON = {"MARKETSPINE_LOG_FORMAT": "json", "MARKETSPINE_LOG_LEVEL": "INFO"}
+
+
+@pytest.mark.promise(9)
+@pytest.mark.parametrize("how", [pytest.param("its orchestrator", marks=of_all), "its soft shutdown"])
+def test_a_try_that_is_cut_after_the_order_to_stop_is_no_attempt(
+    fleet: Fleet, work: Work, tmp_path: Path, how: str
+) -> None:
+    """Many nodes are drained one after another: a partition that moves each time is not STALLED."""
+    run = work.launch()
+    cutting = CUT if how == "its soft shutdown" else {}
+    point = f"HANG commit.before {word(OTC)}"
+    worker = fleet.worker(point, pool="prefork", MARKETSPINE_RUN_DIR=str(tmp_path), **JSON, **cutting)
+    otc = run.partitions.filter(partition__week_ending=OTC.week_ending, partition__tier=OTC.tier)
+    fleet.wait_for(otc.filter(status=PartitionStatus.RUNNING).exists)
+    assert (tmp_path / "w0.alive").exists()
+
+    worker.send_signal(signal.SIGTERM)
+    fleet.wait_for(otc.filter(stop_ordered_at__isnull=False).exists)
+    if cutting:
+        worker.wait(PATIENCE)
+    fleet.kill(worker)
+    fleet.worker()
+    fleet.heal(run)
+
+    assert run.status == RunStatus.SUCCEEDED
+    assert list(run.partitions.values_list("attempts", flat=True)) == [1] * 6
+    assert Tally.objects.sums()["work_attempts"][(("outcome", "cut"),)] >= 1  # what its other process had, too
+    assert ledger_state() == work.end
+    for line in (fleet.logs / "0.log").read_text().splitlines():
+        assert json.loads(line)["process"] in {"w0", "command"}, line
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,9 @@ import yaml
 from tests.metrics.test_deployed import RULES
 from tests.services.test_slow_clients import free_port
 
-SPEED = 1200  # a scrape each quarter of a second is one each five minutes
-EVERY = 0.25
+EVERY = 0.25  # seconds of the machine between two scrapes
+STEP = timedelta(minutes=5)
+SPEED = STEP.total_seconds() / EVERY
 NOW = "simulated_now_seconds"
 DURATION = re.compile(r"(\d+)([smhd])")
 RANGE = re.compile(r"\[(\d+[smhd])\]")
@@ -38,18 +39,16 @@ PATIENCE = 60
 
 
 class Clock:
-    """From an instant on, SPEED times as fast as the machine's."""
+    """Goes on by STEP with each round of the simulation, however long that takes: work takes no time."""
 
     def __init__(self, begin: datetime) -> None:
-        self.begin, self._started, self.started_at = begin, time.perf_counter(), time.time()
+        self.now, self.started_at, self._round_at = begin, time.time(), time.perf_counter()
 
-    def now(self) -> datetime:
-        """What time it is in the simulation, by a clock of the machine that no test moves."""
-        return self.begin + timedelta(seconds=(time.perf_counter() - self._started) * SPEED)
-
-    def of_machine(self, at: float) -> datetime:
-        """What time it was in the simulation, by the machine's clock."""
-        return self.begin + timedelta(seconds=(at - self.started_at) * SPEED)
+    def go_on(self) -> None:
+        """The next round: a scrape and a judgement of the rules come in between."""
+        time.sleep(max(0.05, EVERY - (time.perf_counter() - self._round_at)))
+        self._round_at = time.perf_counter()
+        self.now += STEP
 
 
 @dataclass
@@ -141,28 +140,35 @@ class Prometheus:
 
     def fired(self, clock: Clock) -> list[Episode]:
         """Each time that an alert fired, in order."""
-        found = self.ask(
-            "/api/v1/query_range",
-            query='max by (alertname, severity) (ALERTS{alertstate="firing"})',
-            start=clock.started_at,
-            end=time.time(),
-            step=EVERY,
-        )
-        episodes = [episode for series in found["result"] for episode in _episodes(series, clock)]
+        firing = self._over(clock, 'max by (alertname, severity) (ALERTS{alertstate="firing"})')
+        [[_, told]] = self._over(clock, f"max({NOW})")
+        times = {at: datetime.fromtimestamp(now, UTC) for at, now in told}
+        episodes = [episode for named, values in firing for episode in _episodes(named, values, times)]
         return sorted(episodes, key=lambda episode: episode.begin)
 
+    def _over(self, clock: Clock, query: str) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """The values of each series of a query over the whole simulation, at instants of the machine."""
+        asked = {"query": query, "start": clock.started_at, "end": time.time(), "step": EVERY}
+        found = self.ask("/api/v1/query_range", **asked)["result"]
+        return [(one["metric"], [(float(at), float(value)) for at, value in one["values"]]) for one in found]
 
-def _episodes(series: Any, clock: Clock) -> Iterator[Episode]:
-    """A gap of more than two steps parts two of them."""
-    name, severity = series["metric"]["alertname"], series["metric"]["severity"]
-    times = [float(at) for at, _ in series["values"]]
-    begin = times[0]
-    for before, at in zip(times, [*times[1:], None], strict=True):
+
+def _episodes(
+    named: dict[str, str], values: list[tuple[float, float]], times: dict[float, datetime]
+) -> Iterator[Episode]:
+    """A gap of more than two scrapes parts two of them."""
+    instants = [at for at, _ in values]
+    begin, newest = instants[0], max(times)
+    for before, at in zip(instants, [*instants[1:], None], strict=True):
         if at is None or at - before > 2.5 * EVERY:
-            is_over = at is not None or time.time() - before > 4 * EVERY
-            end = clock.of_machine(before + EVERY).astimezone(UTC) if is_over else None
-            yield Episode(name.removeprefix("MarketSpine"), severity, clock.of_machine(begin), end)
+            end = _of(times, before + EVERY) if at is not None or newest - before > 4 * EVERY else None
+            yield Episode(named["alertname"].removeprefix("MarketSpine"), named["severity"], _of(times, begin), end)
             begin = at or begin
+
+
+def _of(times: dict[float, datetime], at: float) -> datetime:
+    """What time it was in the simulation."""
+    return times[min(times, key=lambda known: abs(known - at))]
 
 
 @contextmanager
