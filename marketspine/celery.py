@@ -47,7 +47,7 @@ def name_worker(sender: str, instance: Any, **_signal: object) -> None:
     logs.bind_process(process=sender.partition("@")[0])
     if settings.MARKETSPINE_LOG_FORMAT == logs.JSON:
         instance.quiet = True
-        celery.apps.worker.safe_say = logs.say
+        celery.apps.worker.safe_say = logs.say  # type: ignore[attr-defined]  # no part of the stubs
 
 
 @beat_init.connect

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.db.models import Max
+
 from pipeline.finra.calendar import Tier
-from pipeline.metrics.samples import Sample, sample
-from pipeline.models import Capture, CaptureKind
+from pipeline.metrics.samples import Sample, instant, sample
+from pipeline.models import Capture, CaptureKind, RunPartition
 
 CHANGES = ("added", "changed", "removed")
 
 
 def read(_now: datetime) -> Iterator[Sample]:
-    """Per tier."""
+    """Per tier; and when something was last fetched."""
+    fetched = RunPartition.objects.aggregate(newest=Max("fetched_at"))["newest"]
+    yield from instant("finra_last_success_timestamp_seconds", fetched)
     for tier in Tier:
         of_tier = Capture.objects.normalized().filter(partition__tier=tier)
         if newest := of_tier.order_by("-partition__week_ending", "-version").first():

@@ -9,9 +9,11 @@ from typing import Any
 
 from celery import current_app
 from django.conf import settings
+from django.utils import timezone
 
 from pipeline.engine import canvas
 from pipeline.engine.embedded import NO_BROKER
+from pipeline.finra.sources.api import rate
 from pipeline.metrics.samples import Sample, instant, sample
 from pipeline.models import WorkerSign
 from pipeline.resilience import clock
@@ -44,7 +46,7 @@ def read_broker() -> Iterator[Sample]:
     if not is_distributed():
         return
     try:
-        lengths = _lengths()
+        lengths, held = _lengths(), rate.held_seconds(settings.CELERY_BROKER_URL)
     except canvas.UNREACHABLE as error:
         logger.warning("the broker cannot be asked for its queues: %s", error)
         yield sample("broker_up", 0)
@@ -52,6 +54,8 @@ def read_broker() -> Iterator[Sample]:
     yield sample("broker_up", 1)
     for queue, length in lengths.items():
         yield sample("queue_length", length, queue=queue)
+    if held:
+        yield from instant("finra_held_until_timestamp_seconds", timezone.now() + timedelta(seconds=held))
 
 
 def _lengths() -> dict[str, int]:

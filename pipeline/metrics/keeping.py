@@ -30,7 +30,6 @@ def read(_now: datetime) -> Iterator[Sample]:
             usage = shutil.disk_usage(folder)
             yield sample("volume_size_bytes", usage.total, volume=volume)
             yield sample("volume_free_bytes", usage.free, volume=volume)
-    yield sample("backup_expected", settings.MARKETSPINE_BACKUP == "expected")
 
 
 def _archive() -> Iterator[Sample]:

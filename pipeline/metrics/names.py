@@ -126,7 +126,7 @@ KEEPING = (
     _gauge("database_size_bytes", "The size of the database"),
     _gauge("volume_size_bytes", "The size of a volume of this machine", "volume"),
     _gauge("volume_free_bytes", "What is free on a volume of this machine", "volume"),
-    _gauge("prune_last_success_timestamp_seconds", "When retention last removed, or found nothing to remove"),
+    _gauge("prune_last_success_timestamp_seconds", "When retention last removed something"),
     _gauge("prune_items", "Captures that retention has marked, or must not remove", "state"),
     _counter("prune_removed", "Files that retention removed", "kind"),
     _counter("prune_freed_bytes", "Bytes that retention removed"),

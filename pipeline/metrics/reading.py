@@ -18,7 +18,18 @@ from django.utils import timezone
 
 from marketspine import schema
 from pipeline import VERSION
-from pipeline.metrics import anomalies, captures, counters, engine, keeping, partitions, people, runs, schedules
+from pipeline.metrics import (
+    anomalies,
+    backups,
+    captures,
+    counters,
+    engine,
+    keeping,
+    partitions,
+    people,
+    runs,
+    schedules,
+)
 from pipeline.metrics.samples import Sample, instant, sample
 
 logger = logging.getLogger(__name__)
@@ -32,6 +43,7 @@ PARTS: tuple[Callable[[datetime], Iterator[Sample]], ...] = (
     schedules.read,
     engine.read,
     keeping.read,
+    backups.read,
     people.read,
     counters.read,
 )

@@ -22,7 +22,8 @@ class TallyQuerySet(models.QuerySet["Tally"]):
 
     def add(self, name: str, amount: float = 1, **labels: str) -> None:
         """Count something, in the transaction that makes it true."""
-        TallyEntry.objects.create(name=name, labels=_written(labels), amount=amount)
+        if amount:
+            TallyEntry.objects.create(name=name, labels=_written(labels), amount=amount)
 
     def sums(self) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
         """What has been counted: per name, per labels. What is not added up yet is in it."""

@@ -90,7 +90,7 @@ def beating(beat: Callable[[], bool], every: float) -> Iterator[None]:
 
 
 def _beat_until(done: threading.Event, beat: Callable[[], bool], every: float) -> None:
-    given, ordered = True, stopping.is_ordered()
+    given, ordered = True, False  # an order that came since the claim is not written yet
     while not _is_done(done, every if given else min(every, AGAIN_SECONDS), ordered):
         ordered = stopping.is_ordered()
         given = beat()

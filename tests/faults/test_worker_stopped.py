@@ -86,7 +86,7 @@ def test_a_stopped_worker_begins_nothing_with_an_idle_process(fleet: Fleet, work
     assert ledger_state() == work.end
 
 
-CUT = {"REMAP_SIGTERM": "SIGQUIT", "MARKETSPINE_SOFT_SHUTDOWN_SECONDS": "3"}
+CUT = {"MARKETSPINE_SOFT_SHUTDOWN_SECONDS": "3"}
 JSON = {"MARKETSPINE_LOG_FORMAT": "json", "MARKETSPINE_LOG_LEVEL": "INFO"}
 
 
@@ -104,10 +104,10 @@ def test_a_try_that_is_cut_after_the_order_to_stop_is_no_attempt(
     fleet.wait_for(otc.filter(status=PartitionStatus.RUNNING).exists)
     assert (tmp_path / "w0.alive").exists()
 
-    worker.send_signal(signal.SIGTERM)
+    worker.send_signal(signal.SIGQUIT if cutting else signal.SIGTERM)  # as REMAP_SIGTERM=SIGQUIT has it
     fleet.wait_for(otc.filter(stop_ordered_at__isnull=False).exists)
     if cutting:
-        worker.wait(PATIENCE)
+        fleet.wait_for(lambda: "Cold shutdown" in fleet.told())
     fleet.kill(worker)
     fleet.worker()
     fleet.heal(run)

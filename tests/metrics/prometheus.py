@@ -15,7 +15,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,8 +28,8 @@ import yaml
 from tests.metrics.test_deployed import RULES
 from tests.services.test_slow_clients import free_port
 
-EVERY = 0.25  # seconds of the machine between two scrapes
-STEP = timedelta(minutes=5)
+EVERY = 0.75  # seconds of the machine between two scrapes
+STEP = timedelta(minutes=10)
 SPEED = STEP.total_seconds() / EVERY
 NOW = "simulated_now_seconds"
 DURATION = re.compile(r"(\d+)([smhd])")
@@ -71,10 +71,11 @@ def exporter() -> Iterator[Exporter]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(503 if told.is_away else 200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(b"" if told.is_away else told.text)
+            with suppress(BrokenPipeError):  # a scrape that takes longer than a quarter of a second
+                self.send_response(503 if told.is_away else 200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+                self.end_headers()
+                self.wfile.write(b"" if told.is_away else told.text)
 
         def log_message(self, *_words: object) -> None:
             """Say nothing."""
@@ -207,6 +208,9 @@ def prometheus(folder: Path, target: Exporter) -> Iterator[Prometheus]:
                 assert process.poll() is None, (folder / "prometheus.log").read_text()
                 assert time.perf_counter() < give_up
                 time.sleep(0.1)
+            while not server.ask("/api/v1/query", query="marketspine_build_info")["result"]:
+                time.sleep(0.1)
+            time.sleep(2 * EVERY)  # an alert that fired for want of a first scrape is over
             yield server
         finally:
             process.terminate()

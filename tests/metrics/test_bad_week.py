@@ -156,19 +156,21 @@ def script(week: Week) -> list[tuple[datetime, str, Callable[[], object]]]:
     ]
 
 
-# The alert; when its condition begins; within how long it fires; over by. Prometheus's time goes on while work
-# takes none in the simulation, so that what is to last may have lasted earlier.
+# The alert; when its condition begins; within how long it fires; over by. Prometheus's time goes on while work takes none in the
+# simulation, so that a condition may have lasted long enough early. While the ledger cannot be read the last signs of life
+# grow old: LedgerUnreadable inhibits these.
 EXPECTED = [
-    ("WeekNotReady", at(0, 0), hours(25), at(4, 12)),
-    ("WorkersSilent", at(1, 2), hours(1), at(1, 6, 30)),
-    ("ScheduledRunFailing", at(1, 10, 30), hours(1), at(4, 11)),
+    ("WeekNotReady", at(0, 0), hours(25), at(4, 11)),
+    ("WorkersSilent", at(1, 2), hours(1), at(3, 22, 30)),
+    ("ScheduledRunFailing", at(1, 10, 30), hours(30), at(4, 11)),
     ("PartitionOverdue", at(1, 12), hours(3), at(4, 11)),
-    ("BeatSilent", at(2, 9, 15), hours(1), at(2, 14, 30)),
+    ("BeatSilent", at(2, 9, 15), hours(1), at(3, 22, 30)),
     ("ScheduleMissed", at(2, 11, 30), hours(1), at(2, 14, 30)),
     ("BrokerDown", at(3, 2), hours(1), at(3, 4, 30)),
     ("PartitionLongOverdue", at(3, 12), hours(3), at(4, 11)),
     ("ArchiveDamaged", at(3, 14), hours(1), at(4, 1, 30)),
     ("LedgerUnreadable", at(3, 20), hours(1), at(3, 22, 30)),
+    ("MetricsStale", at(3, 20, 30), hours(1), at(3, 22, 30)),
     ("NoScheduledSuccess", at(4, 6), hours(2), at(4, 11)),
     ("Down", at(4, 15), hours(1), at(4, 17, 30)),
 ]
@@ -227,11 +229,11 @@ def local(episode: Episode) -> Episode:
 
 
 def check(fired: list[Episode]) -> None:
-    """Each alert that was to come came once, in its time, and ended; and no other came."""
-    assert sorted(episode.alert for episode in fired) == sorted(name for name, *_ in EXPECTED)
-    by_name = {episode.alert: episode for episode in fired}
-    for name, earliest, most, over in EXPECTED:
-        episode = by_name[name]
-        assert earliest <= episode.begin <= earliest + most, local(episode)
-        assert episode.end, local(episode)
-        assert episode.end <= over, local(episode)
+    """Each alert that was to come came in its time, and is over; no other came. A scrape that a busy machine misses parts them."""
+    assert {episode.alert for episode in fired} == {name for name, *_ in EXPECTED}
+    for name, condition, most, over in EXPECTED:
+        episodes = [local(episode) for episode in fired if episode.alert == name]
+        assert condition <= episodes[0].begin <= condition + most, episodes[0]
+        for episode in episodes:
+            assert episode.end, episode
+            assert episode.end <= over, episode

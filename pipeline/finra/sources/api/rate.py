@@ -166,6 +166,12 @@ class Pace:
                 return
 
 
+def held_seconds(shared: str) -> float:
+    """How long FINRA has asked the fleet of this Redis to wait from now on; 0 where it has not. redis.RedisError."""
+    held: Any = redis_of(shared).pttl(KEYS[1])
+    return max(0, int(held)) / 1000
+
+
 def pace_of(access: Access) -> Pace:
     """The pace of all that ask with this access."""
     return _pace(access.requests_per_second, access.shared, access.api_url)
