@@ -156,8 +156,8 @@ def script(week: Week) -> list[tuple[datetime, str, Callable[[], object]]]:
     ]
 
 
-# The alert; when its condition begins; within how long it fires; over by. Prometheus's time goes on while work takes none in the
-# simulation, so that a condition may have lasted long enough early. While the ledger cannot be read the last signs of life
+# The alert; when its condition begins; within how long it fires; over by. Prometheus's time goes on while work takes none,
+# so that a condition may have lasted long enough early. While the ledger cannot be read the last signs of life
 # grow old: LedgerUnreadable inhibits these.
 EXPECTED = [
     ("WeekNotReady", at(0, 0), hours(25), at(4, 11)),
@@ -229,7 +229,7 @@ def local(episode: Episode) -> Episode:
 
 
 def check(fired: list[Episode]) -> None:
-    """Each alert that was to come came in its time, and is over; no other came. A scrape that a busy machine misses parts them."""
+    """Each alert came in its time and is over, and no other came. A scrape that a busy machine misses parts them."""
     assert {episode.alert for episode in fired} == {name for name, *_ in EXPECTED}
     for name, condition, most, over in EXPECTED:
         episodes = [local(episode) for episode in fired if episode.alert == name]
