@@ -28,8 +28,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.support.engines import Ledger
 
-PASSED, FAILED, UNCHANGED = 0, 1, 3
-WORDS = {PASSED: "alive", UNCHANGED: "unchanged", -signal.SIGKILL: "hangs"}
+PASSED, FAILED, UNCHANGED, UNREACHED = 0, 1, 3, 4
+WORDS = {PASSED: "alive", UNCHANGED: "unchanged", UNREACHED: "unreached", -signal.SIGKILL: "hangs"}
 SECONDS = 120
 MOST_TESTS = 40  # of those that enter a function, the ones that stand first
 HIT = "_mutants_hit"
@@ -58,11 +58,19 @@ class Task:
             function.__code__ = new
         return bool(found)
 
+    def function(self) -> tuple[str, int]:
+        """The function that holds the line: its file, and where it begins."""
+        return self.path, next((each.lineno for each in self._around()), self.line)
+
+    def _around(self, tree: ast.Module | None = None) -> list[ast.FunctionDef]:
+        """The functions around the line, the outermost first."""
+        tree = tree or ast.parse(Path(self.path).read_text(encoding="utf-8"))
+        return [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef) and _holds_line(each, self.line)]
+
     def with_hit(self, number: int) -> ast.Module:
         """The file with a call at the beginning of the function, which says that it was entered."""
         tree = ast.parse(Path(self.path).read_text(encoding="utf-8"))
-        around = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _holds_line(node, self.line)]
-        for function in around[:1]:
+        for function in self._around(tree)[:1]:
             call = ast.parse(f"{HIT}({number})").body[0]
             for node in ast.walk(call):
                 ast.copy_location(node, function.body[0])
@@ -81,7 +89,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
         for number, task in enumerate(tasks):
             chosen = _nearest(task, [item for item in session.items if number in reached.get(item.nodeid, ())])
             started = time.monotonic()
-            code = _in_child(partial(_try, session, task, chosen), SECONDS) if chosen else PASSED
+            code = _in_child(partial(_try, session, task, chosen), SECONDS) if chosen else UNREACHED
             word, took = WORDS.get(code, "caught"), time.monotonic() - started
             print(f"{word} {len(chosen)} tests, {took:.0f} s, {task.name}", file=answers, flush=True)
     return True
@@ -100,11 +108,13 @@ def _reached(session: pytest.Session, tasks: Sequence[Task], kept: Path) -> dict
     def run() -> int:
         hits, found = set[int](), dict[str, list[int]]()
         setattr(builtins, HIT, hits.add)
-        for number, task in enumerate(tasks):
-            task.replace(task.with_hit(number))
+        functions = [task.function() for task in tasks]
+        firsts = [functions.index(function) for function in functions]  # mutants of one function share its first number
+        for number in set(firsts):
+            tasks[number].replace(tasks[number].with_hit(number))
         for item, passed in _results(session, session.items):
             if passed:
-                found[item.nodeid] = sorted(hits)
+                found[item.nodeid] = [number for number, first in enumerate(firsts) if first in hits]
             else:
                 print(f"fails with nothing changed, and is left out: {item.nodeid}", flush=True)
             hits.clear()

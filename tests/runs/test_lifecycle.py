@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.utils import timezone
@@ -41,6 +42,7 @@ from tests.support.sources_in_memory import MemorySource
 
 REQUEST = Request(command="run_weekly", run_date=DAY, weeks=(WEEK,), requested_by="ops", reason="month end")
 ELSEWHERE = "another-machine:1:abcd1234"
+NOON = datetime(2025, 12, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -89,6 +91,18 @@ def test_a_run_is_written_whole_before_it_begins(ledger: Ledger) -> None:
     )
     assert run.partitions.filter(status=PartitionStatus.PENDING, attempts=0, outcome="").count() == 6
     assert list(run.weeks.values_list("week_ending", "closed_at")) == [(WEEK, None), (OLDER_WEEK, None)]
+
+
+def test_a_run_says_who_executes_it_since_when_and_for_which_slot(ledger: Ledger) -> None:
+    plan = make_plan(REQUEST, {OTC})
+    with time_machine.travel(NOON, tick=False):
+        run = lifecycle.start(plan, ELSEWHERE, schedule="weekly", slot=NOON - timedelta(hours=1))
+    run.refresh_from_db()
+    assert (run.worker, run.created_at, run.heartbeat_at, run.finished_at) == (ELSEWHERE, NOON, NOON, None)
+    assert (run.schedule, run.slot) == ("weekly", NOON - timedelta(hours=1))
+    assert (Request.from_parameters(run.parameters), run.parameters_hash) == (REQUEST, REQUEST.parameters_hash())
+    planned = run.partitions.values_list("partition__tier", "action", "plan_reason", "queued_at")
+    assert list(planned) == [(step.key.tier, step.action, step.reason, NOON) for step in plan.steps]
 
 
 def test_executing_brings_every_partition_to_its_outcome_and_settles_the_run(
@@ -287,6 +301,19 @@ def test_a_resumed_run_is_not_interrupted_for_its_dead_worker(ledger: Ledger, so
     assert lifecycle.resumable(make_plan(REQUEST, set())) == run
 
     assert recovery.requeue_dead() == []
+
+
+def test_a_run_resumed_on_another_machine_lives_from_then_on(ledger: Ledger) -> None:
+    run = start()
+    lifecycle.move(run, RunStatus.INTERRUPTED)
+    Run.objects.update(heartbeat_at=timezone.now() - timedelta(days=1))
+    RunPartition.objects.update(sent_at=NOON, retry_at=NOON)
+
+    assert lifecycle.move(run, RunStatus.RUNNING, ELSEWHERE)
+
+    assert recovery.requeue_dead() == []
+    assert (run.worker, run.finished_at) == (ELSEWHERE, None)
+    assert set(run.partitions.values_list("sent_at", "retry_at")) == {(None, None)}
 
 
 def test_another_request_and_one_that_ended_since_are_not_gone_on_with(ledger: Ledger, source: MemorySource) -> None:

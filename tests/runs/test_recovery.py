@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.conf import settings
 
-from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
+from pipeline.finra.calendar import Tier
+from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus, Tally
 from pipeline.runs import lifecycle, recovery
-from tests.runs.test_process_partition import NOON, begin
+from tests.runs.test_process_partition import ELSEWHERE, NOON, REQUEST, begin
 from tests.support.engines import Ledger
 
 MOMENT = timedelta(microseconds=1)
@@ -37,7 +39,7 @@ def test_sent_before_means_before_not_started_and_by_the_same_process(ledger: Le
         RunPartition.objects.update(sent_at=sent_at)
         assert found() == expected
     RunPartition.objects.update(sent_at=NOON - MOMENT)
-    assert found("another-machine:1:abcd1234") == []
+    assert found(ELSEWHERE) == []
     RunPartition.objects.update(status=PartitionStatus.RUNNING)
     assert found() == []
     RunPartition.objects.update(status=PartitionStatus.PENDING)
@@ -52,5 +54,18 @@ def test_only_what_a_lost_queue_held_is_sent_again(ledger: Ledger) -> None:
     assert list(RunPartition.objects.filter(sent_at=None).order_by("pk")) == [unsent, sent]
     RunPartition.objects.update(sent_at=NOON)
     RunPartition.objects.filter(pk=sent.pk).update(status=PartitionStatus.RUNNING)
-    Run.objects.filter(pk=unsent.run_id).update(worker="another-machine:1:abcd1234")
+    Run.objects.filter(pk=unsent.run_id).update(worker=ELSEWHERE)
     assert recovery.resend_queued() == 0
+
+
+def test_a_try_cut_by_the_order_to_stop_counts_as_none(ledger: Ledger) -> None:
+    silent = NOON - timedelta(days=1)
+    cut, lost = begin(), begin(replace(REQUEST, tiers=(Tier.NMS_TIER_1,)))
+    under_way = {"status": PartitionStatus.RUNNING, "worker": ELSEWHERE, "heartbeat_at": silent, "sent_at": silent}
+    RunPartition.objects.update(**under_way, attempts=2)
+    RunPartition.objects.filter(pk=cut.pk).update(stop_ordered_at=silent)
+    with time_machine.travel(NOON, tick=False):
+        assert recovery.requeue_stalled() == (2, 0)
+    found = RunPartition.objects.order_by("pk").values_list("pk", "status", "attempts", "sent_at")
+    assert list(found) == [(cut.pk, "PENDING", 1, None), (lost.pk, "PENDING", 2, None)]
+    assert Tally.objects.sums()["work_attempts"] == {(("outcome", "cut"),): 1, (("outcome", "worker_lost"),): 1}

@@ -9,6 +9,7 @@ import redis
 from pytest_django import Settings
 
 from pipeline import VERSION
+from pipeline.finra.sources.api.access import Access
 from pipeline.runs import sources
 
 
@@ -26,6 +27,28 @@ def test_a_fleet_shares_its_rate_in_its_broker(settings: Settings, broker: str, 
     assert sources.access().shared == shared
     if shared:
         redis.Redis.from_url(shared).connection_pool.make_connection()
+
+
+def test_the_access_is_as_the_settings_say(settings: Settings) -> None:
+    settings.MARKETSPINE_FINRA_API_URL, settings.MARKETSPINE_FINRA_TOKEN_URL = "https://a.example", "https://t.example"
+    settings.MARKETSPINE_FINRA_HOSTS = ["a.example", "t.example"]
+    settings.FINRA_CLIENT_ID, settings.FINRA_CLIENT_SECRET = "an-id", "a-secret"
+    settings.MARKETSPINE_FINRA_REQUESTS_PER_SECOND, settings.MARKETSPINE_FINRA_CONNECTIONS = 7, 3
+    settings.MARKETSPINE_FINRA_REQUEST_SECONDS, settings.MARKETSPINE_RETRY_SECONDS = 11, 30
+    settings.MARKETSPINE_CONTACT, settings.CELERY_BROKER_URL = "desk@example.com", "redis://host/0"
+    assert sources.access() == Access(
+        api_url="https://a.example",
+        token_url="https://t.example",
+        hosts=("a.example", "t.example"),
+        client_id="an-id",
+        client_secret="a-secret",
+        requests_per_second=7,
+        connections=3,
+        request_seconds=11,
+        retry_seconds=1.5,
+        shared="redis://host/0",
+        user_agent=f"MarketSpine/{VERSION} (+desk@example.com)",
+    )
 
 
 def test_what_a_source_reads_is_its_address_or_its_folder(settings: Settings) -> None:
