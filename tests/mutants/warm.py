@@ -96,10 +96,14 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
 
 
 def _nearest(task: Task, items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """At most so many tests as are worth running, in their order: those of the module's own test file, and others."""
-    own = f"test_{Path(task.path).stem}.py"
-    first = sorted(items, key=lambda item: item.path.name != own)
-    return first[:MOST_TESTS]
+    """At most so many tests as are worth running: those of the module's own test file, of files that name it, and others."""
+    name = Path(task.path).stem
+
+    def distance(path: Path) -> int:
+        return 0 if path.name == f"test_{name}.py" else 1 if name in path.read_text(encoding="utf-8") else 2
+
+    far = {path: distance(path) for path in {item.path for item in items}}
+    return sorted(items, key=lambda item: far[item.path])[:MOST_TESTS]
 
 
 def _reached(session: pytest.Session, tasks: Sequence[Task], kept: Path) -> dict[str, list[int]]:

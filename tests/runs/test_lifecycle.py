@@ -23,6 +23,8 @@ from pipeline.models import (
     Anomaly,
     Capture,
     Category,
+    Event,
+    Notice,
     Outcome,
     PartitionStatus,
     Readiness,
@@ -314,6 +316,32 @@ def test_a_run_resumed_on_another_machine_lives_from_then_on(ledger: Ledger) -> 
     assert recovery.requeue_dead() == []
     assert (run.worker, run.finished_at) == (ELSEWHERE, None)
     assert set(run.partitions.values_list("sent_at", "retry_at")) == {(None, None)}
+
+
+def test_an_interrupted_run_counts_no_try_that_was_cut(ledger: Ledger) -> None:
+    run = start()
+    cut, lost, pending = run.partitions.order_by("pk")
+    RunPartition.objects.filter(pk__in=[cut.pk, lost.pk]).update(status=PartitionStatus.RUNNING, attempts=2)
+    RunPartition.objects.filter(pk=cut.pk).update(stop_ordered_at=NOON)
+    assert lifecycle.interrupt(run)
+    found = run.partitions.order_by("pk").values_list("pk", "status", "attempts")
+    assert list(found) == [(cut.pk, "PENDING", 1), (lost.pk, "PENDING", 2), (pending.pk, "PENDING", 0)]
+
+
+def test_people_are_told_of_a_run_that_died_until_one_of_its_kind_succeeds(
+    ledger: Ledger, source: MemorySource
+) -> None:
+    run = start()
+    Run.objects.update(worker=ELSEWHERE, heartbeat_at=timezone.now() - timedelta(days=1))
+    assert recovery.requeue_dead() == [run]
+    notice = Notice.objects.get(event=Event.RUN_FAILED)
+    assert (notice.place, notice.run, notice.closed_at) == (run.kind, run, None)
+    assert notice.what.startswith(f"run {run.pk} of {DAY}: its process died before its end")
+
+    again = in_process.execute(start(), source)
+
+    notice.refresh_from_db()
+    assert notice.closed_why == f"run {again.pk} succeeded"
 
 
 def test_another_request_and_one_that_ended_since_are_not_gone_on_with(ledger: Ledger, source: MemorySource) -> None:

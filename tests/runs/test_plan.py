@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -14,7 +15,7 @@ from pipeline.finra.calendar import PartitionKey, Tier, is_due
 from pipeline.models import Action, Outcome, Partition, PartitionStatus, Run, RunPartition
 from pipeline.runs import in_process, lifecycle
 from pipeline.runs.history import last_tries
-from pipeline.runs.plan import make_plan, target_keys
+from pipeline.runs.plan import make_plan, plan_with, target_keys
 from pipeline.runs.request import Only, OnlyStage, Request
 from tests.management.publications import DAY, NEWER_WEEK, OLDER_WEEK, OTC, TIER_1, TIER_2, WEEK, content
 from tests.support.engines import Ledger
@@ -153,6 +154,20 @@ def test_the_last_try_is_the_last_work_of_a_run(
     found = last_tries([WEEK]).get(OTC)
 
     assert (Outcome(found.outcome) if found else None) == last
+
+
+def test_a_source_that_will_be_probed_is_asked_for_one_partition_only(ledger: Ledger) -> None:
+    asked: list[list[PartitionKey]] = []
+
+    class Counting(MemorySource):
+        def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
+            asked.append(list(keys))
+            return super().available(keys)
+
+    plan_with(replace(REQUEST, probe=True), Counting())
+    plan_with(REQUEST, Counting())
+
+    assert asked == [target_keys(REQUEST)[:1], target_keys(REQUEST)]
 
 
 def test_partitions_are_made_once(ledger: Ledger) -> None:

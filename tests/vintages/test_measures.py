@@ -11,6 +11,7 @@ from pipeline.vintages.compare import difference_of
 from pipeline.vintages.measures import ALL, Measure, measured
 from tests.vintages.frames import Line, frame_of
 
+ZERO = Decimal(0)
 POOL = "De Minimis Firms"
 BEFORE = [
     ("S", "AAAA", "50", 1),
@@ -55,7 +56,7 @@ def test_each_kind_has_what_moved_in_it(
 ) -> None:
     found = between(BEFORE, AFTER)[kind]
     assert found.venue_kind == kind
-    assert (found.shares_before, found.shares_after, found.shares_moved) == shares
+    assert (found.shares_before, found.shares_after, found.shares_moved) == tuple(map(Decimal, shares))
     assert (found.rows_before, found.rows_added, found.rows_changed, found.rows_removed) == rows
     assert (found.venues_moved, found.rank_changes) == venues
     assert (found.largest_share_move, found.hhi_before, found.hhi_after) == close(*shares_and_hhi)
@@ -82,4 +83,4 @@ def test_without_volume_there_are_no_shares() -> None:
     assert (found.gross_change, found.net_change, found.hhi_before, found.hhi_after) == (None, None, None, 1.0)
     assert (found.largest_share_move, found.shares_moved, found.venues_moved) == (0.0, Decimal(5), 1)
     nothing = between([("S", "AAAA", "1", 1)], [("S", "AAAA", "2", 1)])["NON_ATS"]
-    assert (nothing.shares_before, nothing.rows_before, nothing.hhi_before) == (0, 0, None)
+    assert nothing == Measure("NON_ATS", ZERO, ZERO, ZERO, 0, 0, 0, 0, 0, 0.0, 0, None, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from django.utils import timezone
 
@@ -25,4 +27,5 @@ def test_a_vintage_is_measured_against_the_stored_one_before_it_and_the_first(le
 
     found = Revision.objects.filter(venue_kind="ALL").order_by("base__version", "capture__version")
     versions = found.values_list("base__version", "capture__version", "shares_before", "shares_after", "shares_moved")
-    assert list(versions) == [(1, 2, 1, 3, 2), (1, 4, 1, 9, 8), (2, 4, 3, 9, 6)]
+    expected = [(1, 2, 1, 3, 2), (1, 4, 1, 9, 8), (2, 4, 3, 9, 6)]
+    assert list(versions) == [(base, version, *map(Decimal, shares)) for base, version, *shares in expected]
