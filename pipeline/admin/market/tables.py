@@ -15,7 +15,7 @@ from pipeline.readers.fields import Dataset, Field
 
 Record = Mapping[str, Any]
 Link = Callable[[Record], str]
-PERCENT = ("share", "ats_ratio", "top5_ratio", "revised_ratio", "gross_change_ratio", "net_change_ratio")
+PERCENT = {"share", "share_before", "share_first_published", "share_of_all"}
 POINTS = ("hhi",)
 HEADERS = {
     "week_ending": "Week",
@@ -97,7 +97,7 @@ def said(name: str, value: Any) -> str:
 
 
 def _real(name: str, value: float) -> str:
-    if name.startswith(PERCENT) and not name.endswith("_bp"):
+    if name in PERCENT or name.endswith("_ratio"):
         return figures.percent(value)
     if name.startswith(POINTS):
         return figures.points(value, value)

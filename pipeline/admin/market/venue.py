@@ -69,7 +69,7 @@ def build(asked: Asked) -> Contents:
         return Contents([Section("By week", empty=f"Nothing: {history.empty_because}.")], facts_of(history))
     last = frame.row(-1, named=True)
     name = last["mpid"] or last["venue_name"]
-    facts = [("Venue", f"{name} {last['venue_name'] if last['mpid'] else ''}".strip()), *facts_of(history)]
+    facts = [("Venue", name), ("Name", last["venue_name"]), *facts_of(history)]
     return Contents([*_charts(history, asked), *_symbols(asked, last["week_ending"])], facts, caveats_of(history))
 
 
