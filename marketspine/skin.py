@@ -32,6 +32,7 @@ def _market(title: str, icon: str, name: str) -> dict[str, object]:
         "title": title,
         "icon": icon,
         "link": reverse_lazy(name),
+        "active": lambda request: request.path == reverse(name),  # the first is where the others' addresses begin
         "permission": lambda request: _may(request, needed),
     }
 
