@@ -15,6 +15,7 @@ from django.conf import settings
 
 from pipeline.finra.calendar import last_fridays, market_today
 from pipeline.finra.samples import Size, publish
+from tests.deploy.commands import refused
 from tests.support.engines import Engines
 
 CRON = Path(settings.BASE_DIR) / "deploy" / "cron"
@@ -144,3 +145,5 @@ def test_every_line_of_the_crontab_calls_the_wrapper_with_a_command_that_there_i
     jobs = [line.split("$JOB ")[1].split() for line in lines if line[:1] in "*0123456789" and line]
     assert os.access(JOB, os.X_OK)
     assert ["--due", "12345", "10:30", "run_weekly"] in jobs
+    commands = [job[3:] if job[0] == "--due" else job for job in jobs]
+    assert [problem for command in commands for problem in refused(command)] == []
