@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -318,6 +319,17 @@ def test_a_place_that_no_page_gave_is_refused(ledger: Ledger, after: tuple[str |
     stored(A, NOON)
     assert kind_of(lambda: readers.rows().page(after, 10)) == "invalid-parameter"
     assert kind_of(lambda: readers.rows().page(None, 0)) == "invalid-parameter"
+
+
+def test_a_cell_of_a_notebook_gets_rows(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells run in an event loop, where Django asks no ledger unless it is told that it may."""
+    stored(A, NOON)
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+    async def cell() -> int:
+        return len(readers.rows(symbol="BRK.B").to_pandas())
+
+    assert asyncio.run(cell()) == 2
 
 
 def test_forms_have_the_same_columns_and_exact_decimals(ledger: Ledger) -> None:
