@@ -46,7 +46,7 @@ LATELY = timedelta(days=7)
 
 # Beat writes down what it has sent every three minutes; a worker leaves a sign with each minute's sweep.
 BACKUP_AGE = timedelta(hours=36)
-SILENCE = timedelta(minutes=10)
+SILENCE = timedelta(minutes=10)  # beat writes what it fired every three minutes
 SLOT_GRACE = timedelta(minutes=15)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import socket
-from datetime import timedelta
 from typing import Any
 
 from celery import current_app
@@ -17,9 +16,9 @@ from pipeline.engine.canvas import UNREACHABLE
 from pipeline.engine.embedded import NO_BROKER
 from pipeline.management.base import BadArguments, SpineCommand, failed_if
 from pipeline.resilience import clock
+from pipeline.review.dashboard import SILENCE
 
 TIMEOUT = 5
-SILENCE = timedelta(minutes=10)  # beat writes what it fired every three minutes
 
 
 class Command(SpineCommand):
@@ -79,5 +78,5 @@ def _beat() -> tuple[bool, str]:
     if clock.is_ahead(last.last_run_at, now):
         when = f"beat: {last.name!r} was fired at {last.last_run_at:%Y-%m-%d %H:%M} UTC, which is to come"
         return False, f"{when}: the clock was ahead and was set back; `python manage.py recover_runs` mends it"
-    silent = now - last.last_run_at
-    return silent < SILENCE, f"beat: fired {last.name!r} {int(silent.total_seconds())} s ago"
+    seconds = int((now - last.last_run_at).total_seconds())
+    return clock.is_sign_of_life(last.last_run_at, now, SILENCE), f"beat: fired {last.name!r} {seconds} s ago"
