@@ -172,7 +172,7 @@ EXPECTED = [
     ("LedgerUnreadable", at(3, 20), hours(1), at(3, 22, 30)),
     ("MetricsStale", at(3, 20, 30), hours(1), at(3, 22, 30)),
     ("NoScheduledSuccess", at(4, 6), hours(2), at(4, 11)),
-    ("Down", at(4, 15), hours(1), at(4, 17, 30)),
+    ("Down", at(4, 14, 30), hours(2), at(4, 17, 30)),  # the metrics that are away tell the time, too
 ]
 
 
