@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as configured
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
 from pytest_django import Settings
 
@@ -82,6 +83,12 @@ def test_vintages_are_kept_in_a_bucket(ledger: Ledger, s3: Any, settings: Settin
         forget_copies(settings)
         with pytest.raises(VintageDamaged, match=told):
             read.of_capture(first)
+
+
+def test_what_django_saves_has_its_content_and_its_type(s3: Any) -> None:
+    storages["default"].save("captures/one.json", ContentFile(b"{}"))
+    found = s3.get_object(Bucket=BUCKET, Key=f"{PREFIX}/captures/one.json")
+    assert (found["Body"].read(), found["ContentType"]) == (b"{}", "application/json")
 
 
 def test_payloads_are_kept_in_a_bucket(s3: Any) -> None:
