@@ -187,11 +187,12 @@ def test_a_manifest_has_the_sums_and_the_time_of_a_calculation(ledger: Ledger) -
     source, started = MemorySource(), time.monotonic()
     firms = [row("A", "", "0.5", 4, name="Firm One", tier=Tier.NMS_TIER_1)]
     publish(source, Tier.NMS_TIER_1, [row("A", "AAAA", "1.25", 2, tier=Tier.NMS_TIER_1)], firms)
+    publish(source, Tier.NMS_TIER_2, [row("D", "AAAA", 0, 0, tier=Tier.NMS_TIER_2)])
     publish(source, Tier.OTC, [row("B", "AAAA", 7, 3), row("C", "AAAA", 9, 5)])
     snapshot = analytics.calculate_week(WEEK).snapshot
     manifest = Manifest.objects.get(stage=Stage.CALC)
     assert (manifest.snapshot, manifest.checksum) == (snapshot, snapshot and snapshot.inputs_hash)
-    assert (manifest.rows_in, manifest.rows_kept, manifest.rows_rejected) == (4, 4, 0)
+    assert (manifest.rows_in, manifest.rows_kept, manifest.rows_rejected) == (5, 5, 0)
     assert (manifest.shares, manifest.trades) == (Decimal("17.75"), 14)
     assert 0 < manifest.duration.total_seconds() <= time.monotonic() - started
 
