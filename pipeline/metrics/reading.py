@@ -25,6 +25,7 @@ from pipeline.metrics import (
     counters,
     engine,
     keeping,
+    notices,
     partitions,
     people,
     runs,
@@ -45,6 +46,7 @@ PARTS: tuple[Callable[[datetime], Iterator[Sample]], ...] = (
     keeping.read,
     backups.read,
     people.read,
+    notices.read,
     counters.read,
 )
 

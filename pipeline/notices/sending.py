@@ -34,6 +34,7 @@ from pipeline.models import (
     Occurrence,
     Restoration,
     Severity,
+    Tally,
 )
 from pipeline.notices import muting
 from pipeline.notices.failures import Lasting, NotAccepted, Passing
@@ -213,6 +214,7 @@ def record_sent(channel: Channel, message: Message, remote_id: str) -> None:
         state=DeliveryState.SENT, sent_at=now, last_error="", remote_id=storable(remote_id, 200), muted_by=None
     )
     is_summary = message.only is None and channel.digest == Digest.EACH
+    _count(channel, "sent")
     Channel.objects.filter(pk=channel.pk).update(
         sent=F("sent") + 1,
         last_sent_at=now,
@@ -236,13 +238,20 @@ def record_failure(channel: Channel, message: Message, failure: NotAccepted) -> 
         asked = timedelta(seconds=min(failure.after or 0, LONGEST_ASKED.total_seconds()))
         waiting.update(next_at=now + max(_wait(attempts), asked), last_error=told)
         held = {"held_until": now + asked} if asked else {}
+        _count(channel, "retry")
         Channel.objects.filter(pk=channel.pk).update(retried=F("retried") + 1, **error, **held)
         return DeliveryState.PENDING
     waiting.update(state=DeliveryState.FAILED, last_error=told)
+    _count(channel, "permanent")
     Channel.objects.filter(pk=channel.pk).update(failed=F("failed") + 1, **error)
     if not is_test:
         Notice.objects.open(_channel_failed(channel, told))
     return DeliveryState.FAILED
+
+
+def _count(channel: Channel, outcome: str) -> None:
+    """Count a try, for the metrics."""
+    Tally.objects.add("notification_attempts", channel=channel.name, outcome=outcome)
 
 
 def _wait(attempts: int) -> timedelta:

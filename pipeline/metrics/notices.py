@@ -1,0 +1,19 @@
+"""Telling people: what waits in the outbox, and when each channel last took something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from pipeline.metrics.samples import Sample, instant, sample
+from pipeline.notices import outbox
+
+
+def read(now: datetime) -> Iterator[Sample]:
+    """From the facts that the dashboard's banner is made of."""
+    facts = outbox.facts(now)
+    for state, number in (("pending", facts.pending), ("muted", facts.muted), ("failed", facts.failed)):
+        yield sample("notifications", number, state=state)
+    yield from instant("notification_oldest_pending_timestamp_seconds", facts.oldest_pending_at)
+    for channel in facts.channels:
+        yield from instant("notification_last_success_timestamp_seconds", channel.last_sent_at, channel=channel.name)
