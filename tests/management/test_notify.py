@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from pipeline.models import Channel, Notice, OperatorLogEntry, Silence
 from tests.management.calling import call
+from tests.management.publications import DAY, WEEK
 from tests.notices.receiver import Receiver, Reply, receiving
 from tests.notices.telling import open_
 from tests.support.engines import Ledger
@@ -108,6 +109,6 @@ def test_a_silence_is_made_and_ended(ledger: Ledger) -> None:
 
 def test_a_run_by_hand_tells_when_it_has_ended(ledger: Ledger, source_dir: Path, receiver: Receiver) -> None:
     add()
-    ran = call("run_weekly", "--weeks", "2025-11-14", "--run-date", "2025-12-09", "--tiers", "OTC")
+    ran = call("run_weekly", "--weeks", WEEK, "--run-date", DAY, "--tiers", "OTC")
     assert ran.code == 1
     assert any("ERROR Run failed: run_weekly" in text for text in receiver.texts)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.db import transaction
 
-from pipeline.models import Anomaly, Category, Event, Notice, Run, Severity
+from pipeline.models import Anomaly, Category, Event, Notice, Run, RunStatus, Severity
 from pipeline.models.readiness import Readiness, ReadinessState, Use
 from pipeline.runs import lifecycle
 from pipeline.runs.plan import make_plan
@@ -86,6 +86,6 @@ def test_a_run_whose_process_died_is_told(ledger: Ledger) -> None:
     call("recover_runs")
     assert ("RUN_FAILED", "run_weekly", "ERROR") in open_ones()
     run.refresh_from_db()
-    lifecycle.move(run, lifecycle.RunStatus.RUNNING)
-    lifecycle.move(run, lifecycle.RunStatus.SUCCEEDED)
+    lifecycle.move(run, RunStatus.RUNNING)
+    lifecycle.move(run, RunStatus.SUCCEEDED)
     assert open_ones() == set()
