@@ -48,7 +48,6 @@ LATELY = timedelta(days=7)
 BACKUP_AGE = timedelta(hours=36)
 SILENCE = timedelta(minutes=10)  # beat writes what it fired every three minutes
 SLOT_GRACE = timedelta(minutes=15)
-BACKUP_AGE = timedelta(hours=36)
 
 
 class CellStatus(StrEnum):
@@ -218,18 +217,6 @@ def _outbox_stuck(now: datetime) -> Iterator[Alarm]:
             f"Nobody has been told of what happened {_since(waiting.oldest_pending_at, now)}",
             f"Notices wait{f' for {named}' if named else ''}: `python manage.py notify list` says why.",
         )
-
-
-def _backup_old(now: datetime) -> Iterator[Alarm]:
-    """There was a backup and it is old, or there is to be one and there is none."""
-    age = Backup.objects.age(now)
-    if age is None and settings.MARKETSPINE_BACKUP == "expected":
-        what = "There is no backup"
-    elif age is not None and age > BACKUP_AGE:
-        what = f"The newest backup is from {_ago(age)} ago"
-    else:
-        return
-    yield Alarm(Event.BACKUP_OLD, "backup", Severity.ERROR, what, "`python manage.py backup create` makes one.")
 
 
 def _slots_missed(now: datetime) -> Iterator[Alarm]:

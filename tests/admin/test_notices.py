@@ -81,7 +81,7 @@ def test_an_operator_tests_a_channel_and_is_told_what_came_of_it(ledger: Ledger,
         assert said in answer.content.decode()
     client.post(f"{CHANNELS}{one.pk}/do/test-channel/", {"token": "b"})  # a double click
     assert len(receiver.received) == 2
-    assert list(OperatorLogEntry.objects.order_by("pk").values_list("upshot", flat=True)) == ["REFUSED", "DONE"]
+    assert list(OperatorLogEntry.objects.order_by("pk").values_list("outcome", flat=True)) == ["REFUSED", "DONE"]
     assert signed_in("Viewer").post(f"{CHANNELS}{one.pk}/do/test-channel/").status_code == 403
 
 

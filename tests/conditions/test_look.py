@@ -51,7 +51,7 @@ def test_each_alarm_of_the_dashboard_is_a_notice_until_it_is_over(
     PeriodicTask.objects.update(last_run_at=timezone.now())
     settings.MARKETSPINE_BACKUP = "expected"
     look.look(timezone.now())
-    assert open_ones() == {("WORKERS_SILENT", "workers", "CRITICAL"), ("BACKUP_OLD", "backup", "ERROR")}
+    assert open_ones() == {("WORKERS_SILENT", "workers", "CRITICAL"), ("BACKUP_OLD", "backup", "CRITICAL")}
     assert {alarm.event for alarm in dashboard.alarms()} == {Event.WORKERS_SILENT, Event.BACKUP_OLD}
     all_is_well()
     Backup.objects.create(made_at=timezone.now(), finished_at=timezone.now(), place="here", name="b1")
@@ -59,7 +59,7 @@ def test_each_alarm_of_the_dashboard_is_a_notice_until_it_is_over(
     assert open_ones() == set()
     clock.shift(timedelta(hours=37))
     look.look(timezone.now())
-    assert ("BACKUP_OLD", "backup", "ERROR") in open_ones()
+    assert ("BACKUP_OLD", "backup", "CRITICAL") in open_ones()
     assert ("BEAT_SILENT", "beat", "CRITICAL") in open_ones()
 
 
