@@ -129,22 +129,28 @@ class Watched:
         self._watch(f"POST {address} {name}={value[:40]!r}", lambda: self.client.post(address, sent))
 
     def _watch(self, told: str, ask: Any) -> None:
+        try:
+            status, took, ran = self._measured(ask)
+            if took > MOST_SECONDS:  # once it may be Python that collects its garbage
+                status, took, ran = self._measured(ask)
+        except UnicodeEncodeError:
+            return  # half of a character, which no address can hold
+        self.asked += 1
+        if status not in GOOD_ANSWERS or took > MOST_SECONDS or ran > MOST_STATEMENTS:
+            self.wrong.append(f"{status} after {took:.1f} s and {ran} statements: {told}")
+
+    def _measured(self, ask: Any) -> tuple[int, float, int]:
+        """The status of an answer, the seconds of this process that it took, the statements that it ran."""
         statements = count()
-        began = time.process_time()
 
         def counted(execute: Any, *args: Any) -> Any:
             next(statements)
             return execute(*args)
 
-        try:
-            with connection.execute_wrapper(counted):
-                status = ask().status_code
-        except UnicodeEncodeError:
-            return  # half of a character, which no address can hold
-        took, ran = time.process_time() - began, next(statements)
-        self.asked += 1
-        if status not in GOOD_ANSWERS or took > MOST_SECONDS or ran > MOST_STATEMENTS:
-            self.wrong.append(f"{status} after {took:.1f} s and {ran} statements: {told}")
+        began = time.process_time()
+        with connection.execute_wrapper(counted):
+            status = ask().status_code
+        return status, time.process_time() - began, next(statements)
 
 
 @pytest.mark.parametrize("role", ["Viewer", "Operator", "Administrator"])
