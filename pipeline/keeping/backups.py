@@ -57,14 +57,24 @@ def create(folder: Path) -> tuple[Backup, Manifest]:
     with exclusive.alone():
         begun = timezone.now()
         path = _begin(held, begun)
-        dumped = path / databases.FILES[connection.vendor]
-        with databases.one_instant() as snapshot:
-            contents, wanted = manifest.contents(), needed.files()
-            databases.dump(snapshot, dumped)
-        copied = _copy(wanted, held)
-        made = _manifest(path.name, begun, contents, dumped, copied)
-        held.complete(made)
-        return note(made, folder, timezone.now(), copied.new), made
+        try:
+            made, new = _made(held, path, begun)
+        except Exception:  # each night's failure would leave another dump
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return note(made, folder, timezone.now(), new), made
+
+
+def _made(held: Repository, path: Path, begun: datetime) -> tuple[Manifest, int]:
+    """The complete backup, and how many of its files are new."""
+    dumped = path / databases.FILES[connection.vendor]
+    with databases.one_instant() as snapshot:
+        contents, wanted = manifest.contents(), needed.files()
+        databases.dump(snapshot, dumped)
+    copied = _copy(wanted, held)
+    made = _manifest(path.name, begun, contents, dumped, copied)
+    held.complete(made)
+    return made, copied.new
 
 
 def _begin(held: Repository, at: datetime) -> Path:

@@ -199,3 +199,13 @@ def test_a_backup_made_by_other_means_is_recorded(ledger: Ledger) -> None:
 def test_an_address_is_written_as_it_is_read(url: str) -> None:
     entry = database(url)
     assert database(databases.address_of(entry)) == entry
+
+
+def test_a_backup_that_failed_leaves_no_dump(
+    ledger: Ledger, restated: list[Capture], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.keeping.backups.SPARE", 2**60)
+    ran = created()
+    assert (ran.code, "bytes free, and the backup takes" in ran.err) == (2, True)
+    assert list((place / "backups").iterdir()) == []
+    assert OperatorLogEntry.objects.get(act="BACKUP").upshot == "REFUSED"
