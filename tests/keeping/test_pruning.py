@@ -76,7 +76,7 @@ def guarded() -> set[int]:
 
 @pytest.mark.each_database
 @pytest.mark.promise(1, 5, 6)
-@pytest.mark.parametrize(("ledger", "number"), spread(range(60 if EVERYTHING else 8)), indirect=["ledger"])
+@pytest.mark.parametrize(("ledger", "number"), spread(range(60 if EVERYTHING else 6)), indirect=["ledger"])
 def test_no_answer_above_the_floor_changes_and_nothing_guarded_goes(
     ledger: Ledger, number: int, clock: time_machine.Traveller
 ) -> None:
