@@ -207,4 +207,4 @@ def test_a_backup_that_failed_leaves_no_dump(
     ran = created()
     assert (ran.code, "bytes free, and the backup takes" in ran.err) == (2, True)
     assert list((place / "backups").iterdir()) == []
-    assert OperatorLogEntry.objects.get(act="BACKUP").upshot == "REFUSED"
+    assert OperatorLogEntry.objects.get(act="BACKUP").outcome == "REFUSED"
