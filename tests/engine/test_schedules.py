@@ -121,7 +121,7 @@ def test_what_is_missing_is_created_and_beat_is_told(ledger: Ledger) -> None:
 
 
 def create_schedules() -> None:
-    importlib.import_module("pipeline.migrations.0004_schedules").create_schedules(apps, None)
+    importlib.import_module("pipeline.migrations.0003_schedules").create_schedules(apps, None)
 
 
 def rows_of_beat() -> dict[str, list[dict[str, object]]]:
