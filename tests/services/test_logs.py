@@ -12,7 +12,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import pytest
 from django.conf import settings as configured
 from pytest_django import Settings
 
@@ -26,8 +25,6 @@ from tests.support.engines import Ledger
 
 PATIENCE = 60
 PASSWORD = "correct-horse-battery"
-
-pytestmark = pytest.mark.either_database
 
 
 def told(message: str, *words: object, error: BaseException | None = None, **extra: Any) -> Any:

@@ -15,8 +15,6 @@ from tests.support.engines import Ledger
 
 TOKEN = "a-token-of-32-characters-or-more"
 
-pytestmark = pytest.mark.either_database
-
 
 @pytest.fixture(autouse=True)
 def _anew() -> Iterator[None]:
