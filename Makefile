@@ -21,7 +21,7 @@ PREPARED = export MARKETSPINE_DEMO=$$($(SAY) demo); mkdir -p var; \
 	if [ $$MARKETSPINE_DEMO = 1 ]; then $(MANAGE) simulate_source || exit; fi; $(MANAGE) migrate --verbosity 0 || exit
 
 .DEFAULT_GOAL := help
-.PHONY: help run first_words serve test test-browser test-faults mutants lint types lock sbom bench bench-engines bench-scale bench-backfill bench-recovery bench-live bench-admin screenshots demo-api clean
+.PHONY: help run first_words serve test test-browser test-faults mutants lint types lock sbom bench bench-engines bench-scale bench-backfill bench-recovery bench-live bench-admin bench-readers screenshots demo-api clean
 
 help:  ## this list
 	@echo 'make TARGET, one of:'
@@ -104,6 +104,9 @@ screenshots: .venv/.dev  ## the pictures of the documents, docs/images/*.png, fr
 
 bench-admin: .venv/.dev  ## the admin's pages on 260 weeks of real size; ARGS="--small" for a quick try
 	$(BIN)/python -m benchmarks.admin $(ARGS)
+
+bench-readers: .venv/.dev  ## the API's answers on 260 weeks of real size, beside polars alone; ARGS="--small" for a quick try
+	$(BIN)/python -m benchmarks.readers $(ARGS)
 
 clean:  ## remove the virtualenv and caches; never var/, whose captures may be the only copies left
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

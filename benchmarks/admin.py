@@ -9,16 +9,12 @@ above 500 ms where a symbol is looked for in 780 vintage files.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from glob import glob
 
 import django
 
@@ -27,19 +23,12 @@ django.setup()
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks.databases import DURABLE, stored_in
-from benchmarks.large_ledger import build
-from pipeline.finra.calendar import fully_due_weeks, market_today
+from benchmarks.large_ledger import large_ledger
 from pipeline.models import AnalyticsSnapshot, Anomaly, Capture, Manifest, OperatorLogEntry, Partition, Readiness, Run
-from pipeline.runs.request import Request
-from pipeline.weeks.analytics import CALCULATION_VERSION
-from tests.support.engines import PostgreSQLLedger, as_default
-from tests.support.servers import postgresql
 
 WEEKS, SMALL = 260, 26
 LIMIT_MS, LIMIT_OF_A_SYMBOL_MS = 300.0, 500.0
@@ -65,15 +54,8 @@ def main() -> int:
     """Build, measure, print; whether all is fast enough."""
     options = _options()
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]
-    with tempfile.TemporaryDirectory() as folder, _ledger(), stored_in(folder):
-        begun = time.perf_counter()
-        request = Request(command="run_weekly", run_date=market_today())
-        newest = fully_due_weeks(1, market_today())[0]
-        rows = build(options.weeks, newest, json.dumps(request.parameters()), CALCULATION_VERSION)
-        print(
-            f"{options.weeks} weeks, {Capture.objects.count():,} captures, {rows:,} rows in {_size(folder)}, ", end=""
-        )
-        print(f"{Run.objects.count():,} runs; made in {time.perf_counter() - begun:.0f} s")
+    with large_ledger(options.weeks):
+        print(f"{Run.objects.count():,} runs")
         client = _operator()
         measured = [_measure(client, page, options.requests) for page in _pages()]
     for one in measured:
@@ -82,30 +64,12 @@ def main() -> int:
     return int(not all(one.is_fast_enough for one in measured))
 
 
-def _size(folder: str) -> str:
-    """What the files take on the disk, one under two names once."""
-    files = {status.st_ino: status.st_size for status in map(os.stat, glob(f"{folder}/**/*.parquet", recursive=True))}
-    return f"{sum(files.values()) / 1e6:,.0f} MB"
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weeks", type=int, default=WEEKS, help="how many weeks (default: %(default)s)")
     parser.add_argument("--requests", type=int, default=30, help="requests of each page (default: %(default)s)")
     parser.add_argument("--small", dest="weeks", action="store_const", const=SMALL, help="a tenth, for a quick try")
     return parser.parse_args()
-
-
-@contextmanager
-def _ledger() -> Iterator[None]:
-    with postgresql(DURABLE) as server:
-        ledger = PostgreSQLLedger(os.environ.get("TEST_DATABASE_URL") or server.url)
-        try:
-            with as_default(ledger):
-                call_command("migrate", verbosity=0)
-                yield
-        finally:
-            ledger.drop()
 
 
 def _operator() -> Client:

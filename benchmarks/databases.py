@@ -39,6 +39,19 @@ def ledgers(folder: Path) -> Iterator[dict[str, Ledger]]:
 
 
 @contextmanager
+def on_postgresql() -> Iterator[None]:
+    """A migrated, empty database behind `default`, on PostgreSQL: started from its wheel, or TEST_DATABASE_URL."""
+    with postgresql(DURABLE) as server:
+        ledger = PostgreSQLLedger(os.environ.get("TEST_DATABASE_URL") or server.url)
+        try:
+            with as_default(ledger):
+                call_command("migrate", verbosity=0)
+                yield
+        finally:
+            ledger.drop()
+
+
+@contextmanager
 def stored_in(folder: Path | str) -> Iterator[None]:
     """For the time of the block, let payloads and vintage files be in this folder."""
     backend = "django.core.files.storage.FileSystemStorage"

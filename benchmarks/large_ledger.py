@@ -6,13 +6,24 @@ with 18 partitions each, three analytics snapshots a week, an anomaly for one in
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
+from glob import glob
 from typing import Any
 
 from django.db import connection, transaction
 
+from benchmarks.databases import on_postgresql, stored_in
 from benchmarks.large_vintages import ROWS, write_all
-from pipeline.finra.calendar import last_fridays
+from pipeline.finra.calendar import fully_due_weeks, last_fridays, market_today
+from pipeline.models import Capture
+from pipeline.runs.request import Request
+from pipeline.weeks.analytics import CALCULATION_VERSION
 
 HELD = ", ".join(f"('{tier}', {rows})" for tier, rows in ROWS.items())
 TIERS = "('NMS_TIER_1', 0), ('NMS_TIER_2', 1), ('OTC', 2)"
@@ -90,6 +101,25 @@ STATEMENTS = (
     """INSERT INTO pipeline_operatorlogsubject (entry_id, kind, key, label)
         SELECT id, 'capture', id::text, 'capture ' || id FROM pipeline_operatorlogentry""",
 )
+
+
+@contextmanager
+def large_ledger(weeks: int) -> Iterator[None]:
+    """So many weeks, up to the newest that is due, behind `default`, with their files; says how large they are."""
+    with tempfile.TemporaryDirectory() as folder, on_postgresql(), stored_in(folder):
+        begun = time.perf_counter()
+        request = Request(command="run_weekly", run_date=market_today())
+        newest = fully_due_weeks(1, market_today())[0]
+        rows = build(weeks, newest, json.dumps(request.parameters()), CALCULATION_VERSION)
+        print(f"{weeks} weeks, {Capture.objects.count():,} captures, {rows:,} rows in {_size(folder)}, ", end="")
+        print(f"made in {time.perf_counter() - begun:.0f} s", flush=True)
+        yield
+
+
+def _size(folder: str) -> str:
+    """What the files take on the disk, one under two names once."""
+    files = {status.st_ino: status.st_size for status in map(os.stat, glob(f"{folder}/**/*.parquet", recursive=True))}
+    return f"{sum(files.values()) / 1e6:,.0f} MB"
 
 
 def build(weeks: int, newest: date, parameters: str, calculation: int) -> int:
