@@ -60,9 +60,10 @@ test-faults: .venv/.dev  ## every fault at every point, ROUNDS=n times; FAULT_SE
 mutants: .venv/.dev  ## small changes to the code that the tests of its folder ought to notice; ARGS="--rooms weeks" for one room
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-lint: .venv/.dev  ## formatting and lint
+lint: .venv/.dev  ## formatting, lint, and code that nothing uses
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python -m tests.dead_code
 
 types: .venv/.dev  ## mypy --strict
 	$(BIN)/mypy

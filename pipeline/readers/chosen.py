@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -244,8 +244,3 @@ def high_water() -> HighWater:
     """How far the feed of captures has come."""
     newest = Capture.objects.normalized().order_by("-position").values_list("position", "normalized_at").first()
     return HighWater(newest[0] or 0, newest[1]) if newest else HighWater(0, None)
-
-
-def pinned_to(question: Question, position: int) -> Question:
-    """The question as of a position of the feed."""
-    return replace(question, selector=Selector(kind=SelectorKind.POSITION, position=position))
