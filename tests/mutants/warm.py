@@ -1,6 +1,6 @@
-"""A pytest plugin that tries many mutants with one start: each in a child of the process that has collected all tests.
+"""A pytest plugin that tries many mutants with one start: each in a child of a process that has imported much.
 
-To import and to migrate takes 10 s, most mutants are caught in one. A first child runs the tests with nothing changed, which
+To import and to migrate takes long, most mutants are caught soon. A first child runs the tests with nothing changed, which
 says which of them pass, and which enter the function of a mutant. In a child of its own that function is then given the code
 that it has in the changed file. Processes that a test starts keep the old code: a mutant that only they would show lives.
 """
@@ -15,10 +15,11 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING
@@ -33,6 +34,15 @@ WORDS = {PASSED: "alive", UNCHANGED: "unchanged", UNREACHED: "unreached", -signa
 SECONDS = 120
 MOST_TESTS = 40  # of those that enter a function, the ones that stand first
 HIT = "_mutants_hit"
+PRELOADED = (
+    "celery",
+    "django.contrib.admin",
+    "hypothesis",
+    "polars",
+    "psycopg",
+    "rest_framework.views",
+    "time_machine",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +88,61 @@ class Task:
         return tree
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> bool:
-    """Try every mutant in turn instead of running the tests once."""
-    folder = session.config.rootpath
-    tasks = [Task(**fields) for fields in json.loads((folder / "tasks.json").read_text(encoding="utf-8"))]
-    _migrate_once(folder / "migrated.sqlite3")
-    reached = _reached(session, tasks, folder / "reached.json")
-    with (folder / "answers").open("w", encoding="utf-8") as answers:
-        for number, task in enumerate(tasks):
-            chosen = _nearest(task, [item for item in session.items if number in reached.get(item.nodeid, ())])
-            started = time.monotonic()
-            code = _in_child(partial(_try, session, task, chosen), SECONDS) if chosen else UNREACHED
-            word, took = WORDS.get(code, "caught"), time.monotonic() - started
-            print(f"{word} {len(chosen)} tests, {took:.0f} s, {task.name}", file=answers, flush=True)
-    return True
+class Parent:
+    """The plugin of the process that collects nothing: polars, which a test file may use at once, bears no fork after it."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> bool:
+        """Import what every test needs, and leave the tests to the children."""
+        for name in PRELOADED:
+            import_module(name)
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try every mutant in turn instead of running the tests once."""
+        session.config.pluginmanager.unregister(self)
+        folder = session.config.rootpath
+        tasks = [Task(**fields) for fields in json.loads((folder / "tasks.json").read_text(encoding="utf-8"))]
+        _migrate_once(folder / "migrated.sqlite3")
+        reached = _reached(session, tasks, folder / "reached.json")
+        with (folder / "answers").open("w", encoding="utf-8") as answers:
+            for number, task in enumerate(tasks):
+                chosen = _nearest(task, [name for name, numbers in reached.items() if number in numbers])
+                started = time.monotonic()
+                code = _in_child(partial(_try, session, task, chosen), SECONDS) if chosen else UNREACHED
+                word, took = WORDS.get(code, "caught"), time.monotonic() - started
+                print(f"{word} {len(chosen)} tests, {took:.0f} s, {task.name}", file=answers, flush=True)
+        return True
 
 
-def _nearest(task: Task, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+def pytest_configure(config: pytest.Config) -> None:
+    """Have this process collect nothing."""
+    config.pluginmanager.register(Parent())
+
+
+def _collected(session: pytest.Session, files: Collection[str] = ()) -> list[pytest.Item]:
+    """The tests of the session, or of some of its files: collected in the child that runs them."""
+    if files:
+        session.config.args = sorted(files)
+    session.config.hook.pytest_collection(session=session)
+    return session.items
+
+
+def _nearest(task: Task, tests: Sequence[str]) -> list[str]:
     """At most so many tests as are worth running: those of the module's own test file, of files that name it, and others."""
     name = Path(task.path).stem
 
-    def distance(path: Path) -> int:
+    def distance(file: str) -> int:
+        path = Path(file)
         return 0 if path.name == f"test_{name}.py" else 1 if name in path.read_text(encoding="utf-8") else 2
 
-    far = {path: distance(path) for path in {item.path for item in items}}
-    return sorted(items, key=lambda item: far[item.path])[:MOST_TESTS]
+    far = {file: distance(file) for file in {_file(test) for test in tests}}
+    return sorted(tests, key=lambda test: far[_file(test)])[:MOST_TESTS]
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def _reached(session: pytest.Session, tasks: Sequence[Task], kept: Path) -> dict[str, list[int]]:
@@ -111,12 +150,13 @@ def _reached(session: pytest.Session, tasks: Sequence[Task], kept: Path) -> dict
 
     def run() -> int:
         hits, found = set[int](), dict[str, list[int]]()
+        items = _collected(session)
         setattr(builtins, HIT, hits.add)
         functions = [task.function() for task in tasks]
         firsts = [functions.index(function) for function in functions]  # mutants of one function share its first number
         for number in set(firsts):
             tasks[number].replace(tasks[number].with_hit(number))
-        for item, passed in _results(session, session.items):
+        for item, passed in _results(session, items):
             if passed:
                 found[item.nodeid] = [number for number, first in enumerate(firsts) if first in hits]
             else:
@@ -139,11 +179,13 @@ def _results(session: pytest.Session, items: Sequence[pytest.Item]) -> Iterator[
         yield item, session.testsfailed == before
 
 
-def _try(session: pytest.Session, task: Task, chosen: Sequence[pytest.Item]) -> int:
+def _try(session: pytest.Session, task: Task, chosen: Sequence[str]) -> int:
     """The exit code of a child: whether the function was found, and a test failed."""
+    found = {item.nodeid: item for item in _collected(session, {_file(test) for test in chosen})}
     if not task.replace(task.source):
         return UNCHANGED
-    return PASSED if all(passed for _, passed in _results(session, chosen)) else FAILED
+    items = [found[name] for name in chosen if name in found]
+    return PASSED if all(passed for _, passed in _results(session, items)) else FAILED
 
 
 def outermost(module: CodeType, line: int) -> CodeType | None:
