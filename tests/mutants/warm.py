@@ -16,7 +16,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -229,8 +229,12 @@ def _in_child(act: Callable[[], int], seconds: float) -> int:
         finally:
             servers.stop()
             os._exit(code)
-    with _alarm(child, seconds):
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        with _alarm(child, seconds):
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    finally:
+        with suppress(ProcessLookupError):  # servers of the tests that failed: no fixture has stopped them
+            os.killpg(child, signal.SIGKILL)
 
 
 @contextmanager
