@@ -99,7 +99,7 @@ def verify(capture: Capture) -> list[Checked]:
 
 def _payload_checks(capture: Capture) -> Iterator[Checked]:
     try:
-        content = archive.get(capture.payload_sha256)
+        content = archive.verified(capture.payload_sha256)
         yield Checked(f"the archived payload is whole ({len(content):,} bytes, SHA-256 as captured)", True)
         read_again = payloads.read(content, capture.payload_format, capture.partition.key)
     except (ArchiveDamaged, UnreadablePayload) as error:
