@@ -46,6 +46,8 @@ EITHER_DATABASE = (
     "admin",
     "api",
     "capture",
+    "engine",
+    "faults",
     "integrity",
     "keeping",
     "live_source",
@@ -56,6 +58,7 @@ EITHER_DATABASE = (
     "readers",
     "resilience",
     "review",
+    "runs",
     "vintages",
     "weeks",
 )

@@ -19,6 +19,7 @@ from pipeline.models import Run, RunStatus, Trigger
 from tests.containers.test_composed import free_port, owe_the_weekly_run
 from tests.deploy.kustomizing import render
 from tests.deploy.pods_here import Cluster
+from tests.faults.extent import EVERYTHING
 from tests.services.fronts import port_in_front_of
 from tests.support.engines import Engines
 
@@ -65,6 +66,7 @@ def fleet(engines: Engines, redis_url: str, tmp_path: Path, publications: Path) 
                 cluster.stop()
 
 
+@pytest.mark.skipif(not EVERYTHING, reason="with FAULTS=all; the CronJob's pod runs always")
 def test_a_scheduled_run_goes_through_the_pods(fleet: Cluster) -> None:
     assert fleet.run("migrate-0.1.0") == 0, fleet.told()
     owe_the_weekly_run()

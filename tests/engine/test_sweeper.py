@@ -19,6 +19,8 @@ from tests.management.publications import DAY, OTC, TIER_1, TIER_2, WEEK, conten
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource
 
+pytestmark = pytest.mark.each_database
+
 REQUEST = Request(command="run_weekly", run_date=DAY, weeks=(WEEK,))
 NOTHING = Recovered([], 0, 0, 0, 0, [])
 

@@ -41,6 +41,8 @@ from tests.support.engines import Ledger
 from tests.support.failing import failing_at
 from tests.support.sources_in_memory import MemorySource
 
+pytestmark = pytest.mark.each_database
+
 REQUEST = Request(command="run_weekly", run_date=DAY, weeks=(WEEK,), tiers=(Tier.OTC,))
 ELSEWHERE = "another-machine:1:abcd1234"
 NOON = datetime(2025, 12, 1, 12, tzinfo=UTC)

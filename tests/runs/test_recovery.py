@@ -15,6 +15,8 @@ from pipeline.runs import lifecycle, recovery
 from tests.runs.test_process_partition import ELSEWHERE, NOON, REQUEST, begin
 from tests.support.engines import Ledger
 
+pytestmark = pytest.mark.each_database
+
 MOMENT = timedelta(microseconds=1)
 
 

@@ -95,7 +95,7 @@ def server() -> Iterator[FinraServer]:
         yield server
 
 
-@examples(40, of_all=150)
+@examples(20, of_all=150)
 @given(body=requests())
 def test_service_and_model_agree_on_status_rows_and_headers(server: FinraServer, body: model.Plain) -> None:
     status, rows, headers = model.answer(body, ROWS)
@@ -132,7 +132,7 @@ def historic_requests(draw: st.DrawFn) -> model.Plain:
     return {**body, name: unlawful[name]} if name else body
 
 
-@examples(30, of_all=100)
+@examples(15, of_all=100)
 @given(body=historic_requests())
 def test_the_history_and_its_model_agree_on_status_and_rows(history: FinraServer, body: model.Plain) -> None:
     status, rows = model.answer_of_history(body, plain_rows(HISTORY.catalogue, LATER), WINDOW)
