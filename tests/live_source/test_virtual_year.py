@@ -38,7 +38,7 @@ from tests.live_source import product
 from tests.support.engines import ENGINES, Engines
 
 INSTALLED = date(2025, 10, 13)
-HISTORY_WEEKS, DAYS = (260, 365) if EVERYTHING else (9, 14)
+HISTORY_WEEKS, DAYS = (260, 365) if EVERYTHING else (13, 21)
 WORKED = (Action.INGEST, Action.PROBE)
 SEEN = (Outcome.INGESTED, Outcome.RESTATED, Outcome.UNCHANGED)
 DAY, SUNDAY = timedelta(days=1), 6
