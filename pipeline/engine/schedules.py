@@ -89,7 +89,7 @@ class Standing:
 
 @receiver(pre_save, sender=PeriodicTask)
 def owe_nothing_from_before(instance: PeriodicTask, raw: bool, **_: object) -> None:
-    """A row owes no slot from before it was made, or was given its time: beat's rows say so by their start alone."""
+    """Move the start of a new or re-timed row to now, so that it owes no slot of its past."""
     if raw or instance.task != START_SCHEDULED:
         return
     known = PeriodicTask.objects.filter(pk=instance.pk).values("task", "crontab_id", "one_off", "start_time").first()

@@ -1,4 +1,4 @@
-"""Recovering stalled runs: from beat each minute, at the start of each run, and by hand.
+"""One sweep: the order in which `runs.recovery` requeues and resends, and runs are then closed and settled.
 
 Idempotent, and safe on every machine at once: each piece of work is a conditional UPDATE, or under a lock that others skip.
 """

@@ -1,4 +1,8 @@
-"""Transient errors, which are tried again; all others fail at once."""
+"""Transient errors, which are tried again; all others fail at once.
+
+The retry itself is in `runs/process_partition.py` (a partition), `resilience/connections.py` (the database) and
+`finra/sources/api/transport.py` (a request).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whether a capture's figures add up, from the ledger alone: equations that hold or do not.
 
-`inspection.verify` goes further, and reads the archive and the rows: seconds for a large tier.
+`review.verification.verify` goes further, and reads the archive and the rows: seconds for a large tier.
 """
 
 from __future__ import annotations

@@ -58,7 +58,10 @@ def postpone(run_partition_id: int) -> None:
 
 
 def requeue(step: RunPartition, wait: timedelta) -> None:
-    """The next try stands in the ledger, not in a message that waits in a worker's memory, and dies with it."""
+    """Give the partition back, to be tried again after `wait`.
+
+    The instant stands in the ledger: a message that waits in a worker's memory would die with it.
+    """
     with transaction.atomic():
         if own(step).update(status=PartitionStatus.PENDING, sent_at=None, retry_at=timezone.now() + wait):
             Tally.objects.add("work_attempts", outcome="retried")
@@ -80,7 +83,7 @@ def heartbeat(step: RunPartition) -> bool:
 
 
 def own(step: RunPartition) -> models.QuerySet[RunPartition]:
-    """The row, while this execution has it: an outcome is written by who holds the claim of that attempt."""
+    """The row if this attempt of this worker still has the claim, else none: outcomes are written through it."""
     under_way = RunPartition.objects.filter(pk=step.pk, status=PartitionStatus.RUNNING)
     return under_way.filter(attempts=step.attempts, worker=step.worker)
 

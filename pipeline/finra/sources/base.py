@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.payloads import Payload
-
-if TYPE_CHECKING:
-    pass
 
 MOST_ROWS = 500_000  # of a partition; the largest of FINRA's has 168,000 (finra.md, "Rows")
 
