@@ -85,11 +85,8 @@ def _finish(entry: PruneEntry) -> Removed | None:
     capture, payload = locked.capture, plans.payload_path(locked.capture)
     stays = payload in locked.files and _is_payload_of_another(capture)
     gone = [path for path in locked.files if not (stays and path == payload)]
-    kinds = {capture.vintage_path: "vintage", payload: "payload"}
     for path in gone:
         files.remove(path)
-        Tally.objects.add("prune_removed", kind=kinds.get(path, "snapshot"))
-    Tally.objects.add("prune_freed_bytes", locked.bytes)
     hashes = {capture.vintage_path: capture.vintage_sha256, payload: capture.payload_sha256}
     FileCheck.objects.filter(sha256__in=[hashes[path] for path in gone if path in hashes]).delete()
     _settle(locked, EntryState.REMOVED)

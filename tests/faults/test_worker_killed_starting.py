@@ -13,6 +13,7 @@ from django_celery_beat.models import PeriodicTask
 from pipeline.engine import schedules
 from pipeline.finra.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.models import Run, RunStatus
+from pipeline.task_names import START_SCHEDULED
 from tests.faults.extent import EVERYTHING
 from tests.faults.prepared import Prepared
 from tests.management.calling import call
@@ -42,6 +43,8 @@ def undisturbed(fleet: Fleet, source_dir: Path, archive_dir: Path) -> LedgerStat
     assert call("run_weekly", "--lookback-weeks", 1).code == 0
     end = ledger_state()
     empty.restore()
+    others = PeriodicTask.objects.filter(task=START_SCHEDULED).exclude(name=SCHEDULE)
+    others.update(enabled=False)  # it may be 10:30 in New York just now
     PeriodicTask.objects.filter(name=SCHEDULE).update(
         start_time=timezone.now() - schedules.MADE_UP_FOR, kwargs=json.dumps({"lookback_weeks": 1})
     )
