@@ -94,7 +94,7 @@ def test_an_ingest_archives_a_payload_that_goes_again(fleet: Fleet, work: Work) 
     assert fleet.end(worker) == 0
     publish(work.source, KEY)
     run = work.launch()
-    with stopped_worker(fleet, "capture.commit._commit before 1"):
+    with stopped_worker(fleet, "commit.transaction.before 1"):
         prune_the_first()
 
     assert fleet.heal(run).status == RunStatus.SUCCEEDED
