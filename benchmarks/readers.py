@@ -136,11 +136,11 @@ def _address(path: str, asked: Mapping[str, object]) -> str:
 def _questions(script: Script, newest: date) -> Iterator[Question]:
     """From those that read no file to those of which a whole partition is the answer."""
     week, tier_2 = {"week_ending": newest}, {"week_ending": newest, "tier": "NMS_TIER_2"}
-    etag = script.get(_address("venues", week))["ETag"]
     held = Capture.objects.get(partition__week_ending=newest, partition__tier="NMS_TIER_2", version=3)
     [partition], files = _files(newest, 1, "NMS_TIER_2"), _files(newest, 1)
     first = _files(newest, 1, version=1)
-    yield Question("304: the leaderboard is held already", lambda: _unchanged(script, newest, etag))
+    yield Question("304: a partition's rows are held already", _held(script, "rows", **tier_2))
+    yield Question("304: the leaderboard is held already", _held(script, "venues", **week))
     yield Question("readiness of a week", lambda: script.read("readiness", use="trading", **week))
     yield Question("leaderboard of a week", lambda: script.read("venues", **week), lambda: _leaders(files))
     yield Question(
@@ -167,8 +167,11 @@ def _questions(script: Script, newest: date) -> Iterator[Question]:
     )
 
 
-def _unchanged(script: Script, newest: date, etag: str) -> object:
-    return script.get(_address("venues", {"week_ending": newest}), 304, **{"If-None-Match": etag})
+def _held(script: Script, path: str, **asked: object) -> Work:
+    """Ask for what the script has already."""
+    address = _address(path, asked)
+    etag = script.get(address)["ETag"]
+    return partial(script.get, address, 304, **{"If-None-Match": etag})
 
 
 def _written(file: Path, write: Callable[[pl.DataFrame, Any], object]) -> bytes:
