@@ -55,7 +55,7 @@ def estimate(plan: Plan) -> Estimate | None:
 
     As many partitions are under way at once as this process has threads, and no more requests a second than are allowed.
     """
-    steps = [step for step in plan.steps if step.action in FETCHING]
+    steps = [step for step in plan.steps if step.action in (*FETCHING, Action.PROBE)]
     if plan.request.source != NAME or not steps:
         return None
     rows, measured = _rows(), _measured_page_seconds()
