@@ -52,7 +52,7 @@ def test_both_files_of_a_partition_parse_without_a_reject(tier: Tier) -> None:
 def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
     program = (
         "import hashlib; from datetime import date; from pipeline.finra.calendar import PartitionKey, Tier\n"
-        "from pipeline.finra.samples import Size, render; from pipeline.finra.sources.base import PartName\n"
+        "from pipeline.finra.payloads import PartName; from pipeline.finra.samples import Size, render\n"
         "key = PartitionKey(date(2025, 12, 26), Tier.NMS_TIER_2)\n"
         "print(hashlib.sha256(render(key, PartName.ATS, 7, Size.SMALL)).hexdigest())"
     )
@@ -83,7 +83,7 @@ def test_what_trips_a_naive_parser_is_there() -> None:
     nms, otc = rows(small(Tier.NMS_TIER_2, PartName.ATS)), rows(small(Tier.OTC, PartName.ATS))
     symbols = {row[1] for row in nms}
     assert {"KESpD", "KESPD"} <= symbols
-    assert "AMBR.B" in {row[1] for row in rows(small(Tier.NMS_TIER_1, PartName.ATS))}
+    assert "BRK.B" in {row[1] for row in rows(small(Tier.NMS_TIER_1, PartName.ATS))}
     assert "BOTHW" in symbols & {row[1] for row in rows(small(Tier.NMS_TIER_1, PartName.ATS))}
     assert len({row[2] for row in nms if row[1] == "TWIN"}) == 2
     assert any('"' in row[2] for row in nms)

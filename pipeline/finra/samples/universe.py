@@ -102,7 +102,7 @@ def _peculiar(tier: Tier) -> tuple[tuple[str, str], ...]:
     """Rows as in real weeks that a naive parser trips over (finra.md, "Rows")."""
     shared = ("BOTHW", "Both Worlds, Inc. Common Stock")
     return {
-        Tier.NMS_TIER_1: (shared, ("AMBR.B", "Amber Holdings, Inc. Class B Common Stock")),
+        Tier.NMS_TIER_1: (shared, ("BRK.B", "Brook Holdings, Inc. Class B Common Stock")),
         Tier.NMS_TIER_2: (
             shared,
             ("KESpD", "Kestrel Capital 6.5% Preferred Series D"),
