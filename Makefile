@@ -9,7 +9,7 @@ ROUNDS ?= 1
 UV_VERSION := 0.13.9
 
 BIN := .venv/bin
-WHOLE := tests/live_source/test_virtual_year.py tests/test_engines_agree.py tests/test_history.py tests/test_large_vintages.py  # shorter in `make test`
+WHOLE := tests/live_source/test_virtual_year.py tests/test_engines_agree.py tests/test_history.py  # shorter in `make test`
 MANAGE := $(BIN)/python manage.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
