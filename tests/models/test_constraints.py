@@ -145,7 +145,7 @@ REFUSED = [
     Refused("partition_key_unique", copied(Partition, latest=None)),
     Refused("partition_week_ends_on_friday", changed(Partition, week_ending=date(2025, 11, 13))),
     Refused("partition_tier_known", changed(Partition, tier="NA")),
-    Refused("capture_version_unique", copied(Capture, capture_id="another")),
+    Refused("capture_version_unique", copied(Capture, capture_id="another", position=2)),
     Refused("capture_version_from_1", changed(Capture, version=0)),
     Refused("capture_kind_known", changed(Capture, kind="SECOND")),
     Refused(
