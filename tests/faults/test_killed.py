@@ -59,7 +59,7 @@ def undisturbed(ledger: Ledger, beginnings: Beginnings, archive_dir: Path, setti
 
 
 @pytest.mark.promise(9)
-@pytest.mark.parametrize(("ledger", "point"), spread(POINTS if EVERYTHING else POINTS[::2]), indirect=["ledger"])
+@pytest.mark.parametrize(("ledger", "point"), spread(POINTS if EVERYTHING else POINTS[::3]), indirect=["ledger"])
 def test_killed_at_a_point_and_run_again_ends_as_if_undisturbed(
     ledger: Ledger, undisturbed: LedgerState, point: str
 ) -> None:
