@@ -11,6 +11,9 @@ mount -t tmpfs -o mode=755 tmpfs "$root"
 for link in bin sbin lib lib64; do
     [ ! -L "/$link" ] || ln -s "$(readlink "/$link")" "$root/$link"
 done
+# Before the folders: the Python of the tests may itself stand below /tmp.
+mkdir -p "$root/tmp"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 while [ "$1" != -- ]; do
     mkdir -p "$root$3"
     mount --bind "$2" "$root$3"
@@ -18,8 +21,7 @@ while [ "$1" != -- ]; do
     shift 3
 done
 shift
-mkdir -p "$root/tmp" "$root/proc" "$root/dev"
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mkdir -p "$root/proc" "$root/dev"
 mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -o remount,ro "$root"
