@@ -30,6 +30,7 @@ from pipeline.models import Drill
 SAID = 2000
 OWN = (
     "DATABASE_URL",
+    "MARKETSPINE_DEMO",  # the demo is in var/demo and nowhere else: what is restored stands elsewhere
     "MARKETSPINE_ARCHIVE_DIR",
     "MARKETSPINE_STORAGE_URL",
     "CELERY_BROKER_URL",

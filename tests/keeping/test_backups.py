@@ -95,8 +95,9 @@ def test_a_damaged_backup_is_found_out(
 
 @pytest.mark.each_database
 def test_a_drill_proves_the_backup_and_leaves_nothing_behind(
-    ledger: Ledger, restated: list[Capture], place: Path
+    ledger: Ledger, restated: list[Capture], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MARKETSPINE_DEMO", "1")  # the demo's own drill: what is restored is not in var/demo
     made, before, state = created().document, row_counts(), ledger_state()
 
     ran = call("backup", "drill", "--seed", 7, "--json")

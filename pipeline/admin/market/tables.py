@@ -77,8 +77,8 @@ class Columns:
         value = record[one.name]
         if value is None:
             return Cell(figures.NONE, title=f"none: {one.null}" if one.null else "", is_number=_is_number(one))
-        link = self.links.get(one.name)
-        return Cell(said(one.name, value), link(record) if link else "", "", _is_number(one))
+        text, link = said(one.name, value), self.links.get(one.name)
+        return Cell(text, link(record) if link and text else "", "", _is_number(one))
 
 
 def said(name: str, value: Any) -> str:
