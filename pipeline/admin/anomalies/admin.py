@@ -110,6 +110,8 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
     linked = ("partition__exact",)
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     def get_search_results(

@@ -92,6 +92,8 @@ class CaptureAdmin(ActingAdmin[Capture]):
     linked = ("partition__exact",)
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/capture.css",)}
 
     def get_urls(self) -> list[URLPattern]:

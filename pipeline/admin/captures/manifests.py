@@ -47,6 +47,8 @@ class ManifestAdmin(EvidenceAdmin[Manifest]):
     ordering = ("-pk",)
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     @admin.display(description="stage", ordering="stage")

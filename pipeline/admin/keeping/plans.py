@@ -65,6 +65,8 @@ class PrunePlanAdmin(ActingAdmin[PrunePlan]):
     object_actions = OBJECT_ACTIONS
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     def get_urls(self) -> list[URLPattern]:

@@ -24,7 +24,7 @@ from pipeline.admin.market.frame import (
     vintage_field,
     without,
 )
-from pipeline.admin.market.series import bars, by, lines
+from pipeline.admin.market.series import bars, by, hundredths, lines, tenths, whole
 from pipeline.admin.market.tables import Columns, Record
 from pipeline.admin.shared import figures, market_links
 from pipeline.admin.shared.charts import HIGH, MODERATE
@@ -108,18 +108,18 @@ def _charts(market: Result, over: Asked) -> list[Section]:
         Section(
             "Volume",
             "Shares per trading day: weeks with a holiday compare with the others",
-            bars(daily, "week_ending", daily.columns[1:], "shares a day", said=_whole),
+            bars(daily, "week_ending", daily.columns[1:], "shares a day", said=whole),
             downloads=ways,
         ),
         Section(
             "Concentration",
             "HHI in points, the pool of small firms taken as many; dashed: moderate and high",
-            lines(hhi, "week_ending", hhi.columns[1:], "HHI, points", said=_tenths, bands=(MODERATE, HIGH)),
+            lines(hhi, "week_ending", hhi.columns[1:], "HHI, points", said=tenths, bands=(MODERATE, HIGH)),
         ),
         Section(
             "Trade size",
             "Average shares of a trade",
-            lines(size, "week_ending", size.columns[1:], "shares a trade", said=_tenths),
+            lines(size, "week_ending", size.columns[1:], "shares a trade", said=tenths),
         ),
     ]
 
@@ -131,7 +131,7 @@ def _tops(leaders: Result, over: Asked) -> list[Section]:
         return []
     history = readers.venue_history(**over, mpid=ats).frame
     shares = by(history, "week_ending", "mpid", pl.col("share") * 100)
-    drawn = bars(shares, "week_ending", shares.columns[1:], "% of ATS shares", said=_hundredths)
+    drawn = bars(shares, "week_ending", shares.columns[1:], "% of ATS shares", said=hundredths)
     return [Section("The ten largest ATSs", "Their part of ATS volume, by week", drawn)]
 
 
@@ -168,18 +168,6 @@ def _weekly(market: Result, over: Asked) -> Section:
     links = {"week_ending": lambda record: market_links.of_market(record["week_ending"])}
     table = Columns(DATASETS["market"], WEEKLY, links).table(market.frame.reverse(), TOP * 4)
     return Section("Week by week", DATASETS["market"].meaning, None, table, "No week.", downloads(market, over))
-
-
-def _whole(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:,.0f}"
-
-
-def _tenths(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:,.1f}"
-
-
-def _hundredths(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:,.2f} %"
 
 
 PAGE = MarketPage(

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.admin.shared import figures
 from pipeline.admin.shared.charts import AXIS, COLOURS, Chart, chart, options_of
 
 MARKS = ("circle", "triangle", "rect", "rectRot", "star")
@@ -59,6 +60,21 @@ def by(frame: pl.DataFrame, along: str, name: str, value: pl.Expr) -> pl.DataFra
     named = frame.select(along, pl.col(name).alias("name"), value.alias("value"))
     wide = named.pivot("name", index=along, values="value", aggregate_function="first").sort(along)
     return wide.select(along, *sorted(column for column in wide.columns if column != along))
+
+
+def whole(value: float | None) -> str:
+    """1,235; a dash for none."""
+    return figures.NONE if value is None else f"{value:,.0f}"
+
+
+def tenths(value: float | None) -> str:
+    """1,234.5; a dash for none."""
+    return figures.NONE if value is None else f"{value:,.1f}"
+
+
+def hundredths(value: float | None) -> str:
+    """A part in percent already, as 12.34 %; a dash for none."""
+    return figures.NONE if value is None else f"{value:,.2f} %"
 
 
 def _labels(values: pl.Series) -> list[str]:

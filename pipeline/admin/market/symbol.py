@@ -24,9 +24,9 @@ from pipeline.admin.market.frame import (
     without,
 )
 from pipeline.admin.market.market import venue_of
-from pipeline.admin.market.series import bars, lines
+from pipeline.admin.market.series import bars, lines, tenths, whole
 from pipeline.admin.market.tables import Columns, Record
-from pipeline.admin.shared import figures, market_links
+from pipeline.admin.shared import market_links
 from pipeline.readers import DATASETS, ErrorKind, ReadersError, Result
 
 TOP = 40
@@ -120,12 +120,12 @@ def _charts(history: Result, over: Asked) -> list[Section]:
         Section(
             "Volume",
             "Off exchange, by week; shares are not adjusted for splits",
-            bars(shares, "week_ending", ["ATS", "non-ATS"], "shares", said=_whole),
+            bars(shares, "week_ending", ["ATS", "non-ATS"], "shares", said=whole),
         ),
         Section(
             "Concentration",
             "How many ATSs of equal size would be as concentrated",
-            lines(effective, "week_ending", effective.columns[1:], "venues", said=_tenths),
+            lines(effective, "week_ending", effective.columns[1:], "venues", said=tenths),
         ),
         Section(
             "By week",
@@ -163,14 +163,6 @@ def _week(asked: Asked, week: str) -> list[Section]:
             downloads(history, versions),
         ),
     ]
-
-
-def _whole(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:,.0f}"
-
-
-def _tenths(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:,.1f}"
 
 
 PAGE = MarketPage(

@@ -25,7 +25,7 @@ from pipeline.admin.market.frame import (
     tier_field,
     without,
 )
-from pipeline.admin.market.series import lines
+from pipeline.admin.market.series import hundredths, lines, tenths
 from pipeline.admin.market.tables import Columns, Record
 from pipeline.admin.shared import figures, market_links
 from pipeline.readers import DATASETS, Result
@@ -83,7 +83,7 @@ def _charts(history: Result, asked: Asked) -> list[Section]:
         Section(
             "Share",
             "Part of its kind's volume, as known and as first published, in percent",
-            lines(shares, "week_ending", ["latest", "first published"], "%", said=_hundredths),
+            lines(shares, "week_ending", ["latest", "first published"], "%", said=hundredths),
         ),
         Section(
             "Rank", "By volume within its kind", lines(frame, "week_ending", ["rank"], "rank", said=figures.number)
@@ -91,7 +91,7 @@ def _charts(history: Result, asked: Asked) -> list[Section]:
         Section(
             "Trade size",
             "Average shares of a trade",
-            lines(frame, "week_ending", ["average_trade_size"], "shares a trade", said=_tenths),
+            lines(frame, "week_ending", ["average_trade_size"], "shares a trade", said=tenths),
         ),
         Section("By week", DATASETS["venue_history"].meaning, None, table, "", downloads(history, asked)),
     ]
@@ -116,14 +116,6 @@ def _market(record: Record) -> str:
 
 def _symbol(record: Record) -> str:
     return market_links.of_symbol(record["symbol"])
-
-
-def _tenths(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:,.1f}"
-
-
-def _hundredths(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:,.2f} %"
 
 
 PAGE = MarketPage("market_venue", "Venue", "Is this venue growing, and in what?", Form, build)

@@ -61,6 +61,8 @@ class ChannelAdmin(Traced, Acting[Channel]):
     )
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:

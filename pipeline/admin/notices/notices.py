@@ -51,6 +51,8 @@ class NoticeAdmin(EvidenceAdmin[Notice]):
     search_help_text = "An event, a severity, a week, a tier; words of what it says"
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notice]:

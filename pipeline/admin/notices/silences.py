@@ -65,6 +65,8 @@ class SilenceAdmin(ActingAdmin[Silence]):
     )
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     def get_urls(self) -> list[URLPattern]:

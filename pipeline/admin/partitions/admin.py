@@ -150,6 +150,8 @@ class PartitionAdmin(ActingAdmin[Partition]):
     object_actions = OBJECT_ACTIONS
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/capture.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Partition]:

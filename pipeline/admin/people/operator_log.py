@@ -41,6 +41,8 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
     search_help_text = "Who; words of the reason or of what came of it; what it was done on"
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OperatorLogEntry]:

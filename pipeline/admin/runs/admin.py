@@ -92,6 +92,8 @@ class RunAdmin(ActingAdmin[Run]):
     object_actions = OBJECT_ACTIONS
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     def get_urls(self) -> list[URLPattern]:

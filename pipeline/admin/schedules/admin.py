@@ -69,6 +69,8 @@ class ScheduleAdmin(Traced, Acting[PeriodicTask]):
     object_actions = (ObjectAction(Act.RUN_NOW, run_now, "play_arrow", tone="primary"),)
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:

@@ -92,6 +92,8 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
     object_actions = OBJECT_ACTIONS
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OfferedList]:

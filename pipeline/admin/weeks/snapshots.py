@@ -46,6 +46,8 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
     object_actions = OBJECT_ACTIONS
 
     class Media:
+        """The stylesheets of these pages."""
+
         css = {"all": ("pipeline/review.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AnalyticsSnapshot]:
