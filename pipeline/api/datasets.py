@@ -53,6 +53,7 @@ SOURCES: tuple[Source, ...] = (
     Source("partitions", readers.partitions, "pipeline.view_partition"),
     Source("captures", readers.captures),
     Source("rows", readers.rows),
+    Source("rows/search", readers.row_search),
     Source("rows/history", readers.row_history),
     Source("differences", readers.differences),
     Source("restatements", readers.restatements, is_feed=True),

@@ -20,6 +20,7 @@ from pipeline.readers.restatements import restated_symbols, restated_venues, res
 from pipeline.readers.result import Page, Result
 from pipeline.readers.revisions import revision_profile, revision_sentence, revision_triangle
 from pipeline.readers.row_history import row_history
+from pipeline.readers.row_search import row_search
 from pipeline.readers.rows import rows, vintage_file
 from pipeline.readers.symbol_history import symbol_history, symbol_venues
 from pipeline.readers.symbols import symbols
@@ -54,6 +55,7 @@ __all__ = [
     "revision_sentence",
     "revision_triangle",
     "row_history",
+    "row_search",
     "rows",
     "symbol_history",
     "symbol_venues",

@@ -13,6 +13,7 @@ from pipeline.readers.restatements import restated_symbols, restated_venues, res
 from pipeline.readers.result import Result
 from pipeline.readers.revisions import revision_profile, revision_triangle
 from pipeline.readers.row_history import row_history
+from pipeline.readers.row_search import row_search
 from pipeline.readers.rows import rows
 from pipeline.readers.symbol_history import symbol_history, symbol_venues
 from pipeline.readers.symbols import symbols
@@ -20,6 +21,7 @@ from pipeline.readers.venues import venue_history, venues
 
 FUNCTIONS: Mapping[str, Callable[..., Result]] = {
     "rows": rows,
+    "row_search": row_search,
     "row_history": row_history,
     "differences": differences,
     "restatements": restatements,

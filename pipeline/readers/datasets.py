@@ -45,6 +45,13 @@ ROWS = Dataset(
     (*ROW, CAPTURE, VERSION),
     ROW_KEY,
 )
+ROW_SEARCH = Dataset(
+    "row_search",
+    "Row search",
+    "The rows that a search finds, the newest week or the most shares first, with the sums of all of them",
+    ROWS.fields,
+    ROW_KEY,
+)
 ROW_HISTORY = Dataset(
     "row_history",
     "Row versions",
@@ -203,6 +210,7 @@ DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
         ROWS,
+        ROW_SEARCH,
         ROW_HISTORY,
         DIFFERENCES,
         RESTATEMENTS,
@@ -222,4 +230,14 @@ DATASETS: dict[str, Dataset] = {
         READINESS,
     )
 }
-__all__ = ["CAPTURES", "DATASETS", "DIFFERENCES", "PARTITIONS", "READINESS", "ROWS", "ROW_HISTORY", "WEEKS"]
+__all__ = [
+    "CAPTURES",
+    "DATASETS",
+    "DIFFERENCES",
+    "PARTITIONS",
+    "READINESS",
+    "ROWS",
+    "ROW_HISTORY",
+    "ROW_SEARCH",
+    "WEEKS",
+]

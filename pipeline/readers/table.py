@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 
 from pipeline.readers.fields import Dataset
-from pipeline.readers.questions import invalid
+from pipeline.readers.orders import Order
 from pipeline.readers.result import Page, Place
 
 NOTHING_CAPTURED = "nothing of these weeks and tiers is captured"
@@ -33,15 +31,13 @@ class Table:
     def frame(self) -> pl.DataFrame:
         """All rows, in order."""
         found = self.read().select(self.dataset.names).cast(self.dataset.schema)
-        return found.sort(self.key, descending=self._descends(), nulls_last=True)
+        return self.sorting.sorted(found.lazy()).collect()
 
     @property
-    def key(self) -> tuple[str, ...]:
-        """The columns by which the rows are in order, no two of which have the same."""
-        return tuple(dict.fromkeys((*self.order, *self.dataset.key)))
-
-    def _descends(self) -> list[bool]:
-        return [name in self.descending for name in self.key]
+    def sorting(self) -> Order:
+        """By `order`, then by the key of the dataset."""
+        columns = tuple(dict.fromkeys((*self.order, *self.dataset.key)))
+        return Order(self.dataset.schema, columns, self.descending)
 
     def collect(self) -> pl.DataFrame:
         """All rows."""
@@ -66,56 +62,9 @@ class Table:
 
     def page(self, after: Place | None, limit: int) -> Page:
         """Some of the rows, behind a place."""
-        left = self.frame if after is None else self.frame.filter(self._is_behind(after))
+        left = self.frame if after is None else self.frame.filter(self.sorting.is_behind(after))
         found = left.head(limit)
-        return Page(found, self._place(found) if left.height > limit else None)
-
-    def _place(self, found: pl.DataFrame) -> Place:
-        return tuple(map(_written, found.select(self.key).row(-1)))
-
-    def _is_behind(self, after: Place) -> pl.Expr:
-        if len(after) != len(self.key):
-            raise invalid("cursor", f"{after!r} is no place in {self.dataset.name}")
-        schema = self.dataset.schema
-        places = [_read(value, schema[name]) for name, value in zip(self.key, after, strict=True)]
-        return behind(self.key, places, self._descends())
-
-
-def behind(columns: Sequence[str], places: Sequence[pl.Expr], descends: Sequence[bool]) -> pl.Expr:
-    """Whether a row stands behind a place in an order by these columns; nulls stand last."""
-    ordered = reversed(list(zip(columns, places, descends, strict=True)))
-
-    def beyond(rest: pl.Expr, one: tuple[str, pl.Expr, bool]) -> pl.Expr:
-        name, place, descending = one
-        column = pl.col(name)
-        is_more = (column < place) if descending else (column > place)
-        is_more = is_more.fill_null(value=False) | (column.is_null() & place.is_not_null())
-        return is_more | (column.eq_missing(place) & rest)
-
-    return reduce(beyond, ordered, pl.lit(value=False))
-
-
-def _written(value: Any) -> str | int | float | bool | None:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    return f"{value:f}" if isinstance(value, Decimal) else value
-
-
-def _read(value: str | float | bool | None, kind: pl.DataType) -> pl.Expr:
-    """A value of a place as the column has it. ReadersError for one that is none."""
-    try:
-        if isinstance(kind, pl.Datetime) and value is not None:
-            return pl.lit(datetime.fromisoformat(str(value)), dtype=kind)
-        if isinstance(kind, pl.Date) and value is not None:
-            return pl.lit(date.fromisoformat(str(value)), dtype=kind)
-        if isinstance(kind, pl.Decimal) and value is not None:
-            return pl.lit(Decimal(str(value)), dtype=kind)
-        pl.select(pl.lit(value).cast(kind))
-        return pl.lit(value, dtype=kind)
-    except (ValueError, ArithmeticError, pl.exceptions.PolarsError):
-        raise invalid("cursor", f"{value!r} is no place in this answer") from None
+        return Page(found, self.sorting.place(found) if left.height > limit else None)
 
 
 def frame_of(dataset: Dataset, rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:

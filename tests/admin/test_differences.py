@@ -13,6 +13,7 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from django.urls import reverse
 
+from pipeline import readers
 from pipeline.models import Capture, Partition, capture_id_for
 from tests.admin.vintages import SCRIPT, signed_in
 from tests.support.engines import Ledger
@@ -70,7 +71,7 @@ def test_it_is_compared_with_the_vintage_before_or_with_the_one_chosen(ledger: L
 
     def context(capture: Capture, query: str = "") -> tuple[Capture, list[str]]:
         shown = viewer.get(difference_of(capture, query)).context
-        return shown["before"], [line.change.kind for line in shown["changes"]]
+        return shown["before"], [line.record["change"] for line in shown["changes"]]
 
     assert context(third) == (second, ["removed", "added", "changed"])
     assert context(third, "?with=1") == (first, [])
@@ -119,7 +120,7 @@ def test_names_from_outside_are_harmless_on_page_and_csv(ledger: Ledger) -> None
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
     assert SCRIPT not in shown
     _, line, *_ = lines(viewer, difference_of(second, page="difference_csv"))
-    assert line[:9] == ["added", "'+EWW", "'+EWW Inc", "", "", SCRIPT, "", "", "7.5"]
+    assert line[3:13] == ["added", "NON_ATS", "'+EWW", "'+EWW Inc", "", "", SCRIPT, "", "", "7.5"]
 
 
 def test_the_csv_has_every_row_with_its_figures_before_and_after(ledger: Ledger) -> None:
@@ -127,12 +128,9 @@ def test_the_csv_has_every_row_with_its_figures_before_and_after(ledger: Ledger)
 
     head, *rows = lines(signed_in("Viewer"), difference_of(second, "?with=1", "difference_csv"))
 
-    assert head == [
-        *("change", "symbol", "issue_name", "mpid", "crd", "firm", "product_type"),
-        *("shares_before", "shares_after", "trades_before", "trades_after", "notional_before", "notional_after"),
-        *("last_update_before", "last_update_after"),
-    ]
-    assert [[row[0], row[1], *row[7:11]] for row in rows] == [
+    assert head == list(readers.DATASETS["differences"].names)
+    told = [head.index(f"{name}_{side}") for name in ("shares", "trades") for side in ("before", "after")]
+    assert [[row[3], row[5], *(row[at] for at in told)] for row in rows] == [
         ["added", "'+EWW", "", "7.5", "", "1"],
         ["removed", "ZZZZ", "4", "", "1", ""],
         ["changed", "AAPL", "100.5", "101.000001", "3", "3"],

@@ -37,6 +37,7 @@ NEEDED = {
     "symbol_venues": {"symbol": "AAPL", "weeks": "all"},
     "market": {"weeks": "all"},
     "rows": {"weeks": "all"},
+    "row_search": {"weeks": "all"},
 }
 
 

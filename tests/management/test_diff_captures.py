@@ -28,17 +28,17 @@ HEAD = [
     "trades_after",
     "notional_before",
     "notional_after",
-    "last_update_before",
-    "last_update_after",
+    "last_update_date_before",
+    "last_update_date_after",
 ]
 NONE = ["", "", ""]  # neither a CRD number nor a firm nor a product type
 EMPTY = {"crd", "firm", "product_type", "notional_before", "notional_after"}
 RESTATED = (("AAPL", "UBSA", "101.000001", 3), ROWS[1], ROWS[2], ("NEWW", "SGMT", "7.5", 1), ("ZZYY", "SGMT", "1", 1))
-CHANGES = [
-    ["changed", "AAPL", "AAPL Inc", "UBSA", *NONE, "100.5", "101.000001", "3", "3", "", "", "2025-12-15", "2025-12-15"],
+CHANGES = [  # those of which most shares moved first
     ["added", "NEWW", "NEWW Inc", "SGMT", *NONE, "", "7.5", "", "1", "", "", "", "2025-12-15"],
-    ["added", "ZZYY", "ZZYY Inc", "SGMT", *NONE, "", "1", "", "1", "", "", "", "2025-12-15"],
     ["removed", "ZZZZ", "ZZZZ Inc", "SGMT", *NONE, "4", "", "1", "", "", "", "2025-12-15", ""],
+    ["added", "ZZYY", "ZZYY Inc", "SGMT", *NONE, "", "1", "", "1", "", "", "", "2025-12-15"],
+    ["changed", "AAPL", "AAPL Inc", "UBSA", *NONE, "100.5", "101.000001", "3", "3", "", "", "2025-12-15", "2025-12-15"],
 ]
 
 
@@ -84,7 +84,7 @@ def test_as_a_table(vintages: tuple[str, str]) -> None:
 def test_the_other_way_round_what_was_added_is_removed(vintages: tuple[str, str]) -> None:
     changes = call("diff_captures", *reversed(vintages), "--json").document["changes"]
 
-    assert [change["change"] for change in changes] == ["changed", "removed", "removed", "added"]
+    assert [change["change"] for change in changes] == ["removed", "added", "removed", "changed"]
 
 
 def test_a_capture_does_not_differ_from_itself(vintages: tuple[str, str]) -> None:

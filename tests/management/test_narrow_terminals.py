@@ -13,9 +13,9 @@ import pytest
 from django.core.management import load_command_class
 
 from pipeline.finra.calendar import PartitionKey, Tier
+from pipeline.management.capture_words import select
 from pipeline.management.plan_command import progress_bar
 from pipeline.models import Anomaly, Capture, Category, Readiness
-from pipeline.review.selectors import select
 from pipeline.runs import lifecycle
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request

@@ -98,6 +98,13 @@ SHOWN_ON_PAGES: Mapping[str, Door] = {
 }
 ELSEWHERE: Mapping[str, Choices] = {
     "rows": ([*WEEKS, *SPANS], ANY_TIER, ANY_KIND, [{}, *SYMBOLS], [{}, *MPIDS], SELECTORS),
+    "row_search": (
+        [*WEEKS, *SPANS],
+        [{}, *SYMBOLS, {"symbol_prefix": "A"}],
+        [{}, {"issue_contains": "aa"}, {"venue_contains": "FIRM"}],
+        [{}, {"sort": "shares"}],
+        SELECTORS,
+    ),
     "row_history": ([*WEEKS, *SPANS], ANY_TIER, ANY_KIND, [{}, *SYMBOLS]),
     "differences": ([{"from_as_of": "2025-12-26T12:30:00Z"}], WEEKS, ANY_KIND, [{}, {"min_change": "60.5"}]),
     "restatements": ([{"after": "0"}, {"after": "3"}], ANY_TIER),

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateFilter
 
 from pipeline import operations
-from pipeline.admin.captures import difference_page, download
+from pipeline.admin.captures import difference_page, download, movement_page
 from pipeline.admin.captures import page as capture_page
 from pipeline.admin.shared import downloads, figures
 from pipeline.admin.shared.acting import ActingAdmin, ObjectAction, one
@@ -24,12 +24,12 @@ from pipeline.admin.shared.lines import kind_badge
 from pipeline.finra.calendar import read_day
 from pipeline.models import Act, Capture
 from pipeline.models.capture import DOMAIN
+from pipeline.readers import ErrorKind, ReadersError
 from pipeline.review import verification
 from pipeline.vintages.archive import ArchiveDamaged
-from pipeline.vintages.read import NoSuchVintage
-from pipeline.vintages.store import VintageDamaged
 
 SHORTEST_HASH = 6
+NOT_THERE = (ErrorKind.NOT_CAPTURED, ErrorKind.VINTAGE_PRUNED)
 
 
 def can_be_annulled(capture: Capture) -> bool:
@@ -169,9 +169,9 @@ class CaptureAdmin(ActingAdmin[Capture]):
             raise Http404(f"{found} is the only capture of its partition")
         try:
             return difference_page.as_download(found, before, form)
-        except NoSuchVintage as why:
-            raise Http404(str(why)) from why
-        except (VintageDamaged, OSError):
+        except (ReadersError, OSError) as why:
+            if isinstance(why, ReadersError) and why.kind in NOT_THERE:
+                raise Http404(why.detail) from why
             response = self._page(request, found, "difference", difference_page.contents(found, request.GET.dict()))
             response.status_code = downloads.CANNOT_BE_SERVED
             return response
@@ -179,7 +179,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
     def movement_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Venue shares and market concentration before and with it."""
         found = self.find(request, object_id)
-        return self._page(request, found, "movement", capture_page.movement(found))
+        return self._page(request, found, "movement", movement_page.contents(found))
 
     def rejects_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The lines that were not stored."""

@@ -6,23 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 
+from pipeline import readers
 from pipeline.admin.shared import downloads, figures
 from pipeline.models import Capture
+from pipeline.readers import ReadersError, Result
 from pipeline.resilience.failures import sentence_of
 from pipeline.review import equations
-from pipeline.review.difference_table import table_of
-from pipeline.vintages import compare
-from pipeline.vintages.compare import Difference, Kind, RowChange, RowValues
-from pipeline.vintages.read import NoSuchVintage
-from pipeline.vintages.store import VintageDamaged
+from pipeline.vintages.compare import Kind
 
 PER_PAGE = 50
-CANNOT_COMPARE = (NoSuchVintage, VintageDamaged, OSError)
+CANNOT_COMPARE = (ReadersError, OSError)
 ICONS = {Kind.ADDED: "add", Kind.CHANGED: "edit", Kind.REMOVED: "remove"}
 MOST_DIGITS = 9  # of a version: a column of the database holds no more
 
@@ -31,37 +30,31 @@ MOST_DIGITS = 9  # of a version: a column of the database holds no more
 class ChangeLine:
     """A row before and after."""
 
-    change: RowChange
+    record: Mapping[str, Any]
 
     @property
     def icon(self) -> str:
-        return ICONS[Kind(self.change.kind)]
-
-    @property
-    def venue(self) -> str:
-        """The MPID of an ATS, the name of another firm."""
-        return self.change.key.mpid or self.change.key.firm or self.change.key.crd
+        return ICONS[Kind(self.record["change"])]
 
     @property
     def shares(self) -> tuple[str, str]:
-        return self._both(lambda values: figures.number(values.shares))
+        return self._both("shares")
 
     @property
     def trades(self) -> tuple[str, str]:
-        return self._both(lambda values: figures.number(values.trades))
+        return self._both("trades")
 
     @property
     def updated(self) -> tuple[str, str]:
-        return self._both(lambda values: values.last_update_date)
+        return self._both("last_update_date")
 
     @property
     def moved(self) -> str:
         """By how many shares."""
-        return figures.signed(_shares(self.change.after) - _shares(self.change.before))
+        return figures.signed(self.record["shares_change"])
 
-    def _both(self, text: Any) -> tuple[str, str]:
-        before, after = self.change.before, self.change.after
-        return (text(before) if before else ""), (text(after) if after else "")
+    def _both(self, name: str) -> tuple[str, str]:
+        return _text(self.record[f"{name}_before"]), _text(self.record[f"{name}_after"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +77,11 @@ def contents(capture: Capture, asked: Mapping[str, str]) -> dict[str, Any]:
     context: dict[str, Any] = {"others": others, "before": before}
     if before is None:
         return {**context, "why_not": "It is the only capture of its partition: there is nothing to compare it with."}
+    kind = _kind(asked)
     try:
-        difference = compare.compare(before, capture)
+        return {**context, **_rows(before, capture, kind, asked.get("page"))}
     except CANNOT_COMPARE as why:
         return {**context, "why_not": f"{sentence_of(why)}."}
-    return {**context, **_rows(difference, _kind(asked), asked.get("page"))}
 
 
 def other_capture(capture: Capture, asked: Mapping[str, str]) -> Capture | None:
@@ -105,41 +98,49 @@ def other_capture(capture: Capture, asked: Mapping[str, str]) -> Capture | None:
 
 
 def as_download(capture: Capture, before: Capture, form: str) -> HttpResponseBase:
-    """All rows that differ, the biggest movers first, as CSV or Parquet. Errors as those of `compare`."""
-    table = table_of(compare.biggest_first(compare.compare(before, capture).changes.rows))
+    """All rows that differ, the biggest movers first, as CSV or Parquet. Errors as those of the readers."""
     key = capture.partition.key
     name = f"difference_{key.tier}_{key.week_ending}_v{before.version}_v{capture.version}"
-    return downloads.FORMATS[form](name, table)
+    return downloads.FORMATS[form](name, _difference(before, capture, None).frame)
 
 
-def _rows(difference: Difference, kind: Kind | None, page: str | None) -> dict[str, Any]:
-    before, after = difference.before, difference.after
-    pages = Paginator(range(difference.count(kind)), PER_PAGE).get_page(page)
-    changes = compare.movers(difference, pages.start_index() - 1 if pages else 0, PER_PAGE, kind)
+def _asked(before: Capture, after: Capture, kind: Kind | None) -> dict[str, str]:
+    """The question to the readers, and to the API."""
+    pair = {"from_capture": before.capture_id, "to_capture": after.capture_id}
+    return pair | ({"change": kind.value} if kind else {})
+
+
+def _difference(before: Capture, after: Capture, kind: Kind | None) -> Result:
+    return readers.differences(**_asked(before, after, kind))
+
+
+def _rows(before: Capture, after: Capture, kind: Kind | None, page: str | None) -> dict[str, Any]:
+    difference = _difference(before, after, kind)
+    found = difference.frame
+    pages = Paginator(range(found.height), PER_PAGE).get_page(page)
+    shown = found.slice(pages.start_index() - 1, PER_PAGE) if found.height else found
+    files = {
+        form: f"{reverse(f'admin:pipeline_capture_difference_{form}', args=[after.pk])}?with={before.version}"
+        for form in downloads.FORMATS
+    }
     return {
-        "changes": [ChangeLine(change) for change in changes],
+        "changes": [ChangeLine(record) for record in shown.iter_rows(named=True)],
         "page": pages,
-        "total": figures.number(difference.count(kind)),
+        "total": figures.number(found.height),
         "from": figures.number(pages.start_index()),
         "to": figures.number(pages.end_index()),
-        "pills": _pills(difference, kind),
+        "pills": _pills(difference, before, kind),
         "query": f"with={before.version}" + (f"&kind={kind}" if kind else ""),
-        "downloads": [
-            (form, f"{reverse(f'admin:pipeline_capture_difference_{form}', args=[after.pk])}?with={before.version}")
-            for form in downloads.FORMATS
-        ],
+        "downloads": list(files.items()),
+        "api_url": f"{reverse('api_differences')}?{urlencode(_asked(before, after, kind))}",
     }
 
 
-def _pills(difference: Difference, here: Kind | None) -> list[Pill]:
-    kinds: list[Kind | None] = [None, *Kind]
-    base = f"with={difference.before.version}"
-    return [
-        Pill(
-            kind or "all", figures.number(difference.count(kind)), f"{base}&kind={kind}" if kind else base, kind == here
-        )
-        for kind in kinds
-    ]
+def _pills(difference: Result, before: Capture, here: Kind | None) -> list[Pill]:
+    sums, base = difference.summary, f"with={before.version}"
+    counts = {Kind.ADDED: sums.added, Kind.CHANGED: sums.changed, Kind.REMOVED: sums.removed}
+    every = Pill("all", figures.number(sum(counts.values())), base, here is None)
+    return [every, *(Pill(kind, figures.number(counts[kind]), f"{base}&kind={kind}", kind == here) for kind in Kind)]
 
 
 def _kind(asked: Mapping[str, str]) -> Kind | None:
@@ -149,5 +150,8 @@ def _kind(asked: Mapping[str, str]) -> Kind | None:
     return Kind(kind) if kind else None
 
 
-def _shares(values: RowValues | None) -> Decimal:
-    return values.shares if values else Decimal(0)
+def _text(value: object) -> str:
+    """A figure or a day of one side; nothing where that side has no row."""
+    if value is None:
+        return ""
+    return figures.number(value) if isinstance(value, (int, Decimal)) else str(value)

@@ -1,4 +1,4 @@
-"""The pages of a capture: its figures and whether they add up, its rejects, and its impact on analytics."""
+"""The pages of a capture: its figures and whether they add up, and its rejects."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from django.urls import reverse
 
 from pipeline.admin.shared import figures
 from pipeline.admin.shared.lines import CaptureLine, ManifestLine, acts_on
-from pipeline.models import HHI_POINTS, Capture, Family, MarketConcentration, Reject, VenueVolume
+from pipeline.models import Capture, Reject
 from pipeline.review import equations
 from pipeline.review.equations import Equation, Term
-from pipeline.review.impact import ConcentrationMove, Movement, NothingToCompare, VenueMove, movement_of
 
 SHOWN = 30
 PER_PAGE = 100
-VENUES_SHOWN = 25
-HALF_A_BAR = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,78 +58,6 @@ class EquationLine:
     @property
     def right(self) -> list[TermLine]:
         return [TermLine(term, position == 0) for position, term in enumerate(self.equation.right)]
-
-
-@dataclass(frozen=True, slots=True)
-class VenueLine:
-    """A venue's share before and after, and how far it moved beside the biggest mover."""
-
-    move: VenueMove
-    widest: float
-
-    @property
-    def kind(self) -> str:
-        return str(self.move.venue.kind.label)
-
-    @property
-    def shares(self) -> tuple[str, str]:
-        """Its share of the tier's volume of its kind, before and after."""
-        return self._both(lambda volume: figures.percent(volume.share))
-
-    @property
-    def volumes(self) -> tuple[str, str]:
-        return self._both(lambda volume: figures.number(volume.shares))
-
-    @property
-    def ranks(self) -> tuple[str, str]:
-        return self._both(lambda volume: figures.number(volume.rank))
-
-    @property
-    def change(self) -> str:
-        return figures.percent_points(self.move.share_change)
-
-    @property
-    def rises(self) -> bool:
-        return self.move.share_change > 0
-
-    @property
-    def bar(self) -> tuple[str, str]:
-        """Where its bar starts and how long it is, from the middle of a bar of twice HALF_A_BAR."""
-        length = HALF_A_BAR * abs(self.move.share_change) / self.widest if self.widest else 0
-        start = HALF_A_BAR if self.rises else HALF_A_BAR - length
-        return f"{start:.1f}", f"{length:.1f}"
-
-    def _both(self, text: Any) -> tuple[str, str]:
-        return _both(self.move.before, self.move.after, text)
-
-
-@dataclass(frozen=True, slots=True)
-class ConcentrationLine:
-    """A market's HHI before and after."""
-
-    move: ConcentrationMove
-
-    @property
-    def family(self) -> str:
-        return str(Family(self.move.family).label)
-
-    @property
-    def points(self) -> tuple[str, str]:
-        return _both(self.move.before, self.move.after, lambda market: figures.points(market.hhi_low, market.hhi_high))
-
-    @property
-    def change(self) -> str:
-        """The change of the upper end, in points; a dash where one side is missing."""
-        highs = [side.hhi_high for side in (self.move.before, self.move.after) if side and side.hhi_high is not None]
-        return f"{(highs[1] - highs[0]) * HHI_POINTS:+,.2f}" if len(highs) == 2 else figures.NONE
-
-
-Volume = VenueVolume | MarketConcentration
-
-
-def _both(before: Volume | None, after: Volume | None, text: Any) -> tuple[str, str]:
-    was, now = (text(side) if side else figures.NONE for side in (before, after))
-    return was, now
 
 
 def tabs(capture: Capture, here: str) -> list[Tab]:
@@ -196,23 +121,3 @@ def _counts(capture: Capture) -> list[tuple[str, str]]:
 def rejects(capture: Capture, page: str | None) -> Page[Reject]:
     """A page of the lines that were not stored, in the order of the payload."""
     return Paginator(capture.rejects.order_by("part", "line"), PER_PAGE).get_page(page)
-
-
-def movement(capture: Capture) -> dict[str, Any]:
-    """The context of the page that says what it moved, or why that cannot be said. Eight queries."""
-    try:
-        moved = movement_of(capture)
-    except NothingToCompare as why:
-        return {"why_not": str(why)}
-    return {
-        "movement": moved,
-        "venues": _venue_lines(moved),
-        "venues_moved": figures.number(len(moved.venues)),
-        "concentrations": [ConcentrationLine(move) for move in moved.concentrations],
-        "others": [change for change in moved.inputs if change.tier != capture.partition.tier],
-    }
-
-
-def _venue_lines(moved: Movement) -> list[VenueLine]:
-    widest = max((abs(move.share_change) for move in moved.venues), default=0.0)
-    return [VenueLine(move, widest) for move in moved.venues[:VENUES_SHOWN]]

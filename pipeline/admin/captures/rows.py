@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
@@ -19,20 +23,24 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from pipeline.admin.shared import downloads, figures
+from pipeline.admin.captures.row_question import Answer, RowQuestion, answer
+from pipeline.admin.shared import downloads, figures, market_links
+from pipeline.admin.shared.base import page_url
 from pipeline.admin.shared.days import DayField, InstantField
 from pipeline.finra.calendar import Tier, read_day
 from pipeline.models import Capture, Partition
 from pipeline.models.capture import DOMAIN
+from pipeline.readers import ReadersError
+from pipeline.readers.result import Page, Place
 from pipeline.resilience.failures import sentence_of
-from pipeline.review.row_order import parse_place
-from pipeline.review.row_question import RowQuestion
-from pipeline.review.row_search import Row, RowPage, TooManyRows, every_row, find
-from pipeline.vintages.read import NoSuchVintage
-from pipeline.vintages.store import VintageDamaged
 
 PERMISSION = "pipeline.view_capture"
-UNANSWERED = (NoSuchVintage, VintageDamaged, OSError)
+PAGE = 100
+MOST_DOWNLOADED = 500_000
+CAVEATS_SHOWN = 5
+UNANSWERED = (ReadersError, OSError)
+NOTHING = "nothing is captured there yet"
+ORDERS = [("", "newest week first"), ("shares", "most shares first")]
 
 
 class RowsForm(forms.Form):
@@ -45,6 +53,7 @@ class RowsForm(forms.Form):
     tier = forms.ChoiceField(required=False, choices=[("", "any"), *((tier.value, tier.value) for tier in Tier)])
     as_of = InstantField(required=False, label="As of", help_text="UTC; empty: the latest")
     capture = forms.CharField(required=False, max_length=80, label="Capture", help_text="exactly this vintage")
+    sort = forms.ChoiceField(required=False, choices=ORDERS, label="Order")
 
     def clean_as_of(self) -> datetime | None:
         """An instant that is not to come."""
@@ -74,60 +83,74 @@ class RowsForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class RowLine:
-    """A row, as the table has it."""
+    """A row of the answer, as the table has it, and the page of its capture."""
 
-    row: Row
-
-    @property
-    def symbol(self) -> str:
-        return self.row.symbol or "(no symbol)"
+    row: Mapping[str, Any]
+    capture_url: str
 
     @property
-    def venue(self) -> str:
-        """The MPID of an ATS, the name of a firm."""
-        return self.row.mpid or self.row.venue_name or self.row.crd
+    def week_url(self) -> str:
+        return market_links.of_market(self.row["week_ending"])
 
     @property
     def further(self) -> str:
         """The further names of the venue."""
-        name = self.row.venue_name if self.row.mpid else ""
-        return " ".join(filter(None, (name, f"CRD {self.row.crd}" if self.row.crd else "", self.row.product_type)))
+        name = self.row["venue_name"] if self.row["mpid"] else ""
+        crd = f"CRD {self.row['crd']}" if self.row["crd"] else ""
+        return " ".join(filter(None, (name, crd, self.row["product_type"])))
 
     @property
     def shares(self) -> str:
-        return figures.number(self.row.shares)
+        return figures.number(self.row["shares"])
 
     @property
     def trades(self) -> str:
-        return figures.number(self.row.trades)
+        return figures.number(self.row["trades"])
 
     @property
     def notional(self) -> str:
-        return figures.number(self.row.notional)
+        return figures.number(self.row["notional"])
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows: an answer, a page of it, what is to be known of it; or why there is none."""
+
+    answer: Answer | None = None
+    page: Page | None = None
+    notes: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def lines(self) -> list[RowLine]:
+        """The rows of the page. One query."""
+        if self.page is None or self.page.frame.is_empty():
+            return []
+        ids = self.page.frame["capture_id"].unique().to_list()
+        urls = {one.capture_id: page_url(one) for one in Capture.objects.filter(capture_id__in=ids)}
+        return [RowLine(row, urls[row["capture_id"]]) for row in self.page.frame.iter_rows(named=True)]
 
 
 def rows(request: HttpRequest) -> HttpResponse:
     """The page."""
     form = _form(request)
-    page, trouble = RowPage(), ""
-    if form.is_valid():
-        try:
-            page = find(_question(form, request))
-        except UNANSWERED as why:
-            trouble = sentence_of(why)
-    return _shown(request, form, page, trouble)
+    return _response(request, form, _shown(form, request) if form.is_valid() else Shown())
 
 
 def download(request: HttpRequest, form: str) -> HttpResponseBase:
     """All rows that the page's question finds, as CSV or Parquet; the page, with the reason, where that cannot be."""
     asked = _form(request)
     if not asked.is_valid():
-        return _shown(request, asked, RowPage(), "", HTTPStatus.BAD_REQUEST)
+        return _response(request, asked, Shown(), HTTPStatus.BAD_REQUEST)
     try:
-        found = every_row(_question(asked, request))
-    except (*UNANSWERED, TooManyRows) as why:
-        return _shown(request, asked, RowPage(), sentence_of(why), downloads.CANNOT_BE_SERVED)
-    return downloads.FORMATS[form]("_".join(("rows", *_named(asked))), found)
+        found = answer(_question(asked, request))
+        many = found.result.summary.rows if found else 0
+        if found and many <= MOST_DOWNLOADED:
+            return downloads.FORMATS[form]("_".join(("rows", *_named(asked))), found.result.frame)
+    except UNANSWERED as why:
+        return _response(request, asked, Shown(trouble=sentence_of(why)), downloads.CANNOT_BE_SERVED)
+    told = f"{many:,} rows fit, and a download has at most {MOST_DOWNLOADED:,}: narrow the search" if found else NOTHING
+    return _response(request, asked, Shown(trouble=told), downloads.CANNOT_BE_SERVED)
 
 
 def urls() -> list[URLPattern]:
@@ -153,55 +176,82 @@ def _named(form: RowsForm) -> list[str]:
     capture: Capture | None = asked["capture"]
     if capture is not None:
         return [capture.capture_id.removeprefix(f"{DOMAIN}:").replace(":", "_")]
-    words = [asked["symbol"], asked["venue"], str(asked["week"] or ""), asked["tier"]]
+    words = [asked["symbol"], asked["issue"], asked["venue"], str(asked["week"] or ""), asked["tier"]]
     return [re.sub(r"\W+", "-", word) for word in words if word]
 
 
-def _shown(
-    request: HttpRequest, form: RowsForm, page: RowPage, trouble: str, status: int = HTTPStatus.OK
-) -> HttpResponse:
+def _shown(form: RowsForm, request: HttpRequest) -> Shown:
+    """The answer to the question, or why there is none."""
+    try:
+        found = answer(_question(form, request))
+        if found is None:
+            return Shown(notes=(NOTHING,))
+        page = found.result.page(_place(request.GET.get("after", "")), PAGE)
+        return Shown(found, page, (*_inexact(found, page), *_caveats(found)))
+    except UNANSWERED as why:
+        return Shown(trouble=sentence_of(why))
+
+
+def _inexact(found: Answer, page: Page) -> tuple[str, ...]:
+    """That words were met by parts of names only, and of what the rows are then."""
+    numbers = {"symbol": found.result.summary.symbols, "venue_name": found.result.summary.venues}
+    if page.frame.is_empty():
+        return ()
+    return tuple(one.note(page.frame[one.column].sort(), numbers[one.column]) for one in found.inexact)
+
+
+def _caveats(found: Answer) -> list[str]:
+    """What the readers say of the answer; of much the first."""
+    told = [one.text for one in found.result.warnings]
+    more = len(told) - CAVEATS_SHOWN
+    return [*told[:CAVEATS_SHOWN], *([f"and {more:,} more such remarks, which the API has"] if more > 0 else [])]
+
+
+def _response(request: HttpRequest, form: RowsForm, shown: Shown, status: int = HTTPStatus.OK) -> HttpResponse:
+    found, page = shown.answer, shown.page
+    sums = found.result.summary if found else None
     context = {
         **admin.site.each_context(request),
         "title": "Rows",
         "form": form,
-        "page": page,
-        "heading": _heading(page),
-        "shares": figures.number(page.totals.shares),
-        "trades": figures.number(page.totals.trades),
-        "lines": [RowLine(row) for row in page.rows],
-        "trouble": trouble,
-        "next_url": _address(request, after=str(page.next_place)) if page.next_place else "",
-        "older_url": _address(request, before=page.older.isoformat()) if page.older else "",
+        "notes": shown.notes,
+        "trouble": shown.trouble,
+        "heading": _heading(found) if found else "",
+        "shares": figures.number(sums.shares if sums else Decimal(0)),
+        "trades": figures.number(sums.trades if sums else 0),
+        "lines": shown.lines,
+        "next_url": _address(request, after=json.dumps(page.next)) if page and page.next else "",
+        "older_url": _address(request, before=found.older.isoformat()) if found and found.older else "",
         "downloads": [(form, reverse(f"rows_{form}") + _address(request)) for form in downloads.FORMATS],
+        "api_url": f"{reverse('api_row_search')}?{urlencode(found.asked, doseq=True)}" if found else "",
     }
     return TemplateResponse(request, "pipeline/rows.html", context, status=status)
 
 
-def _heading(page: RowPage) -> str:
+def _heading(found: Answer) -> str:
     """How much was found, and where."""
-    found, weeks = page.totals, sorted({capture.partition.week_ending for capture in page.searched})
+    sums, searched = found.result.summary, found.result.meta.inputs
+    weeks = sorted({one.week_ending for one in searched})
     if not weeks:
         return ""
     span = f"week {weeks[0]}" if len(weeks) == 1 else f"weeks {weeks[0]} to {weeks[-1]}"
     return (
-        f"{figures.number(found.rows)} row{pluralize(found.rows)} in {found.partitions:,} of {len(page.searched):,} "
-        f"partition{pluralize(len(page.searched))} searched, {span}"
+        f"{figures.number(sums.rows)} row{pluralize(sums.rows)} in {sums.partitions:,} of {len(searched):,} "
+        f"partition{pluralize(len(searched))} searched, {span}"
     )
 
 
 def _question(form: RowsForm, request: HttpRequest) -> RowQuestion:
-    asked = form.cleaned_data
-    return RowQuestion(
-        symbol=asked["symbol"],
-        issue=asked["issue"],
-        venue=asked["venue"],
-        week_ending=asked["week"],
-        tier=asked["tier"],
-        instant=asked["as_of"],
-        capture=asked["capture"],
-        place=parse_place(request.GET.get("after", "")),
-        before=read_day(request.GET.get("before", "")),
-    )
+    return RowQuestion(**form.cleaned_data, before=read_day(request.GET.get("before", "")))
+
+
+def _place(text: str) -> Place | None:
+    """The place in an address where the page before ended; None for a text that no page wrote."""
+    try:
+        place = json.loads(text)
+    except ValueError:
+        return None
+    return tuple(place) if isinstance(place, list) else None
 
 
 def _address(request: HttpRequest, **further: str) -> str:

@@ -31,7 +31,7 @@ LONGEST_SEARCH, MOST_WORDS = 200, 10  # each word is looked for in each searched
 ORDER = re.compile(r"(-?\d{1,2}(\.-?\d{1,2})*)?", re.ASCII)
 ID = re.compile(r"\d{1,18}", re.ASCII)
 RANGE = ("first", "last", "tiers", "only", "reason")
-ROWS = ("symbol", "issue", "venue", "week", "tier", "as_of", "capture", "before")
+ROWS = ("symbol", "issue", "venue", "week", "tier", "as_of", "capture", "sort", "before")
 PAGES: dict[str, tuple[str, ...]] = {
     "login": ("next",),
     "rows": (*ROWS, "after"),

@@ -8,9 +8,9 @@ from django.core.management.base import CommandParser
 
 from pipeline import operations
 from pipeline.management.base import BadArguments, SpineCommand, operator
+from pipeline.management.capture_words import HELP, LATEST, select
 from pipeline.models import Capture
 from pipeline.operations import Order, Refused
-from pipeline.review.selectors import HELP, LATEST, select
 
 
 class Command(SpineCommand):

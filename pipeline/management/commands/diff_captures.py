@@ -9,15 +9,15 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from pipeline import readers
 from pipeline.finra.plain_text import printable
-from pipeline.finra.rows import without_zeros
+from pipeline.finra.rows import FIGURES, KEY, without_zeros
 from pipeline.management.base import BadArguments, SpineCommand
+from pipeline.management.capture_words import HELP, LATEST, PREVIOUS, select
 from pipeline.models.data_kinds import as_table
-from pipeline.review.difference_table import table_of
-from pipeline.review.selectors import HELP, LATEST, PREVIOUS, select
-from pipeline.vintages.compare import compare
-from pipeline.vintages.read import NoSuchVintage
-from pipeline.vintages.store import VintageDamaged
+from pipeline.readers import ReadersError
+
+COLUMNS = ("change", *KEY, *(f"{figure}_{side}" for figure in FIGURES for side in ("before", "after")))
 
 
 class Command(SpineCommand):
@@ -53,9 +53,10 @@ class Command(SpineCommand):
         """Find both, compare, print."""
         before, after = select(options["captures"], (PREVIOUS, LATEST))
         try:
-            table = table_of(compare(before, after).changes.rows)
-        except (NoSuchVintage, VintageDamaged, ValueError) as error:
-            raise BadArguments(str(error)) from error
+            found = readers.differences(from_capture=before.capture_id, to_capture=after.capture_id)
+            table = found.frame.select(COLUMNS)
+        except ReadersError as error:
+            raise BadArguments(error.detail) from error
         rows = [tuple(map(_plain, row)) for row in table.iter_rows()]
         if self.as_json:
             documents = [dict(zip(table.columns, row, strict=True)) for row in rows]

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from pipeline.management.base import SpineCommand, failed_if
-from pipeline.review.selectors import HELP, LATEST, select
+from pipeline.management.capture_words import HELP, LATEST, select
 from pipeline.review.verification import Checked, describe, verify
 
 

@@ -11,10 +11,11 @@ import polars as pl
 
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.rows import SHARES as DECIMAL
-from pipeline.review.row_order import is_after
-from pipeline.review.row_words import issue_is_named, symbol_begins, symbol_is, venue_is, venue_is_named
-from tests.review.row_frames import SHARES, SYMBOLS, VENUES, WEEK, random_rows
-from tests.review.test_row_order import place_of
+from pipeline.readers.orders import Order
+from pipeline.readers.row_search import begins, contains
+from pipeline.readers.rows import one_of
+from tests.readers.row_frames import SHARES, SYMBOLS, VENUES, WEEK, random_rows
+from tests.readers.test_orders import KEY
 
 FRAMES, FILES = 60, 3
 
@@ -22,18 +23,22 @@ FRAMES, FILES = 60, 3
 def conditions(rng: random.Random, rows: pl.DataFrame) -> Iterator[pl.Expr]:
     """Those that the product uses, on values that are there and on others."""
     symbol, shares = rng.choice((*SYMBOLS, "NONE")), rng.choice(SHARES)
-    yield symbol_is(symbol)
-    yield symbol_begins(rng.choice(("", "A", "AMBR", "MS", "Q")))
-    yield venue_is(rng.choice(("UBSA", "ubsa", "149", "7", "NONE")))
-    yield venue_is_named(rng.choice(("ubs", "minimis", "EXECUTION", "none", "stra\N{LATIN SMALL LETTER SHARP S}e")))
-    yield issue_is_named(rng.choice(("amber", "CLASS", "=1", "none")))
-    yield symbol_is(symbol) & venue_is(rng.choice(VENUES)[1])
+    yield one_of("symbol", (symbol,))
+    yield one_of("symbol", (symbol, rng.choice(SYMBOLS)))
+    yield begins("symbol", rng.choice(("", "A", "AMBR", "MS", "Q")))
+    yield one_of("mpid", (rng.choice(("UBSA", "TWO", "NONE")),))
+    yield contains(
+        "venue_name", rng.choice(("ubs", "minimis", "EXECUTION", "none", "stra\N{LATIN SMALL LETTER SHARP S}e"))
+    )
+    yield contains("issue_name", rng.choice(("amber", "CLASS", "=1", "none")))
+    yield one_of("symbol", (symbol,)) & one_of("mpid", (rng.choice(VENUES)[1],))
     yield pl.col("shares") >= pl.lit(shares, dtype=DECIMAL)
     yield pl.col("shares") == pl.lit(shares, dtype=DECIMAL)
     yield pl.col("notional").is_null() | (pl.col("trades") > rng.randrange(10))
     yield (pl.col("week_ending") == WEEK) & (pl.col("last_update_date") < WEEK + timedelta(days=rng.randrange(70)))
     if not rows.is_empty():
-        yield is_after(place_of(rows.row(rng.randrange(rows.height), named=True)))
+        order = Order(rows.schema, KEY, ("week_ending", "shares"))
+        yield order.is_behind(order.place(rows.slice(rng.randrange(rows.height), 1)))
 
 
 def written(folder: Path, seed: int, rng: random.Random) -> tuple[list[Path], pl.DataFrame]:

@@ -1,0 +1,138 @@
+"""What a person asks of rows, in words, as a question to the readers: exactly first, and otherwise by parts of names.
+
+A symbol is looked for in all weeks, since a file sorted by symbol is passed over where it is not in it. Any other word has
+to be looked for in every row: `WEEKS_OF_A_WORD` weeks at a time, and a week at a time without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from pipeline import readers
+from pipeline.models import Capture
+from pipeline.readers import Result
+
+WEEKS_OF_A_WORD, NAMES_TOLD = 6, 10
+Keywords = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowQuestion:
+    """What is asked; each field is empty where it is not. `capture` asks for one vintage; `before` for older weeks."""
+
+    symbol: str = ""
+    issue: str = ""
+    venue: str = ""
+    week: date | None = None
+    tier: str = ""
+    as_of: datetime | None = None
+    capture: Capture | None = None
+    sort: str = ""
+    before: date | None = None
+
+    @property
+    def weeks(self) -> int:
+        """How many weeks are searched at a time, but for a symbol."""
+        return WEEKS_OF_A_WORD if self.symbol or self.issue or self.venue else 1
+
+    def keywords(self) -> Keywords:
+        """What is asked of any weeks."""
+        named = self.capture.capture_id if self.capture else None
+        asked = {"tier": self.tier, "as_of": self.as_of, "capture": named, "sort": self.sort}
+        asked["issue_contains"] = self.issue
+        return {name: value for name, value in asked.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Inexact:
+    """A word that nothing is called exactly: which column has it otherwise, and what is said of that."""
+
+    column: str
+    said: str
+
+    def note(self, values: Iterable[str], number: int) -> str:
+        """That, and the names that a page has, of so many in all."""
+        names = list(dict.fromkeys(values))[:NAMES_TOLD]
+        more = f" and {number - len(names):,} more" if number > len(names) else ""
+        return f"{self.said}: these are of {', '.join(names)}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rows that fit; the weeks before which there are older ones to search; which words were not met exactly."""
+
+    result: Result
+    asked: Keywords
+    older: date | None = None
+    inexact: tuple[Inexact, ...] = field(default=())
+
+
+def answer(question: RowQuestion) -> Answer | None:
+    """The rows that fit; None where nothing is captured there yet. ReadersError."""
+    searched, older = _newest_weeks(question)
+    if not searched:
+        return None
+    within = {} if question.capture else {"week_ending": searched}
+    exact = _of_symbol(question, {} if question.capture else {"weeks": "all"})
+    if exact is not None:
+        return _of_venue(question, exact)
+    begins = [Inexact("symbol", f"there is no symbol {question.symbol}")] if question.symbol else []
+    prefix = {"symbol_prefix": question.symbol.upper()} if question.symbol else {}
+    return _of_venue(question, Answer(*_found({**within, **prefix, **question.keywords()}), older, tuple(begins)))
+
+
+def _of_symbol(question: RowQuestion, every_week: Keywords) -> Answer | None:
+    """The rows of a symbol as it was written, or in capitals, whatever the issue; None where there are none."""
+    weeks = {"week_ending": question.week} if question.week else every_week
+    asked = {**weeks, **question.keywords()}
+    of_any = {name: value for name, value in asked.items() if name != "issue_contains"}
+    for symbol in dict.fromkeys((question.symbol, question.symbol.upper())) if question.symbol else ():
+        found = readers.row_search(**of_any, symbol=symbol)
+        if found.summary.rows:
+            exact = {**asked, "symbol": symbol}
+            return Answer(*_found(exact)) if question.issue else Answer(found, exact)
+    return None
+
+
+def _of_venue(question: RowQuestion, found: Answer) -> Answer:
+    """Of those the rows of a venue: by its MPID or CRD number; without one, by a part of its name."""
+    if not question.venue:
+        return found
+    for exact in _exact_venues(question.venue):
+        result, asked = _found({**found.asked, **exact})
+        if result.summary.rows:
+            return Answer(result, asked, found.older, found.inexact)
+    named = Inexact("venue_name", f"no MPID or CRD number is {question.venue}")
+    result, asked = _found({**found.asked, "venue_contains": question.venue})
+    return Answer(result, asked, found.older, (*found.inexact, named))
+
+
+def _exact_venues(word: str) -> Iterator[Keywords]:
+    yield from ({"mpid": [mpid]} for mpid in dict.fromkeys((word, word.upper())))
+    yield {"crd": word}
+
+
+def _found(asked: Keywords) -> tuple[Result, Keywords]:
+    return readers.row_search(**asked), asked
+
+
+def _newest_weeks(question: RowQuestion) -> tuple[list[date], date | None]:
+    """The newest captured weeks that are searched; and the oldest of them, where there are older ones."""
+    known = Capture.objects.normalized()
+    if question.capture:
+        return [question.capture.partition.week_ending], None
+    if question.as_of:
+        known = known.filter(normalized_at__lte=question.as_of)
+    if question.tier:
+        known = known.filter(partition__tier=question.tier)
+    if question.before:
+        known = known.filter(partition__week_ending__lt=question.before)
+    if question.week:
+        known = known.filter(partition__week_ending=question.week)
+    weeks = known.order_by("-partition__week_ending").values_list("partition__week_ending", flat=True).distinct()
+    found = list(weeks[: question.weeks + 1])
+    older = found[question.weeks - 1] if len(found) > question.weeks else None
+    return found[: question.weeks], older

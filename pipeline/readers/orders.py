@@ -1,0 +1,80 @@
+"""Orders of rows, and the places in them: a walk over pages goes on behind a place, whatever rows there are by then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import reduce
+from typing import Any
+
+import polars as pl
+
+from pipeline.readers.questions import invalid
+from pipeline.readers.result import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order by columns that no two rows have the same; those of `descending` run the other way, and nulls are last."""
+
+    schema: pl.Schema
+    columns: tuple[str, ...]
+    descending: tuple[str, ...] = ()
+
+    @property
+    def descends(self) -> list[bool]:
+        """Whether each of the columns runs the other way."""
+        return [name in self.descending for name in self.columns]
+
+    def sorted(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """The rows in this order."""
+        return rows.sort(self.columns, descending=self.descends, nulls_last=True)
+
+    def place(self, found: pl.DataFrame) -> Place:
+        """The place of the last of some rows."""
+        return tuple(map(_written, found.select(self.columns).row(-1)))
+
+    def is_behind(self, after: Place) -> pl.Expr:
+        """Whether a row stands behind a place. ReadersError for what is no place of this order."""
+        if len(after) != len(self.columns):
+            raise invalid("cursor", f"{after!r} is no place in this answer")
+        places = [_read(value, self.schema[name]) for name, value in zip(self.columns, after, strict=True)]
+        return _behind(self.columns, places, self.descends)
+
+
+def _behind(columns: Sequence[str], places: Sequence[pl.Expr], descends: Sequence[bool]) -> pl.Expr:
+    ordered = reversed(list(zip(columns, places, descends, strict=True)))
+
+    def beyond(rest: pl.Expr, one: tuple[str, pl.Expr, bool]) -> pl.Expr:
+        name, place, descending = one
+        column = pl.col(name)
+        is_more = (column < place) if descending else (column > place)
+        is_more = is_more.fill_null(value=False) | (column.is_null() & place.is_not_null())
+        return is_more | (column.eq_missing(place) & rest)
+
+    return reduce(beyond, ordered, pl.lit(value=False))
+
+
+def _written(value: Any) -> str | int | float | bool | None:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def _read(value: str | float | bool | None, kind: pl.DataType) -> pl.Expr:
+    """A value of a place as the column has it. ReadersError for one that is none."""
+    try:
+        if isinstance(kind, pl.Datetime) and value is not None:
+            return pl.lit(datetime.fromisoformat(str(value)), dtype=kind)
+        if isinstance(kind, pl.Date) and value is not None:
+            return pl.lit(date.fromisoformat(str(value)), dtype=kind)
+        if isinstance(kind, pl.Decimal) and value is not None:
+            return pl.lit(Decimal(str(value)), dtype=kind)
+        pl.select(pl.lit(value).cast(kind))
+        return pl.lit(value, dtype=kind)
+    except (ValueError, ArithmeticError, pl.exceptions.PolarsError):
+        raise invalid("cursor", f"{value!r} is no place in this answer") from None
