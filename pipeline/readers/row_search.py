@@ -86,7 +86,9 @@ def row_search(**asked: Unpack[RowSearchAsked]) -> Result:
     """Rows found by parts of names, sorted, with the sums of all of them. ReadersError, now or when they are read."""
     question = question_of(asked)
     chosen = choose(question)
-    parts = Parts(*(asked.get(name) or "" for name in ("symbol_prefix", "issue_contains", "venue_contains")))
+    parts = Parts(
+        asked.get("symbol_prefix") or "", asked.get("issue_contains") or "", asked.get("venue_contains") or ""
+    )
     order = choice("sort", asked.get("sort") or RowOrder.NEWEST, RowOrder)
     found = Found(question, chosen, parts, order)
     meta = meta_of(ROW_SEARCH.name, question, chosen, None, (parts, order))

@@ -16,7 +16,7 @@ from pipeline import readers
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.rows import without_zeros
 from pipeline.models import Capture
-from pipeline.readers import ErrorKind, ReadersError
+from pipeline.readers import ErrorKind, ReadersError, Result
 from pipeline.readers.row_search import Sums
 from tests.support.engines import Ledger
 from tests.vintages.frames import stored
@@ -67,6 +67,18 @@ def told(frame: pl.DataFrame) -> list[tuple[str, str, int, str, str, str]]:
     ]
 
 
+def whole(found: Result) -> object:
+    return found.frame
+
+
+def first_page(found: Result) -> object:
+    return found.page(None, 1)
+
+
+def sums(found: Result) -> object:
+    return found.summary
+
+
 def test_the_newest_week_comes_first_and_the_largest_row_of_a_symbol(weeks: None) -> None:
     found = readers.row_search(symbol="AAPL", tier="OTC", weeks="all")
 
@@ -97,7 +109,7 @@ def test_parts_of_names_find_what_has_them(weeks: None) -> None:
         ({"venue_kind": "NON_ATS"}, ["ZZZZ"]),
         ({"mpid": "SGMT"}, ["AAPL"]),
     ):
-        found = readers.row_search(week_ending=WEEK, tier="OTC", **asked)  # type: ignore[arg-type] # each is a text
+        found = readers.row_search(week_ending=WEEK, tier="OTC", **asked)
         assert found.frame["symbol"].to_list() == symbols, asked
         assert (found.summary.rows, found.total) == (len(symbols), len(symbols))
         assert (found.empty_because is None) == bool(symbols)
@@ -115,7 +127,7 @@ def test_as_of_an_instant_rows_are_as_known_then(weeks: None) -> None:
 def test_pages_lose_no_row_and_repeat_none(weeks: None, size: int, sort: str) -> None:
     every: list[dict[str, str]] = [{"symbol": "AAPL"}, {"mpid": "UBSA"}, {"symbol_prefix": "", "tier": "OTC"}]
     for asked in every:
-        found = readers.row_search(weeks="all", sort=sort, **asked)  # type: ignore[arg-type] # each is a text
+        found = readers.row_search(weeks="all", sort=sort, **asked)
         seen, place = [], None
         while True:
             page = found.page(place, size)
@@ -130,9 +142,9 @@ def test_pages_lose_no_row_and_repeat_none(weeks: None, size: int, sort: str) ->
 def test_what_is_not_known_is_no_empty_answer(weeks: None) -> None:
     kinds = {"symbol": ErrorKind.UNKNOWN_SYMBOL, "mpid": ErrorKind.UNKNOWN_VENUE, "sort": ErrorKind.INVALID_PARAMETER}
     for name, kind in kinds.items():
-        for read in (lambda found: found.frame, lambda found: found.page(None, 1)):
+        for read in (whole, first_page):
             with pytest.raises(ReadersError) as refused:
-                read(readers.row_search(**{name: "NONE"}))  # type: ignore[arg-type] # each is a text
+                read(readers.row_search(**{name: "NONE"}))
             assert refused.value.kind is kind
 
 
@@ -152,7 +164,7 @@ def test_a_lost_file_is_named_and_never_an_answer_with_fewer_rows(weeks: None) -
     lost = Capture.objects.get(partition__week_ending=OLDER, partition__tier="OTC")
     default_storage.delete(lost.vintage_path)
 
-    for read in (lambda found: found.frame, lambda found: found.page(None, 9), lambda found: found.summary):
+    for read in (whole, first_page, sums):
         with pytest.raises(ReadersError, match=f"{lost}: its vintage file is missing"):
             read(readers.row_search(symbol="AAPL", weeks="all"))
     assert readers.row_search(symbol="AAPL", week_ending=WEEK).frame.height == 6

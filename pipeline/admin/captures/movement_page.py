@@ -105,13 +105,11 @@ def contents(capture: Capture) -> dict[str, Any]:
 def _moved(capture: Capture, position: int) -> dict[str, Any]:
     """What is known at the capture's position of the feed, beside what was known just before it."""
     key = capture.partition.key
-    of_tier, over_all = ({"week_ending": key.week_ending, "tier": tier} for tier in (key.tier.value, ALL))
-    was, now = ({"position": at} for at in (position - 1, position))
-    venues = only_moved(venue_moves(readers.venues(**of_tier, **was), readers.venues(**of_tier, **now)))
+    scopes: list[dict[str, Any]] = [{"week_ending": key.week_ending, "tier": tier} for tier in (key.tier.value, ALL)]
+    was, now = ({"position": f"{at}"} for at in (position - 1, position))
+    venues = only_moved(venue_moves(readers.venues(**scopes[0], **was), readers.venues(**scopes[0], **now)))
     widest = max((abs(moved) for moved in venues["moved"]), default=0.0)
-    markets = [
-        concentration_moves(readers.market(**of, **was), readers.market(**of, **now)) for of in (of_tier, over_all)
-    ]
+    markets = [concentration_moves(readers.market(**of, **was), readers.market(**of, **now)) for of in scopes]
     return {
         "venues": [VenueLine(record, widest) for record in venues.head(VENUES_SHOWN).iter_rows(named=True)],
         "venues_moved": figures.number(venues.height),
