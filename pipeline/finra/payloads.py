@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.finra.sources.api.decoding import Rows
+    from pipeline.finra.sources.api.all_rows import AllRows
 
 # Every invented venue has it at the end of its name, so that no copy, no table and no other name of a file loses it. No
 # name of FINRA's has it.
@@ -67,7 +67,7 @@ class Payload:
     """The bytes as fetched, with where from and when.
 
     `updated_at` is what the source says of its last update (a file's modification time), None when it says nothing.
-    `decoded` are the rows of its pages, which the source decoded to check them: they are in the bytes, too, and spare their
+    `decoded` are the rows of its pages, which the source read to check them: they are in the bytes, too, and spare their
     reader the same work.
     """
 
@@ -76,7 +76,7 @@ class Payload:
     uri: str
     fetched_at: datetime
     updated_at: datetime | None = None
-    decoded: Sequence[Rows] = field(default=(), repr=False, compare=False)
+    decoded: AllRows | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def sha256(self) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content
 from pipeline.finra.formats import api_pages, web_file
 from pipeline.finra.payloads import PayloadFormat
-from pipeline.finra.sources.api.decoding import Rows
+from pipeline.finra.sources.api.all_rows import AllRows
 from pipeline.finra.sources.base import MOST_ROWS
 
 PARSER_VERSION = 1
@@ -20,7 +18,7 @@ def read(
     key: PartitionKey,
     max_reject_share: float,
     max_rows: int = MOST_ROWS,
-    decoded: Sequence[Rows] = (),
+    decoded: AllRows | None = None,
 ) -> Content:
     """Read the payload of a partition. `decoded` are its pages of JSON, where they are decoded already.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.conf import settings
 
 from pipeline.checkpoints import checkpoints
@@ -11,7 +9,7 @@ from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content, UnreadablePayload
 from pipeline.finra.payloads import Payload, PayloadFormat
-from pipeline.finra.sources.api.decoding import Rows
+from pipeline.finra.sources.api.all_rows import AllRows
 from pipeline.models import Capture
 from pipeline.vintages import archive
 from pipeline.vintages.archive import ArchiveDamaged
@@ -37,6 +35,6 @@ def read_archived(capture: Capture) -> Content:
         raise ArchiveDamaged(str(error)) from error
 
 
-def _read(content: bytes, payload_format: PayloadFormat, key: PartitionKey, decoded: Sequence[Rows] = ()) -> Content:
+def _read(content: bytes, payload_format: PayloadFormat, key: PartitionKey, decoded: AllRows | None = None) -> Content:
     limits = settings.MARKETSPINE_MAX_REJECT_SHARE, settings.MARKETSPINE_MAX_ROWS
     return reader.read(content, payload_format, key, *limits, decoded)

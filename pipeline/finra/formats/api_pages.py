@@ -24,16 +24,17 @@ from pipeline.finra.formats.rules import (
 )
 from pipeline.finra.rejects import RejectReason
 from pipeline.finra.rows import ATS, NON_ATS
-from pipeline.finra.sources.api.control_totals import control_totals, listing_of
-from pipeline.finra.sources.api.decoding import NotRows, Rows, distinct, read_rows, texts_of
+from pipeline.finra.sources.api.all_rows import AllRows
+from pipeline.finra.sources.api.decoding import NotRows, Rows, read_rows, texts_of
 from pipeline.finra.sources.api.fields import SummaryType
-from pipeline.finra.sources.api.oddities import dollars, oddities_of
+from pipeline.finra.sources.api.oddities import dollars
 from pipeline.finra.sources.api.pages import unpack_pages
 from pipeline.finra.sources.base import MOST_ROWS, too_many_rows
 
 # What would end a field or a line of canonical text, and what PostgreSQL stores in no text.
 UNFIT = r"[\x00-\x1f\x7f|]"
 TEXTS = ("symbol", "issue_name", "mpid", "crd", "venue_name", "product_type")
+FIELDS = (*TEXTS, "shares", "trades", "notional", "last_update_date")
 FIRM_CUTS = (SummaryType.ATS_FIRMS, SummaryType.NON_ATS_FIRMS)
 WHOLE_CRD = r"^([0-9]+)\.0$"  # a number that went through a double
 
@@ -43,25 +44,24 @@ def read(
     key: PartitionKey,
     max_reject_share: float,
     max_rows: int = MOST_ROWS,
-    decoded: Sequence[Rows] = (),
+    decoded: AllRows | None = None,
 ) -> Content:
     """Read a payload of pages, `decoded` where the source did that when they came.
 
     Raises UnreadablePayload for what is not FINRA's rows, has more than `max_rows` of them by firm (as soon as that is
     certain), or has more than `max_reject_share` (0-1) of these rejected.
     """
-    pages = _checked(decoded or map(_decoded, unpack_pages(content)), max_rows)
-    numbered = [page.frame.with_columns(page=pl.lit(at)) for at, page in enumerate(pages)]
-    rows = pl.concat(numbered or [_no_rows()], rechunk=True)
-    lines = without_repeated(_told_apart(pl.concat([_lines(rows, cut) for cut in FIRM_CUTS])))
+    pages = _checked(decoded.pages if decoded else map(_decoded, unpack_pages(content)), max_rows)
+    rows = decoded or AllRows(pages)
+    lines = without_repeated(_told_apart(pl.concat([_lines(pages, cut) for cut in FIRM_CUTS])))
     rejected = lines.filter(~IS_ROW)
     refuse_too_many(rejected, lines.height, max_reject_share)
     return content_of(
         rows_of(lines, key, dollars()),
         rejects_of(_with_texts(rejected, content)),
-        controls=control_totals(distinct(rows)),
-        oddities=oddities_of(rows, frozenset().union(*(page.unknown for page in pages))),
-        listing=listing_of(rows),
+        controls=rows.controls,
+        oddities=rows.oddities,
+        listing=rows.listing,
     )
 
 
@@ -72,8 +72,8 @@ def _decoded(body: bytes) -> Rows:
         raise UnreadablePayload(f"the pages are not FINRA's rows: {error}") from error
 
 
-def _checked(pages: Iterable[Rows], max_rows: int) -> list[Rows]:
-    """The pages, none of whose rows lack a field, and no more rows than may be."""
+def _checked(pages: Iterable[Rows], max_rows: int) -> Sequence[Rows]:
+    """The pages, none of whose rows lack a field, and no more rows than may be. No pages are a page without rows."""
     checked, number = [], 0
     for page in pages:
         if page.missing:
@@ -82,27 +82,43 @@ def _checked(pages: Iterable[Rows], max_rows: int) -> list[Rows]:
         if number > max_rows:
             raise UnreadablePayload(f"the payload has {too_many_rows(max_rows)}")
         checked.append(page)
-    return checked
+    return checked or [read_rows(b"[]")]
 
 
-def _no_rows() -> pl.DataFrame:
-    return read_rows(b"[]").frame.with_columns(page=pl.lit(0))
-
-
-def _lines(rows: pl.DataFrame, cut: SummaryType) -> pl.DataFrame:
+def _lines(pages: Sequence[Rows], cut: SummaryType) -> pl.DataFrame:
     """The rows of a cut with their numbers, and the reason of each that fits nowhere."""
-    lines = rows.with_columns(at=pl.int_range(pl.len()).over("page")).filter(pl.col("cut") == cut.value)
+    lines = pl.concat([_of_cut(page.frame, at, cut) for at, page in enumerate(pages)], rechunk=True)
     lines = lines.with_row_index("line", offset=1).with_columns(
         pl.lit(cut.value).alias("part"),
         pl.lit(ATS if cut.is_ats else NON_ATS).alias("venue_kind"),
-        pl.col("crd").str.replace(WHOLE_CRD, "${1}"),
+        _crd_numbers(lines["crd"]),
     )
     return lines.with_columns(first_reason(_rules(lines, cut)))
 
 
+def _of_cut(frame: pl.DataFrame, page: int, cut: SummaryType) -> pl.DataFrame:
+    """A page's rows of a cut, with their place in it: `page` and `at`."""
+    placed = frame.select(*FIELDS, pl.lit(page).alias("page"), pl.int_range(pl.len()).alias("at"))
+    is_of_cut = frame["cut"] == cut.value
+    return placed if is_of_cut.all() else placed.filter(is_of_cut)
+
+
+def _crd_numbers(crds: pl.Series) -> pl.Series:
+    """The CRD numbers as integers are written. Few are different, as a rule, and all of them are."""
+    written = crds.unique()
+    whole = written.str.replace(WHOLE_CRD, "${1}")
+    return crds if (whole == written).all() else crds.replace_strict(written, whole)
+
+
 def _rules(lines: pl.DataFrame, cut: SummaryType) -> list[Rule]:
-    is_unfit = pl.any_horizontal(pl.col(TEXTS).str.contains(UNFIT))
+    is_unfit = pl.any_horizontal([pl.col(column).is_in(_unfit(lines[column])) for column in TEXTS])
     return [(RejectReason.BAD_CHARACTER, is_unfit), *row_rules(lines["last_update_date"], is_ats=cut.is_ats)]
+
+
+def _unfit(texts: pl.Series) -> list[str]:
+    """The texts with a character that may not be. Each of the different ones is looked at once."""
+    different = texts.unique()
+    return different.filter(different.str.contains(UNFIT)).to_list()
 
 
 def _told_apart(lines: pl.DataFrame) -> pl.DataFrame:
@@ -112,8 +128,9 @@ def _told_apart(lines: pl.DataFrame) -> pl.DataFrame:
     does not matter.
     """
     is_ats = IS_ROW & (pl.col("venue_kind") == ATS)
-    lowest = pl.when(is_ats & (pl.col("crd") != "")).then("crd").min().over("mpid")
-    is_alone = is_ats & (pl.col("crd") == lowest)
+    numbers = lines.filter(is_ats & (pl.col("crd") != "")).select("mpid", "crd").unique()
+    lowest = numbers.group_by("mpid").agg(pl.col("crd").min())
+    is_alone = is_ats & (pl.col("crd") == pl.col("mpid").replace_strict(lowest["mpid"], lowest["crd"], default=None))
     return lines.with_columns(pl.when(is_alone).then(pl.lit("")).otherwise("crd").alias("crd"))
 
 

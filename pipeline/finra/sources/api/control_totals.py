@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Context, Decimal
 
 import polars as pl
 
 from pipeline.finra.sources.api.fields import SummaryType
+from pipeline.finra.sources.api.oddities import counted
 
 SHOWN = 10
 LEAST_DIFFERENCE = 1  # of shares: FINRA's totals are doubles, whose last places are not theirs (finra.md, "Rows")
@@ -62,15 +63,20 @@ class Listing:
     lastUpdateDates, as text.
     """
 
-    rows: int
-    updates: Counter[str]
+    rows: int = 0
+    updates: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Listing) -> Listing:
+        return Listing(self.rows + other.rows, self.updates + other.updates)
 
 
 def listing_of(rows: pl.DataFrame) -> Listing:
-    """How many rows of the cuts that are read there are (columns as `decoding.Rows`), and with which dates."""
-    listed = rows.filter(pl.col("cut").is_in(CUTS))
-    dates = listed["last_update_date"].value_counts()
-    return Listing(listed.height, Counter({day: number for day, number in dates.iter_rows() if day}))
+    """How many rows of a page are of the cuts that are read (columns as `decoding.Rows`), and with which dates."""
+    listed = Listing()
+    for cut, day, number in counted(rows, ("cut", "last_update_date")):
+        if cut in CUTS:
+            listed += Listing(number, Counter({day: number} if day else {}))
+    return listed
 
 
 def has_firms(rows: pl.DataFrame, *, is_ats: bool) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from pipeline.finra.sources.api.control_totals import Listing, listing_of
 from pipeline.finra.sources.api.fields import (
     CRD,
     DESCRIPTION,
@@ -38,6 +39,7 @@ from pipeline.finra.sources.api.fields import (
     WEEK,
     WEEK_STARTED,
 )
+from pipeline.finra.sources.api.oddities import Oddities, oddities_of
 from pipeline.finra.sources.base import SourceError
 
 JsonRow = dict[str, Any]
@@ -63,7 +65,6 @@ TEXTS = {
 }
 QUANTITIES = {"shares": SHARES, "trades": TRADES}
 AMOUNTS = {"notional": NOTIONAL}
-NATURAL_KEY = ("cut", "symbol", "issue_name", "mpid", "crd", "venue_name", "product_type")
 COLUMNS = {**TEXTS, **QUANTITIES, **AMOUNTS}
 
 
@@ -73,7 +74,7 @@ class NotRows(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a page: `frame` has a column of text for each field that is read, `unknown` and `missing` name fields.
+    """The rows of a page: `frame` has a column of text for each field that is read, `missing` names fields that rows lack.
 
     A text is empty where FINRA gives null or none. `shares` and `trades` are numbers written without an exponent and
     without zeros at the end of a fraction, and empty where the value is no number of up to 40 digits. `notional` is a
@@ -81,17 +82,12 @@ class Rows:
     """
 
     frame: pl.DataFrame
-    unknown: frozenset[str] = frozenset()
+    listing: Listing
+    oddities: Oddities
     missing: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return self.frame.height
-
-
-class _Number(str):
-    """A JSON number that is no integer, as it is written."""
-
-    __slots__ = ()
 
 
 _NAMES = (*FIELDS, *HISTORIC_FIELDS, *(name.lower() for name in HISTORIC_FIELDS))
@@ -103,7 +99,10 @@ _Row = msgspec.defstruct(
     kw_only=True,
     gc=False,
 )
-_ROWS = msgspec.json.Decoder(list[_Row], float_hook=_Number)  # type: ignore[valid-type]
+_AS_WRITTEN = (
+    str.encode
+)  # a number that is no integer, as bytes: nothing else in JSON is, and no function of C is quicker
+_ROWS = msgspec.json.Decoder(list[_Row], float_hook=_AS_WRITTEN)  # type: ignore[valid-type]
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TEXTS_OF_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -114,20 +113,13 @@ def read_rows(body: bytes) -> Rows:
         rows = _ROWS.decode(body)
     except REFUSED:
         return _read_patiently(body)
-    return Rows(_framed({name: list(map(attrgetter(name), rows)) for name in COLUMNS.values()}))
-
-
-def distinct(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows without those whose natural key an earlier one has."""
-    if rows.n_unique(subset=NATURAL_KEY) == rows.height:
-        return rows
-    return rows.unique(subset=NATURAL_KEY, keep="first", maintain_order=True)
+    return _rows_of({name: list(map(attrgetter(name), rows)) for name in COLUMNS.values()})
 
 
 def decode(body: bytes) -> list[JsonRow]:
     """Rows of any dataset as they are. NotRows for anything but a JSON list of objects."""
     try:
-        rows = json.loads(body, parse_float=_Number, parse_int=_whole, parse_constant=_Number)
+        rows = json.loads(body, parse_float=_AS_WRITTEN, parse_int=_whole, parse_constant=_AS_WRITTEN)
     except (ValueError, RecursionError) as error:
         raise NotRows(f"it is not whole JSON ({error}); it begins {body[:40]!r}") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -141,7 +133,7 @@ def texts_of(body: bytes) -> list[str]:
     try:
         return [bytes(text).decode() for text in _TEXTS_OF_ROWS.decode(body)]
     except REFUSED:
-        return list(map(json.dumps, decode(body)))
+        return [json.dumps(row, default=bytes.decode) for row in decode(body)]
 
 
 def _read_patiently(body: bytes) -> Rows:
@@ -151,7 +143,7 @@ def _read_patiently(body: bytes) -> Rows:
     unknown = {name for name in frozenset().union(*names) if name.lower() not in _KNOWN}
     missing = REQUIRED - frozenset(_NAMES).intersection(*names)
     values = {name: [_whole_characters(row.get(name)) for row in rows] for name in COLUMNS.values()}
-    return Rows(_framed(values), frozenset(unknown), missing)
+    return _rows_of(values, frozenset(unknown), missing)
 
 
 def column_of(field: str) -> str:
@@ -159,36 +151,62 @@ def column_of(field: str) -> str:
     return next(column for column, name in COLUMNS.items() if name == field)
 
 
-def _framed(values: dict[str, list[Any]]) -> pl.DataFrame:
-    return pl.DataFrame([_series(column, values[name]) for column, name in COLUMNS.items()])
+def _rows_of(
+    values: dict[str, list[Any]], unknown: frozenset[str] = frozenset(), missing: frozenset[str] = frozenset()
+) -> Rows:
+    """The rows whose fields have these values, one for each row."""
+    frame = pl.DataFrame([_series(column, values[name]) for column, name in COLUMNS.items()])
+    return Rows(frame, listing_of(frame), oddities_of(frame, unknown), missing)
 
 
 def _series(column: str, values: list[Any]) -> pl.Series:
     if column in TEXTS:
         return _texts(column, values)
-    number = _quantity if column in QUANTITIES else _amount
-    return pl.Series(column, list(map(number, values)), dtype=pl.String)
+    return _quantities(column, values) if column in QUANTITIES else _amounts(column, values)
 
 
 def _texts(column: str, values: list[Any]) -> pl.Series:
-    if type(values[0]) in (str, NoneType) if values else True:
-        with suppress(TypeError, ValueError):  # something else than text and null is among them
-            texts = pl.Series(column, values, dtype=pl.String)
-            return texts.fill_null("") if texts.null_count() else texts
-    return pl.Series(column, list(map(_text, values)), dtype=pl.String)
+    if column == "crd" and (numbers := _integers(column, values)) is not None:
+        return numbers
+    try:
+        texts = pl.Series(column, values, dtype=pl.String)
+    except (TypeError, ValueError):  # something else than text and null is among them
+        texts = pl.Series(column, list(map(_text, values)), dtype=pl.String)
+    return texts.fill_null("") if texts.null_count() else texts
+
+
+def _quantities(column: str, values: list[Any]) -> pl.Series:
+    numbers = _integers(column, values)
+    return pl.Series(column, list(map(_quantity, values)), dtype=pl.String) if numbers is None else numbers
+
+
+def _amounts(column: str, values: list[Any]) -> pl.Series:
+    if not {bytes, NoneType}.issuperset(map(type, values)):
+        values = list(map(_amount, values))
+    return pl.Series(column, values, dtype=pl.Binary).cast(pl.String)
+
+
+def _integers(column: str, values: list[Any]) -> pl.Series | None:
+    """Integers and nulls as text; None where something else is among them, or one that is longer than any quantity."""
+    if {int, NoneType}.issuperset(map(type, values)):
+        with suppress(TypeError, OverflowError):
+            return pl.Series(column, values, dtype=pl.Int64).cast(pl.String).fill_null("")
+    return None
 
 
 def _text(value: Any) -> str:
     """A field as text: null and "" are both empty, a CRD number is a number or its digits."""
     if value is None:
         return ""
+    if type(value) is bytes:
+        return value.decode()
     return UNFIT if isinstance(value, list | dict) else str(value)
 
 
 def _quantity(value: Any) -> str:
     if type(value) is int and -MOST < value < MOST:
         return str(value)
-    return _digits(value) if type(value) is _Number else ""
+    return _digits(value.decode()) if type(value) is bytes else ""
 
 
 def _digits(text: str) -> str:
@@ -202,14 +220,14 @@ def _digits(text: str) -> str:
     return digits.rstrip("0").removesuffix(".") if "." in digits else digits
 
 
-def _amount(value: Any) -> str | None:
-    if value is None:
-        return None
-    return str(value) if type(value) in (int, _Number) else ""
+def _amount(value: Any) -> bytes | None:
+    if value is None or type(value) is bytes:
+        return value
+    return b"%d" % value if type(value) is int else b""
 
 
-def _whole(text: str) -> int | _Number:
-    return int(text) if len(text) <= MOST_DIGITS else _Number(text)
+def _whole(text: str) -> int | bytes:
+    return int(text) if len(text) <= MOST_DIGITS else _AS_WRITTEN(text)
 
 
 def _whole_characters(value: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 import polars as pl
 
@@ -14,7 +16,7 @@ from pipeline.finra.calendar import CalendarError, Tier, parse_day
 MOST_DOLLARS = 9 * 10**12
 DOLLARS = pl.Decimal(38, 6)
 MOST_DIGITS = 40
-PLACE = ("week_start", "week_started", "tier_code", "description")
+PLACE = ("week_start", "week_started", "tier_code", "description", "last_update_date")
 TO_WEEK_END = timedelta(days=4)
 
 
@@ -34,20 +36,30 @@ class Oddities:
     rows: Counter[Odd] = field(default_factory=Counter)
     fields: frozenset[str] = frozenset()
 
+    def __add__(self, other: Oddities) -> Oddities:
+        return Oddities(self.rows + other.rows, self.fields | other.fields)
+
     def __str__(self) -> str:
-        return "; ".join(f"{number:,} rows {odd}" for odd, number in self.rows.items() if number)
+        return "; ".join(f"{self.rows[odd]:,} rows {odd}" for odd in Odd if self.rows[odd])
 
 
 def oddities_of(rows: pl.DataFrame, unknown: frozenset[str]) -> Oddities:
-    """The oddities of rows (columns as `decoding.Rows`, the totals among them) with these unknown fields."""
+    """The oddities of a page's rows (columns as `decoding.Rows`, the totals among them) with these unknown fields."""
     odd: Counter[Odd] = Counter()
     odd[Odd.NOTIONAL] = rows.filter(pl.col("notional").is_not_null() & dollars().is_null()).height
-    for week, started, tier, description, number in rows.group_by(PLACE).len().iter_rows():
+    for week, started, tier, description, updated, number in counted(rows, PLACE):
         odd[Odd.WEEK_STARTED] += number * (started not in ("", week))
         odd[Odd.DESCRIPTION] += number * (description != "" and not _is_of(tier, description))
-    for week, updated, number in rows.group_by("week_start", "last_update_date").len().iter_rows():
         odd[Odd.UPDATED_EARLY] += number * _is_early(week, updated)
     return Oddities(odd, unknown)
+
+
+def counted(rows: pl.DataFrame, columns: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+    """What rows have in some columns, and how many have it. On most pages that is the same in all of them."""
+    values = rows.select(columns)
+    if rows.height and all((column == column[0]).all() for column in values.iter_columns()):
+        return [(*values.row(0), rows.height)]
+    return values.group_by(columns).len().iter_rows()
 
 
 def dollars() -> pl.Expr:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -16,14 +16,13 @@ from typing import TypeVar
 
 import polars as pl
 
+from pipeline.finra.sources.api.all_rows import AllRows, distinct
 from pipeline.finra.sources.api.decoding import (
-    NATURAL_KEY,
     JsonRow,
     NotRows,
     Rows,
     column_of,
     decode,
-    distinct,
     read_rows,
 )
 from pipeline.finra.sources.api.pages import Page, pack_pages
@@ -65,11 +64,10 @@ class _Missing:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """All pages of some queries, the rows of each, and all distinct rows together."""
+    """All pages of some queries, and their rows."""
 
     pages: list[Page]
-    decoded: list[Rows]
-    rows: pl.DataFrame
+    rows: AllRows
 
 
 class Pager:
@@ -94,27 +92,33 @@ class Pager:
 
         Torn, UnusableReply, UnsafeSource for more than is allowed, or what the transport raises.
         """
-        with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
-            begun = [
-                (asked, first) for asked, first in pool.map(_in_context(self._first), queries) if first is not None
-            ]
-            missing = [gap for asked, first in begun for gap in _after(asked, first)]
-            while missing:
-                read = list(pool.map(_in_context(self._range), missing))
-                missing = [
-                    replace(gap, start=page.end) for page, gap in zip(read, missing, strict=True) if page.end < gap.end
-                ]
+        self._ask_all(queries)
         if self._problems:
             raise self._unusable(self._problems[0])
         if not self._decoded:
             return None
         order = {query.name: place for place, query in enumerate(queries)}
         whole = sorted(self._decoded, key=lambda each: (order[each[0].query], each[0].offset))
-        decoded = [rows for _, rows in whole]
-        return Read([page for page, _ in whole], decoded, _joined([rows.frame for rows in decoded]))
+        read = Read([page for page, _ in whole], AllRows([rows for _, rows in whole]))
+        if read.rows.is_torn:
+            raise Torn("a row came in two pages")
+        return read
 
-    def _first(self, query: Query) -> tuple[Query, Page | None]:
-        """The first page, and the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
+    def _ask_all(self, queries: Sequence[Query]) -> None:
+        """Ask for the first page of each query, and for each other page as soon as one has told of it."""
+        with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
+            first, further = _in_context(self._first), _in_context(self._further)
+            asked = {pool.submit(first, query) for query in queries}
+            try:
+                while asked:
+                    done, asked = wait(asked, return_when=FIRST_COMPLETED)
+                    asked |= {pool.submit(further, gap) for page in done for gap in page.result()}
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _first(self, query: Query) -> list[_Missing]:
+        """Read the first page, of the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
         asked = query.as_simple_as(self._taken)
         while True:
             try:
@@ -127,13 +131,14 @@ class Pager:
                 asked = simpler
             else:
                 self._taken = asked
-                return asked, page
+                return _after(asked, page) if page else []
 
-    def _range(self, gap: _Missing) -> Page:
+    def _further(self, gap: _Missing) -> list[_Missing]:
+        """Read missing rows, as many as fit into a page."""
         page = self._page(gap.query, gap.end - gap.start, gap.total, gap.start)
         if page is None:
             raise Torn(f"nothing is there any more from row {gap.start:,} of {gap.total:,} on")
-        return page
+        return [replace(gap, start=page.end)] if page.end < gap.end else []
 
     def _page(self, query: Query, limit: int, total: int | None, offset: int) -> Page | None:
         """Some rows of a query; None where the service has nothing."""
@@ -181,14 +186,6 @@ class Pager:
                 raise UnsafeSource(f"the pages have {too_many_rows(self._limits.max_rows)}")
 
 
-def _joined(pages: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """The rows of all pages. Torn where a row comes in two of them; one that comes twice within a reply is one row."""
-    rows = distinct(pl.concat(pages))
-    if rows.height < sum(page.n_unique(subset=NATURAL_KEY) for page in pages):
-        raise Torn("a row came in two pages")
-    return rows
-
-
 def _problem(query: Query, offset: int, reply: Reply, error: NotRows) -> str:
     named = f" (request {reply.request_id})" if reply.request_id else ""
     return f"FINRA's reply to {query.name} from row {offset:,}{named} cannot be used: {error}"
@@ -197,7 +194,7 @@ def _problem(query: Query, offset: int, reply: Reply, error: NotRows) -> str:
 def check_place(rows: pl.DataFrame, expected: Mapping[str, str]) -> None:
     """NotRows where a row is of another week, tier or summary type than was asked for."""
     for name, value in expected.items():
-        found = set(rows[column_of(name)]) - {value}
+        found = set(rows[column_of(name)].unique()) - {value}
         if found:
             raise NotRows(f"rows with {name} {', '.join(sorted(found)[:3])} among those asked for with {value}")
 

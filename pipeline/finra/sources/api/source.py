@@ -14,7 +14,7 @@ import polars as pl
 from pipeline.finra.calendar import PartitionKey, market_today
 from pipeline.finra.payloads import Payload, PayloadFormat
 from pipeline.finra.sources.api.access import NAME, Access
-from pipeline.finra.sources.api.control_totals import control_totals, has_firms
+from pipeline.finra.sources.api.control_totals import has_firms
 from pipeline.finra.sources.api.decoding import NotRows, decode
 from pipeline.finra.sources.api.discovery import listed_history, published
 from pipeline.finra.sources.api.fields import SummaryType
@@ -81,7 +81,7 @@ class FinraApi:
             format=PayloadFormat.PAGES,
             uri=f"api:otcMarket/{reading.dataset}/{key.week_ending}/{key.tier}",
             fetched_at=datetime.now(UTC),
-            decoded=reading.read.decoded,
+            decoded=reading.read.rows,
         )
 
     def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
@@ -139,7 +139,7 @@ class FinraApi:
                 logger.info("%s is read again: %s", key, error)
                 continue
             whole = attempt - len(torn)
-            if whole >= UNEQUAL_READINGS or not control_totals(reading.read.rows).differing:
+            if whole >= UNEQUAL_READINGS or not reading.read.rows.controls.differing:
                 return reading
         raise torn_for_good(torn)
 
@@ -149,7 +149,7 @@ class FinraApi:
             if reading is None and self._may_be_history(key):
                 reading = self._of_history(partial(self._from, HISTORIC, [of_history(key, code)]))
             if reading is not None:
-                _require_both(key, reading.read.rows)
+                _require_both(key, reading.read.rows.frame)
                 return reading
         raise NotPublished(f"FINRA's API has nothing for {key}: not published, or not any more")
 

@@ -56,7 +56,8 @@ def test_what_was_decoded_to_be_checked_reads_as_the_bytes_do() -> None:
         server.service.faults.add(Fault(Kind.UNKNOWN_FIELD, None))
         server.service.faults.add(Fault(Kind.NEGATIVE_SHARES, None, equal={"summaryTypeCode": "ATS_W_SMBL_FIRM"}))
         payload = client_of(server).fetch(KEY)
-    assert len(payload.decoded) == len(list(unpack_pages(payload.content)))
+    assert payload.decoded is not None
+    assert len(payload.decoded.pages) == len(list(unpack_pages(payload.content)))
     from_bytes = api_pages.read(payload.content, KEY, 1)
     spared = api_pages.read(payload.content, KEY, 1, decoded=payload.decoded)
     assert spared.frame.equals(from_bytes.frame)
