@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from pipeline.models import Anomaly, Capture
+from pipeline.readers import published
 from pipeline.readers.chosen import Chosen
 from pipeline.readers.meta import Caveat
+from pipeline.readers.questions import Question
 
 NAMED = 5
 
@@ -14,6 +16,15 @@ NAMED = 5
 def of_rows(chosen: Chosen) -> tuple[Caveat, ...]:
     """What is known now of the vintages of an answer, and of the partitions that it lacks."""
     return tuple(_of_captures(chosen.captures)) + tuple(of_missing(chosen))
+
+
+def of_clock(question: Question) -> tuple[Caveat, ...]:
+    """What an answer by FINRA's clock lacks."""
+    if not published.is_published(question):
+        return ()
+    day = published.day_of(question.selector)
+    told = f"rows that FINRA revised after {day} are not in the answer: what they said then is not known"
+    return (Caveat("published_clock", told),)
 
 
 def _of_captures(captures: Collection[Capture]) -> Iterator[Caveat]:

@@ -12,8 +12,9 @@ from django.utils import timezone
 from pipeline.finra.calendar import FIRST_WEEK, PartitionKey, Tier, due_date, is_due, last_fridays, weeks_between
 from pipeline.models import Capture, Partition
 from pipeline.models.capture import CaptureQuerySet
+from pipeline.readers import published
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
-from pipeline.readers.questions import Question
+from pipeline.readers.questions import Question, Weeks, invalid
 from pipeline.readers.selectors import Selector, SelectorKind
 from pipeline.vintages import read
 
@@ -63,7 +64,7 @@ class Chosen:
 def choose(question: Question) -> Chosen:
     """The vintages of a question. ReadersError where the one partition that it names is lacking, or the capture."""
     if question.selector.kind is SelectorKind.CAPTURE:
-        return Chosen((capture_named(question.selector.capture or ""),), ())
+        return Chosen((of_the_question(capture_named(question.selector.capture or ""), question),), ())
     keys, found = _keys_and_vintages(question)
     held = {capture.partition.key: capture for capture in found}
     wanted = [held[key] for key in keys if key in held]
@@ -74,6 +75,14 @@ def choose(question: Question) -> Chosen:
     if question.names_one_partition and chosen.missing:
         raise _lacks(chosen.missing[0], question)
     return chosen
+
+
+def of_the_question(capture: Capture, question: Question, parameter: str = "capture") -> Capture:
+    """A capture that is named beside weeks and tiers. ReadersError for one of others."""
+    key = capture.partition.key
+    if key.tier in question.tiers and (question.weeks == Weeks() or key in keys_of(question)):
+        return capture
+    raise invalid(parameter, f"{capture} is of {key}, which is not among the weeks and tiers asked for")
 
 
 def _keys_and_vintages(question: Question) -> tuple[list[PartitionKey], list[Capture]]:
@@ -112,6 +121,8 @@ def _captured(tiers: Collection[Tier]) -> set[PartitionKey]:
 def _last_due(tier: Tier, number: int, day: date) -> list[PartitionKey]:
     """The last so many weeks of a tier that are due on a day; fewer where FINRA's publications begin."""
     most = (day - FIRST_WEEK).days // 7 + 1
+    if most < 1:
+        return []
     fridays = last_fridays(max(1, min(number + 6, most)), day)
     return [key for week in fridays if is_due(key := PartitionKey(week, tier), day)][:number]
 
@@ -126,6 +137,8 @@ def vintages(keys: Iterable[PartitionKey], selector: Selector) -> list[Capture]:
         return read.captures_as_of(selector.as_of, list(keys))
     partitions = Partition.objects.for_keys(keys)
     known = Capture.objects.normalized().select_related("partition")
+    if selector.kind is SelectorKind.PUBLISHED and selector.as_of is not None:
+        return sorted(published.vintages(known.filter(partition__in=partitions), selector.as_of), key=_place)
     if selector.kind is SelectorKind.LATEST:
         return sorted(known.filter(pk__in=partitions.values("latest")), key=_place)
     return sorted(_newest(_fitting(known.filter(partition__in=partitions), selector)), key=_place)

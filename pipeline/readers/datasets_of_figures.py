@@ -10,7 +10,6 @@ from pipeline.readers.fields import (
     NO_VOLUME,
     SCOPE,
     SECURITY,
-    TIER,
     TRADES,
     VENUE,
     WEEK,
@@ -159,7 +158,7 @@ SYMBOL_VENUES = Dataset(
     (
         WEEK,
         MONDAY,
-        TIER,
+        SCOPE,
         *SECURITY,
         KIND,
         *VENUE,
@@ -169,4 +168,17 @@ SYMBOL_VENUES = Dataset(
         real("share", "its part of the security's volume in the tier, over the kinds asked for", null=NO_VOLUME),
     ),
     ("week_ending", "tier", "symbol", "issue_name", "venue_kind", "mpid", "crd", "venue_name"),
+)
+SYMBOL_VENUES_WIDE = Dataset(
+    "symbol_venues",
+    "A symbol by week, with a column for each venue",
+    "Who traded a security off exchange: behind these columns one for each venue, the largest first, and `other`",
+    (
+        WEEK,
+        MONDAY,
+        SCOPE,
+        *SECURITY,
+        shares("row_total", "the security's volume, over the kinds asked for"),
+    ),
+    ("week_ending", "tier", "symbol", "issue_name"),
 )

@@ -14,7 +14,7 @@ import polars as pl
 from pipeline.finra.calendar import MONDAY_TO_FRIDAY
 from pipeline.finra.rows import FIGURES
 from pipeline.models import Capture
-from pipeline.readers.chosen import Chosen, capture_named, choose
+from pipeline.readers.chosen import Chosen, capture_named, choose, of_the_question
 from pipeline.readers.datasets import DIFFERENCES
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
@@ -95,13 +95,13 @@ def _pairs(asked: DifferencesAsked, question: Question) -> list[tuple[Capture, C
     by_instant = asked.get("from_as_of") is not None or asked.get("to_as_of") is not None
     if by_capture == by_instant:
         raise invalid("from_capture", "give from_capture and to_capture, or from_as_of and to_as_of")
-    return [_two_captures(asked)] if by_capture else list(_at_two_instants(asked, question))
+    return [_two_captures(asked, question)] if by_capture else list(_at_two_instants(asked, question))
 
 
-def _two_captures(asked: DifferencesAsked) -> tuple[Capture, Capture]:
+def _two_captures(asked: DifferencesAsked, question: Question) -> tuple[Capture, Capture]:
     if asked.get("to_capture") is None:
         raise invalid("to_capture", "from_capture needs the later capture, to_capture")
-    after = capture_named(asked["to_capture"], "to_capture")
+    after = of_the_question(capture_named(asked["to_capture"], "to_capture"), question, "to_capture")
     if asked.get("from_capture") is None:
         return _before(after), after
     before = capture_named(asked["from_capture"], "from_capture")

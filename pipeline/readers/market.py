@@ -13,7 +13,7 @@ from pipeline.readers.datasets_of_figures import MARKET
 from pipeline.readers.figures import Figured, figured
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import ALL, Asked, VenueKinds, question_of
+from pipeline.readers.questions import ALL, KindsAsked, VenueKinds, question_of
 from pipeline.readers.restated import restated_by
 from pipeline.readers.result import Result
 from pipeline.readers.table import Table
@@ -24,7 +24,7 @@ IS_POOL = (pl.col("venue_name") == DE_MINIMIS) & (pl.col("mpid") == "")
 
 
 @answering
-def market(**asked: Unpack[Asked]) -> Result:
+def market(**asked: Unpack[KindsAsked]) -> Result:
     """Volume and concentration by week. `tier="ALL"` asks for figures over all tiers."""
     found = figured(question_of(asked))
     meta = meta_of(MARKET.name, found.question, found.chosen, None, found.said())

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.finra.calendar import market_today
 from pipeline.models import Capture
-from pipeline.readers import fields
+from pipeline.readers import fields, published
 from pipeline.readers.chosen import Chosen, Missing, high_water
 from pipeline.readers.questions import Question
 from pipeline.readers.selectors import Selector, SelectorKind
@@ -140,7 +140,7 @@ def _moment(selector: Selector, chosen: Chosen) -> tuple[datetime | None, int]:
     """The instant and the position that an answer is as of: of a pinned one nothing that changes later."""
     if not selector.is_pinned:
         newest = high_water()
-        return newest.known_since, newest.position
+        return selector.as_of or newest.known_since, newest.position
     newest_input = max(chosen.captures, key=lambda capture: capture.position or 0, default=None)
     known = (newest_input.normalized_at, newest_input.position or 0) if newest_input else (None, 0)
     position = selector.position if selector.kind is SelectorKind.POSITION else known[1]
@@ -148,8 +148,9 @@ def _moment(selector: Selector, chosen: Chosen) -> tuple[datetime | None, int]:
 
 
 def what_is_asked(question: Question) -> tuple[object, ...]:
-    """A question without what its inputs and coverage say already."""
-    return (question.over_all, question.venue_kind, question.symbols, question.issue_name, question.venue)
+    """A question without what its inputs and coverage say already. FINRA's clock adds its day."""
+    by_day = published.day_of(question.selector) if published.is_published(question) else None
+    return (question.over_all, question.venue_kind, question.symbols, question.issue_name, question.venue, by_day)
 
 
 def head(dataset: str, facts: Any, asked: Iterable[object]) -> Meta:

@@ -12,6 +12,8 @@ from pipeline.models import data_kinds
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
 from pipeline.readers.meta import Caveat
 from pipeline.readers.result import Result
+from pipeline.readers.selectors import Clock
+from pipeline.readers.wide import Shape, Value
 from pipeline.readers.wording import did_you_mean
 
 P = ParamSpec("P")
@@ -57,7 +59,6 @@ def _whole(name: str, meaning: str, example: str = "") -> Parameter:
     return Parameter(name, ParameterType.WHOLE, meaning, example=example)
 
 
-SELECTORS = ("as_of", "capture", "vintage", "at_age_days", "position")
 PARAMETERS: Mapping[str, Parameter] = {
     one.name: one
     for one in (
@@ -93,6 +94,7 @@ PARAMETERS: Mapping[str, Parameter] = {
             example="2026-11-18T00:00:00Z",
         ),
         _text("capture", "one capture, by its capture_id", "finra.otc_transparency:OTC:2026-10-23:20261130"),
+        _choice("clock", "what as_of means: when rows were captured here, or when FINRA published them", *Clock),
         _choice("vintage", "the newest vintage of each partition, or the first", "latest", "first"),
         _whole("at_age_days", "each partition as it was known so many days after its own due date", "28"),
         _whole("position", "as of a position of the feed: exact, whatever commits late"),
@@ -130,6 +132,8 @@ PARAMETERS: Mapping[str, Parameter] = {
         _text("issue_contains", "a part of an issue's name, in capitals or not", "amber"),
         _text("venue_contains", "a part of a venue's name, in capitals or not", "securities"),
         _whole("top", "at most so many", "10"),
+        _choice("shape", "a row for each venue, or a column", *Shape),
+        _choice("value", "the figure in the columns of shape=wide; by default share", *Value),
         _text("q", "a symbol, another spelling of one, how one begins, or part of an issue's name", "BRK/B"),
         _day("from_day", "the first day of a period, in New York", "2026-10-01"),
         _day("to_day", "the last day of a period, in New York; it is in the period", "2026-10-31"),

@@ -20,7 +20,7 @@ from pipeline.readers.datasets import PARTITIONS, WEEKS
 from pipeline.readers.looks import Look
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Question, Weeks, WeeksAsked, choices, question_of
+from pipeline.readers.questions import FridaysAsked, Question, Weeks, WeeksAsked, choices, question_of
 from pipeline.readers.restated import restated_partitions
 from pipeline.readers.result import Result
 from pipeline.readers.table import ledger_table
@@ -67,7 +67,7 @@ def partitions(**asked: Unpack[PartitionsAsked]) -> Result:
     return Result(PARTITIONS, head(PARTITIONS.name, None, rows), (), ledger_table(PARTITIONS, rows))
 
 
-def watched(asked: WeeksAsked) -> Question:
+def watched(asked: FridaysAsked) -> Question:
     """The question; without weeks, of those of the look-back."""
     question = question_of(asked)
     if question.weeks != Weeks():
@@ -161,7 +161,7 @@ def _figures(newest: Capture | None) -> tuple[Any, ...]:
 
 
 @answering
-def weeks(**asked: Unpack[WeeksAsked]) -> Result:
+def weeks(**asked: Unpack[FridaysAsked]) -> Result:
     """A line for each week that is watched, or that is asked for."""
     question = watched(asked)
     of_weeks: dict[date, list[Standing]] = {}

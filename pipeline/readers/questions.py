@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from pipeline.finra.calendar import FIRST_WEEK, WEEK, CalendarError, Tier, market_today, read_day, week_start_of
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
-from pipeline.readers.selectors import LATEST, Selector, SelectorKind
+from pipeline.readers.selectors import LATEST, Clock, Selector, SelectorKind
 from pipeline.vintages import read
 
 ALL = "ALL"  # as tier: all tiers in one figure; as venue_kind: both kinds
@@ -45,31 +45,69 @@ class Vintage(StrEnum):
     FIRST = "first"
 
 
-class WeeksAsked(TypedDict, total=False):
-    """Which weeks and tiers: a list of Fridays, a range with both ends, or the last ones that are due."""
+class FridaysAsked(TypedDict, total=False):
+    """Which weeks: a list of Fridays, a range with both ends, or the last ones that are due."""
 
     week_ending: date | str | Sequence[date | str]
     from_week: date | str
     to_week: date | str
     weeks: int | str
-    tier: str | Sequence[str]
     on_day: date | str
 
 
-class Asked(WeeksAsked, total=False):
-    """What most datasets take: weeks, tiers, what of them, and at most one selector."""
+class WeeksAsked(FridaysAsked, total=False):
+    """Which weeks and tiers."""
 
-    venue_kind: str
-    symbol: str | Sequence[str]
-    issue_name: str
-    mpid: str | Sequence[str]
-    crd: str
-    venue_name: str
+    tier: str | Sequence[str]
+
+
+class VintagesAsked(WeeksAsked, total=False):
+    """Which weeks and tiers, and at most one selector."""
+
     as_of: datetime | date | str
     capture: str
     vintage: str
     at_age_days: int | str
     position: int | str
+
+
+class KindsAsked(VintagesAsked, total=False):
+    """Which of them, and of which kinds of venues."""
+
+    venue_kind: str
+
+
+class VenuesAsked(KindsAsked, total=False):
+    """Which of them, and of which venues."""
+
+    mpid: str | Sequence[str]
+    crd: str
+    venue_name: str
+
+
+class SecuritiesAsked(VintagesAsked, total=False):
+    """Which of them, and of which securities."""
+
+    symbol: str | Sequence[str]
+    issue_name: str
+
+
+class ClockAsked(TypedDict, total=False):
+    """Whose clock `as_of` means."""
+
+    clock: str
+
+
+class SymbolAsked(SecuritiesAsked, ClockAsked, total=False):
+    """Which securities of which vintages, by which clock."""
+
+
+class Asked(SecuritiesAsked, VenuesAsked, total=False):
+    """What rows are asked by: weeks, tiers, securities, venues, and at most one selector."""
+
+
+class RowsAsked(Asked, ClockAsked, total=False):
+    """Which rows of which vintages, by which clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +155,9 @@ class Question:
         return len(self.weeks.listed) == 1 and len(self.tiers) == 1 and not self.over_all
 
 
-def question_of(keywords: WeeksAsked) -> Question:
+def question_of(keywords: FridaysAsked) -> Question:
     """The question that keywords ask, whatever else a dataset has beside them. ReadersError for what cannot be."""
-    asked = cast(Asked, keywords)
+    asked = cast(RowsAsked, keywords)
     selector = _selector(asked)
     tiers, over_all = _tiers(asked.get("tier"))
     on_day = _day("on_day", asked["on_day"]) if asked.get("on_day") else _day_of(selector)
@@ -136,7 +174,7 @@ def question_of(keywords: WeeksAsked) -> Question:
     )
 
 
-def weeks_of(asked: WeeksAsked) -> Weeks:
+def weeks_of(asked: FridaysAsked) -> Weeks:
     """The weeks that keywords ask for, given in one way of three."""
     ways = [name for name in ("week_ending", "weeks") if asked.get(name) is not None]
     ways += ["from_week"] if asked.get("from_week") is not None or asked.get("to_week") is not None else []
@@ -155,7 +193,7 @@ def _last(weeks: int | str) -> Weeks:
     return Weeks(every=True) if weeks == EVERY_WEEK else Weeks(last=count("weeks", weeks, least=1))
 
 
-def _range(asked: WeeksAsked) -> Weeks:
+def _range(asked: FridaysAsked) -> Weeks:
     since = friday("from_week", asked["from_week"]) if asked.get("from_week") is not None else None
     until = friday("to_week", asked["to_week"]) if asked.get("to_week") is not None else None
     if since and until and since > until:
@@ -163,7 +201,17 @@ def _range(asked: WeeksAsked) -> Weeks:
     return Weeks(since=since, until=until)
 
 
-def _selector(asked: Asked) -> Selector:
+def _selector(asked: RowsAsked) -> Selector:
+    """The one selector that is given, by the clock that is."""
+    selector = _vintage(asked)
+    if choice("clock", asked.get("clock") or Clock.CAPTURED, Clock) is Clock.CAPTURED:
+        return selector
+    if selector.kind is not SelectorKind.AS_OF:
+        raise _invalid("clock", "clock=published says what as_of means: give as_of, a day or an instant")
+    return replace(selector, kind=SelectorKind.PUBLISHED)
+
+
+def _vintage(asked: Asked) -> Selector:
     """The one selector that is given."""
     given = [name for name in ("as_of", "capture", "vintage", "at_age_days", "position") if asked.get(name) is not None]
     if len(given) > 1:

@@ -8,14 +8,14 @@ from typing import Any, Unpack
 
 from django.db.models import Max
 
-from pipeline.finra.calendar import week_start_of
+from pipeline.finra.calendar import FIRST_WEEK, WEEK, WEEKS_THAT_MAY_WAIT, fully_due_weeks, week_start_of
 from pipeline.models import Capture, Check, Readiness, ReadinessState, Use
 from pipeline.readers.chosen import keys_of
 from pipeline.readers.datasets import READINESS
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
 from pipeline.readers.partitions import watched
-from pipeline.readers.questions import WeeksAsked, choices
+from pipeline.readers.questions import FridaysAsked, Question, choices
 from pipeline.readers.restated import TOUCHED
 from pipeline.readers.result import Result
 from pipeline.readers.table import ledger_table
@@ -24,7 +24,7 @@ from pipeline.weeks import readiness as judging
 USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)
 
 
-class ReadinessAsked(WeeksAsked, total=False):
+class ReadinessAsked(FridaysAsked, total=False):
     """Which weeks, and for which uses."""
 
     use: str | list[str]
@@ -35,9 +35,17 @@ def readiness(**asked: Unpack[ReadinessAsked]) -> Result:
     """The verdicts on the weeks that are watched, or that are asked for, per use."""
     uses = choices("use", asked.pop("use", None), Use) or tuple(Use)
     question = watched(asked)
-    weeks = sorted({key.week_ending for key in keys_of(question)})
+    weeks = _weeks(question)
     rows = list(_rows(weeks, uses, question.on_day))
     return Result(READINESS, head(READINESS.name, None, rows), (), ledger_table(READINESS, rows))
+
+
+def _weeks(question: Question) -> list[date]:
+    """The weeks that are judged, oldest first. `weeks=N` are those of which every tier is due, as for the command."""
+    if question.weeks.last is None:
+        return sorted({key.week_ending for key in keys_of(question)})
+    most = (question.on_day - FIRST_WEEK).days // WEEK.days - WEEKS_THAT_MAY_WAIT
+    return sorted(fully_due_weeks(max(1, min(question.weeks.last, most)), question.on_day))
 
 
 def _rows(weeks: Collection[date], uses: Collection[Use], day: date) -> Iterator[tuple[Any, ...]]:

@@ -15,13 +15,13 @@ import polars as pl
 
 from pipeline.finra.calendar import MONDAY_TO_FRIDAY, PartitionKey, Tier, read_day
 from pipeline.models import Capture
-from pipeline.readers import caveats
+from pipeline.readers import caveats, published
 from pipeline.readers.chosen import Chosen, choose
 from pipeline.readers.datasets import ROWS
 from pipeline.readers.known import require_known
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Asked, Question, VenueKinds, invalid, question_of
+from pipeline.readers.questions import Asked, Question, RowsAsked, VenueKinds, invalid, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Page, Place, Result
 from pipeline.vintages import read
@@ -30,18 +30,26 @@ NUMBER = "row_number"
 
 
 @answering
-def rows(**asked: Unpack[Asked]) -> Result:
+def rows(**asked: Unpack[RowsAsked]) -> Result:
     """The rows that FINRA published for weeks, tiers, symbols and venues, as of the instant that is asked for.
 
     Without weeks the newest captured one of each tier. ReadersError, now or when rows are read.
     """
     question = question_of(asked)
     chosen = choose(question)
-    return Result(ROWS, meta_of(ROWS.name, question, chosen), caveats.of_rows(chosen), VintageRows(question, chosen))
+    meta, warnings = meta_of(ROWS.name, question, chosen), (*caveats.of_clock(question), *caveats.of_rows(chosen))
+    lacking = published.counting(question, chosen.captures, wanted(question))
+    return Result(ROWS, meta, warnings, VintageRows(question, chosen), summing=lacking)
 
 
 def conditions(question: Question) -> list[pl.Expr]:
-    """What a row has to be."""
+    """What a row has to be: one that is wanted, and by FINRA's clock one that was published by then."""
+    by_clock = [published.condition(question.selector)] if published.is_published(question) else []
+    return [*wanted(question), *by_clock]
+
+
+def wanted(question: Question) -> list[pl.Expr]:
+    """What a row has to be of the question's kinds, securities and venues."""
     found: list[pl.Expr] = []
     if question.venue_kind is not VenueKinds.ALL:
         found.append(pl.col("venue_kind") == question.venue_kind.value)

@@ -16,6 +16,14 @@ class SelectorKind(StrEnum):
     AT_AGE = "at_age_days"
     POSITION = "position"
     CAPTURE = "capture"
+    PUBLISHED = "published"
+
+
+class Clock(StrEnum):
+    """Whose clock `as_of` means: ours, when rows were captured; or FINRA's, when they were published."""
+
+    CAPTURED = "captured"
+    PUBLISHED = "published"
 
 
 PINNED = (SelectorKind.AS_OF, SelectorKind.POSITION, SelectorKind.CAPTURE)
@@ -26,7 +34,8 @@ class Selector:
     """One way of choosing vintages.
 
     `as_of` is an aware instant; `at_age_days` counts from the due date of each partition; `position` is one of the feed of
-    captures: what was committed by then, whatever the clocks say; `capture` is a capture_id.
+    captures: what was committed by then, whatever the clocks say; `capture` is a capture_id. PUBLISHED is `as_of` by FINRA's
+    clock.
     """
 
     kind: SelectorKind = SelectorKind.LATEST

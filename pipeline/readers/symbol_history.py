@@ -1,30 +1,53 @@
-"""A security by week, and by venue: from the rows themselves, as of any instant."""
+"""A security by week, and by venue: from the rows themselves, as of any instant, by either clock."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Unpack
 
 import polars as pl
 
 from pipeline.finra.calendar import MONDAY_TO_FRIDAY, WEEK
-from pipeline.readers import caveats
+from pipeline.readers import caveats, published
 from pipeline.readers.chosen import Chosen, choose
-from pipeline.readers.datasets_of_figures import SYMBOL_HISTORY, SYMBOL_VENUES
+from pipeline.readers.datasets_of_figures import SYMBOL_HISTORY, SYMBOL_VENUES, SYMBOL_VENUES_WIDE
+from pipeline.readers.known import require_known_venue
 from pipeline.readers.market import one_over
-from pipeline.readers.meta import meta_of
+from pipeline.readers.meta import Caveat, meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import ALL, Asked, Question, invalid, question_of
+from pipeline.readers.questions import (
+    ALL,
+    FridaysAsked,
+    Question,
+    RowsAsked,
+    SymbolAsked,
+    Venue,
+    choice,
+    count,
+    invalid,
+    question_of,
+)
 from pipeline.readers.restated import restated_by
 from pipeline.readers.result import Result
-from pipeline.readers.rows import VintageRows
+from pipeline.readers.rows import VintageRows, of_venue, wanted
 from pipeline.readers.symbols import SECURITY
 from pipeline.readers.table import Table
+from pipeline.readers.wide import MOST, Cells, Shape, Value, WideTable
 from pipeline.weeks.concentration import FAMILY, IS_POOL, SUM, VENUE, concentrations
 
 ABSENT = "the symbol has no row in these weeks and tiers, though it is known"
 
 
-def _of_symbol(asked: Asked, dataset: str) -> tuple[Question, Chosen]:
+class SymbolVenuesAsked(RowsAsked, total=False):
+    """The venues of a security: a row for each, or a column."""
+
+    shape: str
+    value: str
+    top: int | str
+
+
+def _of_symbol(asked: FridaysAsked, dataset: str) -> tuple[Question, Chosen]:
     question = question_of(asked)
     if not question.symbols:
         raise invalid("symbol", f"{dataset} is of a symbol: give symbol")
@@ -32,54 +55,89 @@ def _of_symbol(asked: Asked, dataset: str) -> tuple[Question, Chosen]:
 
 
 @answering
-def symbol_history(**asked: Unpack[Asked]) -> Result:
+def symbol_history(**asked: Unpack[SymbolAsked]) -> Result:
     """A security by week. `tier="ALL"` asks for figures over all tiers."""
     question, chosen = _of_symbol(asked, SYMBOL_HISTORY.name)
     meta = meta_of(SYMBOL_HISTORY.name, question, chosen, None, sorted(restated_by(chosen.captures)))
     table = Table(SYMBOL_HISTORY, lambda: _history(question, chosen), ABSENT)
-    return Result(SYMBOL_HISTORY, meta, caveats.of_rows(chosen), table)
+    return Result(SYMBOL_HISTORY, meta, _warnings(question, chosen), table, summing=_lacking(question, chosen))
 
 
 @answering
-def symbol_venues(**asked: Unpack[Asked]) -> Result:
-    """Who traded a security, by week, tier and venue. Sums over venues are the security's volume."""
+def symbol_venues(**asked: Unpack[SymbolVenuesAsked]) -> Result:
+    """Who traded a security, by week, tier and venue. Sums over venues are the security's volume.
+
+    With `shape="wide"` a row for each week, and a column with the `value` of each of the `top` venues.
+    """
     question, chosen = _of_symbol(asked, SYMBOL_VENUES.name)
+    if choice("shape", asked.get("shape") or Shape.LONG, Shape) is Shape.WIDE:
+        return _wide(asked, question, chosen)
+    for name in ("value", "top"):
+        if asked.get(name) is not None:
+            raise invalid(name, f"{name} is of shape=wide, which has a column for each venue")
     meta = meta_of(SYMBOL_VENUES.name, question, chosen)
     table = Table(SYMBOL_VENUES, lambda: _by_venue(question, chosen), ABSENT)
-    return Result(SYMBOL_VENUES, meta, caveats.of_rows(chosen), table)
+    return Result(SYMBOL_VENUES, meta, _warnings(question, chosen), table, summing=_lacking(question, chosen))
 
 
-def histories(**asked: Unpack[Asked]) -> pl.DataFrame:
+def _wide(asked: SymbolVenuesAsked, question: Question, chosen: Chosen) -> Result:
+    value = choice("value", asked.get("value") or Value.SHARE, Value)
+    top = count("top", asked["top"], least=1) if asked.get("top") is not None else MOST
+    cells = Cells(lambda: _by_venue(question, chosen), value, top)
+    meta = meta_of(SYMBOL_VENUES.name, question, chosen, None, (Shape.WIDE, value, top))
+    table = WideTable(SYMBOL_VENUES_WIDE, cells.frame, ABSENT)
+    return Result(SYMBOL_VENUES_WIDE, meta, _warnings(question, chosen), table, summing=cells.summary)
+
+
+def _warnings(question: Question, chosen: Chosen) -> tuple[Caveat, ...]:
+    return (*caveats.of_clock(question), *caveats.of_rows(chosen))
+
+
+def _lacking(question: Question, chosen: Chosen) -> Callable[[], published.Unknown] | None:
+    return published.counting(question, chosen.captures, wanted(question))
+
+
+def histories(**asked: Unpack[SymbolAsked]) -> pl.DataFrame:
     """Every security by week and tier, as `symbol_history` has one."""
     question = question_of(asked)
     return Table(SYMBOL_HISTORY, lambda: _history(question, choose(question))).frame
 
 
-def volumes(**asked: Unpack[Asked]) -> pl.DataFrame:
+def volumes(**asked: Unpack[RowsAsked]) -> pl.DataFrame:
     """Every security by week, tier and venue, as `symbol_venues` has one."""
     question = question_of(asked)
     return Table(SYMBOL_VENUES, lambda: _by_venue(question, choose(question))).frame
 
 
-def _cells(question: Question, chosen: Chosen) -> pl.DataFrame:
+def _cells(rows: pl.DataFrame) -> pl.DataFrame:
     """What each venue traded in the securities, by week and tier; rows that differ in product type alone are one."""
-    rows = VintageRows(question, chosen).collect().with_columns(VENUE, IS_POOL)
     of = ("week_ending", "tier", *SECURITY, "venue_kind", "mpid", "crd", "venue")
     named = pl.col("venue_name").max(), pl.col("is_pool").first()
-    return rows.group_by(of).agg(*named, pl.col("shares").cast(SUM).sum(), pl.col("trades").sum())
+    summed = pl.col("shares").cast(SUM).sum(), pl.col("trades").sum()
+    return rows.with_columns(VENUE, IS_POOL).group_by(of).agg(*named, *summed)
 
 
 def _by_venue(question: Question, chosen: Chosen) -> pl.DataFrame:
-    total = pl.col("shares").sum().over("week_ending", "tier", *SECURITY)
-    return _cells(question, chosen).with_columns(
-        (pl.col("week_ending") - MONDAY_TO_FRIDAY).alias("week_start"),
-        _part(pl.col("shares"), pl.col("trades")).alias("average_trade_size"),
-        _part(pl.col("shares"), total).alias("share"),
+    """The venues asked for, with their part of the security's volume: of all venues of the kinds asked for."""
+    of_security = ("week_ending", "tier", *SECURITY)
+    rows = VintageRows(replace(question, venue=Venue()), chosen).collect()
+    rows = rows.with_columns(tier=pl.lit(ALL)) if question.over_all else rows
+    totals = rows.group_by(of_security).agg(pl.col("shares").cast(SUM).sum().alias("row_total"))
+    of_venues = rows.filter(*of_venue(question))
+    require_known_venue(question, of_venues)
+    return (
+        _cells(of_venues)
+        .join(totals, on=of_security, how="left")
+        .with_columns(
+            (pl.col("week_ending") - MONDAY_TO_FRIDAY).alias("week_start"),
+            _part(pl.col("shares"), pl.col("trades")).alias("average_trade_size"),
+            _part(pl.col("shares"), pl.col("row_total")).alias("share"),
+        )
     )
 
 
 def _history(question: Question, chosen: Chosen) -> pl.DataFrame:
-    cells = _cells(question, chosen)
+    cells = _cells(VintageRows(question, chosen).collect())
     scope = pl.lit(ALL) if question.over_all else pl.col("tier")
     families = cells.with_columns(scope.alias("scope"), pl.col("venue_kind").cast(FAMILY).alias("family"))
     of_venues = families.group_by("scope", "family", "week_ending", *SECURITY, "venue").agg(

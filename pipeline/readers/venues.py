@@ -21,7 +21,7 @@ from pipeline.readers.known import require_known_venue
 from pipeline.readers.market import IS_POOL, restated_of, with_days
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Asked, VenueKinds, choice, count, invalid, question_of
+from pipeline.readers.questions import VenueKinds, VenuesAsked, choice, count, invalid, question_of
 from pipeline.readers.result import Result
 from pipeline.readers.rows import of_venue
 from pipeline.readers.selectors import SelectorKind
@@ -43,7 +43,7 @@ class Sort(StrEnum):
     AVERAGE_TRADE_SIZE = "average_trade_size"
 
 
-class VenuesAsked(Asked, total=False):
+class BoardAsked(VenuesAsked, total=False):
     """The venues of one week: how they are ordered, and how many."""
 
     sort: str
@@ -62,7 +62,7 @@ class Comparison:
 
 
 @answering
-def venues(**asked: Unpack[VenuesAsked]) -> Result:
+def venues(**asked: Unpack[BoardAsked]) -> Result:
     """The venues of one week: the one asked for, or the newest in which all tiers asked for are captured."""
     question = newest_week(question_of(asked))
     if len(question.weeks.listed) > 1:
@@ -181,7 +181,7 @@ def _kinds(captures: Sequence[Capture]) -> set[tuple[str, bool, bool]]:
 
 
 @answering
-def venue_history(**asked: Unpack[Asked]) -> Result:
+def venue_history(**asked: Unpack[VenuesAsked]) -> Result:
     """A venue by week: give its mpid, crd or venue_name. `tier="ALL"` asks for figures over all tiers."""
     question = question_of(asked)
     if not question.venue.is_asked:
@@ -191,7 +191,7 @@ def venue_history(**asked: Unpack[Asked]) -> Result:
     return Result(VENUE_HISTORY, meta, caveats.of_rows(found.chosen), Table(VENUE_HISTORY, lambda: _history(found)))
 
 
-def venue_weeks(**asked: Unpack[Asked]) -> pl.DataFrame:
+def venue_weeks(**asked: Unpack[VenuesAsked]) -> pl.DataFrame:
     """Every venue by week, as `venue_history` has one."""
     return _history(figured(question_of(asked))).select(VENUE_HISTORY.names).cast(VENUE_HISTORY.schema)
 
