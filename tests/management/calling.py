@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import load_command_class
 
+from pipeline.resilience import stopping
 from tests.support import warm
 from tests.support.engines import Ledger
 
@@ -39,7 +40,10 @@ class Ran:
 
 
 def call(name: str, *arguments: object) -> Ran:
-    """Run a command in this process, from its argument list to its exit code."""
+    """Run a command in this process, from its argument list to its exit code.
+
+    A command takes SIGTERM and Ctrl-C for itself. No test sends them here: they are for the whole run of tests, which ends.
+    """
     out, err = StringIO(), StringIO()
     code: object = 0
     with redirect_stdout(out), redirect_stderr(err):
@@ -47,6 +51,8 @@ def call(name: str, *arguments: object) -> Ran:
             load_command_class("pipeline", name).run_from_argv(["manage.py", name, *map(str, arguments)])
         except SystemExit as ended:
             code = ended.code
+    if stopping.is_ordered():
+        raise KeyboardInterrupt
     assert isinstance(code, int)
     return Ran(code, out.getvalue(), err.getvalue())
 

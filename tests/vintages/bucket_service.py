@@ -29,6 +29,7 @@ class Fault(StrEnum):
     SLOW_DOWN = "503 SlowDown"
     RESET = "the connection ends before an answer"
     HALF = "the connection ends in the midst of the answer"
+    UNTOLD = "the request is done, and the connection ends before an answer"
     HANGS = "the request is not answered"
 
 
@@ -91,6 +92,17 @@ class Proxy:
         left = [fault]
         self.fault = lambda asked, _path: left.pop() if asked == method and left else None
 
+    def each_first(self, fault: Fault) -> None:
+        """Have every other request of each method and path end so, from the first on."""
+        failed: set[tuple[str, str]] = set()
+
+        def decide(*asked: str) -> Fault | None:
+            is_first = asked not in failed
+            (failed.add if is_first else failed.remove)(asked)
+            return fault if is_first else None
+
+        self.fault = decide
+
 
 @contextmanager
 def misbehaving(server_url: str) -> Iterator[Proxy]:
@@ -132,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut()
         else:
             with self.proxy.writing if self.command == "PUT" else nullcontext():
-                self._pass_on(body, half=fault is Fault.HALF)
+                self._pass_on(body, fault)
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = handle_any  # noqa: N815 - the names that the server looks for
 
@@ -162,20 +174,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _pass_on(self, body: bytes, *, half: bool) -> None:
+    def _pass_on(self, body: bytes, fault: Fault | None) -> None:
         server = http.client.HTTPConnection("127.0.0.1", self.proxy.server_port, timeout=PATIENCE)
         headers = {key: value for key, value in self.headers.items() if key not in ("Expect", "Transfer-Encoding")}
         server.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
         answer = server.getresponse()
         content = answer.read()
+        server.close()
+        if fault is Fault.UNTOLD:
+            self._cut()
+            return
         self.send_response(answer.status)
         for name in PASSED_ON:
             if (value := answer.headers.get(name)) and name != "Content-Length":
                 self.send_header(name, value)
         self.send_header("Content-Length", answer.headers.get("Content-Length", str(len(content))))
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if half else content)
-        server.close()
-        if half:
+        self.wfile.write(content[: len(content) // 2] if fault is Fault.HALF else content)
+        if fault is Fault.HALF:
             self.wfile.flush()
             self._cut()

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 from django.conf import settings as configured
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
@@ -147,13 +148,23 @@ def test_an_answer_that_ends_early_passes(ledger: Ledger, bucket_proxy: Proxy, s
         done(capture)
 
 
-def test_slow_down_is_waited_out_within_a_request(bucket_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [Fault.ERROR, Fault.SLOW_DOWN, Fault.RESET, Fault.UNTOLD])
+def test_every_first_request_may_fail_and_is_asked_again(
+    ledger: Ledger, bucket_proxy: Proxy, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
     monkeypatch.setattr(bucket, "ATTEMPTS", 2)
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
     storages._storages.clear()  # type: ignore[attr-defined] # Django's own: it is made again with these attempts
-    bucket_proxy.once(Fault.SLOW_DOWN, "PUT")
+    bucket_proxy.each_first(fault)
     archive.put(CONTENT, SHA256)
-    assert [method for method, _ in bucket_proxy.seen].count("PUT") == 2
+    capture = stored(LINES, NOON)
+    forget_copies(settings)
+    for done in (*READS.values(), *WRITES.values()):
+        done(capture)
+    puts = [path for method, path in bucket_proxy.seen if method == "PUT"]
+    assert Counter(Counter(puts).values()) == {2: len({*puts})}
     assert archive.get(SHA256) == CONTENT
+    assert text_of(read.of_capture(capture)) == ["AAPL UBSA 100 2", "MSFT A firm 25.25 1"]
 
 
 def test_an_outage_is_one_finding_and_none_for_each_payload(ledger: Ledger, bucket_proxy: Proxy) -> None:
