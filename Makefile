@@ -15,6 +15,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --re
 COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 
+# What is compiled once is started many hundred times by the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The demo is what a clone without anything of one's own shows. It is decided once, before the first folder is made.
 SAY = $(PYTHON) marketspine/demo.py
 PREPARED = export MARKETSPINE_DEMO=$$($(SAY) demo); mkdir -p var; \

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,21 @@ def clone(folder: Path) -> Clone:
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     for name in filter(None, names):
         if (ROOT / name).is_file() and not name.startswith("docs/images/"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+            _copy(ROOT / name, folder / name)
     _link_installed(folder / ".venv")
     return Clone(folder)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A file with its time, and so with its bytecode, where there is some: each clone would compile it again."""
+    for found, copy in ((source, target), (_bytecode_of(source), _bytecode_of(target))):
+        if found.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(found, copy)
+
+
+def _bytecode_of(path: Path) -> Path:
+    return Path(cache_from_source(str(path)))
 
 
 def _link_installed(venv: Path) -> None:
