@@ -25,9 +25,9 @@ def run_embedded(run: Run, worker: str, progress: Progress, tell: Callable[[str]
     Told to stop, the engine finishes what is under way, and leaves the rest to the same command again.
     """
     try:
-        with logs.bound_in_process(run_id=run.pk), embedded.engine():
+        with logs.bound_in_process(run_id=run.pk), embedded.engine() as sleep:
             canvas.resume(run)
-            waiting.wait(run, progress, worker, tell=tell)
+            waiting.wait(run, progress, worker, tell=tell, sleep=sleep)
     except BaseException:
         connection.close()  # Ctrl-C comes in the midst of a query, too: that connection is of no more use
         lifecycle.interrupt(run)
@@ -50,11 +50,11 @@ def recover(progress: Progress) -> Recovered:
     """Sweep by hand; without a broker, work off here what the sweep has sent."""
     if settings.CELERY_BROKER_URL != NO_BROKER:
         return sweeper.sweep()
-    with embedded.engine():
+    with embedded.engine() as sleep:
         recovered = _sweep_after_restart()
         for run in _of_queue():
             canvas.resume(run)
-            waiting.wait(run, progress)
+            waiting.wait(run, progress, sleep=sleep)
     return recovered
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from celery import current_app
+from celery.signals import task_postrun
 from celery.worker import WorkController, state
 from django.conf import settings
 from kombu.transport import TRANSPORT_ALIASES
@@ -39,10 +40,11 @@ TRANSPORT_ALIASES["prompt-memory"] = f"{__name__}:{PromptTransport.__name__}"
 
 
 @contextmanager
-def engine() -> Iterator[None]:
+def engine() -> Iterator[Callable[[float], None]]:
     """A worker for the time of the block. On leaving, what is under way is finished, and what waits is forgotten.
 
-    Whatever broker the environment names: this process sends to itself only.
+    Whatever broker the environment names: this process sends to itself only. The block gets a sleep of so many seconds at
+    most, which ends when a task does.
     """
     current_app.conf.update(
         broker_url="prompt-memory://localhost", result_backend="django-db", broker_transport_options={}
@@ -50,7 +52,7 @@ def engine() -> Iterator[None]:
     _forget_messages()
     logger = logging.getLogger("pipeline")
     level = logger.level
-    current_app.loader.import_default_modules()
+    current_app.loader.init_worker()
     current_app.backend.cleanup()  # results older than a day: without beat no task removes them
     state.should_stop = state.should_terminate = None
     ready = threading.Event()
@@ -65,12 +67,23 @@ def engine() -> Iterator[None]:
     )
     thread = threading.Thread(target=worker.start, name="worker", daemon=True)
     thread.start()
+    ended = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        ended.wait(seconds)
+        ended.clear()
+
+    def wake(**_: object) -> None:
+        ended.set()
+
+    task_postrun.connect(wake)
     try:
         if not ready.wait(PATIENCE):
             raise RuntimeError("the embedded worker did not start")
         logger.setLevel(level)  # Celery has set Django up anew for its worker, which undoes what `-v` has set
-        yield
+        yield sleep
     finally:
+        task_postrun.disconnect(wake)
         stopping.order()
         state.should_stop = os.EX_OK  # type: ignore[assignment] # the stubs know only None
         thread.join()

@@ -54,11 +54,13 @@ def wait(
     worker: str = "",
     idle: Callable[[], None] = lambda: None,
     tell: Callable[[str], None] = logger.warning,
+    sleep: Callable[[float], None] | None = None,
 ) -> Run:
     """Poll until the run has ended, write heartbeats for it, and sweep now and then: no chord, beat or message is needed.
 
     `progress` hears of each partition once, when it is done. `idle` is called while nothing happens. A database that goes
-    away for less than ten minutes is waited for, and `tell` hears of it.
+    away for less than ten minutes is waited for, and `tell` hears of it. `sleep` is the one of an engine of this process,
+    which ends when a task does; without it one can but look more often while there is news.
     """
     seen: set[int] = set()
     swept, pause, outage = time.monotonic(), SHORTEST_POLL, _Outage(tell)
@@ -83,7 +85,10 @@ def wait(
         if ended:
             return run
         pause = SHORTEST_POLL if news else min(pause * 1.5, LONGEST_POLL)
-        time.sleep(pause)
+        if sleep:
+            sleep(LONGEST_POLL)
+        else:
+            time.sleep(pause)
 
 
 def _poll(run: Run, worker: str) -> bool:

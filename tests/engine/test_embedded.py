@@ -38,9 +38,9 @@ def request_(source_dir: Path) -> Request:
 
 def work_off(request: Request) -> Run:
     """What a command does."""
-    with liveness.working() as worker, embedded.engine():
+    with liveness.working() as worker, embedded.engine() as sleep:
         run = canvas.launch(plan_with(request, source_of(request)), worker)
-        return waiting.wait(run, lambda _step: None, worker)
+        return waiting.wait(run, lambda _step: None, worker, sleep=sleep)
 
 
 @pytest.mark.promise(2)

@@ -75,9 +75,9 @@ def captured(begin: Begin) -> list[Partition]:
 def worked_off(entry: OperatorLogEntry) -> Run:
     """The run that came of an act, once the embedded worker has done it."""
     assert entry.run is not None
-    with embedded.engine():
+    with embedded.engine() as sleep:
         driver.resume_queue()
-        return waiting.wait(entry.run, lambda _step: None)
+        return waiting.wait(entry.run, lambda _step: None, sleep=sleep)
 
 
 def outcomes(run: Run) -> dict[PartitionKey, str]:
