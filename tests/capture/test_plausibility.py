@@ -29,7 +29,7 @@ from tests.fake_finra import Catalogue, FinraServer, Options, Samples, Service
 from tests.finra.sources.api.asking import client_of
 from tests.management.calling import Ran, call
 from tests.support.capturing import at_once
-from tests.support.engines import Ledger
+from tests.support.engines import Begin, Ledger
 from tests.support.sources_in_memory import MemorySource, psv, row
 
 A, B, C = date(2025, 11, 14), date(2025, 11, 7), date(2025, 10, 31)
@@ -105,11 +105,15 @@ def edited(rows: int) -> Edit:
     return change
 
 
-@pytest.fixture
-def folder(ledger: Ledger, source_dir: Path) -> Path:
-    """The files of A, B and C, of which A and C are captured."""
-    write(source_dir, A, B, C)
+def neighbours_captured(folder: Path) -> None:
+    write(folder, A, B, C)
     assert backfill(A, C).code == 0
+
+
+@pytest.fixture
+def folder(begin: Begin, source_dir: Path) -> Path:
+    """The files of A, B and C, of which A and C are captured."""
+    begin(neighbours_captured)
     return source_dir
 
 
