@@ -96,7 +96,8 @@ class Proxy:
         """Have every other request of each method and path end so, from the first on."""
         failed: set[tuple[str, str]] = set()
 
-        def decide(*asked: str) -> Fault | None:
+        def decide(method: str, path: str) -> Fault | None:
+            asked = (method, path)
             is_first = asked not in failed
             (failed.add if is_first else failed.remove)(asked)
             return fault if is_first else None
