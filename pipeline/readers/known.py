@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 from django.db.models import F
@@ -17,23 +17,37 @@ SEPARATORS = ".-/ "
 NEAR = 5
 
 
+Named = Sequence[tuple[str, str]]  # columns, each with the value that a question names
+
+
+def named_in(question: Question) -> Named:
+    """The symbols and venues of a question."""
+    return [*(("symbol", symbol) for symbol in question.symbols), *venues_of(question)]
+
+
+def lacking(named: Named, found: pl.DataFrame) -> Named:
+    """Those that are not among the rows that were found."""
+    return [(column, value) for column, value in named if not _has(found, column, value)]
+
+
+def check_known(named: Named) -> None:
+    """ReadersError for the first symbol or venue that no captured week has."""
+    for column, value in named:
+        if not _is_anywhere(column, value):
+            raise _unknown_symbol(value) if column == "symbol" else _unknown_venue(column, value)
+
+
 def require_known(question: Question, found: pl.DataFrame) -> None:
     """ReadersError for a symbol or a venue of the question that neither `found` nor any captured week has.
 
     `found` has the columns symbol, mpid, crd, venue_name of the rows that were found.
     """
-    lacking = [symbol for symbol in question.symbols if not _has(found, "symbol", symbol)]
-    lacking = [symbol for symbol in lacking if not _is_anywhere("symbol", symbol)]
-    if lacking:
-        raise _unknown_symbol(lacking[0])
-    require_known_venue(question, found)
+    check_known(lacking(named_in(question), found))
 
 
 def require_known_venue(question: Question, found: pl.DataFrame) -> None:
     """The same of venues alone."""
-    for column, value in venues_of(question):
-        if not _has(found, column, value) and not _is_anywhere(column, value):
-            raise ReadersError(ErrorKind.UNKNOWN_VENUE, f"no captured week has a venue {value!r}", column)
+    check_known(lacking(list(venues_of(question)), found))
 
 
 def venues_of(question: Question) -> Iterable[tuple[str, str]]:
@@ -63,6 +77,10 @@ def newest_first() -> list[Capture]:
     """The newest vintage of each partition whose rows are kept, the newest week first."""
     latest = Capture.objects.filter(pk=F("partition__latest"), pruned_at__isnull=True).select_related("partition")
     return list(latest.order_by("-partition__week_ending", "partition__tier"))
+
+
+def _unknown_venue(column: str, value: str) -> ReadersError:
+    return ReadersError(ErrorKind.UNKNOWN_VENUE, f"no captured week has a venue {value!r}", column)
 
 
 def _unknown_symbol(symbol: str) -> ReadersError:

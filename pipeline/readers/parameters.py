@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import wraps
+from functools import cache, wraps
 from typing import ParamSpec, get_args, get_type_hints
 
 from pipeline.models import data_kinds
@@ -154,12 +154,10 @@ PARAMETERS: Mapping[str, Parameter] = {
 
 def answering(function: Callable[P, Result]) -> Callable[P, Result]:
     """Have a function refuse keywords that it does not have, and name the one that may be meant."""
-    allowed: list[str] = []
 
     @wraps(function)
     def checked(*args: P.args, **asked: P.kwargs) -> Result:
-        if not allowed:
-            allowed.extend(parameters_of(function))
+        allowed = parameters_of(function)
         for name in asked:
             if name not in allowed:
                 raise unknown(name, function.__name__, tuple(allowed))
@@ -173,7 +171,8 @@ def marked(result: Result) -> Result:
     return replace(result, warnings=(SAMPLES, *result.warnings)) if data_kinds.shows_samples() else result
 
 
-def parameters_of(function: Callable[..., object]) -> dict[str, Parameter]:
+@cache
+def parameters_of(function: Callable[..., object]) -> Mapping[str, Parameter]:
     """The parameters of a function of the readers, by name."""
     hints = get_type_hints(function, include_extras=True)
     [asked] = get_args(hints["asked"])

@@ -6,7 +6,7 @@ number of the row within the file, which never changes: a walk over pages goes o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Unpack
@@ -18,7 +18,7 @@ from pipeline.models import Capture
 from pipeline.readers import caveats, published
 from pipeline.readers.chosen import Chosen, choose
 from pipeline.readers.datasets import ROWS
-from pipeline.readers.known import require_known
+from pipeline.readers.known import check_known, lacking, named_in, require_known
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import Asked, Question, RowsAsked, VenueKinds, invalid, question_of
@@ -27,6 +27,8 @@ from pipeline.readers.result import Page, Place, Result
 from pipeline.vintages import read
 
 NUMBER = "row_number"
+NUMBERED = pl.Schema({**ROWS.schema, NUMBER: pl.UInt32()})
+MANY = 40  # partitions that are read at once: those of a quarter
 
 
 @answering
@@ -77,10 +79,11 @@ def one_of(column: str, values: tuple[str, ...]) -> pl.Expr:
     return pl.col(column) == values[0] if len(values) == 1 else pl.col(column).is_in(list(values))
 
 
-def shown(rows: pl.LazyFrame, captures: Collection[Capture], *more: str) -> pl.LazyFrame:
-    """Rows of these vintages with the columns of the dataset, and `more` of their own."""
+def shown(rows: pl.LazyFrame, captures: Sequence[Capture], *, numbered: str | None = None) -> pl.LazyFrame:
+    """Rows of these vintages with the columns of the dataset; `numbered` as `read.with_vintages`, behind them."""
     week_start = (pl.col("week_ending") - MONDAY_TO_FRIDAY).alias("week_start")
-    return read.with_vintages(rows, captures).with_columns(week_start).select(*ROWS.names, *more)
+    names = (*ROWS.names, numbered) if numbered else ROWS.names
+    return read.with_vintages(rows, captures, numbered=numbered).with_columns(week_start).select(names)
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,13 @@ class VintageRows:
         return found
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """The rows of a partition at a time."""
-        for capture in self.captures:
-            yield self._of(capture).drop(NUMBER)
+        """The rows of some partitions at a time. ReadersError as `collect`."""
+        named = named_in(self.question)
+        for captures in self._some_at_a_time(self.captures) if self.captures else ([],):
+            found = self._of(captures).drop(NUMBER)
+            named = lacking(named, found)
+            yield found
+        check_known(named)
 
     @property
     def knows_total(self) -> bool:
@@ -126,11 +133,10 @@ class VintageRows:
         return number
 
     def page(self, after: Place | None, limit: int) -> Page:
-        """Some of the rows: no file is opened of a partition before the place."""
-        if after is None and conditions(self.question):
-            require_known(self.question, self._symbols_and_venues())
-        since = place_of(after) if after is not None else None
-        found, more = self._read(since, limit)
+        """Some of the rows: no file is opened of a partition before the place, and none that the page does not need."""
+        found, more = self._read(place_of(after) if after is not None else None, limit)
+        if after is None and (named := lacking(named_in(self.question), found)):
+            check_known(lacking(named, self._symbols_and_venues()) if more else named)
         return Page(found.drop(NUMBER), _place(found) if more else None)
 
     def why_empty(self) -> str | None:
@@ -141,26 +147,44 @@ class VintageRows:
 
     def _symbols_and_venues(self) -> pl.DataFrame:
         with reading(self.captures):
-            return self.lazy().select("symbol", "mpid", "crd", "venue_name").unique().collect()
+            found = read.of_captures(self.captures).filter(*conditions(self.question))
+            return found.select("symbol", "mpid", "crd", "venue_name").unique().collect()
 
     def _read(self, since: tuple[PartitionKey, int] | None, limit: int) -> tuple[pl.DataFrame, bool]:
         """The rows of a page, and whether there are more."""
-        frames, lacking = [ROWS.schema.to_frame().with_columns(pl.lit(0, pl.UInt32).alias(NUMBER)).clear()], limit + 1
-        for capture in self.captures:
-            if lacking and (since is None or capture.partition.key >= since[0]):
-                is_here = since is not None and capture.partition.key == since[0]
-                frames.append(self._of(capture, since[1] if since and is_here else -1, lacking))
-                lacking -= frames[-1].height
+        left = [one for one in self.captures if since is None or one.partition.key >= since[0]]
+        behind = since[1] if since and left and left[0].partition.key == since[0] else -1
+        frames, lacks = [NUMBERED.to_frame(eager=True)], limit + 1
+        for captures in self._some_at_a_time(left):
+            frames.append(self._of(captures, behind, lacks))
+            lacks, behind = lacks - frames[-1].height, -1
+            if lacks <= 0:
+                break
         found = pl.concat(frames)
         return found.head(limit), found.height > limit
 
-    def _of(self, capture: Capture, behind: int = -1, most: int | None = None) -> pl.DataFrame:
-        """The rows of one vintage that stand behind a number, with their numbers."""
-        left = [pl.col(NUMBER) > behind] if behind >= 0 else []
-        with reading([capture]):
-            numbered = read.of_capture(capture).with_row_index(NUMBER)
-            found = numbered.filter(*left, *conditions(self.question))
-            return shown(found if most is None else found.head(most), [capture], NUMBER).collect()
+    def _some_at_a_time(self, captures: list[Capture]) -> Iterator[list[Capture]]:
+        """Twice as many each time: one scan over many files costs less than many scans, and a page needs few of them.
+
+        Of a symbol, which has few rows in each, more at first and any number at last.
+        """
+        symbols = len(self.question.symbols)
+        many, most = (MANY, max(MANY, len(captures) // symbols)) if symbols else (1, MANY)
+        while captures:
+            some, captures = captures[:many], captures[many:]
+            yield some
+            many = min(2 * many, most)
+
+    def _of(self, captures: list[Capture], behind: int = -1, most: int | None = None) -> pl.DataFrame:
+        """The rows of some vintages, of the first those that stand behind a number; each with its number in its file."""
+        wanted = conditions(self.question)
+        with reading(captures):
+            found = read.of_captures(captures, numbered=NUMBER)
+            if wanted:
+                found = found.filter(pl.col(NUMBER) > behind, *wanted) if behind >= 0 else found.filter(*wanted)
+            elif behind >= 0:
+                found = found.slice(behind + 1)
+            return shown(found if most is None else found.head(most), captures, numbered=NUMBER).collect()
 
 
 def _place(found: pl.DataFrame) -> Place:

@@ -112,11 +112,15 @@ def remove(path: str) -> None:
 
 def is_of_this_machine(path: str) -> bool:
     """Whether the storage keeps the file in a folder of this machine."""
+    return local_path(path) is not None
+
+
+def local_path(path: str) -> str | None:
+    """Where the file is on this machine; None where the storage has no folders."""
     try:
-        default_storage.path(path)
+        return default_storage.path(path)
     except NotImplementedError:
-        return False
-    return True
+        return None
 
 
 def is_empty(folder: str) -> bool:

@@ -12,9 +12,10 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import accumulate
+from typing import Any
 
 import polars as pl
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 from polars.exceptions import PanicException, PolarsError
@@ -26,6 +27,14 @@ from pipeline.vintages import cache, files, hashes, store
 
 LONGEST_STORE = timedelta(hours=1)  # storing 168,000 rows takes a second
 INSTANT_BEFORE = timedelta(microseconds=1)
+ROWS_BEFORE = "rows_before"
+FACTS = {
+    "week_ending": pl.Date,
+    "tier": pl.String,
+    "capture_id": pl.String,
+    "version": pl.Int64,
+    ROWS_BEFORE: pl.Int64,
+}
 READ_WHOLE = 40  # files of one question, 13 weeks of 3 tiers: half a millisecond each, once
 
 
@@ -63,8 +72,10 @@ def of_capture(capture: Capture) -> pl.LazyFrame:
     return of_captures([capture])
 
 
-def of_captures(captures: Collection[Capture]) -> pl.LazyFrame:
-    """The rows of some vintages, as one scan over their files. Errors as `of_capture`.
+def of_captures(captures: Collection[Capture], *, numbered: str | None = None) -> pl.LazyFrame:
+    """The rows of some vintages, as one scan over their files; `numbered` from 0 in a column before them, if that is named.
+
+    Errors as `of_capture`.
 
     Parquet has no checksum here: a file with a changed byte can be read, as other figures. Each is compared with its hash
     before, once in a process while it stays the same; of more than READ_WHOLE those that were found to be damaged.
@@ -72,23 +83,30 @@ def of_captures(captures: Collection[Capture]) -> pl.LazyFrame:
     for capture in captures:
         check_stored(capture)
     if not captures:
-        return rows.empty().lazy()
+        none = rows.empty().lazy()
+        return none.with_row_index(numbered) if numbered else none
     suspects = {capture.vintage_sha256 for capture in captures}
     if len(captures) > READ_WHOLE:
         suspects = set(FileCheck.objects.filter(state=FileState.DAMAGED).values_list("sha256", flat=True))
-    return _scanned([_source(capture, whole=capture.vintage_sha256 in suspects) for capture in captures])
+    return _scanned([_source(capture, whole=capture.vintage_sha256 in suspects) for capture in captures], numbered)
 
 
-def with_vintages(rows: pl.LazyFrame, captures: Collection[Capture]) -> pl.LazyFrame:
-    """Rows of these vintages in their order, with `capture_id` and `version` of each behind them."""
+def with_vintages(rows: pl.LazyFrame, captures: Sequence[Capture], *, numbered: str | None = None) -> pl.LazyFrame:
+    """Rows of these vintages in their order, with `capture_id` and `version` of each behind them.
+
+    Numbers in a column `numbered`, which `of_captures` has counted through all files, become those within each.
+    """
     of = {
         "week_ending": [capture.partition.week_ending for capture in captures],
         "tier": [capture.partition.tier for capture in captures],
         "capture_id": [capture.capture_id for capture in captures],
         "version": [capture.version for capture in captures],
+        ROWS_BEFORE: list(accumulate((capture.rows_kept for capture in captures), initial=0))[: len(captures)],
     }
-    types = {"week_ending": pl.Date, "tier": pl.String, "capture_id": pl.String, "version": pl.Int64}
-    return rows.join(pl.LazyFrame(of, types), on=("week_ending", "tier"), how="left", maintain_order="left")
+    joined = rows.join(pl.LazyFrame(of, FACTS), on=("week_ending", "tier"), how="left", maintain_order="left")
+    if numbered:
+        joined = joined.with_columns((pl.col(numbered) - pl.col(ROWS_BEFORE)).cast(pl.UInt32))
+    return joined.drop(ROWS_BEFORE)
 
 
 def frame_of(content: bytes) -> pl.DataFrame:
@@ -233,8 +251,9 @@ def scan(path: str, size: int, sha256: str) -> pl.LazyFrame:
     raise store.VintageDamaged(f"the file {path} {how}", path, how)
 
 
-def _scanned(sources: Sequence[str | io.BytesIO]) -> pl.LazyFrame:
-    return pl.scan_parquet(sources, glob=False, hive_partitioning=False)  # type: ignore[arg-type]
+def _scanned(sources: Sequence[str | io.BytesIO], numbered: str | None = None) -> pl.LazyFrame:
+    many: Any = sources  # paths and buffers may stand beside each other, which polars' types do not say
+    return pl.scan_parquet(many, glob=False, hive_partitioning=False, row_index_name=numbered)
 
 
 def _source(capture: Capture, *, whole: bool = False) -> str | io.BytesIO:
@@ -254,12 +273,12 @@ def _source(capture: Capture, *, whole: bool = False) -> str | io.BytesIO:
 
 def _as_written(path: str, size: int | None, sha256: str, *, whole: bool) -> str | io.BytesIO:
     """FileNotFoundError when a file is not there, _NotAsWritten when it has another size or, with `whole`, another hash."""
-    if not files.is_of_this_machine(path):
+    source = files.local_path(path)
+    if source is None:
         copy = cache.copy_of(path, sha256)
         if copy is None:
             raise _NotAsWritten("is not what was written: its hash differs")
         return copy
-    source = default_storage.path(path)
     if size not in (None, os.stat(source).st_size):
         raise _NotAsWritten("is not what was written: its size differs")
     if whole and hashes.of_file(source) != sha256:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from importlib import import_module
 
 import polars as pl
 import pytest
@@ -310,6 +311,37 @@ def test_pages_of_any_size_have_each_row_once_while_a_restatement_lands(ledger: 
         assert len(pages) == -(-72 // limit)
         assert pl.concat(pages).equals(expected)
     assert readers.rows(tier="OTC").total == 50
+
+
+@pytest.mark.parametrize("many", [1, 2, 40])
+def test_rows_of_many_partitions_are_the_same_by_page_and_by_batch(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """However many files one scan reads; AAPL and BRK.B are in every second week, OLD in the oldest vintage alone."""
+    monkeypatch.setattr(import_module("pipeline.readers.rows"), "MANY", many)  # a function has the name
+    weeks = [WEEK - timedelta(days=7 * back) for back in range(6)]
+    stored([("OLD", "UBSA", "1", 1)], NOON - HOUR, key=KEY._replace(week_ending=weeks[0]))
+    for back, week in enumerate(weeks):
+        stored(A if back % 2 else B, NOON, key=KEY._replace(week_ending=week))
+    questions: list[dict[str, str | list[str]]] = [
+        {},
+        {"symbol": "BRK.B"},
+        {"symbol": ["NEWW", "BRK.B"]},
+        {"mpid": "SGMT"},
+    ]
+    for asked in questions:
+        whole = readers.rows(weeks="all", **asked)  # type: ignore[arg-type]
+        page = whole.page(None, 2)
+        pages = [page.frame]
+        while page.next is not None:
+            page = whole.page(page.next, 2)
+            pages.append(page.frame)
+        assert pl.concat(pages).equals(whole.frame)
+        assert pl.concat(whole.batches()).equals(whole.frame)
+    known = readers.rows(weeks="all", vintage="first", symbol=["AAPL", "OLD"])
+    assert known.page(None, 1).frame["symbol"].to_list() == ["AAPL"]
+    unknown = readers.rows(weeks="all", symbol=["AAPL", "NONE"])
+    assert kind_of(lambda: unknown.page(None, 1)) == kind_of(lambda: list(unknown.batches())) == "unknown-symbol"
 
 
 @pytest.mark.parametrize(
