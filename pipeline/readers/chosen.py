@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -29,6 +29,7 @@ class Lack(StrEnum):
     PRUNED = "PRUNED"
 
 
+FEW = 8  # weeks: the newest that all tiers have is among them, also where one is captured five weeks after another
 KINDS = {
     Lack.NOT_YET_DUE: ErrorKind.NOT_YET_DUE,
     Lack.NOT_CAPTURED: ErrorKind.NOT_CAPTURED,
@@ -91,9 +92,27 @@ def _keys_and_vintages(question: Question) -> tuple[list[PartitionKey], list[Cap
     if weeks.listed or weeks.last or weeks.every or weeks.since or weeks.until:
         keys = keys_of(question)
         return keys, vintages(keys, question.selector)
-    everything = vintages(_captured(question.tiers), question.selector)
-    newest = {capture.partition.tier: capture for capture in everything}  # by week: the newest one stays
+    newest: dict[str, Capture] = {}
+    for captures in newest_weeks_first(question):
+        newest = {capture.partition.tier: capture for capture in captures} | newest  # by week: the newest one stays
+        if len(newest) == len(question.tiers):
+            break
     return sorted(capture.partition.key for capture in newest.values()), list(newest.values())
+
+
+def newest_weeks_first(question: Question) -> Iterator[list[Capture]]:
+    """The vintages of all captured weeks, whichever weeks are asked for: of the newest few, and then of all before.
+
+    The newest few are asked of the ledger alone by those to which they are enough.
+    """
+    captured = sorted(_captured(question.tiers))
+    newest = sorted({key.week_ending for key in captured})[-FEW:]
+    for keys in (
+        [key for key in captured if key.week_ending in newest],
+        [key for key in captured if key.week_ending not in newest],
+    ):
+        if keys:
+            yield vintages(keys, question.selector)
 
 
 def keys_of(question: Question) -> list[PartitionKey]:

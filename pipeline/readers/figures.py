@@ -5,17 +5,17 @@ Equal to what was, or would have been, computed then.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import polars as pl
 
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import AnalyticsSnapshot, Capture
-from pipeline.readers.chosen import Chosen, choose, vintages
-from pipeline.readers.questions import ALL, Question
+from pipeline.readers.chosen import Chosen, choose, newest_weeks_first, vintages
+from pipeline.readers.questions import ALL, Question, Weeks
 from pipeline.readers.reading import reading
 from pipeline.readers.restated import restated_by
 from pipeline.readers.selectors import SelectorKind
@@ -27,10 +27,14 @@ REMEMBERED = 64  # weeks computed for as-of questions that a process keeps
 
 @dataclass(frozen=True)
 class Figures:
-    """Weeks, each with the captures of all its tiers, and its snapshot where there is one."""
+    """Weeks, each with the captures of all its tiers."""
 
     inputs: Mapping[date, tuple[Capture, ...]]
-    snapshots: Mapping[date, AnalyticsSnapshot]
+
+    @cached_property
+    def snapshots(self) -> Mapping[date, AnalyticsSnapshot]:
+        """Of each week its snapshot, where there is one; asked of the ledger when figures are read."""
+        return analytics.snapshots_of(self.inputs)
 
     def venues(self) -> pl.DataFrame:
         """The venues of all weeks: the week, and the columns of VENUES."""
@@ -93,10 +97,19 @@ class Figured:
         """The scopes that are asked for."""
         return [ALL] if self.question.over_all else [tier.value for tier in self.question.tiers]
 
+    @property
+    def captures(self) -> list[Capture]:
+        """Those of all tiers, from which its figures are."""
+        return [one for of_week in self.figures.inputs.values() for one in of_week]
+
+    @property
+    def contents(self) -> list[tuple[str, str]]:
+        """All that its figures follow from beside the question."""
+        return [(one.capture_id, one.content_hash) for one in self.captures]
+
     def said(self) -> list[object]:
-        """All that its figures follow from beside the question: the captures of all tiers, and which were restated."""
-        captures = [one for of_week in self.figures.inputs.values() for one in of_week]
-        return [[(one.capture_id, one.content_hash) for one in captures], sorted(restated_by(captures))]
+        """The same with which partitions were restated, where a column says that."""
+        return [self.contents, sorted(restated_by(self.captures))]
 
     def is_captured(self, week: date) -> bool:
         """Whether every tier that is asked for has a vintage in a week."""
@@ -108,34 +121,51 @@ def figured(question: Question) -> Figured:
     """The figures of a question's weeks. ReadersError as `choose`."""
     chosen = choose(question)
     weeks = tuple(sorted({capture.partition.week_ending for capture in chosen.captures}))
-    return Figured(question, chosen, weeks, figures_of(question, weeks))
+    return Figured(question, chosen, weeks, figures_of(question, weeks, chosen))
 
 
-def figures_of(question: Question, weeks: Collection[date]) -> Figures:
-    """The figures of some weeks, by the selector of a question: all tiers of each."""
-    keys = [PartitionKey(week, tier) for week in weeks for tier in Tier]
-    inputs: dict[date, tuple[Capture, ...]] = dict.fromkeys(weeks, ())
-    by_name = question.selector.kind is SelectorKind.CAPTURE
-    for capture in choose(question).captures if by_name else vintages(keys, question.selector):
-        if capture.pruned_at is None:
-            inputs[capture.partition.week_ending] += (capture,)
-    return Figures(inputs, analytics.snapshots_of(inputs))
+def figures_of(question: Question, weeks: Collection[date], chosen: Chosen) -> Figures:
+    """The figures of some weeks, by the selector of a question: all tiers of each. `chosen` is what it chose already."""
+    captures = list(chosen.captures)
+    if question.selector.kind is not SelectorKind.CAPTURE:
+        looked_for = {capture.partition.key for capture in captures} | {lacking.key for lacking in chosen.missing}
+        others = {PartitionKey(week, tier) for week in weeks for tier in Tier} - looked_for
+        captures += vintages(others, question.selector) if others else []
+    return Figures(_by_week(weeks, captures))
 
 
 def of_captures(week: date, captures: Sequence[Capture]) -> Figures:
     """The figures that some captures of a week have."""
-    inputs = {week: tuple(captures)}
-    return Figures(inputs, analytics.snapshots_of(inputs))
+    return Figures({week: tuple(captures)})
+
+
+def _by_week(weeks: Collection[date], captures: Iterable[Capture]) -> Mapping[date, tuple[Capture, ...]]:
+    inputs: dict[date, tuple[Capture, ...]] = dict.fromkeys(weeks, ())
+    for capture in sorted(captures, key=lambda capture: capture.partition.key):
+        if capture.pruned_at is None:
+            inputs[capture.partition.week_ending] += (capture,)
+    return inputs
 
 
 def newest_week(question: Question) -> Question:
     """The question with one week: the one that it names, or the newest in which all tiers asked for have a vintage."""
     if question.weeks.listed or question.selector.kind is SelectorKind.CAPTURE:
         return question
-    everything = choose(replace(question, weeks=replace(question.weeks, every=True)))
-    tiers: dict[date, set[str]] = {}
-    for capture in everything.captures:
-        tiers.setdefault(capture.partition.week_ending, set()).add(capture.partition.tier)
+    held: dict[date, set[str]] = {}
     wanted = {tier.value for tier in question.tiers}
-    whole = [week for week, held in tiers.items() if held >= wanted] or list(tiers)
-    return replace(question, weeks=replace(question.weeks, listed=(max(whole),))) if whole else question
+    for captures in _newest_weeks_first(question):
+        for capture in captures:
+            held.setdefault(capture.partition.week_ending, set()).add(capture.partition.tier)
+        if any(tiers >= wanted for tiers in held.values()):
+            break
+    weeks = [week for week, tiers in held.items() if tiers >= wanted] or list(held)
+    return replace(question, weeks=replace(question.weeks, listed=(max(weeks),))) if weeks else question
+
+
+def _newest_weeks_first(question: Question) -> Iterator[Iterable[Capture]]:
+    """The vintages whose rows are kept: those of the weeks that a question names; without weeks, of the newest few first."""
+    if question.weeks not in (Weeks(), Weeks(every=True)):
+        yield choose(question).captures
+        return
+    for captures in newest_weeks_first(question):
+        yield [capture for capture in captures if capture.pruned_at is None]

@@ -69,9 +69,8 @@ def with_days(frame: pl.DataFrame) -> pl.DataFrame:
 
 def restated_of(found: Figured) -> pl.Expr:
     """Whether a tier of a figure's week, or the figure's own tier, was restated."""
-    captures = [one for of_week in found.figures.inputs.values() for one in of_week]
-    moved = restated_by(captures)
-    keys = [one.partition.key for one in captures if one.partition_id in moved]
+    moved = restated_by(found.captures)
+    keys = [one.partition.key for one in found.captures if one.partition_id in moved]
     places = {f"{key.week_ending}|{key.tier}" for key in keys} | {f"{key.week_ending}|{ALL}" for key in keys}
     place = pl.concat_str(pl.col("week_ending").cast(pl.String), pl.col("scope"), separator="|")
     return place.is_in(sorted(places)).alias("restated")

@@ -91,7 +91,7 @@ class Leaderboard:
         week, question = self.now.weeks[0] - WEEK, self.now.question
         earlier = replace(question, weeks=replace(question.weeks, listed=(week,)))
         found = choose(replace(earlier, over_all=True))  # what lacks is no error here
-        return Figured(earlier, found, (week,), figures_of(earlier, [week]))
+        return Figured(earlier, found, (week,), figures_of(earlier, [week], found))
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -113,7 +113,7 @@ class Leaderboard:
     def said(self) -> list[object]:
         """All that its rows follow from: both weeks, and the first vintages."""
         first = [one.capture_id for one in first_vintages(self.now)]
-        return [self.now.said(), self.before.said() if self.before else None, first]
+        return [self.now.contents, self.before.contents if self.before else None, first]
 
     def rows(self) -> pl.DataFrame:
         """The venues. ReadersError for a venue that was never seen."""

@@ -94,6 +94,21 @@ def test_a_week_that_cannot_be_compared_says_why_and_has_no_changes() -> None:
 
 
 @pytest.mark.usefixtures("_two_weeks")
+def test_a_week_has_all_its_tiers_where_the_last_weeks_of_each_are_others() -> None:
+    """The last week of OTC that is due is an older one than that of NMS Tier 1, of which the older one is captured, too."""
+    newest_otc, newest_nms = date(2025, 11, 28), date(2025, 12, 12)
+    for key in (PartitionKey(newest_otc, Tier.OTC), PartitionKey(newest_otc, Tier.NMS_TIER_1)):
+        stored([("AAA", "UBSA", "60", 6)], NOON, key=key)
+    stored([("AAA", "UBSA", "7", 1)], NOON, key=PartitionKey(newest_nms, Tier.NMS_TIER_1))
+
+    assert shown(readers.market(weeks=1), "week_ending", "tier", "shares") == [
+        (newest_otc, "NMS_TIER_1", 60.0),
+        (newest_otc, "OTC", 60.0),
+        (newest_nms, "NMS_TIER_1", 7.0),
+    ]
+
+
+@pytest.mark.usefixtures("_two_weeks")
 def test_market_by_week() -> None:
     result = readers.market(tier="OTC", weeks="all")
     columns = ("week_ending", "venue_kind", "shares", "trades", "venues", "symbols", "ats_ratio", "hhi_low", "hhi_high")
