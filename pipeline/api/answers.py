@@ -16,16 +16,18 @@ from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from pipeline.api import jsons
 from pipeline.api.base import ASK_AGAIN, UNCHANGED_FOR_EVER, document, is_held, marked, not_modified
 from pipeline.api.cursors import BadCursor, Cursor, digest, opened
 from pipeline.api.datasets import Source
-from pipeline.api.forms import CSV, NDJSON, PARQUET, WHOLE_FORMS, Form
+from pipeline.api.forms import WHOLE_FORMS, Form
 from pipeline.api.problems import Fault, Problem
 from pipeline.api.requests import PAGE, Request, Value, invalid
-from pipeline.readers.formats import documents
+from pipeline.readers.formats import json_array
 from pipeline.readers.meta import plain
 from pipeline.readers.result import Page, Result
 from pipeline.readers.selectors import SelectorKind
+from pipeline.readers.written import Format, write_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def _page(asked: Asked, result: Result, etag: str, cache: str) -> HttpResponse:
     page = result.page(asked.cursor.after if asked.cursor else None, asked.request.limit or PAGE)
     links = _links(asked, result, page)
     meta = result.meta.as_document() | dict(_of_page(asked, result, page))
-    response = document(_body(documents(page.frame), meta, result, links), etag, cache)
+    response = document(_body(jsons.written(json_array(page.frame)), meta, result, links), etag, cache)
     response["X-Row-Count"] = str(page.frame.height)
     if "next" in links:
         response["Link"] = f'<{links["next"]}>; rel="next"'
@@ -135,9 +137,7 @@ def _next_position(asked: Asked, result: Result, page: Page) -> int:
     return max(int(str(asked.request.asked.get("after", 0))), feed_ends)
 
 
-def _body(
-    data: list[dict[str, object]], meta: Mapping[str, object], result: Result, links: Mapping[str, str]
-) -> object:
+def _body(data: object, meta: Mapping[str, object], result: Result, links: Mapping[str, str]) -> object:
     warnings = [{"code": one.code, "text": one.text} for one in result.warnings]
     return {"data": data, "meta": meta, "warnings": warnings, "links": links}
 
@@ -185,19 +185,20 @@ def _whole(asked: Asked, result: Result) -> HttpResponseBase:
         )
         raise Problem("result-too-large", detail, facts={"rows_total": result.total, "most": most})
     form = asked.request.form
+    file, rows = _written(result, form)
     name = f"{result.dataset.name}.{form.suffix}"
-    response = FileResponse(_written(result, form), as_attachment=True, filename=name, content_type=form.content_type)
-    response["X-Row-Count"] = str(result.frame.height)
+    response = FileResponse(file, as_attachment=True, filename=name, content_type=form.content_type)
+    response["X-Row-Count"] = str(rows)
     return response
 
 
-def _written(result: Result, form: Form) -> IO[bytes]:
-    """A file that is gone from its folder already, and with the reply from the disk, whatever becomes of that."""
-    write = {NDJSON: result.to_ndjson, CSV: result.to_csv, PARQUET: result.to_parquet}[form]
+def _written(result: Result, form: Form) -> tuple[IO[bytes], int]:
+    """A file, and its rows. It has left its folder already: with the reply it is gone, whatever becomes of that."""
     with tempfile.TemporaryDirectory(prefix="marketspine-api-") as folder:
         path = Path(folder) / "answer"
-        write(path)
-        return path.open("rb")
+        with path.open("wb") as file:
+            rows = write_rows(result, Format(form.name), file)
+        return path.open("rb"), rows
 
 
 def check_paging(request: Request) -> None:

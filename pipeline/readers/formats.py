@@ -9,51 +9,73 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import polars as pl
+from polars import selectors
 
 from pipeline.readers.errors import ErrorKind, ReadersError
 from pipeline.readers.meta import Meta
+from pipeline.vintages import store
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
 UTC_TEXT = "%Y-%m-%dT%H:%M:%S%.6fZ"
-ROW_GROUP = 65_536
+DAY_TEXT = "%Y-%m-%d"
 FOOTER = "marketspine"
-
-
-def _texts(frame: pl.DataFrame) -> pl.DataFrame:
-    """Days, instants and decimals as the text that JSON and CSV have."""
-    shown = []
-    for name, kind in frame.schema.items():
-        column = pl.col(name)
-        if isinstance(kind, pl.Datetime):
-            column = column.dt.to_string(UTC_TEXT)
-        elif isinstance(kind, pl.Date):
-            column = column.dt.to_string("%Y-%m-%d")
-        elif isinstance(kind, pl.Decimal):
-            column = column.cast(pl.String)
-        shown.append(column)
-    return frame.select(shown)
 
 
 def documents(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Each row under the names of its columns. Decimals are text with six places, never a double."""
-    return _texts(frame).to_dicts()
+    texts = [pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal)]
+    days = [pl.col(name).dt.to_string(DAY_TEXT) for name, kind in frame.schema.items() if isinstance(kind, pl.Date)]
+    return _instants(frame).with_columns(*texts, *days).to_dicts()
+
+
+def json_array(frame: pl.DataFrame) -> bytes:
+    """The same documents as the text of a JSON array; polars writes it in a tenth of the time."""
+    buffer = io.BytesIO()
+    _instants(frame).write_json(buffer)
+    return buffer.getvalue()
+
+
+def _instants(frame: pl.DataFrame) -> pl.DataFrame:
+    """Instants as the text that JSON has; days and decimals polars writes so by itself."""
+    return frame.with_columns(selectors.datetime().dt.to_string(UTC_TEXT))
 
 
 def csv(frame: pl.DataFrame) -> str:
     """UTF-8 text with a header, LF, a decimal point; null is empty, an empty text is quoted. Lists are joined by "; "."""
+    buffer = io.BytesIO()
+    write_csv(frame, buffer)
+    return buffer.getvalue().decode()
+
+
+def write_csv(frame: pl.DataFrame, file: IO[bytes], *, header: bool = True) -> None:
+    """The same into a file."""
     lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]
-    return _texts(frame).with_columns(pl.col(lists).list.join("; ")).write_csv()
+    joined = frame.with_columns(pl.col(lists).list.join("; "))
+    joined.write_csv(file, include_header=header, datetime_format=UTC_TEXT)
 
 
 def ndjson(frame: pl.DataFrame) -> str:
     """A document a line; the last says that it is the last, and how many rows there are."""
-    return _texts(frame).write_ndjson() + json.dumps({"_end": True, "rows": frame.height}) + "\n"
+    buffer = io.BytesIO()
+    write_ndjson(frame, buffer)
+    buffer.write(last_line(frame.height))
+    return buffer.getvalue().decode()
+
+
+def write_ndjson(frame: pl.DataFrame, file: IO[bytes]) -> None:
+    """The documents into a file, without the last line."""
+    _instants(frame).write_ndjson(file)
+
+
+def last_line(rows: int) -> bytes:
+    """The last line of a file of documents."""
+    return json.dumps({"_end": True, "rows": rows}).encode() + b"\n"
 
 
 def parquet(frame: pl.DataFrame, meta: Meta | None = None) -> bytes:
@@ -63,10 +85,7 @@ def parquet(frame: pl.DataFrame, meta: Meta | None = None) -> bytes:
 
 def parquet_saying(frame: pl.DataFrame, said: Mapping[str, object]) -> bytes:
     """A Parquet file with a document in its footer."""
-    footer = {FOOTER: json.dumps(said, sort_keys=True)} if said else {}
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", row_group_size=ROW_GROUP, metadata=footer)
-    return buffer.getvalue()
+    return store.encoded(frame, {FOOTER: json.dumps(said, sort_keys=True)} if said else {})
 
 
 def without_formulas(frame: pl.DataFrame) -> pl.DataFrame:

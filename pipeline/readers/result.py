@@ -48,7 +48,7 @@ class Rows(Protocol):
         """How many there are."""
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """All of them in their order, a partition at a time where they are many."""
+        """All of them in their order, some partitions at a time where they are many; without rows, one empty frame."""
 
     def why_empty(self) -> str | None:
         """Why there are none, of something that is known."""
@@ -89,6 +89,10 @@ class Result:
     def frame(self) -> pl.DataFrame:
         """The rows. ReadersError where they cannot be had."""
         return self._shown(self.rows.collect())
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """The same rows, some at a time where they are many; one batch at least. ReadersError."""
+        yield from map(self._shown, self.rows.batches())
 
     @cached_property
     def summary(self) -> Any:

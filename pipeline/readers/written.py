@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -11,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import IO
 
 from pipeline.readers import formats
 from pipeline.readers.result import Result
@@ -41,23 +43,50 @@ class Written:
     changed: bool
 
 
-def encoded(result: Result, form: Format, *, spreadsheet_safe: bool = False) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Rows in a form: the bytes, and how many rows they are."""
+
+    content: bytes
+    rows: int
+
+    def zipped(self) -> Encoded:
+        """Gzip, the same bytes whenever it is done."""
+        return Encoded(gzip.compress(self.content, mtime=0), self.rows)
+
+
+def encoded(result: Result, form: Format, *, spreadsheet_safe: bool = False) -> Encoded:
     """The rows of an answer in a form. ReadersError."""
+    buffer = io.BytesIO()
+    rows = write_rows(result, form, buffer, spreadsheet_safe=spreadsheet_safe)
+    return Encoded(buffer.getvalue(), rows)
+
+
+def write_rows(result: Result, form: Format, file: IO[bytes], *, spreadsheet_safe: bool = False) -> int:
+    """Write the rows of an answer to a file, text by the batch; how many there are. ReadersError."""
     if form is Format.PARQUET:
-        return formats.parquet(result.frame, result.meta)
+        file.write(formats.parquet(result.frame, result.meta))
+        return result.frame.height
+    rows = 0
+    for number, batch in enumerate(result.batches()):
+        if form is Format.NDJSON:
+            formats.write_ndjson(batch, file)
+        else:
+            safe = formats.without_formulas(batch) if spreadsheet_safe else batch
+            formats.write_csv(safe, file, header=number == 0)
+        rows += batch.height
     if form is Format.NDJSON:
-        return formats.ndjson(result.frame).encode()
-    frame = formats.without_formulas(result.frame) if spreadsheet_safe else result.frame
-    return formats.csv(frame).encode()
+        file.write(formats.last_line(rows))
+    return rows
 
 
-def write(result: Result, form: Format, path: Path, *, replace: bool, content: bytes | None = None) -> Written:
-    """Write an answer, and what it says of itself to `{path}.meta.json`. AlreadyThere, ReadersError, OSError."""
+def write(result: Result, of_it: Encoded, path: Path, *, replace: bool) -> Written:
+    """Write an answer, and what it says of itself to `{path}.meta.json`. AlreadyThere, OSError."""
     if path.exists() and not replace:
         raise AlreadyThere(f"{path} is there already: --force replaces it")
-    content = encoded(result, form) if content is None else content
+    content = of_it.content
     put(path, content)
-    written = Written(str(path), result.frame.height, len(content), hashlib.sha256(content).hexdigest(), changed=True)
+    written = Written(str(path), of_it.rows, len(content), hashlib.sha256(content).hexdigest(), changed=True)
     document = {**result.meta.as_document(), "etag": result.etag, "rows": written.rows, "sha256": written.sha256}
     document["warnings"] = [{"code": one.code, "text": one.text} for one in result.warnings]
     put(beside(path), json.dumps(document, indent=1, sort_keys=True).encode())
@@ -92,8 +121,3 @@ def put(path: Path, content: bytes) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
-
-
-def zipped(content: bytes) -> bytes:
-    """Gzip, the same bytes whenever it is done."""
-    return gzip.compress(content, mtime=0)

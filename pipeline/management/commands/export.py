@@ -105,13 +105,13 @@ class Command(SpineCommand):
         out = options["out"] or f"{result.dataset.name}.{ending}"
         if options["if_changed"] and out != STDOUT and (found := written.as_it_should_be(result, Path(out))):
             return found
-        content = written.encoded(result, form, spreadsheet_safe=options["spreadsheet_safe"])
-        content = written.zipped(content) if options["gzip"] else content
+        encoded = written.encoded(result, form, spreadsheet_safe=options["spreadsheet_safe"])
+        encoded = encoded.zipped() if options["gzip"] else encoded
         if out == STDOUT:
-            self._to_stdout(content)
+            self._to_stdout(encoded.content)
             return None
         replace = options["force"] or options["if_changed"]
-        return written.write(result, form, Path(out), replace=replace, content=content)
+        return written.write(result, encoded, Path(out), replace=replace)
 
     def _to_stdout(self, content: bytes) -> None:
         if self.as_json:
