@@ -59,13 +59,17 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
     TransientSourceError, and what the database or a full disk raises, goes to the caller: another try may help.
     """
     times = times or Times()
-    release()
+    if not source.is_near:
+        release()
     try:
         payload = source.fetch(key)
+        made_of_it = patiently(lambda: holdings.made_of(payload.sha256))
+        if source.name not in {capture.source for capture in made_of_it}:
+            payload.check()
     except SourceError as error:
         return results.checked(key, _not_delivered(key, error, terms), terms)
     times.fetched_at = timezone.now()
-    back = holdings.restore(payload.content, payload.sha256)
+    back = holdings.restore(payload.content, made_of_it)
 
     @cache  # a payload is read once, however often it is decided on
     def read() -> Content:
@@ -104,7 +108,7 @@ def _settle(key: PartitionKey, source: str, payload: Payload, read: Read, terms:
     found = decision.decide(held, offered, force=terms.force)
     if held and found.kind is DecisionKind.REPLAY:
         return _replayed(held, payload, offered.content, found.reason, terms)
-    sketch = likeness.sketch(offered.content.frame)
+    sketch = likeness.sketch(offered.content.keyed)
     found = found if terms.force else _assessed(key, payload, held, offered, sketch, found)
     if found.kind is DecisionKind.REFUSED:
         archive.put(payload.content, payload.sha256)
@@ -203,7 +207,7 @@ def _reread(key: PartitionKey, stored: int, terms: Terms, times: Times) -> Resul
     found = _decide_reread(key, held, reading, terms)
     if found.kind is DecisionKind.REFUSED:
         return results.refused(key, held, found.reason, held.payload_sha256, terms)
-    sketch, provenance = likeness.sketch(content.frame), Provenance.of_capture(held)
+    sketch, provenance = likeness.sketch(content.keyed), Provenance.of_capture(held)
     candidate = Candidate(key, held, CaptureKind.REPARSED, found, provenance, reading, sketch)
     try:
         made = commit.make(candidate, terms)

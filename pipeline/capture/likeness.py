@@ -12,12 +12,14 @@ no library, and texts are hashed once each, not once a row.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 from zlib import crc32
 
 import polars as pl
 
-from pipeline.finra.rows import IS_ATS, runs_of_securities
+from pipeline.finra.rows import IS_ATS, SECURITY, VENUE, with_keys
 
 KEPT = 1024
 CEILING = 2**32 - 1
@@ -53,10 +55,10 @@ def sketch(frame: pl.DataFrame) -> Sketch:
 
 def _hashes(frame: pl.DataFrame) -> pl.Series:
     """The hash of each row, 32 bits: the upper ones of sums and products modulo 2^64."""
-    runs, run = runs_of_securities(frame)
+    keyed = with_keys(frame)
     parts = [
-        _crcs(runs, pl.concat_str("symbol", "issue_name", separator="|")).gather(run),
-        _crcs(frame, pl.when(IS_ATS).then("mpid").otherwise("venue_name")),
+        _crcs(keyed[SECURITY], str),
+        _crcs(keyed[VENUE], _name_of),
         frame["shares"].to_physical().cast(pl.UInt64),
         frame["trades"].cast(pl.UInt64),
     ]
@@ -67,12 +69,16 @@ def _hashes(frame: pl.DataFrame) -> pl.Series:
     return frame.select((folded // 2**32).cast(pl.UInt32)).to_series()
 
 
-def _crcs(frame: pl.DataFrame, text: pl.Expr) -> pl.Series:
-    """The CRC-32 of each row's text."""
-    texts = frame.select(text).to_series()
-    unique = texts.unique()
-    crcs = pl.Series([crc32(each.encode()) for each in unique], dtype=pl.UInt64)
-    return crcs.gather(texts.cast(pl.Enum(unique)).to_physical())
+def _crcs(keys: pl.Series, text_of: Callable[[str], str]) -> pl.Series:
+    """For each row the CRC-32 of what one half of its key says; keys that are the same are hashed once."""
+    crcs = [crc32(text_of(key).encode()) for key in cast(pl.Enum, keys.dtype).categories]
+    return pl.Series(crcs, dtype=pl.UInt64).gather(keys.to_physical())
+
+
+def _name_of(venue: str) -> str:
+    """The MPID of an ATS, which has one; the name of a firm."""
+    mpid, _crd, firm, _product_type = venue.split("|")
+    return mpid or firm
 
 
 def share_in(one: Sketch, other: Sketch) -> float:

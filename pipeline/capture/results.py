@@ -38,7 +38,8 @@ class Times:
 def checked(key: PartitionKey, result: Result, terms: Terms, *, fetched: bool = True) -> Result:
     """Note that the source was asked, and what came of it; a capture that was made has noted it with itself."""
     if result.outcome not in CAPTURED:
-        Check.objects.note(_partition(key), terms.run, result.outcome if fetched else Seen.UNMOVED)
+        partition = result.capture.partition if result.capture else _partition(key)
+        Check.objects.note(partition, terms.run, result.outcome if fetched else Seen.UNMOVED)
     return result
 
 

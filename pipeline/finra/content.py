@@ -13,7 +13,7 @@ import polars as pl
 from pipeline.finra.calendar import CalendarError, parse_day
 from pipeline.finra.payloads import PartName
 from pipeline.finra.rejects import RejectedLine
-from pipeline.finra.rows import IS_ATS, hash_of, shares_of
+from pipeline.finra.rows import IS_ATS, SCHEMA, hash_of, shares_of, with_keys
 from pipeline.finra.sources.api.control_totals import ControlTotals, Listing
 from pipeline.finra.sources.api.oddities import Oddities
 
@@ -43,14 +43,14 @@ class PartRead:
 class Content:
     """A payload, read: rows in = rows kept + rejects, always.
 
-    `frame` has the kept rows with the columns of `rows.SCHEMA`, in canonical order. `parts` are the files that the payload
+    `keyed` has the kept rows with the columns of `rows.SCHEMA` and of `rows.with_keys`, in canonical order. `parts` are the files that the payload
     is made of, none for the pages of the API. `shares` and `trades` are the sums over the kept rows, `shares_non_ats` over
     those of non-ATS firms. `updates` counts the lastUpdateDates, as text. `controls` are the source's own totals, where it
     gives some; `oddities` tell what is odd about rows that are kept. `listing` counts all that the API sent, its totals too.
     `misplaced` counts the rejects of the non-ATS file that name an MPID, as ATS rows do.
     """
 
-    frame: pl.DataFrame
+    keyed: pl.DataFrame
     content_hash: str
     rejects: list[RejectedLine]
     rows_in: int
@@ -66,9 +66,14 @@ class Content:
     misplaced: int = 0
 
     @property
+    def frame(self) -> pl.DataFrame:
+        """The kept rows with the columns of `rows.SCHEMA`, in canonical order."""
+        return self.keyed.select(SCHEMA.names())
+
+    @property
     def rows_kept(self) -> int:
         """How many rows are kept."""
-        return self.frame.height
+        return self.keyed.height
 
     @property
     def newest_update(self) -> date | None:
@@ -102,11 +107,12 @@ def content_of(
     misplaced: int = 0,
 ) -> Content:
     """The content that kept rows (`rows.SCHEMA`, in canonical order) and rejects make, with its sums and its hash."""
+    keyed = with_keys(frame)
     firms = frame.filter(~IS_ATS)
     dates = frame["last_update_date"].value_counts()
     return Content(
-        frame=frame,
-        content_hash=hash_of(frame),
+        keyed=keyed,
+        content_hash=hash_of(keyed),
         rejects=sorted(rejects, key=lambda reject: (reject.part, reject.line)),
         rows_in=frame.height + len(rejects),
         rows_non_ats=firms.height,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -54,12 +54,26 @@ class PartName(StrEnum):
         return "ATS" if self is PartName.ATS else "non-ATS"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """One file of a payload."""
 
     name: PartName
     content: bytes
+
+    @cached_property
+    def newlines(self) -> int:
+        """How many newlines it has."""
+        return self.content.count(b"\n")
+
+    @cached_property
+    def is_sample(self) -> bool:
+        """Whether it holds invented rows."""
+        return is_sample(self.content)
+
+
+def nothing() -> None:
+    """Nothing is left to check."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +81,9 @@ class Payload:
     """The bytes as fetched, with where from and when.
 
     `updated_at` is what the source says of its last update (a file's modification time), None when it says nothing.
-    `decoded` are the rows of its pages, which the source read to check them: they are in the bytes, too, and spare their
-    reader the same work.
+    `decoded` are the rows of its pages, which the source read to check them, and `parts` the files that it is made of:
+    they are in the bytes, too, and spare their reader the same work. `check` is what its source has still to look at in
+    bytes that it has not delivered before: it raises SourceError as `fetch` does.
     """
 
     content: bytes
@@ -77,6 +92,8 @@ class Payload:
     fetched_at: datetime
     updated_at: datetime | None = None
     decoded: AllRows | None = field(default=None, repr=False, compare=False)
+    parts: tuple[Part, ...] = field(default=(), repr=False, compare=False)
+    check: Callable[[], None] = field(default=nothing, repr=False, compare=False)
 
     @cached_property
     def sha256(self) -> str:
@@ -86,7 +103,7 @@ class Payload:
     @cached_property
     def is_sample(self) -> bool:
         """Whether it holds invented rows."""
-        return is_sample(self.content)
+        return any(part.is_sample for part in self.parts) if self.parts else is_sample(self.content)
 
 
 def pack(parts: tuple[Part, ...]) -> tuple[bytes, PayloadFormat]:

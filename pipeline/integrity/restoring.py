@@ -120,7 +120,7 @@ def _restored(orphan: Orphan) -> Orphan:
         capture = _capture(partition, record, content)
         Readiness.objects.block(record.week_ending, f"{capture} was restored")
         partition.newest_version = record.version
-        assessment.keep_sketch(partition, likeness.sketch(content.frame))
+        assessment.keep_sketch(partition, likeness.sketch(content.keyed))
         entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, None)
         if file is not None:
             entries.record_rows(partition, capture, vintage, started, None)

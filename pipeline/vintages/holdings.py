@@ -166,15 +166,20 @@ def _tallies(files: Iterable[Needed], present: Collection[str]) -> dict[Kind, Ta
     return {kind: Tally(needed[kind], there[kind]) for kind in Kind}
 
 
-def restore(content: bytes, sha256: str) -> list[Kind]:
-    """Bring back what the archive has lost of the captures, any, that were made of just these bytes; which kinds of files.
+def made_of(payload_sha256: str) -> list[Capture]:
+    """The captures that were made of a payload, of whichever partition."""
+    return list(Capture.objects.filter(payload_sha256=payload_sha256).select_related("partition"))
+
+
+def restore(content: bytes, made_of_it: Collection[Capture]) -> list[Kind]:
+    """Bring back what the archive has lost of the captures that were made of just these bytes; which kinds of files.
 
     The payload is archived again, and the vintage files of such captures are made again. StorageAway.
     """
-    made_of_it = list(Capture.objects.filter(payload_sha256=sha256).select_related("partition"))
     if not made_of_it:
         return []
     store.check_mounted()
+    sha256 = next(capture.payload_sha256 for capture in made_of_it)
     was_lost = archive.restore(content, sha256)
     if was_lost:
         FileCheck.objects.filter(sha256=sha256).update(state=FileState.WHOLE, since=timezone.now(), read_at=None)

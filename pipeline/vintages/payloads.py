@@ -9,7 +9,6 @@ from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content, UnreadablePayload
 from pipeline.finra.payloads import Payload, PayloadFormat
-from pipeline.finra.sources.api.all_rows import AllRows
 from pipeline.models import Capture
 from pipeline.vintages import archive
 from pipeline.vintages.archive import ArchiveDamaged
@@ -17,13 +16,13 @@ from pipeline.vintages.archive import ArchiveDamaged
 
 def read(content: bytes, payload_format: str, key: PartitionKey) -> Content:
     """Read the content of a payload. UnreadablePayload."""
-    return _read(content, PayloadFormat(payload_format), key)
+    return reader.read(content, PayloadFormat(payload_format), key, *_limits())
 
 
 @checkpoints("read")
 def read_fetched(payload: Payload, key: PartitionKey) -> Content:
     """Read the content of a payload that was just fetched. UnreadablePayload."""
-    return _read(payload.content, payload.format, key, payload.decoded)
+    return reader.read_fetched(payload, key, *_limits())
 
 
 def read_archived(capture: Capture) -> Content:
@@ -35,6 +34,6 @@ def read_archived(capture: Capture) -> Content:
         raise ArchiveDamaged(str(error)) from error
 
 
-def _read(content: bytes, payload_format: PayloadFormat, key: PartitionKey, decoded: AllRows | None = None) -> Content:
-    limits = settings.MARKETSPINE_MAX_REJECT_SHARE, settings.MARKETSPINE_MAX_ROWS
-    return reader.read(content, payload_format, key, *limits, decoded)
+def _limits() -> tuple[float, int]:
+    """The most of its lines that may be rejected, and the most lines."""
+    return settings.MARKETSPINE_MAX_REJECT_SHARE, settings.MARKETSPINE_MAX_ROWS

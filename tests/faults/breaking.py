@@ -48,7 +48,7 @@ class BreakingSource:
     """A source whose calls fail as a network does."""
 
     def __init__(self, source: Source, fault: Fault) -> None:
-        self.name = source.name
+        self.name, self.is_near = source.name, source.is_near
         self._source = source
         self._fault = fault
 

@@ -54,10 +54,10 @@ def test_a_tiny_file_of_newlines_is_left_before_it_is_large(tmp_path: Path, suff
 
 def test_a_plain_file_of_newlines_is_refused(tmp_path: Path) -> None:
     (tmp_path / file_name(KEY)).write_bytes(NEWLINES)
-    with pytest.raises(UnsafeSource, match=TOO_MANY):
-        FilesSource(tmp_path, CAP).fetch(KEY)
-    with pytest.raises(UnsafeSource, match=TOO_MANY):
-        SingleFile(tmp_path / file_name(KEY), KEY, CAP).fetch(KEY)
+    for source in (FilesSource(tmp_path, CAP), SingleFile(tmp_path / file_name(KEY), KEY, CAP)):
+        payload = source.fetch(KEY)
+        with pytest.raises(UnsafeSource, match=TOO_MANY):
+            payload.check()
 
 
 def test_a_bomb_within_a_bomb_is_opened_once() -> None:
@@ -66,18 +66,23 @@ def test_a_bomb_within_a_bomb_is_opened_once() -> None:
 
 
 @pytest.mark.parametrize("lines", [3, 4])
-def test_the_last_number_of_lines_that_may_be(lines: int) -> None:
+def test_the_last_number_of_lines_that_may_be(lines: int, tmp_path: Path) -> None:
     content = psv(*(row(f"S{n}", "AAAA", 1) for n in range(lines)))
     for text in (content, content.removesuffix(b"\n")):
         if lines == 3:
-            assert decompress(text, Compression.NONE, "f", CAP, 3) == text
+            assert decompress(gzip.compress(text), Compression.GZIP, "f", CAP, 3) == text
             assert reader.read(text, PayloadFormat.PSV, KEY, 0, 3).rows_kept == 3
         else:
             with pytest.raises(UnreadablePayload, match=r"^the payload has more than 3 lines: "):
                 reader.read(text, PayloadFormat.PSV, KEY, 0, 3)
-    if lines == 4:
-        with pytest.raises(UnsafeSource, match=r"^f has more than 3 lines: "):
-            decompress(content, Compression.NONE, "f", CAP, 3)
+    (tmp_path / "f").write_bytes(content)
+    plain = SingleFile(tmp_path / "f", KEY, CAP, 3).fetch(KEY)
+    if lines == 3:
+        plain.check()
+    else:
+        for act in (plain.check, lambda: decompress(gzip.compress(content), Compression.GZIP, "f", CAP, 3)):
+            with pytest.raises(UnsafeSource, match=r"^f has more than 3 lines: "):
+                act()
 
 
 def test_the_lines_of_both_parts_count_together() -> None:

@@ -40,6 +40,7 @@ class MemorySource:
     """A real Source over bytes in memory."""
 
     name = "memory"
+    is_near = False
 
     def __init__(self) -> None:
         self.payloads: dict[PartitionKey, Payload] = {}

@@ -112,7 +112,7 @@ def _crd_numbers(crds: pl.Series) -> pl.Series:
 
 def _rules(lines: pl.DataFrame, cut: SummaryType) -> list[Rule]:
     is_unfit = pl.any_horizontal([pl.col(column).is_in(_unfit(lines[column])) for column in TEXTS])
-    return [(RejectReason.BAD_CHARACTER, is_unfit), *row_rules(lines["last_update_date"], is_ats=cut.is_ats)]
+    return [(RejectReason.BAD_CHARACTER, is_unfit), *row_rules(lines, is_ats=cut.is_ats)]
 
 
 def _unfit(texts: pl.Series) -> list[str]:

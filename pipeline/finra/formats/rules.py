@@ -12,7 +12,7 @@ import polars as pl
 from pipeline.finra.calendar import PartitionKey, read_day
 from pipeline.finra.content import UnreadablePayload
 from pipeline.finra.rejects import RejectedLine, RejectReason
-from pipeline.finra.rows import SCHEMA, SHARES, places
+from pipeline.finra.rows import PLACE, SCHEMA, SECURITY, SHARES, VENUE, with_keys
 
 MAX_SYMBOL = 40
 MAX_NAME = 400
@@ -38,7 +38,6 @@ NEGATIVE = r"^-[0-9]+(\.[0-9]+)?$"
 SHOWN_REJECTS = 5
 
 REASON = "reason"
-PLACE = "place"  # of a row in the order of the natural keys
 REASONS = pl.Enum([reason.value for reason in RejectReason])
 IS_ROW = pl.col(REASON).is_null()
 Rule = tuple[RejectReason, pl.Expr]
@@ -47,6 +46,16 @@ FIRM_RULES: list[Rule] = [
     (RejectReason.UNEXPECTED_MPID, pl.col("mpid") != ""),
     (RejectReason.EMPTY_FIRM, pl.col("venue_name") == ""),
 ]
+SHARES_RULES: list[Rule] = [
+    (RejectReason.NEGATIVE_SHARES, pl.col("shares").str.contains(NEGATIVE)),
+    (RejectReason.BAD_SHARES, ~pl.col("shares").str.contains(QUANTITY)),
+    (RejectReason.TOO_LARGE, pl.col("shares").str.contains(TOO_MANY_SHARES)),
+]
+TRADES_RULES: list[Rule] = [
+    (RejectReason.NEGATIVE_TRADES, pl.col("trades").str.contains(NEGATIVE)),
+    (RejectReason.BAD_TRADES, ~pl.col("trades").str.contains(INTEGER)),
+    (RejectReason.TOO_LARGE, pl.col("trades").str.contains(TOO_MANY_TRADES)),
+]
 
 
 def first_reason(rules: Sequence[Rule]) -> pl.Expr:
@@ -54,35 +63,45 @@ def first_reason(rules: Sequence[Rule]) -> pl.Expr:
     return pl.coalesce([pl.when(misfit).then(_reason(reason)) for reason, misfit in rules]).alias(REASON)
 
 
-def row_rules(dates: pl.Series, *, is_ats: bool) -> list[Rule]:
-    """The rules for a row of any format, in columns of text: `dates` are its lastUpdateDates.
+def row_rules(lines: pl.DataFrame, *, is_ats: bool) -> list[Rule]:
+    """The rules for rows of any format, in columns of text, but those that hold for none of these lines.
 
     An ATS is named by its MPID; a firm by its name, and it has no MPID.
     """
-    shares, trades = pl.col("shares").str, pl.col("trades").str
-    is_too_long = pl.any_horizontal([pl.col(column).str.len_chars() > most for column, most in LIMITS.items()])
-    days = [text for text in dates.unique() if text is not None and read_day(text) is not None]
+    dates = lines["last_update_date"].unique()
+    days = [text for text in dates if text is not None and read_day(text) is not None]
     return [
         *(ATS_RULES if is_ats else FIRM_RULES),
-        (RejectReason.TOO_LONG, is_too_long),
-        (RejectReason.NEGATIVE_SHARES, shares.contains(NEGATIVE)),
-        (RejectReason.BAD_SHARES, ~shares.contains(QUANTITY)),
-        (RejectReason.TOO_LARGE, shares.contains(TOO_MANY_SHARES)),
-        (RejectReason.NEGATIVE_TRADES, trades.contains(NEGATIVE)),
-        (RejectReason.BAD_TRADES, ~trades.contains(INTEGER)),
-        (RejectReason.TOO_LARGE, trades.contains(TOO_MANY_TRADES)),
+        *_length_rules(lines),
+        *(() if _all_fit(lines["shares"], QUANTITY, TOO_MANY_SHARES) else SHARES_RULES),
+        *(() if _all_fit(lines["trades"], INTEGER, TOO_MANY_TRADES) else TRADES_RULES),
         (RejectReason.BAD_DATE, ~pl.col("last_update_date").is_in(days)),
     ]
+
+
+def _all_fit(numbers: pl.Series, fitting: str, too_many: str) -> bool:
+    """Whether all are numbers, and none is too large: two looks, where the rules would take three."""
+    return bool(numbers.str.contains(fitting).all()) and not numbers.str.contains(too_many).any()
+
+
+def _longer(texts: pl.Series, most: int) -> bool:
+    """Whether any text has more bytes: none with as many or fewer has more characters."""
+    return bool((texts.str.len_bytes() > most).any())
+
+
+def _length_rules(lines: pl.DataFrame) -> list[Rule]:
+    doubtful = {column: most for column, most in LIMITS.items() if _longer(lines[column], most)}
+    is_too_long = [pl.col(column).str.len_chars() > most for column, most in doubtful.items()]
+    return [(RejectReason.TOO_LONG, pl.any_horizontal(is_too_long))] if doubtful else []
 
 
 def without_repeated(lines: pl.DataFrame) -> pl.DataFrame:
     """The lines, in which a row has the reason DUPLICATE_KEY where an earlier one has its natural key.
 
-    They have KEY's columns, with the venue's kind and name in the place of `firm`, and get PLACE.
+    They have KEY's columns, with the venue's kind and name in the place of `firm`, and get the halves of the key.
     """
-    placed = lines.with_columns(places(lines).alias(PLACE))
     is_repeated = IS_ROW & ~pl.when(IS_ROW).then(PLACE).is_first_distinct()
-    return placed.with_columns(
+    return with_keys(lines).with_columns(
         pl.when(is_repeated).then(_reason(RejectReason.DUPLICATE_KEY)).otherwise(REASON).alias(REASON)
     )
 
@@ -94,7 +113,7 @@ def rejects_of(rejected: pl.DataFrame) -> list[RejectedLine]:
 
 
 def rows_of(lines: pl.DataFrame, key: PartitionKey, notional: pl.Expr) -> pl.DataFrame:
-    """The rows that lines without a reason are, typed, in canonical order: the columns of SCHEMA."""
+    """The rows that lines without a reason are, typed, in canonical order: the columns of SCHEMA, and their keys' halves."""
     kept = lines.lazy().with_columns(notional.alias("notional")).filter(IS_ROW).sort(PLACE)
     typed = kept.with_columns(
         pl.lit(key.week_ending).alias("week_ending"),
@@ -103,13 +122,13 @@ def rows_of(lines: pl.DataFrame, key: PartitionKey, notional: pl.Expr) -> pl.Dat
         _number("trades", MAX_TRADES_DIGITS, lines).cast(pl.Int64),
         pl.col("last_update_date").str.to_date("%Y-%m-%d"),
     )
-    return typed.select(SCHEMA.names()).collect()
+    return typed.select(*SCHEMA.names(), SECURITY, VENUE).collect()
 
 
 def _number(column: str, most: int, lines: pl.DataFrame) -> pl.Expr:
     """A number in at most `most` characters: of one that is longer, without the zeros that it begins and ends with."""
     number = pl.col(column)
-    if lines.select((number.str.len_bytes() > most).any()).item():
+    if _longer(lines[column], most):
         return pl.concat_str(pl.lit("0"), number.str.strip_chars_start("0").str.slice(0, most)).alias(column)
     return number
 

@@ -71,7 +71,13 @@ def read(
     looked at then), or has more than `max_reject_share` (0-1) of them rejected. A header without rows is read, and a body
     that breaks off in a line; what they mean is decided in `pipeline.capture.plausibility`.
     """
-    parts = unpack(content, payload_format)
+    return read_parts(unpack(content, payload_format), key, max_reject_share, max_rows)
+
+
+def read_parts(
+    parts: tuple[Part, ...], key: PartitionKey, max_reject_share: float, max_rows: int = MOST_ROWS
+) -> Content:
+    """As `read`, of a payload whose files are at hand."""
     if sum(map(_lines_below_header, parts)) > max_rows:
         raise UnreadablePayload(f"the payload has {too_many_rows(max_rows)}")
     with ThreadPoolExecutor(len(PartName)) as executor:
@@ -103,7 +109,7 @@ def _refuse(
 
 def _lines_below_header(part: Part) -> int:
     """How many, without a look at any; the last one may lack its newline."""
-    return max(part.content.count(b"\n") - part.content.endswith(b"\n"), 0)
+    return max(part.newlines - part.content.endswith(b"\n"), 0)
 
 
 def _read_part(part: Part, tier: Tier) -> _PartLines:
@@ -116,7 +122,7 @@ def _read_part(part: Part, tier: Tier) -> _PartLines:
         pl.lit("").alias("crd"),
         pl.lit("").alias("product_type"),
     )
-    rules = _rules(part.name, order[-1], _spellings(fields["named_tier"], tier), fields["last_update_date"])
+    rules = _rules(part, fields, order[-1], tier)
     read_lines = fields.with_columns(first_reason(rules))
     ends_in_a_row = read_lines.is_empty() or read_lines[REASON][-1] is None
     breaks_off = not read_lines.is_empty() and not part.content.endswith(b"\n")
@@ -197,11 +203,12 @@ def _is_tier(name: str, tier: Tier) -> bool:
         return False
 
 
-def _rules(part: PartName, last: str, spellings: list[str], dates: pl.Series) -> list[Rule]:
-    """In the order in which they are asked. `last` is the last column of the file."""
+def _rules(part: Part, lines: pl.DataFrame, last: str, tier: Tier) -> list[Rule]:
+    """In the order in which they are asked, but those that hold for no line. `last` is the last column of the file."""
+    has_nul = pl.col("text").str.contains("\0", literal=True)
     return [
-        (RejectReason.BAD_CHARACTER, pl.col("text").str.contains("\0", literal=True)),
+        *([(RejectReason.BAD_CHARACTER, has_nul)] if b"\0" in part.content else []),
         (RejectReason.FIELD_COUNT, pl.col(last).is_null() | pl.col(REST).is_not_null()),
-        (RejectReason.WRONG_TIER, ~pl.col("named_tier").is_in(spellings)),
-        *row_rules(dates, is_ats=part is PartName.ATS),
+        (RejectReason.WRONG_TIER, ~pl.col("named_tier").is_in(_spellings(lines["named_tier"], tier))),
+        *row_rules(lines, is_ats=part.name is PartName.ATS),
     ]

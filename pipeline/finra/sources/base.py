@@ -55,9 +55,13 @@ class MixedData(SourceError):
 
 
 class Source(Protocol):
-    """Where payloads come from. Neither method may be called inside a database transaction."""
+    """Where payloads come from. Neither method may be called inside a database transaction.
+
+    One that `is_near` answers within a moment, or not at all: the ledger's connection is kept meanwhile.
+    """
 
     name: str
+    is_near: bool
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
         """The keys that the source can deliver now."""

@@ -26,7 +26,7 @@ class Deadline:
     """
 
     def __init__(self, source: Source, seconds: float) -> None:
-        self.name = source.name
+        self.name, self.is_near = source.name, source.is_near
         self._source = source
         self._seconds = seconds
 

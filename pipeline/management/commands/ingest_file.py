@@ -55,13 +55,15 @@ class Command(PlanCommand):
             reads_samples=data_kinds.works_on_samples(),
             non_ats=options["nonats"],
         )
+        payload = source.fetch(key)
+        payload.check()
         request = Request(
             command="ingest_file",
             run_date=run_date,
             tiers=(key.tier,),
             weeks=(key.week_ending,),
             source=source.name,
-            origin=source.fetch(key).sha256,
+            origin=payload.sha256,
             even_before_due=True,
             force=options["force"],
             reason=options["reason"],

@@ -30,6 +30,7 @@ class ActingSource:
     """A source that does the same at each call, and then has nothing."""
 
     name = "acting"
+    is_near = False
 
     def __init__(self, act: Callable[[], object]) -> None:
         self._act = act

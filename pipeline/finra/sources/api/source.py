@@ -55,6 +55,7 @@ class FinraApi:
     """FINRA's API. `max_bytes` and `max_rows` cap a partition's pages together."""
 
     name = NAME
+    is_near = False
 
     def __init__(self, access: Access, max_bytes: int, max_rows: int = MOST_ROWS) -> None:
         self._access = access

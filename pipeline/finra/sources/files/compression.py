@@ -48,10 +48,10 @@ class _Stream(Protocol):
 def decompress(content: bytes, compression: Compression, name: str, max_bytes: int, max_rows: int = MOST_ROWS) -> bytes:
     """The content as it was before compression, at most `max_bytes` and `max_rows` lines below the header.
 
-    UnsafeSource when there would be more; SourceError when it is cut short or damaged. `name` is for the message.
+    UnsafeSource when there would be more; SourceError when it is cut short or damaged. `name` is for the message. What is
+    not compressed is returned as it is: it grows no more.
     """
     if compression is Compression.NONE:
-        _Lines(name, max_rows).count(content)
         return content
     try:
         inflated = _inflate(content, compression, max_bytes, _Lines(name, max_rows))

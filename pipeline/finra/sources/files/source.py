@@ -11,11 +11,12 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from pipeline.finra.calendar import PartitionKey
-from pipeline.finra.payloads import Part, PartName, Payload, is_sample, pack
-from pipeline.finra.sources.base import MOST_ROWS, MixedData, NotPublished, SourceError, UnsafeSource
+from pipeline.finra.payloads import Part, PartName, Payload, pack
+from pipeline.finra.sources.base import MOST_ROWS, MixedData, NotPublished, SourceError, UnsafeSource, too_many_rows
 from pipeline.finra.sources.files.compression import Compression, decompress
 from pipeline.finra.sources.files.file_names import file_name, first_of, index, near_misses
 from pipeline.finra.sources.files.regular_files import FileContent, read_anywhere, read_beneath
@@ -32,6 +33,7 @@ class FilesSource:
     max_bytes: int
     max_rows: int = MOST_ROWS
     name = "files"
+    is_near = True
     reads_samples = False
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
@@ -46,18 +48,8 @@ class FilesSource:
         changes meanwhile, SourceError for two variants of one file and for what is damaged or may not be read.
         """
         names = self._names(key)
-        readings = {part: self._read(name) for part, name in names.items()}
-        _check_total(key, readings, self.max_bytes)
-        content, payload_format = pack(tuple(Part(part, reading.content) for part, reading in readings.items()))
-        payload = Payload(
-            content=content,
-            format=payload_format,
-            uri=f"{self.name}:{'+'.join(names.values())}",
-            fetched_at=datetime.now(UTC),
-            updated_at=max(reading.modified_at for reading in readings.values()),
-        )
-        _check_kind(payload, [(names[part], reading) for part, reading in readings.items()], samples=self.reads_samples)
-        return payload
+        readings = {part: _Reading(name, self._read(name)) for part, name in names.items()}
+        return _payload(self, key, readings)
 
     def _listing(self) -> frozenset[str]:
         """The names in the folder. A name with a slash is never among them, so none can lead elsewhere."""
@@ -111,6 +103,7 @@ class SingleFile:
     reads_samples: bool = False
     non_ats: Path | None = None
     name = "upload"
+    is_near = True
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
         """Its own key, when it is asked for."""
@@ -122,19 +115,8 @@ class SingleFile:
             raise NotPublished(f"the file is for {self.key} only")
         paths = {PartName.ATS: self.path, PartName.NON_ATS: self.non_ats}
         named = {part: path for part, path in paths.items() if path is not None}
-        readings = {part: self._read(path) for part, path in named.items()}
-        _check_total(key, readings, self.max_bytes)
-        content, payload_format = pack(tuple(Part(part, reading.content) for part, reading in readings.items()))
-        payload = Payload(
-            content=content,
-            format=payload_format,
-            uri=f"upload:{'+'.join(map(_shown, named.values()))}",
-            fetched_at=datetime.now(UTC),
-            updated_at=max(reading.modified_at for reading in readings.values()),
-        )
-        named_readings = [(_shown(named[part]), reading) for part, reading in readings.items()]
-        _check_kind(payload, named_readings, samples=self.reads_samples)
-        return payload
+        readings = {part: _Reading(_shown(path), self._read(path)) for part, path in named.items()}
+        return _payload(self, key, readings)
 
     def _read(self, path: Path) -> FileContent:
         name = _shown(path)
@@ -148,8 +130,34 @@ def _shown(path: Path) -> str:
     return os.fsencode(path.name or path).decode(errors="replace")
 
 
-def _check_total(key: PartitionKey, readings: Mapping[PartName, FileContent], max_bytes: int) -> None:
-    total = sum(len(reading.content) for reading in readings.values())
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A file under its name, read and decompressed."""
+
+    name: str
+    file: FileContent
+
+
+def _payload(source: FilesSource | SingleFile, key: PartitionKey, readings: Mapping[PartName, _Reading]) -> Payload:
+    """The files as one payload. Lines and samples in them are looked for when its bytes are new."""
+    _check_total(key, readings.values(), source.max_bytes)
+    parts = tuple(Part(name, reading.file.content) for name, reading in readings.items())
+    content, payload_format = pack(parts)
+    names = [reading.name for reading in readings.values()]
+    named = tuple(zip(names, parts, strict=True))
+    return Payload(
+        content=content,
+        format=payload_format,
+        uri=f"{source.name}:{'+'.join(names)}",
+        fetched_at=datetime.now(UTC),
+        updated_at=max(reading.file.modified_at for reading in readings.values()),
+        parts=parts,
+        check=partial(_check, source, named),
+    )
+
+
+def _check_total(key: PartitionKey, readings: Iterable[_Reading], max_bytes: int) -> None:
+    total = sum(len(reading.file.content) for reading in readings)
     if total > max_bytes:
         raise UnsafeSource(
             f"the files of {key} have {total} bytes together, more than the "
@@ -157,15 +165,15 @@ def _check_total(key: PartitionKey, readings: Mapping[PartName, FileContent], ma
         )
 
 
-def _check_kind(payload: Payload, readings: Iterable[tuple[str, FileContent]], *, samples: bool) -> None:
-    """MixedData for a payload of the other kind. The message names the file; FINRA's files are looked through once."""
-    if not payload.is_sample and not samples:
-        return
-    for name, reading in readings:
-        is_one = is_sample(reading.content)
-        if is_one and not samples:
+def _check(source: FilesSource | SingleFile, named: Iterable[tuple[str, Part]]) -> None:
+    """UnsafeSource for a file of too many lines, MixedData for one of the other kind; the message names the file."""
+    for name, part in named:
+        if part.newlines > source.max_rows + 1:  # the header
+            raise UnsafeSource(f"{name} has {too_many_rows(source.max_rows)}")
+    for name, part in named:
+        if part.is_sample and not source.reads_samples:
             raise MixedData(f"{name} holds invented samples, and only FINRA's data is taken here: remove it")
-        if samples and not is_one:
+        if source.reads_samples and not part.is_sample:
             raise MixedData(
                 f"{name} holds no samples, and only samples are taken here: keep your own data apart from them"
             )

@@ -60,9 +60,9 @@ def test_what_was_decoded_to_be_checked_reads_as_the_bytes_do() -> None:
     assert len(payload.decoded.pages) == len(list(unpack_pages(payload.content)))
     from_bytes = api_pages.read(payload.content, KEY, 1)
     spared = api_pages.read(payload.content, KEY, 1, decoded=payload.decoded)
-    assert spared.frame.equals(from_bytes.frame)
+    assert spared.keyed.equals(from_bytes.keyed)
     assert len(spared.rejects) > 1
-    assert replace(spared, frame=from_bytes.frame) == from_bytes
+    assert replace(spared, keyed=from_bytes.keyed) == from_bytes
 
 
 def test_the_order_of_rows_and_pages_does_not_change_the_content_hash() -> None:
