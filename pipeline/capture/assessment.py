@@ -208,8 +208,10 @@ def _one_at_a_time(lock: int) -> None:
 
 def keep_sketch(partition: Partition, sketch: Sketch) -> None:
     """Write the sketch of the capture that is being made."""
-    fields = {"hashes": sketch.packed(), "ceiling": sketch.ceiling}
-    PartitionSketch.objects.update_or_create(partition=partition, defaults=fields)
+    kept = PartitionSketch(partition=partition, hashes=sketch.packed(), ceiling=sketch.ceiling)
+    PartitionSketch.objects.bulk_create(
+        [kept], update_conflicts=True, unique_fields=["partition"], update_fields=["hashes", "ceiling"]
+    )
 
 
 def survey(week_ending: date, run: Run | None) -> list[date]:

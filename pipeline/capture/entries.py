@@ -35,6 +35,7 @@ from pipeline.vintages.compare import Difference
 from pipeline.vintages.store import VintageFile
 
 REJECTS_AT_ONCE = 1000
+LISTED = ["rows", "update_date", "updated", "with_totals"]
 
 
 def describe(capture: Capture, content: Content) -> None:
@@ -120,13 +121,14 @@ def _restated(capture: Capture) -> Occurrence:
 def note_listing(partition: Partition, content: Content) -> None:
     """Record the state of the partition at its source: the next probe compares with it."""
     newest, updated = content.listed_update or (None, 0)
-    found = {
-        "rows": content.listed_rows,
-        "update_date": newest,
-        "updated": updated,
-        "with_totals": content.listing is not None,
-    }
-    Listing.objects.update_or_create(partition=partition, defaults=found)
+    found = Listing(
+        partition=partition,
+        rows=content.listed_rows,
+        update_date=newest,
+        updated=updated,
+        with_totals=content.listing is not None,
+    )
+    Listing.objects.bulk_create([found], update_conflicts=True, unique_fields=["partition"], update_fields=LISTED)
 
 
 def add_manifest(

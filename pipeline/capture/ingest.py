@@ -69,7 +69,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
     except SourceError as error:
         return results.checked(key, _not_delivered(key, error, terms), terms)
     times.fetched_at = timezone.now()
-    back = holdings.restore(payload.content, made_of_it)
+    back = holdings.restore(payload, made_of_it)
 
     @cache  # a payload is read once, however often it is decided on
     def read() -> Content:

@@ -39,9 +39,8 @@ class Provenance:
     @classmethod
     def of_payload(cls, payload: Payload, source: str) -> Provenance:
         """Of a payload just fetched."""
-        size = len(payload.content)
         kind = DataKind.SAMPLES if payload.is_sample else DataKind.REAL
-        return cls(source, payload.uri, payload.format, payload.sha256, size, payload.updated_at, kind)
+        return cls(source, payload.uri, payload.format, payload.sha256, payload.size, payload.updated_at, kind)
 
     @classmethod
     def of_capture(cls, capture: Capture) -> Provenance:

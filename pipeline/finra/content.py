@@ -43,10 +43,11 @@ class PartRead:
 class Content:
     """A payload, read: rows in = rows kept + rejects, always.
 
-    `keyed` has the kept rows with the columns of `rows.SCHEMA` and of `rows.with_keys`, in canonical order. `parts` are the files that the payload
-    is made of, none for the pages of the API. `shares` and `trades` are the sums over the kept rows, `shares_non_ats` over
-    those of non-ATS firms. `updates` counts the lastUpdateDates, as text. `controls` are the source's own totals, where it
-    gives some; `oddities` tell what is odd about rows that are kept. `listing` counts all that the API sent, its totals too.
+    `keyed` has the kept rows with the columns of `rows.SCHEMA` and of `rows.with_keys`, in canonical order. `parts` are the
+    files that the payload is made of, none for the pages of the API. `shares` and `trades` are the sums over the kept rows,
+    `shares_non_ats` over those of non-ATS firms. `updates` counts the lastUpdateDates, as text. `controls` are the source's
+    own totals, where it gives some; `oddities` tell what is odd about rows that are kept. `listing` counts all that the API
+    sent, its totals too.
     `misplaced` counts the rejects of the non-ATS file that name an MPID, as ATS rows do.
     """
 
@@ -108,7 +109,7 @@ def content_of(
 ) -> Content:
     """The content that kept rows (`rows.SCHEMA`, in canonical order) and rejects make, with its sums and its hash."""
     keyed = with_keys(frame)
-    firms = frame.filter(~IS_ATS)
+    firms = frame.select("venue_kind", "shares").filter(~IS_ATS)
     dates = frame["last_update_date"].value_counts()
     return Content(
         keyed=keyed,

@@ -78,7 +78,7 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Payload:
-    """The bytes as fetched, with where from and when.
+    """The bytes as fetched, in pieces that follow one another, with where from and when.
 
     `updated_at` is what the source says of its last update (a file's modification time), None when it says nothing.
     `decoded` are the rows of its pages, which the source read to check them, and `parts` the files that it is made of:
@@ -86,7 +86,7 @@ class Payload:
     bytes that it has not delivered before: it raises SourceError as `fetch` does.
     """
 
-    content: bytes
+    pieces: tuple[bytes, ...] = field(repr=False)
     format: PayloadFormat
     uri: str
     fetched_at: datetime
@@ -96,9 +96,22 @@ class Payload:
     check: Callable[[], None] = field(default=nothing, repr=False, compare=False)
 
     @cached_property
+    def content(self) -> bytes:
+        """All of the bytes. For one that is held already they are never put together."""
+        return b"".join(self.pieces)
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return sum(map(len, self.pieces))
+
+    @cached_property
     def sha256(self) -> str:
         """The payload hash: 64 hex digits."""
-        return hashlib.sha256(self.content).hexdigest()
+        digest = hashlib.sha256()
+        for piece in self.pieces:
+            digest.update(piece)
+        return digest.hexdigest()
 
     @cached_property
     def is_sample(self) -> bool:
@@ -108,17 +121,27 @@ class Payload:
 
 def pack(parts: tuple[Part, ...]) -> tuple[bytes, PayloadFormat]:
     """The bytes and format of a payload made of `parts`: the same parts give the same bytes."""
+    pieces, payload_format = pieces_of(parts)
+    return b"".join(pieces), payload_format
+
+
+def pieces_of(parts: tuple[Part, ...]) -> tuple[tuple[bytes, ...], PayloadFormat]:
+    """As `pack`, the bytes in pieces."""
     if [part.name for part in parts] == [PartName.ATS]:
-        return parts[0].content, PayloadFormat.PSV
-    return tar_of((part.name, part.content) for part in parts), PayloadFormat.PARTS
+        return (parts[0].content,), PayloadFormat.PSV
+    return _tar_pieces((part.name, part.content) for part in parts), PayloadFormat.PARTS
 
 
 def tar_of(members: Iterable[tuple[str, bytes]]) -> bytes:
     """A plain POSIX tar of named contents: the same members give the same bytes."""
+    return b"".join(_tar_pieces(members))
+
+
+def _tar_pieces(members: Iterable[tuple[str, bytes]]) -> tuple[bytes, ...]:
     blocks = [block for name, content in members for block in _tar_blocks(name, content)]
     end = 2 * tarfile.BLOCKSIZE
     end += -(sum(map(len, blocks)) + end) % tarfile.RECORDSIZE
-    return b"".join([*blocks, bytes(end)])
+    return (*blocks, bytes(end))
 
 
 def _tar_blocks(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:

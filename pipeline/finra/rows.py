@@ -95,10 +95,15 @@ def with_keys(frame: pl.DataFrame) -> pl.DataFrame:
     """
     if SECURITY in frame.columns:
         return frame
+    with ThreadPoolExecutor(1) as executor:
+        securities = executor.submit(_securities, frame)
+        venues = _categories(frame, pl.col("mpid"), pl.col("crd"), FIRM, pl.col("product_type"))
+        return frame.with_columns(securities.result().alias(SECURITY), venues.alias(VENUE))
+
+
+def _securities(frame: pl.DataFrame) -> pl.Series:
     runs, run = runs_of_securities(frame)
-    securities = _categories(runs, pl.col("symbol"), pl.col("issue_name")).gather(run)
-    venues = _categories(frame, pl.col("mpid"), pl.col("crd"), FIRM, pl.col("product_type"))
-    return frame.with_columns(securities.alias(SECURITY), venues.alias(VENUE))
+    return _categories(runs, pl.col("symbol"), pl.col("issue_name")).gather(run)
 
 
 def runs_of_securities(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:

@@ -63,6 +63,13 @@ def restore(content: bytes, sha256: str) -> bool:
     return was_lost
 
 
+def is_as_written(sha256: str) -> bool:
+    """Whether it is there, and its file's checksum says that it is to its last byte what was written."""
+    with suppress(ArchiveDamaged):
+        return _is_as_written(_stored(sha256), sha256)
+    return False
+
+
 def _is_as_written(stored: bytes, sha256: str) -> bool:
     return stored[-CHECKSUM_BYTES:] == _checksum(memoryview(stored)[:-CHECKSUM_BYTES], sha256)
 

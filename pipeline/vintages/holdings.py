@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from django.utils import timezone
 
+from pipeline.finra.payloads import Payload
 from pipeline.models import Capture, FileCheck, FileState, Stage
 from pipeline.vintages import archive, store
 from pipeline.vintages.archive import ArchiveDamaged
@@ -171,18 +172,19 @@ def made_of(payload_sha256: str) -> list[Capture]:
     return list(Capture.objects.filter(payload_sha256=payload_sha256).select_related("partition"))
 
 
-def restore(content: bytes, made_of_it: Collection[Capture]) -> list[Kind]:
-    """Bring back what the archive has lost of the captures that were made of just these bytes; which kinds of files.
+def restore(payload: Payload, made_of_it: Collection[Capture]) -> list[Kind]:
+    """Bring back what the archive has lost of the captures that were made of a payload; which kinds of files.
 
     The payload is archived again, and the vintage files of such captures are made again. StorageAway.
     """
     if not made_of_it:
         return []
     store.check_mounted()
-    sha256 = next(capture.payload_sha256 for capture in made_of_it)
-    was_lost = archive.restore(content, sha256)
+    was_lost = not archive.is_as_written(payload.sha256) and archive.restore(payload.content, payload.sha256)
     if was_lost:
-        FileCheck.objects.filter(sha256=sha256).update(state=FileState.WHOLE, since=timezone.now(), read_at=None)
+        FileCheck.objects.filter(sha256=payload.sha256).update(
+            state=FileState.WHOLE, since=timezone.now(), read_at=None
+        )
     stored = [one for one in made_of_it if one.normalized_at is not None and one.pruned_at is None]
     mended = [_mend(capture) for capture in stored]
     return [kind for kind, is_back in ((Kind.PAYLOAD, was_lost), (Kind.VINTAGE, any(mended))) if is_back]

@@ -49,7 +49,7 @@ class MemorySource:
         """Let `key` have this payload from now on."""
         parts = ((PartName.ATS, ats), (PartName.NON_ATS, non_ats))
         content, payload_format = pack(tuple(Part(name, part) for name, part in parts if part is not None))
-        self.payloads[key] = Payload(content, payload_format, f"memory:{key}", datetime.now(UTC))
+        self.payloads[key] = Payload((content,), payload_format, f"memory:{key}", datetime.now(UTC))
 
     def publish_rows(self, key: PartitionKey, lines: Iterable[str]) -> None:
         """Let `key` have a file of these lines from now on."""

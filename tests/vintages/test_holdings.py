@@ -50,12 +50,12 @@ def test_damaged_files_are_read_first_then_unread_ones_then_the_longest_unread(
 def test_a_lost_vintage_file_is_made_again_of_the_payloads_bytes(ledger: Ledger) -> None:
     source = MemorySource()
     capture = captured(source, [row("AAPL", "UBSA", 1)])
-    content = source.payloads[capture.partition.key].content
-    assert holdings.restore(content, holdings.made_of(capture.payload_sha256)) == []
+    payload = source.payloads[capture.partition.key]
+    assert holdings.restore(payload, holdings.made_of(payload.sha256)) == []
 
     default_storage.delete(capture.vintage_path)
 
-    assert holdings.restore(content, holdings.made_of(capture.payload_sha256)) == [holdings.Kind.VINTAGE]
+    assert holdings.restore(payload, holdings.made_of(payload.sha256)) == [holdings.Kind.VINTAGE]
     assert read.of_capture(capture).collect().height == 1
     assert FileCheck.objects.get(sha256=capture.vintage_sha256).state == FileState.WHOLE
 

@@ -114,15 +114,17 @@ def rejects_of(rejected: pl.DataFrame) -> list[RejectedLine]:
 
 def rows_of(lines: pl.DataFrame, key: PartitionKey, notional: pl.Expr) -> pl.DataFrame:
     """The rows that lines without a reason are, typed, in canonical order: the columns of SCHEMA, and their keys' halves."""
-    kept = lines.lazy().with_columns(notional.alias("notional")).filter(IS_ROW).sort(PLACE)
-    typed = kept.with_columns(
-        pl.lit(key.week_ending).alias("week_ending"),
-        pl.lit(key.tier.value).alias("tier"),
-        _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES, lines).cast(SHARES),
-        _number("trades", MAX_TRADES_DIGITS, lines).cast(pl.Int64),
+    kept = lines if lines[REASON].null_count() == lines.height else lines.filter(IS_ROW)
+    typed = kept.lazy().with_columns(
+        notional.alias("notional"),
+        _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES, kept).cast(SHARES),
+        _number("trades", MAX_TRADES_DIGITS, kept).cast(pl.Int64),
         pl.col("last_update_date").str.to_date("%Y-%m-%d"),
     )
-    return typed.select(*SCHEMA.names(), SECURITY, VENUE).collect()
+    of_week = typed.sort(PLACE).with_columns(
+        pl.lit(key.week_ending).alias("week_ending"), pl.lit(key.tier.value).alias("tier")
+    )
+    return of_week.select(*SCHEMA.names(), SECURITY, VENUE).collect()
 
 
 def _number(column: str, most: int, lines: pl.DataFrame) -> pl.Expr:

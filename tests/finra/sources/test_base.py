@@ -49,5 +49,6 @@ def test_unpack_undoes_pack_for_any_bytes(ats: bytes, non_ats: bytes) -> None:
 
 
 def test_the_payload_hash_is_the_sha256_of_its_bytes() -> None:
-    payload = Payload(b"abc", PayloadFormat.PSV, "files:x.psv", datetime(2026, 1, 2, tzinfo=UTC))
+    payload = Payload((b"a", b"bc"), PayloadFormat.PSV, "files:x.psv", datetime(2026, 1, 2, tzinfo=UTC))
+    assert (payload.content, payload.size) == (b"abc", 3)
     assert payload.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -78,7 +78,7 @@ class FinraApi:
         reading = self._read(key)
         content = pack_pages(reading.read.pages)
         return Payload(
-            content=content,
+            pieces=(content,),
             format=PayloadFormat.PAGES,
             uri=f"api:otcMarket/{reading.dataset}/{key.week_ending}/{key.tier}",
             fetched_at=datetime.now(UTC),

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.finra.calendar import PartitionKey
-from pipeline.finra.payloads import Part, PartName, Payload, pack
+from pipeline.finra.payloads import Part, PartName, Payload, pieces_of
 from pipeline.finra.sources.base import MOST_ROWS, MixedData, NotPublished, SourceError, UnsafeSource, too_many_rows
 from pipeline.finra.sources.files.compression import Compression, decompress
 from pipeline.finra.sources.files.file_names import file_name, first_of, index, near_misses
@@ -142,11 +142,11 @@ def _payload(source: FilesSource | SingleFile, key: PartitionKey, readings: Mapp
     """The files as one payload. Lines and samples in them are looked for when its bytes are new."""
     _check_total(key, readings.values(), source.max_bytes)
     parts = tuple(Part(name, reading.file.content) for name, reading in readings.items())
-    content, payload_format = pack(parts)
+    pieces, payload_format = pieces_of(parts)
     names = [reading.name for reading in readings.values()]
     named = tuple(zip(names, parts, strict=True))
     return Payload(
-        content=content,
+        pieces=pieces,
         format=payload_format,
         uri=f"{source.name}:{'+'.join(names)}",
         fetched_at=datetime.now(UTC),
