@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Any
+
 import polars as pl
 
 from pipeline import readers
+from pipeline.admin.market.chips import chips_of
 from pipeline.admin.market.frame import (
     ALL,
     Asked,
@@ -12,42 +16,46 @@ from pipeline.admin.market.frame import (
     MarketForm,
     MarketPage,
     Section,
+    Tile,
     as_of_field,
     caveats_of,
     downloads,
     facts_of,
     kind_field,
     revision_sentences,
+    rows_behind,
     span_field,
-    text_field,
+    span_of,
     tier_field,
     vintage_field,
+    week_field,
     without,
 )
-from pipeline.admin.market.series import bars, by, hundredths, lines, tenths, whole
-from pipeline.admin.market.tables import Columns, Record
+from pipeline.admin.market.market_charts import charts
+from pipeline.admin.market.tables import Columns, Record, entries, said
 from pipeline.admin.shared import figures, market_links
-from pipeline.admin.shared.charts import HIGH, MODERATE
-from pipeline.models import HHI_POINTS
+from pipeline.admin.shared.concentration import band
+from pipeline.finra.calendar import WEEK
 from pipeline.readers import DATASETS, Result
+from pipeline.readers.week_before import departed_venues
 
 TOP, MOVERS = 25, 10
-KIND = pl.col("venue_kind").replace({"NON_ATS": "non-ATS"})
 LEADERS = (
     "rank",
     "rank_change",
     "mpid",
     "venue_name",
     "venue_kind",
-    "shares",
     "share",
     "share_change_bp",
     "share_first_published",
+    "shares",
     "shares_per_trading_day",
     "average_trade_size",
     "symbols",
 )
-MOVED = ("mpid", "venue_name", "venue_kind", "share_before", "share", "share_change_bp", "rank_before", "rank")
+MOVED = ("mpid", "venue_name", "venue_kind", "share_before", "share", "share_change_bp")
+CAME = ("mpid", "venue_name", "venue_kind", "rank", "share", "shares")
 WEEKLY = (
     "week_ending",
     "venue_kind",
@@ -59,13 +67,14 @@ WEEKLY = (
     "average_trade_size",
     "venues",
     "symbols",
+    "restated",
 )
 
 
 class Form(MarketForm):
     """A week, a span before it, and how it was known."""
 
-    week_ending = text_field("Week ending", "a Friday; empty: the newest complete week", longest=10)
+    week_ending = week_field("Week ending", "empty: the newest complete week")
     tier = tier_field()
     venue_kind = kind_field()
     weeks = span_field()
@@ -74,14 +83,23 @@ class Form(MarketForm):
 
 
 def build(asked: Asked) -> Contents:
-    """Four charts over the weeks, and the venues of the week with what won and lost."""
+    """The figures of the week, four charts over the weeks before it, its venues with what won and lost."""
     asked = {"tier": ALL, **asked}
-    over = {"weeks": "13", **without(asked, "week_ending", "venue_kind")}
-    of_week = without(asked, "weeks")
+    over, of_week = span_of(without(asked, "venue_kind")), without(asked, "weeks")
     market, leaders = readers.market(**over), readers.venues(**of_week)
-    sections = [*_charts(market, over), *_tops(leaders, over), *_leaders(leaders, of_week)]
+    if leaders.frame.is_empty():
+        return Contents([Section("Venues of the week", empty="No venue.")], facts_of(leaders), caveats_of(leaders))
+    week = leaders.frame["week_ending"][0]
+    sections = [*charts(market.frame, over, week, downloads(market, over)), *_leaders(leaders, of_week)]
     sections.append(_weekly(market, over))
-    return Contents(sections, _facts(leaders), caveats_of(leaders, market))
+    return Contents(
+        sections,
+        [("Week ending", week.isoformat()), *facts_of(leaders)],
+        caveats_of(leaders, market),
+        chips_of(week, leaders),
+        _tiles(market.frame, leaders, week),
+        leaders.meta.as_of,
+    )
 
 
 def venue_of(record: Record) -> str:
@@ -89,79 +107,84 @@ def venue_of(record: Record) -> str:
     return market_links.of_venue(record["mpid"], record["crd"], record["venue_name"])
 
 
-def _facts(leaders: Result) -> list[tuple[str, str]]:
-    week = leaders.meta.inputs[0].week_ending if leaders.meta.inputs else None
-    return [("Week ending", week.isoformat() if week else figures.NONE), *facts_of(leaders)]
-
-
-def _charts(market: Result, over: Asked) -> list[Section]:
-    """Volume, concentration and the size of trades, by week."""
-    frame = market.frame.with_columns(KIND.alias("kind"))
-    if frame.is_empty():
-        return []
-    kinds = frame.filter(pl.col("kind") != ALL)
-    daily = by(kinds, "week_ending", "kind", pl.col("shares_per_trading_day"))
-    hhi = by(kinds, "week_ending", "kind", pl.col("hhi_low") * HHI_POINTS)
-    size = by(kinds, "week_ending", "kind", pl.col("average_trade_size"))
-    ways = downloads(market, over)
-    return [
-        Section(
-            "Volume",
-            "Shares per trading day: weeks with a holiday compare with the others",
-            bars(daily, "week_ending", daily.columns[1:], "shares a day", said=whole),
-            downloads=ways,
-        ),
-        Section(
-            "Concentration",
-            "HHI in points, the pool of small firms taken as many; dashed: moderate and high",
-            lines(hhi, "week_ending", hhi.columns[1:], "HHI, points", said=tenths, bands=(MODERATE, HIGH)),
-        ),
-        Section(
-            "Trade size",
-            "Average shares of a trade",
-            lines(size, "week_ending", size.columns[1:], "shares a trade", said=tenths),
-        ),
+def _tiles(market: pl.DataFrame, leaders: Result, week: date) -> list[Tile]:
+    """The figures of the week, each beside that of the week before where the two compare."""
+    comparison = leaders.meta.facts
+    weeks = {week: "now", week - WEEK: "before"} if comparison and comparison.comparable else {week: "now"}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for record in market.filter(pl.col("week_ending").is_in(list(weeks))).iter_rows(named=True):
+        found[weeks[record["week_ending"]], record["venue_kind"]] = record
+    wanted = (
+        ("Shares a day", ALL, "shares_per_trading_day"),
+        ("ATS part", "ATS", "ats_ratio"),
+        ("HHI of ATSs", "ATS", "hhi_low"),
+        ("HHI of other firms", "NON_ATS", "hhi_low"),
+        ("ATS trade size", "ATS", "average_trade_size"),
+        ("Non-ATS trade size", "NON_ATS", "average_trade_size"),
+    )
+    shown = [
+        (title, found[key], found.get(("before", kind)), name)
+        for title, kind, name in wanted
+        if (key := ("now", kind)) in found
     ]
+    return [_tile(title, now, before, name) for title, now, before, name in shown]
 
 
-def _tops(leaders: Result, over: Asked) -> list[Section]:
-    """The share of the week's ten largest ATSs, by week."""
-    ats = leaders.frame.filter(pl.col("venue_kind") == "ATS").head(10)["mpid"].to_list()
-    if not ats:
-        return []
-    history = readers.venue_history(**over, mpid=ats).frame
-    shares = by(history, "week_ending", "mpid", pl.col("share") * 100)
-    drawn = bars(shares, "week_ending", shares.columns[1:], "% of ATS shares", said=hundredths)
-    return [Section("The ten largest ATSs", "Their part of ATS volume, by week", drawn)]
+def _tile(title: str, now: Record, before: Record | None, name: str) -> Tile:
+    words = [f"{_figure(before, name)} the week before"] if before else []
+    if name == "hhi_low" and now["hhi_low"] is not None:
+        least, most = band(now["hhi_low"]), band(now["hhi_high"])
+        words.insert(0, least if least == most else f"{least} to {most}")
+    return Tile(title, _figure(now, name), "; ".join(words), entries(DATASETS["market"], name)[0])
+
+
+def _figure(record: Record, name: str) -> str:
+    if name == "hhi_low":
+        return figures.points(record["hhi_low"], record["hhi_high"])
+    return figures.NONE if record[name] is None else said(name, record[name])
 
 
 def _leaders(leaders: Result, of_week: Asked) -> list[Section]:
     facts = leaders.meta.facts
-    compared = "" if facts is None else f"Compared with {facts.compared_with}"
+    compared = "" if facts is None else f"compared with {facts.compared_with}"
     if facts is not None and not facts.comparable:
-        compared = f"Not compared: {facts.comparable_because}"
-    links = {"mpid": venue_of, "venue_name": venue_of}
+        compared = f"not compared: {facts.comparable_because}"
+    links = {"mpid": venue_of, "venue_name": _firm_of, "shares": rows_behind(leaders, of_week)}
     board = Columns(DATASETS["venues"], LEADERS, links).table(leaders.frame, TOP)
-    inputs = leaders.meta.inputs
-    sentences = revision_sentences(inputs[0].week_ending, sorted({one.tier for one in inputs})) if inputs else ()
-    moved = leaders.frame.filter(pl.col("share_change_bp").is_not_null()).sort("share_change_bp", descending=True)
-    columns = Columns(DATASETS["venues"], MOVED, links)
-    won = moved.filter(pl.col("share_change_bp") > 0)
-    lost = moved.filter(pl.col("share_change_bp") < 0).reverse()
-    new = (
-        leaders.frame.filter(pl.col("rank_before").is_null())
-        if facts is not None and facts.comparable
-        else moved.clear()
-    )
-    none = "No venue: the week before is not comparable, or nothing moved."
+    week = leaders.frame["week_ending"][0]
+    sentences = revision_sentences(week, sorted({one.tier for one in leaders.meta.inputs}))
+    title = f"Venues of week {week}"
+    lead = f"By volume within their kind, {compared}" if compared else "By volume within their kind"
     return [
-        Section("Venues of the week", compared, None, board, "No venue.", downloads(leaders, of_week), sentences),
-        Section("Gained share", compared, None, columns.table(won, MOVERS), none),
-        Section("Lost share", compared, None, columns.table(lost, MOVERS), none),
+        Section(title, lead, None, board, "No venue.", downloads(leaders, of_week), sentences),
+        *_moved(leaders, of_week, compared.capitalize()),
+    ]
+
+
+def _moved(leaders: Result, of_week: Asked, compared: str) -> list[Section]:
+    """What won, what lost, what is new and what is gone."""
+    links = {"mpid": venue_of, "venue_name": _firm_of}
+    moves, came = Columns(DATASETS["venues"], MOVED, links), Columns(DATASETS["venues"], CAME, links)
+    moved = leaders.frame.filter(pl.col("share_change_bp").is_not_null()).sort("share_change_bp", descending=True)
+    won, lost = moved.filter(pl.col("share_change_bp") > 0), moved.filter(pl.col("share_change_bp") < 0).reverse()
+    facts = leaders.meta.facts
+    comparable = facts is not None and facts.comparable
+    new = leaders.frame.filter(pl.col("rank_before").is_null()) if comparable else moved.clear()
+    gone = departed_venues(**of_week)
+    none = "None." if comparable else "The week before does not compare."
+    return [
+        Section("Gained share", compared, None, moves.table(won, MOVERS), none, narrow=True),
+        Section("Lost share", compared, None, moves.table(lost, MOVERS), none, narrow=True),
+        Section("New this week", compared, None, came.table(new, MOVERS), none, narrow=True),
         Section(
-            "New this week", compared, None, columns.table(new, MOVERS), "No venue that was absent the week before."
+            "Gone this week", "Their figures of the week before", None, came.table(gone, MOVERS), none, narrow=True
         ),
     ]
+
+
+def _firm_of(record: Record) -> str:
+    """The page of a venue that has no MPID to link."""
+    return "" if record["mpid"] else venue_of(record)
 
 
 def _weekly(market: Result, over: Asked) -> Section:

@@ -1,58 +1,66 @@
-"""Charts of the readers' frames: bars and lines over weeks or ages, each with its table beside it."""
+"""Charts of the readers' frames: bars, lines and ribbons over weeks or ages, each with its table beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from pipeline.admin.shared import figures
-from pipeline.admin.shared.charts import AXIS, COLOURS, Chart, chart, options_of
+from pipeline.admin.shared.charts import AXIS, COLOURS, PERCENT, Chart, chart, options_of
 
 MARKS = ("circle", "triangle", "rect", "rectRot", "star")
+OTHERS = "others"
+FEW = 27  # points of a line up to which each is marked
 Said = Callable[[Any], str]
 
 
-def bars(frame: pl.DataFrame, along: str, series: Sequence[str], title: str, *, said: Said) -> Chart:
+@dataclass(frozen=True, slots=True)
+class Ribbon:
+    """An interval by its two ends, columns of the frame, drawn as an area between them."""
+
+    name: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The axis of values: its title, whether it begins at the top (ranks), and whether it is a part of a whole."""
+
+    title: str
+    reverse: bool = False
+    of_whole: bool = False
+
+
+def bars(frame: pl.DataFrame, along: str, series: Sequence[str], title: str | Axis, *, said: Said) -> Chart:
     """Stacked bars: a column of the frame for each series."""
+    axis = title if isinstance(title, Axis) else Axis(title)
     datasets = [
         {"label": name, "data": frame[name].to_list(), "backgroundColor": _colour(at, name), "stack": "all"}
         for at, name in enumerate(series)
     ]
-    return chart("bar", _labels(frame[along]), datasets, options_of(title, stacked=True), said)
+    return _drawn("bar", frame, along, datasets, _options(axis, stacked=True), said)
 
 
 def lines(
-    frame: pl.DataFrame, along: str, series: Sequence[str], title: str, *, said: Said, bands: Sequence[int] = ()
+    frame: pl.DataFrame,
+    along: str,
+    series: Sequence[str],
+    title: str | Axis,
+    *,
+    said: Said,
+    bands: Sequence[tuple[str, int]] = (),
+    ribbon: Ribbon | None = None,
 ) -> Chart:
-    """Lines: a column of the frame for each; a gap is a gap. `bands` are drawn dashed."""
-    drawn = [
-        {
-            "label": name,
-            "data": frame[name].to_list(),
-            "borderColor": _colour(at, name),
-            "backgroundColor": _colour(at, name),
-            "pointStyle": MARKS[at % len(MARKS)],
-            "pointRadius": 4,
-            "borderWidth": 2,
-        }
-        for at, name in enumerate(series)
-    ]
-    dashed = [
-        {
-            "label": f"{at:,}",
-            "data": [at] * frame.height,
-            "borderColor": AXIS,
-            "backgroundColor": AXIS,
-            "borderDash": [6, 4],
-            "borderWidth": 1,
-            "pointRadius": 0,
-            "isBand": True,
-        }
-        for at in bands
-    ]
-    return chart("line", _labels(frame[along]), [*drawn, *dashed], options_of(title), said)
+    """Lines: a column of the frame for each; a gap is a gap. `bands` are drawn dashed, by their names."""
+    axis = title if isinstance(title, Axis) else Axis(title)
+    drawn = [_line(frame, at, name) for at, name in enumerate(series)]
+    area = _area(frame, ribbon, COLOURS[len(series)]) if ribbon else []
+    dashed = [_band(frame, name, at) for name, at in bands]
+    return _drawn("line", frame, along, [*drawn, *area, *dashed], _options(axis), said)
 
 
 def by(frame: pl.DataFrame, along: str, name: str, value: pl.Expr) -> pl.DataFrame:
@@ -77,9 +85,62 @@ def hundredths(value: float | None) -> str:
     return figures.NONE if value is None else f"{value:,.2f} %"
 
 
-def _labels(values: pl.Series) -> list[str]:
-    return [str(value) for value in values.to_list()]
+def _line(frame: pl.DataFrame, at: int, name: str) -> dict[str, Any]:
+    return {
+        "label": name,
+        "data": frame[name].to_list(),
+        "borderColor": _colour(at, name),
+        "backgroundColor": _colour(at, name),
+        "pointStyle": MARKS[at % len(MARKS)],
+        "pointRadius": 4 if frame.height <= FEW else 0,
+        "borderWidth": 2,
+    }
+
+
+def _area(frame: pl.DataFrame, ribbon: Ribbon, colour: str) -> list[dict[str, Any]]:
+    """Both ends of an interval, and what is between them."""
+    edge = {"borderColor": colour, "backgroundColor": colour + "44", "borderWidth": 1, "pointRadius": 0}
+    low = {**edge, "label": f"{ribbon.name}, least", "data": frame[ribbon.low].to_list()}
+    high = {**edge, "label": f"{ribbon.name}, most", "data": frame[ribbon.high].to_list(), "fill": "-1"}
+    return [low, high]
+
+
+def _band(frame: pl.DataFrame, name: str, at: int) -> dict[str, Any]:
+    return {
+        "label": f"{name} above {at:,}",
+        "data": [at] * frame.height,
+        "borderColor": AXIS,
+        "backgroundColor": AXIS,
+        "borderDash": [6, 4],
+        "borderWidth": 1,
+        "pointRadius": 0,
+        "isBand": True,
+    }
+
+
+def _options(axis: Axis, *, stacked: bool = False) -> dict[str, Any]:
+    """The options of all charts, with short figures on the axis and labels that never lie aslant."""
+    options = options_of(axis.title, stacked=stacked, highest=PERCENT if axis.of_whole else None)
+    x, y = options["scales"]["x"], options["scales"]["y"]
+    x["ticks"] = {**x["ticks"], "maxRotation": 0, "autoSkipPadding": 12}
+    y["ticks"] = {**y["ticks"], "format": {"notation": "compact", "maximumFractionDigits": 2}}
+    if axis.reverse:
+        y["ticks"]["precision"] = 0
+        options["scales"]["y"] = {**y, "reverse": True, "beginAtZero": False, "suggestedMin": 1}
+    return options
+
+
+def _drawn(
+    kind: str, frame: pl.DataFrame, along: str, datasets: list[dict[str, Any]], options: dict[str, Any], said: Said
+) -> Chart:
+    """The chart, whose table names weeks in full, in ISO format; along its axis the year stands where weeks are many."""
+    labels = [str(value) for value in frame[along].to_list()]
+    drawn = chart(kind, labels, datasets, options, said)
+    if frame[along].dtype == pl.Date and frame.height <= FEW:
+        short = chart(kind, [label[5:] for label in labels], datasets, options, said)
+        drawn = replace(drawn, value=short.value)
+    return replace(drawn, headers=["Week" if frame[along].dtype == pl.Date else "", *drawn.headers[1:]])
 
 
 def _colour(at: int, name: str) -> str:
-    return COLOURS[-1] if name == "others" else COLOURS[at % (len(COLOURS) - 1)]
+    return COLOURS[-1] if name == OTHERS else COLOURS[at % (len(COLOURS) - 1)]

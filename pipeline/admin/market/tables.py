@@ -15,47 +15,81 @@ from pipeline.readers.fields import Dataset, Field
 
 Record = Mapping[str, Any]
 Link = Callable[[Record], str]
-PERCENT = {"share", "share_before", "share_first_published", "share_of_all"}
+PERCENT = {"share", "share_before", "share_first_published", "share_of_all", "share_of_symbol"}
 POINTS = ("hhi",)
 HEADERS = {
     "week_ending": "Week",
     "venue_kind": "Kind",
+    "issue_name": "Issue",
+    "venue_name": "Name",
     "mpid": "MPID",
     "crd": "CRD",
     "share_change_bp": "Change, bp",
+    "shares_per_trading_day": "Shares a day",
+    "average_trade_size": "Trade size",
+    "ats_average_trade_size": "ATS trade size",
+    "share_first_published": "First published",
     "largest_share_move_bp": "Largest move, bp",
     "ats_ratio": "ATS part",
+    "ats_shares": "ATS shares",
+    "non_ats_shares": "Non-ATS shares",
     "rank_change": "Places won",
     "hhi_ats": "HHI of ATSs",
+    "hhi_low": "HHI, least",
+    "hhi_high": "HHI, most",
+    "effective_venues_ats": "Effective ATSs",
+    "venues_ats": "ATSs",
+    "venues_non_ats": "Other firms",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value as it is shown; `title` says why there is none. `url` leads to what is behind it."""
+    """A value as it is shown; `title` says why there is none. `url` leads to what is behind it; `heat` is 1 to 5."""
 
     text: str
     url: str = ""
     title: str = ""
     is_number: bool = False
+    heat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the dictionary says of a field: what a `?` opens."""
+
+    dataset: Dataset
+    field: Field
+
+    @property
+    def anchor(self) -> str:
+        """Its id on a page."""
+        return f"{self.dataset.name}-{self.field.name}"
+
+    @property
+    def words(self) -> str:
+        """Its name as a person reads it."""
+        return HEADERS.get(self.field.name) or self.field.name.replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A column's name, and what it means."""
+    """A column's name, what it means, and the entry that its `?` opens, of a measure."""
 
     text: str
     meaning: str
     is_number: bool
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Headers and lines; `more` says how many rows of the answer are not shown."""
+    """Headers and lines; `more` says how many rows of the answer are not shown, `nulls` what a dash means in a column."""
 
     headers: list[Header]
     lines: list[list[Cell]]
     more: int = 0
+    nulls: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +102,10 @@ class Columns:
 
     def table(self, frame: pl.DataFrame, most: int) -> Table:
         """The first rows of a frame."""
-        fields = {one.name: one for one in self.dataset.fields}
-        shown = [fields[name] for name in self.names]
-        lines = [[self._cell(one, record) for one in shown] for record in frame.head(most).iter_rows(named=True)]
-        return Table([_header(one) for one in shown], lines, max(0, frame.height - most))
+        shown, head = entries(self.dataset, *self.names), frame.head(most)
+        lines = [[self._cell(one.field, record) for one in shown] for record in head.iter_rows(named=True)]
+        lacking = tuple((one.words, one.field.null) for one in shown if head[one.field.name].null_count())
+        return Table([_header(one) for one in shown], lines, max(0, frame.height - most), lacking)
 
     def _cell(self, one: Field, record: Record) -> Cell:
         value = record[one.name]
@@ -79,6 +113,12 @@ class Columns:
             return Cell(figures.NONE, title=f"none: {one.null}" if one.null else "", is_number=_is_number(one))
         text, link = said(one.name, value), self.links.get(one.name)
         return Cell(text, link(record) if link and text else "", "", _is_number(one))
+
+
+def entries(dataset: Dataset, *names: str) -> tuple[Entry, ...]:
+    """The dictionary's entries of some fields of a dataset."""
+    fields = {one.name: one for one in dataset.fields}
+    return tuple(Entry(dataset, fields[name]) for name in names)
 
 
 def said(name: str, value: Any) -> str:
@@ -91,7 +131,7 @@ def said(name: str, value: Any) -> str:
         return value.isoformat()
     if isinstance(value, float):
         return _real(name, value)
-    if name.endswith("_change") and isinstance(value, int):
+    if name.endswith("_change") and isinstance(value, (int, Decimal)):
         return figures.signed(value)
     return figures.number(value) if isinstance(value, (int, Decimal)) else str(value)
 
@@ -101,12 +141,15 @@ def _real(name: str, value: float) -> str:
         return figures.percent(value)
     if name.startswith(POINTS):
         return figures.points(value, value)
+    if name == "shares_per_trading_day":
+        return f"{value:,.0f}"
     return f"{value:+,.1f}" if name.endswith(("_bp", "_change")) else f"{value:,.1f}"
 
 
-def _header(one: Field) -> Header:
-    words = HEADERS.get(one.name) or one.name.replace("_", " ").capitalize()
-    return Header(words, f"{one.meaning}{f', in {one.unit}' if one.unit else ''}", _is_number(one))
+def _header(one: Entry) -> Header:
+    meaning = f"{one.field.meaning}{f', in {one.field.unit}' if one.field.unit else ''}"
+    is_measure = _is_number(one.field) or one.field.type == pl.Boolean
+    return Header(one.words, meaning, _is_number(one.field), one if is_measure else None)
 
 
 def _is_number(one: Field) -> bool:

@@ -25,6 +25,11 @@ def of_venue(mpid: str = "", crd: str = "", venue_name: str = "", **asked: str) 
     return _address("market_venue", crd=crd, venue_name="" if crd else venue_name, **asked)
 
 
+def of_rows(week_ending: date, *, tier: str = "", symbol: str = "", venue: str = "", **known: str) -> str:
+    """The rows of a week, of a tier, a symbol, a venue; `known` is as_of or capture."""
+    return _address("rows", week=week_ending.isoformat(), tier=tier, symbol=symbol, venue=venue, **known)
+
+
 def _address(name: str, **asked: str) -> str:
     given = {key: value for key, value in asked.items() if value}
     return reverse(name) + (f"?{urlencode(given)}" if given else "")

@@ -1,0 +1,92 @@
+"""The charts of the market's page: volume, concentration, the largest ATSs, the size of trades, by week."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from pipeline import readers
+from pipeline.admin.market.frame import ALL, Asked, Download, Section, without
+from pipeline.admin.market.series import Axis, Ribbon, bars, by, hundredths, lines, tenths, whole
+from pipeline.admin.market.tables import entries
+from pipeline.admin.shared.charts import HIGH, MODERATE
+from pipeline.models import HHI_POINTS
+from pipeline.readers import DATASETS
+from pipeline.readers.largest import largest_ats_shares
+
+MARKET = DATASETS["market"]
+BANDS = (("moderate", MODERATE), ("high", HIGH))
+KIND = pl.col("venue_kind").replace({"NON_ATS": "non-ATS"})
+LARGEST = 10
+PERCENT = 100
+
+
+def charts(market: pl.DataFrame, over: Asked, week: date, ways: tuple[Download, ...]) -> list[Section]:
+    """Four charts of some weeks, up to one."""
+    if market.is_empty():
+        return []
+    return [_volume(market, ways), _concentration(market, over), _largest(over, week), _sizes(market)]
+
+
+def _kinds(market: pl.DataFrame, value: str) -> pl.DataFrame:
+    """A figure of ATSs and of other firms, by week."""
+    kinds = market.filter(pl.col("venue_kind") != ALL).with_columns(KIND.alias("kind"))
+    return by(kinds, "week_ending", "kind", pl.col(value))
+
+
+def _volume(market: pl.DataFrame, ways: tuple[Download, ...]) -> Section:
+    daily = _kinds(market, "shares_per_trading_day")
+    return Section(
+        "Volume",
+        "Shares per trading day, so that weeks with a holiday compare with the others",
+        bars(daily, "week_ending", daily.columns[1:], "shares a day", said=whole),
+        downloads=ways,
+        entries=entries(MARKET, "shares_per_trading_day"),
+        narrow=True,
+    )
+
+
+def _concentration(market: pl.DataFrame, over: Asked) -> Section:
+    """HHI of the ATSs of each tier, and of the other firms as an interval, between the bands of the merger guidelines."""
+    ats = market
+    if over["tier"] == ALL:
+        ats = pl.concat([market, readers.market(**without(over, "tier"), venue_kind="ATS").frame])
+    tiers = ats.filter(pl.col("venue_kind") == "ATS").with_columns(pl.concat_str(pl.lit("ATS "), "tier").alias("name"))
+    points = by(tiers, "week_ending", "name", pl.col("hhi_low") * HHI_POINTS)
+    firms = market.filter(pl.col("venue_kind") == "NON_ATS").select(
+        "week_ending", low=pl.col("hhi_low") * HHI_POINTS, high=pl.col("hhi_high") * HHI_POINTS
+    )
+    drawn = points.join(firms, on="week_ending", how="left").sort("week_ending")
+    ribbon = Ribbon("non-ATS", "low", "high")
+    return Section(
+        "Concentration",
+        "HHI in points. The ribbon is the non-ATS one, the pool of small firms taken as many and as one",
+        lines(drawn, "week_ending", points.columns[1:], "HHI, points", said=tenths, bands=BANDS, ribbon=ribbon),
+        entries=entries(MARKET, "hhi_low", "hhi_high"),
+        narrow=True,
+    )
+
+
+def _largest(over: Asked, week: date) -> Section:
+    shares = largest_ats_shares(week, LARGEST, **over)
+    wide = shares.with_columns(pl.col("share") * PERCENT).pivot("mpid", index="week_ending", values="share")
+    drawn = bars(wide, "week_ending", wide.columns[1:], Axis("% of ATS shares", of_whole=True), said=hundredths)
+    return Section(
+        "The ten largest ATSs",
+        f"Of week {week}: their part of ATS volume by week",
+        drawn,
+        entries=entries(DATASETS["venues"], "share"),
+        narrow=True,
+    )
+
+
+def _sizes(market: pl.DataFrame) -> Section:
+    size = _kinds(market, "average_trade_size")
+    return Section(
+        "Trade size",
+        "Average shares of a trade",
+        lines(size, "week_ending", size.columns[1:], "shares a trade", said=tenths),
+        entries=entries(MARKET, "average_trade_size"),
+        narrow=True,
+    )

@@ -1,0 +1,78 @@
+"""A symbol looked at in other ways: its venues beside the week before, its tiers over time, two instants side by side.
+
+Made of the answers of `symbol_venues`, `symbol_history` and `row_history`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Unpack
+
+import polars as pl
+
+from pipeline.finra.calendar import WEEK
+from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
+from pipeline.readers.questions import Asked
+from pipeline.readers.symbol_history import symbol_history
+
+BASIS_POINTS = 10_000
+OF_VENUE = ("tier", "symbol", "issue_name", "venue_kind", "mpid", "crd", "venue")
+VENUE = pl.when(pl.col("mpid") == "").then("venue_name").otherwise(pl.lit("")).alias("venue")
+ROW = ("week_ending", "tier", "symbol", "issue_name", "mpid", "crd", "venue", "product_type")
+KEPT = ("shares", "trades")
+TWO = ("shares", "ats_ratio", "hhi_ats")
+
+
+def beside_week_before(venues: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `symbol_venues`, each with the venue's part of the week before: share_before, share_change_bp.
+
+    Null where the security has no row in its tier in that week; a venue that had none then had 0.
+    """
+    named = venues.with_columns(VENUE)
+    earlier = named.with_columns(pl.col("week_ending") + WEEK)
+    was = earlier.select("week_ending", *OF_VENUE, pl.col("share").alias("share_before"))
+    held = (
+        earlier.select("week_ending", "tier", "symbol", "issue_name")
+        .unique()
+        .with_columns(pl.lit(value=True).alias("held"))
+    )
+    joined = named.join(was, on=["week_ending", *OF_VENUE], how="left").join(
+        held, on=["week_ending", "tier", "symbol", "issue_name"], how="left"
+    )
+    before = pl.when("held").then(pl.col("share_before").fill_null(0.0)).alias("share_before")
+    change = ((pl.col("share") - pl.col("share_before")) * BASIS_POINTS).alias("share_change_bp")
+    return joined.with_columns(before).with_columns(change).drop("venue", "held")
+
+
+def tiers_held(venues: pl.DataFrame) -> pl.DataFrame:
+    """The tiers of a security over the weeks of `symbol_venues` rows, the newest first: a line for each run of weeks."""
+    weeks = (
+        venues.select("symbol", "issue_name", "tier", "week_ending")
+        .unique()
+        .sort("symbol", "issue_name", "tier", "week_ending")
+    )
+    of = ("symbol", "issue_name", "tier")
+    gap = (pl.col("week_ending") - pl.col("week_ending").shift()).over(of) > timedelta(days=WEEK.days)
+    runs = weeks.with_columns(gap.fill_null(value=True).cum_sum().alias("run"))
+    ends = pl.col("week_ending").min().alias("first_week"), pl.col("week_ending").max().alias("last_week")
+    held = runs.group_by(*of, "run").agg(*ends, pl.len().cast(pl.Int64).alias("weeks"))
+    return held.select(TIERS_HELD.names).cast(TIERS_HELD.schema).sort("last_week", "tier", descending=[True, False])
+
+
+def beside_version_before(history: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `row_history`, each with the shares and trades of the version before it; null in the first of a row."""
+    ordered = history.with_columns(VENUE).sort(*ROW, "first_version")
+    before = (pl.col(name).shift().over(ROW).alias(f"{name}_before") for name in KEPT)
+    return ordered.with_columns(*before).drop("venue")
+
+
+def symbol_at_two(a: Asked, b: Asked, **asked: Unpack[Asked]) -> pl.DataFrame:
+    """A symbol by week as known at A and at B, each a selector; weeks that only one has are there, too."""
+    key = ["week_ending", "symbol", "issue_name"]
+    sides = [
+        symbol_history(**{**asked, **known}).frame.select(*key, *(pl.col(name).alias(f"{name}_{side}") for name in TWO))
+        for side, known in (("a", a), ("b", b))
+    ]
+    both = sides[0].join(sides[1], on=key, how="full", coalesce=True)
+    change = (pl.col("shares_b") - pl.col("shares_a")).alias("shares_change")
+    return both.with_columns(change).select(SYMBOL_AT_TWO.names).cast(SYMBOL_AT_TWO.schema).sort(key)
