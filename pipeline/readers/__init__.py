@@ -23,7 +23,9 @@ from pipeline.readers.row_history import row_history
 from pipeline.readers.row_search import row_search
 from pipeline.readers.rows import rows, vintage_file
 from pipeline.readers.symbol_history import symbol_history, symbol_venues
+from pipeline.readers.symbol_leaders import symbol_leaders
 from pipeline.readers.symbols import symbols
+from pipeline.readers.venue_symbols import venue_symbols
 from pipeline.readers.venues import venue_history, venues
 from pipeline.readers.wording import did_you_mean
 
@@ -58,9 +60,11 @@ __all__ = [
     "row_search",
     "rows",
     "symbol_history",
+    "symbol_leaders",
     "symbol_venues",
     "symbols",
     "venue_history",
+    "venue_symbols",
     "venues",
     "vintage_file",
     "weeks",

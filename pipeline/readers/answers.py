@@ -16,7 +16,9 @@ from pipeline.readers.row_history import row_history
 from pipeline.readers.row_search import row_search
 from pipeline.readers.rows import rows
 from pipeline.readers.symbol_history import symbol_history, symbol_venues
+from pipeline.readers.symbol_leaders import symbol_leaders
 from pipeline.readers.symbols import symbols
+from pipeline.readers.venue_symbols import venue_symbols
 from pipeline.readers.venues import venue_history, venues
 
 FUNCTIONS: Mapping[str, Callable[..., Result]] = {
@@ -29,9 +31,11 @@ FUNCTIONS: Mapping[str, Callable[..., Result]] = {
     "restated_venues": restated_venues,
     "venues": venues,
     "venue_history": venue_history,
+    "venue_symbols": venue_symbols,
     "symbols": symbols,
     "symbol_history": symbol_history,
     "symbol_venues": symbol_venues,
+    "symbol_leaders": symbol_leaders,
     "market": market,
     "revision_triangle": revision_triangle,
     "revision_profile": revision_profile,

@@ -13,6 +13,7 @@ from pipeline.readers.datasets_of_figures import (
     VENUE_HISTORY,
     VENUES,
 )
+from pipeline.readers.datasets_of_leaders import SYMBOL_LEADERS, VENUE_SYMBOLS
 from pipeline.readers.datasets_of_revisions import (
     RESTATED_SYMBOLS,
     RESTATED_VENUES,
@@ -218,9 +219,11 @@ DATASETS: dict[str, Dataset] = {
         RESTATED_VENUES,
         VENUES,
         VENUE_HISTORY,
+        VENUE_SYMBOLS,
         SYMBOLS,
         SYMBOL_HISTORY,
         SYMBOL_VENUES,
+        SYMBOL_LEADERS,
         MARKET,
         REVISION_TRIANGLE,
         REVISION_PROFILE,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Unpack
+from typing import Any
 
 import polars as pl
 
-from pipeline.readers.questions import Asked
 from pipeline.readers.venues import venue_weeks
 
 OTHERS = "others"
 
 
-def largest_ats_shares(week: date, top: int, **asked: Unpack[Asked]) -> pl.DataFrame:
+def largest_ats_shares(week: date, top: int, **asked: Any) -> pl.DataFrame:
     """The share of ATS volume (0-1) of the largest of a week and of the others, by week: week_ending, mpid, share.
 
     In the order of weeks and of ranks in that week, the others last. `asked` says which weeks and which one scope.

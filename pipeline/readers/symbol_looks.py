@@ -5,14 +5,17 @@ Made of the answers of `symbol_venues`, `symbol_history` and `row_history`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Unpack
+from typing import Any
 
 import polars as pl
 
 from pipeline.finra.calendar import WEEK
+from pipeline.readers.datasets import ROW_HISTORY
+from pipeline.readers.datasets_of_figures import SYMBOL_VENUES
 from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
-from pipeline.readers.questions import Asked
+from pipeline.readers.fields import SHARES, Dataset, count, real, shares
 from pipeline.readers.symbol_history import symbol_history
 
 BASIS_POINTS = 10_000
@@ -21,6 +24,30 @@ VENUE = pl.when(pl.col("mpid") == "").then("venue_name").otherwise(pl.lit("")).a
 ROW = ("week_ending", "tier", "symbol", "issue_name", "mpid", "crd", "venue", "product_type")
 KEPT = ("shares", "trades")
 TWO = ("shares", "ats_ratio", "hhi_ats")
+NOT_HELD = "where the security has no row in the tier in the week before"
+FIRST = "of the first version of a row"
+SYMBOL_SPLIT = Dataset(
+    "symbol_split",
+    "A symbol's venues beside the week before",
+    SYMBOL_VENUES.meaning,
+    (
+        *SYMBOL_VENUES.fields,
+        real("share_before", "the same in the week before", null=NOT_HELD),
+        real("share_change_bp", "share - share_before", "basis points", null=NOT_HELD),
+    ),
+    SYMBOL_VENUES.key,
+)
+ROW_VERSIONS = Dataset(
+    "row_versions",
+    "Row versions beside the version before",
+    ROW_HISTORY.meaning,
+    (
+        *ROW_HISTORY.fields,
+        shares("shares_before", "the shares of the version before it", null=FIRST, kind=SHARES),
+        count("trades_before", "the trades of the version before it", "trades", null=FIRST),
+    ),
+    ROW_HISTORY.key,
+)
 
 
 def beside_week_before(venues: pl.DataFrame) -> pl.DataFrame:
@@ -66,7 +93,7 @@ def beside_version_before(history: pl.DataFrame) -> pl.DataFrame:
     return ordered.with_columns(*before).drop("venue")
 
 
-def symbol_at_two(a: Asked, b: Asked, **asked: Unpack[Asked]) -> pl.DataFrame:
+def symbol_at_two(a: Mapping[str, Any], b: Mapping[str, Any], **asked: Any) -> pl.DataFrame:
     """A symbol by week as known at A and at B, each a selector; weeks that only one has are there, too."""
     key = ["week_ending", "symbol", "issue_name"]
     sides = [

@@ -36,9 +36,12 @@ def tables_of(contents: Contents) -> Iterator[Shown]:
             continue
         dataset, csv = source_of(section)
         names = {HEADERS.get(name) or name.replace("_", " ").capitalize(): name for name in DATASETS[dataset].names}
-        if {header.text for header in section.table.headers} <= set(names):
-            fields = tuple(names[header.text] for header in section.table.headers)
-            lines = [tuple(cell.text for cell in line) for line in section.table.lines]
+        headers = [header.text for header in section.table.headers]
+        if headers[0] in names:  # a page may show more beside the fields of the dataset
+            fields = tuple(names[text] for text in headers if text in names)
+            lines = [
+                tuple(line[at].text for at, text in enumerate(headers) if text in names) for line in section.table.lines
+            ]
             yield Shown(dataset, fields, sorted(lines), section.table.more, csv)
 
 

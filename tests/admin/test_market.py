@@ -75,8 +75,8 @@ def test_the_market_shows_what_the_readers_say_of_a_week(viewer: Client) -> None
     contents = shown(viewer, "?tier=OTC")
     board = readers.venues(tier="OTC").frame
 
-    assert column(contents, "Venues of the week", "MPID") == board["mpid"].to_list() == ["SGMT", "UBSA", ""]
-    assert column(contents, "Venues of the week", "Share") == ["75.000 %", "25.000 %", "100.000 %"]
+    assert column(contents, "Venues of week", "MPID") == board["mpid"].to_list() == ["SGMT", "UBSA", ""]
+    assert column(contents, "Venues of week", "Share") == ["75.000 %", "25.000 %", "100.000 %"]
     assert column(contents, "Gained share", "Change, bp") == ["+3,500.0"]
     assert column(contents, "Lost share", "MPID") == ["UBSA"]
     assert contents.facts[0] == ("Week ending", WEEK.isoformat())
@@ -85,7 +85,7 @@ def test_the_market_shows_what_the_readers_say_of_a_week(viewer: Client) -> None
 def test_the_market_as_it_was_known_before_the_restatement(viewer: Client) -> None:
     of_day = shown(viewer, f"?tier=OTC&as_of={LATER}")
 
-    assert column(of_day, "Venues of the week", "Shares") == ["150", "50", "8"]
+    assert column(of_day, "Venues of week", "Shares") == ["150", "50", "8"]
 
 
 def test_a_venue_has_its_share_as_first_published_beside_the_latest(viewer: Client) -> None:
@@ -101,7 +101,7 @@ def test_a_venue_has_its_share_as_first_published_beside_the_latest(viewer: Clie
 def test_a_symbol_has_its_venues_and_every_version_of_its_rows(viewer: Client) -> None:
     contents = shown(viewer, "symbol/?symbol=AAA")
 
-    assert column(contents, "By week", "Ats shares") == ["400", "100"]
+    assert column(contents, "By week", "ATS shares") == ["400", "100"]
     assert column(contents, "Venues, week ending", "MPID") == ["SGMT", "UBSA"]
     assert sorted(column(contents, "Every version", "Shares")) == ["100", "150", "300", "50"]
 
@@ -147,7 +147,7 @@ def test_a_word_that_names_one_thing_leads_to_its_page(viewer: Client, word: str
 
 
 def test_a_word_that_may_mean_several_things_lists_them(viewer: Client) -> None:
-    assert column(shown(viewer, "search/?q=firm"), "Venues", "Venue name") == ["A firm"]
+    assert column(shown(viewer, "search/?q=firm"), "Venues", "Name") == ["A firm"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from pipeline.admin.market.frame import (
     text_field,
     tier_field,
 )
-from pipeline.admin.market.symbol import symbol_of
+from pipeline.admin.market.symbol_week import symbol_of
 from pipeline.admin.market.tables import Cell, Columns, Header, Table
 from pipeline.admin.shared import figures, market_links
 from pipeline.readers import DATASETS

@@ -129,9 +129,9 @@ def tier_field() -> forms.ChoiceField:
     return forms.ChoiceField(required=False, choices=TIERS)
 
 
-def kind_field() -> forms.ChoiceField:
+def kind_field(label: str = "Kind") -> forms.ChoiceField:
     """ATSs, other firms, or both."""
-    return forms.ChoiceField(required=False, choices=KINDS, label="Kind")
+    return forms.ChoiceField(required=False, choices=KINDS, label=label)
 
 
 def span_field() -> forms.ChoiceField:

@@ -55,6 +55,18 @@ LEADERS = (
     "symbols",
 )
 MOVED = ("mpid", "venue_name", "venue_kind", "share_before", "share", "share_change_bp")
+SYMBOLS = (
+    "rank",
+    "symbol",
+    "issue_name",
+    "shares",
+    "share",
+    "cumulative_ratio",
+    "average_trade_size",
+    "venues",
+    "hhi_low",
+    "hhi_high",
+)
 CAME = ("mpid", "venue_name", "venue_kind", "rank", "share", "shares")
 WEEKLY = (
     "week_ending",
@@ -91,7 +103,7 @@ def build(asked: Asked) -> Contents:
         return Contents([Section("Venues of the week", empty="No venue.")], facts_of(leaders), caveats_of(leaders))
     week = leaders.frame["week_ending"][0]
     sections = [*charts(market.frame, over, week, downloads(market, over)), *_leaders(leaders, of_week)]
-    sections.append(_weekly(market, over))
+    sections += [_symbols(of_week), _weekly(market, over)]
     return Contents(
         sections,
         [("Week ending", week.isoformat()), *facts_of(leaders)],
@@ -185,6 +197,21 @@ def _moved(leaders: Result, of_week: Asked, compared: str) -> list[Section]:
 def _firm_of(record: Record) -> str:
     """The page of a venue that has no MPID to link."""
     return "" if record["mpid"] else venue_of(record)
+
+
+def _symbols(of_week: Asked) -> Section:
+    """The largest securities, and what they have together."""
+    largest = {**of_week, "top": str(TOP)}
+    leaders = readers.symbol_leaders(**largest)
+    links = {"symbol": _symbol, "shares": rows_behind(leaders, of_week)}
+    table = Columns(DATASETS["symbol_leaders"], SYMBOLS, links).table(leaders.frame, TOP)
+    lead = "By volume, with the part that each and all before it have together"
+    empty = f"None: {leaders.empty_because}." if leaders.frame.is_empty() else ""
+    return Section("Top symbols", lead, None, table, empty, downloads(leaders, without(of_week, "top")))
+
+
+def _symbol(record: Record) -> str:
+    return market_links.of_symbol(record["symbol"])
 
 
 def _weekly(market: Result, over: Asked) -> Section:

@@ -21,7 +21,7 @@ from pipeline.admin.market.frame import (
 )
 from pipeline.admin.market.market import venue_of
 from pipeline.admin.market.series import bars
-from pipeline.admin.market.symbol import symbol_of
+from pipeline.admin.market.symbol_week import symbol_of
 from pipeline.admin.market.tables import Columns, Record
 from pipeline.admin.shared import figures, market_links
 from pipeline.admin.shared.base import page_url

@@ -10,7 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from pipeline import readers
 from pipeline.admin.market.frame import PERMISSION, Asked, Contents, MarketForm, MarketPage, Section, text_field
 from pipeline.admin.market.market import venue_of
-from pipeline.admin.market.symbol import FOUND, symbol_of
+from pipeline.admin.market.symbol import FOUND
+from pipeline.admin.market.symbol_week import symbol_of
 from pipeline.admin.market.tables import Columns
 from pipeline.admin.shared import market_links
 from pipeline.admin.shared.base import page_url

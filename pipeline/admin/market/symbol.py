@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from pipeline import readers
+from pipeline.admin.market.chips import chips_of
 from pipeline.admin.market.frame import (
     ALL,
     Asked,
@@ -12,24 +11,27 @@ from pipeline.admin.market.frame import (
     MarketForm,
     MarketPage,
     Section,
+    Tile,
     as_of_field,
     asking,
     caveats_of,
     downloads,
     facts_of,
-    revision_sentences,
+    kind_field,
+    rows_behind,
     span_field,
     text_field,
     vintage_field,
+    week_field,
     without,
 )
-from pipeline.admin.market.market import venue_of
-from pipeline.admin.market.series import bars, lines, tenths, whole
-from pipeline.admin.market.tables import Columns, Record
-from pipeline.admin.shared import market_links
+from pipeline.admin.market.symbol_charts import charts
+from pipeline.admin.market.symbol_week import at_two, of_one_week, over_weeks, symbol_of
+from pipeline.admin.market.tables import Columns, entries, said
+from pipeline.admin.shared import figures, market_links
 from pipeline.readers import DATASETS, ErrorKind, ReadersError, Result
 
-TOP = 40
+TOP, MOST = 40, 160
 FOUND = ("symbol", "issue_name", "spelling", "first_week", "last_week", "tiers")
 HISTORY = (
     "week_ending",
@@ -46,18 +48,12 @@ HISTORY = (
     "tier_changed",
     "restated",
 )
-VENUES = ("mpid", "venue_name", "venue_kind", "tier", "shares", "share", "trades", "average_trade_size")
-VERSIONS = (
-    "mpid",
-    "venue_name",
-    "tier",
-    "shares",
-    "trades",
-    "last_update_date",
-    "first_version",
-    "last_version",
-    "known_from",
-    "known_to",
+TILES = (
+    ("Shares", "shares"),
+    ("ATS part", "ats_ratio"),
+    ("HHI of ATSs", "hhi_ats"),
+    ("Effective ATSs", "effective_venues_ats"),
+    ("Trade size", "average_trade_size"),
 )
 
 
@@ -66,16 +62,18 @@ class Form(MarketForm):
 
     symbol = text_field("Symbol", "as FINRA writes it, such as BRK.B", longest=40)
     weeks = span_field()
-    week_ending = text_field("Week for the venues", "a Friday; empty: the newest", longest=10)
+    week_ending = week_field("Week for the venues", "empty: the newest")
+    venue_kind = kind_field("Kind of the venues")
+    against = text_field("Compare with", "first, a day or an instant", longest=40)
     as_of = as_of_field()
     vintage = vintage_field()
 
 
 def build(asked: Asked) -> Contents:
-    """Its volume by week and kind, its concentration, who traded it in one week, and every version of that week's rows."""
+    """Its figures and charts by week, who traded it in one week, and every version of that week's rows."""
     if "symbol" not in asked:
         return asking("Which symbol? Write it as FINRA does; other spellings are found.")
-    over = {"weeks": "13", **without(asked, "week_ending")}
+    over = {"weeks": "13", **without(asked, "week_ending", "venue_kind", "against")}
     try:
         history = readers.symbol_history(**over, tier=ALL)
         frame = history.frame
@@ -87,9 +85,21 @@ def build(asked: Asked) -> Contents:
         return Contents([Section("By week", empty=f"Nothing: {history.empty_because}.")], facts_of(history))
     last = frame.row(-1, named=True)
     week = asked.get("week_ending") or last["week_ending"].isoformat()
+    sections = [
+        *charts(frame),
+        *of_one_week({**without(asked, "weeks", "against"), "week_ending": week}),
+        *over_weeks({**over, **_only(asked, "venue_kind")}),
+        *(at_two(over, asked["against"]) if "against" in asked else ()),
+        _weekly(history, {**over, "tier": ALL}),
+    ]
     facts = [("Symbol", f"{last['symbol']}, {last['issue_name']}"), *facts_of(history)]
-    sections = [*_charts(history, {**over, "tier": ALL}), *_week(asked, week)]
-    return Contents(sections, facts, caveats_of(history))
+    tiles = [Tile("Symbol", last["symbol"], last["issue_name"]), *_tiles(history)]
+    chips = chips_of(last["week_ending"], history)
+    return Contents(sections, facts, caveats_of(history), chips, tiles, history.meta.as_of)
+
+
+def _only(asked: Asked, name: str) -> Asked:
+    return {name: asked[name]} if name in asked else {}
 
 
 def _similar(symbol: str, error: ReadersError) -> Contents:
@@ -99,70 +109,27 @@ def _similar(symbol: str, error: ReadersError) -> Contents:
     return Contents([Section("Did you mean", f"{error.detail}", None, table, "No symbol and no issue is called so.")])
 
 
-def symbol_of(record: Record) -> str:
-    """The page of a record's symbol."""
-    return market_links.of_symbol(record["symbol"])
+def _tiles(history: Result) -> list[Tile]:
+    """The figures of its newest week."""
+    last = history.frame.row(-1, named=True)
+    return [
+        Tile(
+            title,
+            figures.NONE if last[name] is None else said(name, last[name]),
+            f"week {last['week_ending']}",
+            entries(DATASETS["symbol_history"], name)[0],
+        )
+        for title, name in TILES
+    ]
 
 
-def _charts(history: Result, over: Asked) -> list[Section]:
-    frame = history.frame
-    shares = frame.select(
-        "week_ending",
-        pl.col("ats_shares").cast(pl.Float64).alias("ATS"),
-        pl.col("non_ats_shares").cast(pl.Float64).alias("non-ATS"),
-    )
-    effective = frame.select("week_ending", pl.col("effective_venues_ats").alias("ATSs, as many of equal size"))
+def _weekly(history: Result, over: Asked) -> Section:
     links = {
-        "week_ending": lambda record: market_links.of_symbol(record["symbol"], week_ending=str(record["week_ending"]))
+        "week_ending": lambda record: market_links.of_symbol(record["symbol"], week_ending=str(record["week_ending"])),
+        "shares": rows_behind(history, over),
     }
-    columns = Columns(DATASETS["symbol_history"], HISTORY, links)
-    return [
-        Section(
-            "Volume",
-            "Off exchange, by week; shares are not adjusted for splits",
-            bars(shares, "week_ending", ["ATS", "non-ATS"], "shares", said=whole),
-        ),
-        Section(
-            "Concentration",
-            "How many ATSs of equal size would be as concentrated",
-            lines(effective, "week_ending", effective.columns[1:], "venues", said=tenths),
-        ),
-        Section(
-            "By week",
-            DATASETS["symbol_history"].meaning,
-            None,
-            columns.table(frame.reverse(), TOP * 4),
-            "No week.",
-            downloads(history, over),
-        ),
-    ]
-
-
-def _week(asked: Asked, week: str) -> list[Section]:
-    """Who traded it in one week, and the versions of those rows."""
-    of_week = {**without(asked, "weeks"), "week_ending": week}
-    split = readers.symbol_venues(**of_week)
-    versions = {"week_ending": week, "symbol": asked["symbol"]}
-    history = readers.row_history(**versions)
-    links = {"mpid": venue_of, "venue_name": venue_of}
-    venues = Columns(DATASETS["symbol_venues"], VENUES, links).table(split.frame.sort("shares", descending=True), TOP)
-    rows = Columns(DATASETS["row_history"], VERSIONS, links).table(history.frame, TOP)
-    sentences = (
-        revision_sentences(split.meta.inputs[0].week_ending, split.frame["tier"].unique().sort().to_list())
-        if split.meta.inputs
-        else ()
-    )
-    return [
-        Section(f"Venues, week ending {week}", "", None, venues, "No row.", downloads(split, of_week), sentences),
-        Section(
-            f"Every version of these rows, week ending {week}",
-            "Known from, known to: empty where it is known still",
-            None,
-            rows,
-            "No row.",
-            downloads(history, versions),
-        ),
-    ]
+    table = Columns(DATASETS["symbol_history"], HISTORY, links).table(history.frame.reverse(), MOST)
+    return Section("By week", DATASETS["symbol_history"].meaning, None, table, "No week.", downloads(history, over))
 
 
 PAGE = MarketPage(

@@ -15,6 +15,7 @@ from pipeline.readers.fields import Dataset, Field
 
 Record = Mapping[str, Any]
 Link = Callable[[Record], str]
+UNSIGNED = {"gross_change"}
 PERCENT = {"share", "share_before", "share_first_published", "share_of_all", "share_of_symbol"}
 POINTS = ("hhi",)
 HEADERS = {
@@ -131,7 +132,7 @@ def said(name: str, value: Any) -> str:
         return value.isoformat()
     if isinstance(value, float):
         return _real(name, value)
-    if name.endswith("_change") and isinstance(value, (int, Decimal)):
+    if name.endswith("_change") and name not in UNSIGNED and isinstance(value, (int, Decimal)):
         return figures.signed(value)
     return figures.number(value) if isinstance(value, (int, Decimal)) else str(value)
 
