@@ -46,7 +46,8 @@ class Download:
 class Section:
     """A part of a page: what it shows, a chart, a table, and where the table is to be had whole.
 
-    `entries` are the dictionary's, of what a chart draws. A `narrow` one stands beside the next, where there is room.
+    `entries` are the dictionary's, of what a chart draws. A `narrow` one stands beside the next, where there is room; a
+    `folded` one shows its table when it is opened.
     """
 
     title: str
@@ -58,6 +59,7 @@ class Section:
     sentences: tuple[str, ...] = ()
     entries: tuple[Entry, ...] = ()
     narrow: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

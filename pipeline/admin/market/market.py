@@ -217,7 +217,9 @@ def _symbol(record: Record) -> str:
 def _weekly(market: Result, over: Asked) -> Section:
     links = {"week_ending": lambda record: market_links.of_market(record["week_ending"])}
     table = Columns(DATASETS["market"], WEEKLY, links).table(market.frame.reverse(), TOP * 4)
-    return Section("Week by week", DATASETS["market"].meaning, None, table, "No week.", downloads(market, over))
+    return Section(
+        "Week by week", DATASETS["market"].meaning, None, table, "No week.", downloads(market, over), folded=True
+    )
 
 
 PAGE = MarketPage(

@@ -129,7 +129,9 @@ def _weekly(history: Result, over: Asked) -> Section:
         "shares": rows_behind(history, over),
     }
     table = Columns(DATASETS["symbol_history"], HISTORY, links).table(history.frame.reverse(), MOST)
-    return Section("By week", DATASETS["symbol_history"].meaning, None, table, "No week.", downloads(history, over))
+    return Section(
+        "By week", DATASETS["symbol_history"].meaning, None, table, "No week.", downloads(history, over), folded=True
+    )
 
 
 PAGE = MarketPage(

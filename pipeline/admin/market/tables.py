@@ -15,6 +15,16 @@ from pipeline.readers.fields import Dataset, Field
 
 Record = Mapping[str, Any]
 Link = Callable[[Record], str]
+SUMMED = {  # of which whole shares are shown: the fraction is on the title, and in the files
+    "market",
+    "venues",
+    "venue_history",
+    "venue_symbols",
+    "symbol_history",
+    "symbol_leaders",
+    "symbol_split",
+}
+KINDS = {"ATS": "ATS", "NON_ATS": "non-ATS", "ALL": "both"}
 UNSIGNED = {"gross_change"}
 PERCENT = {"share", "share_before", "share_first_published", "share_of_all", "share_of_symbol"}
 POINTS = ("hhi",)
@@ -46,13 +56,17 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value as it is shown; `title` says why there is none. `url` leads to what is behind it; `heat` is 1 to 5."""
+    """A value as text; `title` says why there is none. `url` leads to what is behind it; `heat` is 1 to 5.
+
+    `short` is what is shown of a figure or a name too long for its column.
+    """
 
     text: str
     url: str = ""
     title: str = ""
     is_number: bool = False
     heat: int = 0
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +127,8 @@ class Columns:
         if value is None:
             return Cell(figures.NONE, title=f"none: {one.null}" if one.null else "", is_number=_is_number(one))
         text, link = said(one.name, value), self.links.get(one.name)
-        return Cell(text, link(record) if link and text else "", "", _is_number(one))
+        short = f"{value:,.0f}" if isinstance(value, Decimal) and self.dataset.name in SUMMED and "." in text else ""
+        return Cell(text, link(record) if link and text else "", short and text, _is_number(one), short=short)
 
 
 def entries(dataset: Dataset, *names: str) -> tuple[Entry, ...]:
@@ -134,6 +149,8 @@ def said(name: str, value: Any) -> str:
         return _real(name, value)
     if name.endswith("_change") and name not in UNSIGNED and isinstance(value, (int, Decimal)):
         return figures.signed(value)
+    if name == "venue_kind":
+        return KINDS[value]
     return figures.number(value) if isinstance(value, (int, Decimal)) else str(value)
 
 

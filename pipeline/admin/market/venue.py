@@ -201,7 +201,9 @@ def _identity(asked: Asked) -> Asked:
 def _weekly(history: Result, asked: Asked) -> Section:
     links = {"week_ending": _market, "shares": rows_behind(history, asked)}
     table = Columns(DATASETS["venue_history"], HISTORY, links).table(history.frame.reverse(), MOST)
-    return Section("By week", DATASETS["venue_history"].meaning, None, table, "", downloads(history, asked))
+    return Section(
+        "By week", DATASETS["venue_history"].meaning, None, table, "", downloads(history, asked), folded=True
+    )
 
 
 def _market(record: Record) -> str:
