@@ -14,7 +14,7 @@ from pipeline.readers.datasets_of_leaders import SYMBOL_LEADERS
 from pipeline.readers.figures import Figured, figured, newest_week
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Asked, count, invalid, question_of
+from pipeline.readers.questions import KindsAsked, count, invalid, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Result
 from pipeline.readers.table import Table
@@ -25,7 +25,7 @@ from pipeline.weeks.concentration import SYMBOLS
 ONE_KIND = "both kinds together are known only where both are captured: ask for venue_kind ATS or NON_ATS"
 
 
-class LeadersAsked(Asked, total=False):
+class LeadersAsked(KindsAsked, total=False):
     """The securities of one week, and how many."""
 
     top: int | str

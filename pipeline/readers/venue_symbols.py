@@ -17,7 +17,7 @@ from pipeline.readers.figures import newest_week
 from pipeline.readers.known import require_known_venue
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Asked, Question, count, invalid, question_of
+from pipeline.readers.questions import Question, VenuesAsked, count, invalid, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Result
 from pipeline.readers.rows import conditions, of_venue
@@ -31,7 +31,7 @@ WITHIN = ("tier", "symbol", "issue_name", "venue_kind")
 ABSENT = "the venue has no row in this week, though it is known"
 
 
-class VenueSymbolsAsked(Asked, total=False):
+class VenueSymbolsAsked(VenuesAsked, total=False):
     """A venue and a week, and how many of its securities."""
 
     top: int | str

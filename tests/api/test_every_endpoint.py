@@ -32,6 +32,8 @@ NEEDED = {
     "differences": {"week_ending": str(WEEK), "tier": "OTC"},
     "venues": {"week_ending": str(WEEK)},
     "venue_history": {"mpid": "UBSA", "weeks": "all"},
+    "venue_symbols": {"week_ending": str(WEEK), "mpid": "UBSA"},
+    "symbol_leaders": {"week_ending": str(WEEK)},
     "symbols": {"q": "AAPL"},
     "symbol_history": {"symbol": "AAPL", "weeks": "all"},
     "symbol_venues": {"symbol": "AAPL", "weeks": "all"},

@@ -160,11 +160,13 @@ def test_row_versions_give_every_instant_back(vintages: list[Known]) -> None:
         assert held.select(key).sort(key).equals(readers.rows(as_of=moment, weeks="all").frame.select(key).sort(key))
 
 
+OF_ONE_WEEK = ("venues", "venue_symbols", "symbol_leaders", "symbols", "differences")
 ASKED: dict[str, dict[str, object]] = {
     "row_history": {"symbol": "AAPL"},
     "venue_history": {"mpid": "UBSA"},
     "symbol_history": {"symbol": "AAPL"},
     "symbol_venues": {"symbol": "AAPL"},
+    "venue_symbols": {"mpid": "UBSA"},
 }
 
 
@@ -174,7 +176,7 @@ def test_every_dataset_has_the_fields_of_the_dictionary_and_refuses_other_parame
     assert FUNCTIONS.keys() == readers.DATASETS.keys()
     for name, function in FUNCTIONS.items():
         dataset = readers.DATASETS[name]
-        given = {**asked.get(name, {})} | ({"weeks": "all"} if name not in ("venues", "symbols", "differences") else {})
+        given = {**asked.get(name, {})} | ({"weeks": "all"} if name not in OF_ONE_WEEK else {})
         frame = function(**given).frame
         assert frame.schema == dataset.schema, name
         assert frame.select(dataset.key).is_unique().all(), name

@@ -26,6 +26,8 @@ BASE: Mapping[str, Mapping[str, str]] = {
     "differences": {**WHOLE, "from_as_of": "2025-12-26T12:30:00Z"},
     "venues": {"week_ending": str(WEEK)},
     "venue_history": {**WHOLE, "mpid": "UBSA"},
+    "venue_symbols": {"week_ending": str(WEEK), "mpid": "UBSA"},
+    "symbol_leaders": {"week_ending": str(WEEK)},
     "symbols": {"q": "inc"},
     "symbol_history": {**WHOLE, "symbol": "AAA"},
     "symbol_venues": {**WHOLE, "symbol": "AAA"},
