@@ -65,6 +65,10 @@ EITHER_DATABASE = (
     "weeks",
 )
 
+# Rooms, and modules beside them, with tests of many seconds. They come first: the last minute of a run on several workers
+# is to be of short ones, which can be shared.
+LONG = ("test_tour.py", "test_history.py", "test_engines_agree.py", "live_source", "faults", "services", "deploy")
+
 REAL_FILES = Path(configured.BASE_DIR).parent / "shared" / "data" / "real"
 
 
@@ -224,9 +228,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take the databases by turns where either will do, and put the tests into the order that was asked for."""
+    """Take the databases by turns where either will do; long tests first, or the order that was asked for."""
     if not EVERYTHING and not _names_one(config):
         _take_turns(config, items)
+    items.sort(key=lambda item: LONG.index(_room(item)) if _room(item) in LONG else len(LONG))
     if config.getoption("shuffle"):
         random.Random(config.getoption("shuffle")).shuffle(items)
 
@@ -261,6 +266,10 @@ def _of_either(item: pytest.Item) -> str:
     """The item's database, where the other one would do as well."""
     callspec = getattr(item, "callspec", None)
     engine = str(callspec.params.get("ledger", "")) if callspec else ""
-    room = item.path.relative_to(Path(__file__).parent).parts[0]
-    is_either = room in EITHER_DATABASE
+    is_either = _room(item) in EITHER_DATABASE
     return engine if engine in ENGINES and is_either and not item.get_closest_marker("each_database") else ""
+
+
+def _room(item: pytest.Item) -> str:
+    """The folder of the tests that the item is in, or the module beside them."""
+    return item.path.relative_to(Path(__file__).parent).parts[0]

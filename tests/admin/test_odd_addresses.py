@@ -158,6 +158,7 @@ class Watched:
 @in_some_role
 def test_no_odd_value_in_an_address_is_an_error_or_slow(ledger_with_everything: None, role: str) -> None:
     print(f"FAULT_SEED={SEED}")
+    _chance.seed(SEED)
     client = signed_in(role)
     browser = Watched(client)
     for address in addresses():
@@ -172,6 +173,7 @@ def test_no_odd_value_in_an_address_is_an_error_or_slow(ledger_with_everything: 
 @in_some_role
 def test_no_odd_value_in_a_form_is_an_error_or_slow(ledger_with_everything: None, role: str) -> None:
     print(f"FAULT_SEED={SEED}")
+    _chance.seed(SEED)
     client = signed_in(role)
     browser = Watched(client)
     mine = User.objects.get(username=role)
