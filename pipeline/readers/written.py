@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 
 class AlreadyThere(Exception):
-    """A file has the name, and it was not said that it may be replaced."""
+    """Something has the name that is no file, or a file of which it was not said that it may be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,19 @@ def write_rows(result: Result, form: Format, file: IO[bytes], *, spreadsheet_saf
     return rows
 
 
-def write(result: Result, of_it: Encoded, path: Path, *, replace: bool) -> Written:
-    """Write an answer, and what it says of itself to `{path}.meta.json`. AlreadyThere, OSError."""
+def check_free(path: Path, *, replace: bool) -> None:
+    """AlreadyThere where no file may be written: over a folder, a device, a pipe; over a file unless `replace`."""
+    if path.is_dir():
+        raise AlreadyThere(f"{path} is a folder: name a file in it")
+    if path.exists() and not path.is_file():
+        raise AlreadyThere(f"{path} is no regular file: `--out -` writes to stdout")
     if path.exists() and not replace:
         raise AlreadyThere(f"{path} is there already: --force replaces it")
+
+
+def write(result: Result, of_it: Encoded, path: Path, *, replace: bool) -> Written:
+    """Write an answer, and what it says of itself to `{path}.meta.json`. AlreadyThere, OSError."""
+    check_free(path, replace=replace)
     content = of_it.content
     put(path, content)
     written = Written(str(path), of_it.rows, len(content), hashlib.sha256(content).hexdigest(), changed=True)
@@ -109,7 +118,11 @@ def as_it_should_be(result: Result, path: Path) -> Written | None:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file under a name of its own, and give it the right one once all of it is on the disk. OSError."""
+    """Write a file under a name of its own, and give it the right one once all of it is on the disk. OSError.
+
+    Where a link has the name, the file that it leads to is replaced.
+    """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -118,6 +131,6 @@ def put(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError:
+    except BaseException:  # also when it is interrupted
         part.unlink(missing_ok=True)
         raise

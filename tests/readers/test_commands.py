@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,7 +114,19 @@ def test_a_file_is_replaced_only_when_told_and_left_when_nothing_changed() -> No
     Path("a.csv").write_text("spoilt")
     assert call("export", "rows", *OTC, "--out", "a.csv", "--if-changed").code == 0
     assert "150.000000" in Path("a.csv").read_text()
+    Path("link.csv").symlink_to("a.csv")
+    assert call("export", "rows", *OTC, "--as-of", "2025-12-16", "--out", "link.csv", "--force").code == 0
+    assert Path("link.csv").is_symlink()
+    assert "100.000000" in Path("a.csv").read_text()
     assert not list(Path().glob(".*part"))
+
+
+@pytest.mark.usefixtures("_captured")
+def test_an_interrupted_export_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: signal.raise_signal(signal.SIGINT))
+    for asked in (("rows", *OTC), ("release", "house")):
+        assert call("export", *asked).code == 2
+    assert [path for path in Path().rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.usefixtures("_captured")
@@ -132,14 +146,19 @@ def test_what_is_missing_is_the_exit_code_unless_it_may_be() -> None:
         (("rows", "--as-of", "2025-12-16", "--vintage", "first"), "selector-conflict"),
         (("rows", "--fields", "volume"), "unknown-field"),
         (("rows", "somewhere"), "only release and verify take a folder"),
+        (("rows", "--out", ".", "--force"), ". is a folder: name a file in it"),
+        (("rows", "--out", "", "--force"), ". is a folder: name a file in it"),
+        (("rows", "--out", "pipe", "--force"), "pipe is no regular file: `--out -` writes to stdout"),
         (("rows", "--gzip", "--format", "parquet"), "is compressed already"),
         (("release",), "name a folder, or set MARKETSPINE_RELEASES_DIR"),
         (("verify", "nowhere"), "nowhere has no release"),
     ],
 )
 def test_what_cannot_be_exported_says_why(options: tuple[str, ...], told: str) -> None:
+    os.mkfifo("pipe")  # as /dev/null is none: root could write a file in its place
     done = call("export", *options)
     assert (done.code, told in done.err) == (2, True), done.err
+    assert Path("pipe").is_fifo()
     assert not list(Path().glob("rows*"))
 
 
@@ -161,6 +180,7 @@ def test_a_release_is_made_linked_kept_and_verified_by_command() -> None:
     assert call("export", "verify", "house").code == 0
     again = call("export", "release", "house")
     assert (again.code, "nothing was captured since" in again.err) == (2, True)
+    assert call("export", "release", "house", "--if-changed", "--verify").out.endswith(": 0 differences\n")
     assert call("export", "release", "house", "--as-of", "2025-12-16", "--keep", "1").code == 0
     assert [path.name for path in Path("house").iterdir()] == ["2025-12-22T150000Z"]
     Path("house/2025-12-22T150000Z/catalog.sql").unlink()

@@ -149,7 +149,7 @@ def test_verify_tells_every_difference(source: MemorySource, tmp_path: Path) -> 
 
 def test_what_a_killed_release_left_is_no_release_and_is_made_again(source: MemorySource, tmp_path: Path) -> None:
     folder = tmp_path / "releases"
-    part = folder / f".{DUE + 7 * DAY:%Y-%m-%dT%H%M%SZ}.part"
+    part = folder / f".{DUE:%Y-%m-%dT%H%M%SZ}.part"  # of an earlier moment: something was captured since
     part.mkdir(parents=True)
     (part / "half.parquet").write_bytes(b"")
     assert build.known_releases(folder) == []
@@ -157,6 +157,12 @@ def test_what_a_killed_release_left_is_no_release_and_is_made_again(source: Memo
     made = build.release(folder, {}, incremental=True)
     assert [path.name for path in folder.iterdir()] == [made.name]
     assert not (made.path / "half.parquet").exists()
+
+
+def test_two_releases_at_once_are_made_one_after_the_other(source: MemorySource, tmp_path: Path) -> None:
+    with build._alone_in(tmp_path), pytest.raises(build.NoRelease, match="another process is making a release here"):
+        build.release(tmp_path, {}, incremental=False)
+    assert build.release(tmp_path, {}, incremental=False).path.is_dir()
 
 
 def test_files_are_handed_out_by_the_names_in_the_descriptor_alone(

@@ -14,6 +14,7 @@ from pipeline.management.base import BadArguments, SpineCommand, failed_if
 from pipeline.models import data_kinds
 from pipeline.readers import PARAMETERS, ReadersError, Result, written
 from pipeline.readers.answers import FUNCTIONS
+from pipeline.readers.parameters import SAMPLES
 from pipeline.readers.release import build, checked
 from pipeline.readers.written import AlreadyThere, Format, Written
 
@@ -41,7 +42,9 @@ class Command(SpineCommand):
         parser.add_argument("--out", help="the file, or - for stdout (default: {dataset}.{format} in this folder)")
         parser.add_argument("--fields", help="some columns, with commas")
         parser.add_argument("--gzip", action="store_true", help="compress CSV or NDJSON")
-        parser.add_argument("--if-changed", action="store_true", help="leave a file that was made from the same inputs")
+        parser.add_argument(
+            "--if-changed", action="store_true", help="leave a file, or a release, that was made from the same inputs"
+        )
         parser.add_argument("--force", action="store_true", help="replace a file that is there")
         parser.add_argument("--count-only", action="store_true", help="say how many rows there are, and write nothing")
         parser.add_argument(
@@ -52,6 +55,7 @@ class Command(SpineCommand):
             "--spreadsheet-safe", action="store_true", help="put ' before what a spreadsheet would compute"
         )
         parser.add_argument("--incremental", action="store_true", help="link files that the newest release has already")
+        parser.add_argument("--verify", action="store_true", help="check a release once it is made")
         parser.add_argument("--keep", type=int, help="remove releases beyond the newest so many")
 
     def mark(self) -> None:
@@ -67,6 +71,8 @@ class Command(SpineCommand):
             return self._verify(options) if options["what"] == VERIFY else self._dataset(options)
         except ReadersError as error:
             raise BadArguments(f"{error.kind}: {error.detail}") from error
+        except KeyboardInterrupt:
+            raise BadArguments("stopped; nothing is left of what was not finished") from None
         except (AlreadyThere, build.NoRelease) as error:
             raise BadArguments(str(error)) from error
 
@@ -80,7 +86,8 @@ class Command(SpineCommand):
         if options["count_only"]:
             return self._count(result)
         for caveat in result.warnings:
-            self.warn(f"{caveat.code}: {caveat.text}")
+            if caveat != SAMPLES:  # which is said already
+                self.warn(f"{caveat.code}: {caveat.text}")
         self._tell(self._write(result, options), result)
         return failed_if(not result.meta.coverage.complete and not options["allow_incomplete"])
 
@@ -102,15 +109,17 @@ class Command(SpineCommand):
         if options["gzip"] and form is Format.PARQUET:
             raise BadArguments("--gzip: a Parquet file is compressed already")
         ending = f"{form.value}{'.gz' if options['gzip'] else ''}"
-        out = options["out"] or f"{result.dataset.name}.{ending}"
+        out = f"{result.dataset.name}.{ending}" if options["out"] is None else options["out"]
         if options["if_changed"] and out != STDOUT and (found := written.as_it_should_be(result, Path(out))):
             return found
+        replace = options["force"] or options["if_changed"]
+        if out != STDOUT:
+            written.check_free(Path(out), replace=replace)
         encoded = written.encoded(result, form, spreadsheet_safe=options["spreadsheet_safe"])
         encoded = encoded.zipped() if options["gzip"] else encoded
         if out == STDOUT:
             self._to_stdout(encoded.content)
             return None
-        replace = options["force"] or options["if_changed"]
         return written.write(result, encoded, Path(out), replace=replace)
 
     def _to_stdout(self, content: bytes) -> None:
@@ -134,7 +143,7 @@ class Command(SpineCommand):
     def _release(self, options: dict[str, Any]) -> int:
         folder = _folder(options)
         asked = {name: options[name] for name in ("as_of", "weeks") if options[name] is not None}
-        done = build.release(folder, asked, incremental=options["incremental"])
+        done = build.release(folder, asked, incremental=options["incremental"], if_changed=options["if_changed"])
         removed = build.remove_older(folder, options["keep"]) if options["keep"] else []
         self.line(f"{done.path}: {done.files:,} files, {done.linked:,} of them linked, {done.size:,} bytes")
         for path in removed:
@@ -142,16 +151,19 @@ class Command(SpineCommand):
         if self.as_json:
             counts = {"files": done.files, "linked": done.linked, "bytes": done.size}
             self.document({"release": done.name, "path": str(done.path), **counts, "removed": list(map(str, removed))})
-        return 0
+        return self._check(done.path, as_json=False) if options["verify"] else 0
 
     def _verify(self, options: dict[str, Any]) -> int:
-        findings = checked.verify(_folder(options))
+        return self._check(_folder(options), as_json=self.as_json)
+
+    def _check(self, folder: Path, *, as_json: bool) -> int:
+        findings = checked.verify(folder)
         for finding in findings.differences:
             self.line(finding)
         self.line(
             f"{findings.files:,} files of {findings.releases} release(s): {len(findings.differences)} differences"
         )
-        if self.as_json:
+        if as_json:
             self.document({"files": findings.files, "differences": list(findings.differences)})
         return failed_if(bool(findings.differences))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,13 +58,18 @@ class Known:
         return sum(one.size for one in self.resources)
 
 
-def release(folder: Path, asked: Mapping[str, Any], *, incremental: bool) -> Release:
-    """Write a release into a folder: of the latest rows, or of an instant. NoRelease, ReadersError, OSError."""
+def release(folder: Path, asked: Mapping[str, Any], *, incremental: bool, if_changed: bool = False) -> Release:
+    """Write a release into a folder: of the latest rows, or of an instant. NoRelease, ReadersError, OSError.
+
+    With `if_changed` the one of the same moment, where that is there already.
+    """
     head = rows(**{"weeks": "all", **asked})
     if head.meta.as_of is None or not head.meta.inputs:
         raise NoRelease("nothing is captured: there is nothing to release")
     as_of = head.meta.as_of.astimezone(UTC)
     name = as_of.strftime(NAME)
+    if if_changed and (there := read(folder / name)):
+        return Release(name, there.path, len(there.resources), len(there.resources), there.size)
     if (folder / name).exists():
         raise NoRelease(f"{folder / name} is there already: nothing was captured since")
     pinned: dict[str, Any] = {"weeks": asked.get("weeks", "all"), "on_day": head.meta.on_day}
@@ -70,7 +77,32 @@ def release(folder: Path, asked: Mapping[str, Any], *, incremental: bool) -> Rel
     known = _known_then(as_of, head.meta.position, by_instant="as_of" in asked)
     found = contents(pinned, known, live="as_of" not in asked)  # type: ignore[arg-type]
     before = _files_of(newest(folder)) if incremental else {}
-    return _written(folder, name, as_of, head.meta.position, list(found), before)
+    with _alone_in(folder):
+        return _written(folder, name, as_of, head.meta.position, list(found), before)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Within, no other process makes a release in a folder, and nothing is there that a killed or failed one left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(held, folder)
+        _clear(folder)
+        yield
+    finally:
+        os.close(held)
+
+
+def _lock(held: int, folder: Path) -> None:
+    """NoRelease where another process has it. A file system without such locks has none: there two may hinder each other."""
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise NoRelease(f"{folder}: another process is making a release here") from None
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.ENOLCK, errno.ENOTSUP):
+            raise
 
 
 def _known_then(as_of: datetime, position: int, *, by_instant: bool) -> list[Capture]:
@@ -93,18 +125,33 @@ def _written(
     before: Mapping[str, tuple[Path, Resource]],
 ) -> Release:
     part = folder / f".{name}{PART}"
-    _clear(part)
-    part.mkdir(parents=True)
+    part.mkdir()
+    try:
+        return _whole(folder / name, part, as_of, position, found, before)
+    except BaseException:  # also when it is interrupted
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _whole(
+    path: Path,
+    part: Path,
+    as_of: datetime,
+    position: int,
+    found: list[Content],
+    before: Mapping[str, tuple[Path, Resource]],
+) -> Release:
+    """Write all files and the descriptor, and give the folder its name."""
     made = [_resource(part, one, before.get(one.inputs)) for one in found]
     resources = [resource for resource, _ in made]
-    put(part / "README.md", package.readme(name).encode())
+    put(part / "README.md", package.readme(path.name).encode())
     put(part / "dictionary.csv", package.dictionary().encode())
     put(part / "catalog.sql", CATALOG.encode())
-    document = package.descriptor(name, as_of, position, resources)
+    document = package.descriptor(path.name, as_of, position, resources)
     put(part / DESCRIPTOR, json.dumps(document, indent=1, sort_keys=True).encode())
-    part.rename(folder / name)
+    part.rename(path)
     linked = sum(is_linked for _, is_linked in made)
-    return Release(name, folder / name, len(resources), linked, sum(one.size for one in resources))
+    return Release(path.name, path, len(resources), linked, sum(one.size for one in resources))
 
 
 def _resource(part: Path, content: Content, before: tuple[Path, Resource] | None) -> tuple[Resource, bool]:
@@ -179,10 +226,11 @@ def _remove(path: Path, files: list[str]) -> None:
             (path / name).rmdir()
 
 
-def _clear(part: Path) -> None:
-    """Remove what a killed try has left: a folder that only a release in the making has."""
-    if part.is_dir() and part.name.startswith(".") and part.name.endswith(PART):
-        shutil.rmtree(part)
+def _clear(folder: Path) -> None:
+    """Remove the folders that only releases in the making have."""
+    for part in folder.glob(f".*{PART}"):
+        if part.is_dir():
+            shutil.rmtree(part)
 
 
 def file_of(folder: Path, name: str, path: str) -> Path:
