@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,10 +122,14 @@ def test_a_file_is_replaced_only_when_told_and_left_when_nothing_changed() -> No
 
 @pytest.mark.usefixtures("_captured")
 def test_an_interrupted_export_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(os, "fsync", _interrupted)
     for asked in (("rows", *OTC, "--out", "made/rows.csv"), ("release", "made")):
         assert call("export", *asked).code == 2
     assert list(Path("made").iterdir()) == []
+
+
+def _interrupted(_file: int) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.usefixtures("_captured")

@@ -73,6 +73,9 @@ VALUES: Mapping[str, str] = {
     "measure": "rank_changes",
     "ages": "3",
     "use": "trading",
+    "symbol_prefix": "ZZZ",
+    "issue_contains": "zzz",
+    "venue_contains": "zzz",
 }
 
 
