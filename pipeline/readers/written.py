@@ -45,21 +45,24 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Rows in a form: the bytes, and how many rows they are."""
+    """Rows in a form: the bytes, how many rows they are, and how they were made (`form_of`)."""
 
     content: bytes
     rows: int
-
-    def zipped(self) -> Encoded:
-        """Gzip, the same bytes whenever it is done."""
-        return Encoded(gzip.compress(self.content, mtime=0), self.rows)
+    form: str
 
 
-def encoded(result: Result, form: Format, *, spreadsheet_safe: bool = False) -> Encoded:
-    """The rows of an answer in a form. ReadersError."""
+def form_of(form: Format, *, spreadsheet_safe: bool = False, zipped: bool = False) -> str:
+    """All that makes another file of the same rows."""
+    return ", ".join((form.value, *(["spreadsheet-safe"] * spreadsheet_safe), *(["gzip"] * zipped)))
+
+
+def encoded(result: Result, form: Format, *, spreadsheet_safe: bool = False, zipped: bool = False) -> Encoded:
+    """The rows of an answer in a form; gzip makes the same bytes whenever it is done. ReadersError."""
     buffer = io.BytesIO()
     rows = write_rows(result, form, buffer, spreadsheet_safe=spreadsheet_safe)
-    return Encoded(buffer.getvalue(), rows)
+    content = gzip.compress(buffer.getvalue(), mtime=0) if zipped else buffer.getvalue()
+    return Encoded(content, rows, form_of(form, spreadsheet_safe=spreadsheet_safe, zipped=zipped))
 
 
 def write_rows(result: Result, form: Format, file: IO[bytes], *, spreadsheet_safe: bool = False) -> int:
@@ -97,6 +100,7 @@ def write(result: Result, of_it: Encoded, path: Path, *, replace: bool) -> Writt
     put(path, content)
     written = Written(str(path), of_it.rows, len(content), hashlib.sha256(content).hexdigest(), changed=True)
     document = {**result.meta.as_document(), "etag": result.etag, "rows": written.rows, "sha256": written.sha256}
+    document["form"] = of_it.form
     document["warnings"] = [{"code": one.code, "text": one.text} for one in result.warnings]
     put(beside(path), json.dumps(document, indent=1, sort_keys=True).encode())
     return written
@@ -107,12 +111,12 @@ def beside(path: Path) -> Path:
     return path.with_name(path.name + META)
 
 
-def as_it_should_be(result: Result, path: Path) -> Written | None:
-    """The file, where it was made from the same inputs and is whole; None otherwise. No vintage file is opened."""
+def as_it_should_be(result: Result, path: Path, form: str) -> Written | None:
+    """The file, where it was made from the same inputs in the same form and is whole. No vintage file is opened."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         said, content = json.loads(beside(path).read_bytes()), path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
-        if (said["etag"], said["sha256"]) == (result.etag, sha256):
+        if (said["etag"], said["form"], said["sha256"]) == (result.etag, form, sha256):
             return Written(str(path), int(said["rows"]), len(content), sha256, changed=False)
     return None
 

@@ -110,6 +110,8 @@ def test_a_file_is_replaced_only_when_told_and_left_when_nothing_changed() -> No
     before = Path("a.csv").stat().st_ino
     assert call("export", "rows", *OTC, "--out", "a.csv", "--if-changed").out.endswith(", unchanged\n")
     assert Path("a.csv").stat().st_ino == before
+    other_form = call("export", "rows", *OTC, "--out", "a.csv", "--if-changed", "--format", "ndjson")
+    assert (other_form.code, Path("a.csv").read_text()[:1]) == (0, "{")
     Path("a.csv").write_text("spoilt")
     assert call("export", "rows", *OTC, "--out", "a.csv", "--if-changed").code == 0
     assert "150.000000" in Path("a.csv").read_text()

@@ -110,13 +110,14 @@ class Command(SpineCommand):
             raise BadArguments("--gzip: a Parquet file is compressed already")
         ending = f"{form.value}{'.gz' if options['gzip'] else ''}"
         out = f"{result.dataset.name}.{ending}" if options["out"] is None else options["out"]
-        if options["if_changed"] and out != STDOUT and (found := written.as_it_should_be(result, Path(out))):
+        made = {"spreadsheet_safe": options["spreadsheet_safe"], "zipped": options["gzip"]}
+        said = written.form_of(form, **made)
+        if options["if_changed"] and out != STDOUT and (found := written.as_it_should_be(result, Path(out), said)):
             return found
         replace = options["force"] or options["if_changed"]
         if out != STDOUT:
             written.check_free(Path(out), replace=replace)
-        encoded = written.encoded(result, form, spreadsheet_safe=options["spreadsheet_safe"])
-        encoded = encoded.zipped() if options["gzip"] else encoded
+        encoded = written.encoded(result, form, **made)
         if out == STDOUT:
             self._to_stdout(encoded.content)
             return None
