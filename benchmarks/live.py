@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +41,7 @@ from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks
 from pipeline.finra.sources.api.access import Access
 from pipeline.finra.sources.api.fields import SummaryType
 from pipeline.finra.sources.api.pager import Limits, Pager
+from pipeline.finra.sources.api.pages import REQUESTS
 from pipeline.finra.sources.api.queries import CODES, MOST_ROWS, SUMMARY, Query, data_path, of_type
 from pipeline.finra.sources.api.rate import HEADROOM
 from pipeline.finra.sources.api.source import FinraApi
@@ -56,11 +59,12 @@ CUTS = [cut.value for cut in SummaryType]
 
 @dataclass
 class Seconds:
-    """When each part of a capture was done, and what asking alone took."""
+    """What asking alone took, the processor time of a capture in this process, and how long each part of it took."""
 
     rows: int
     pages: int
     bare: float
+    processor: float
     fetched: float
     parsed: float
     stored: float
@@ -100,26 +104,34 @@ def served(size: str) -> Iterator[str]:
 def captured(key: PartitionKey, access: Access) -> Seconds:
     """One partition, after a warm-up in which the service draws its rows; its pages are thrown away before and after."""
     transport, queries = Transport(access), [of_type(key, CODES[key.tier][0], cut) for cut in SummaryType]
-    read = Pager(transport, CONNECTIONS, Limits(10**9, 10**6)).read(queries)
+    read = Pager(transport, CONNECTIONS, Limits(10**9, 10**6), queries).read()
     assert read is not None
-    thrown_away = partial(
-        seconds, ask_again, transport, [(queries[CUTS.index(page.query)], page.offset) for page in read.pages]
-    )
+    pages = asked(read.content, queries)
+    thrown_away = partial(seconds, ask_again, transport, pages)
+    del read
     before = thrown_away()
     times = Times()
     gc.collect()
-    started = timezone.now()
+    started, worked = timezone.now(), time.process_time()
     result = ingest.ingest(key, FinraApi(access, MAX_BYTES), Terms(run_date=TODAY), times)
     if result.outcome != Outcome.INGESTED or result.capture is None:
         raise SystemExit(f"{key}: {result.outcome}: {result.reason}")
     return Seconds(
         rows=result.capture.rows_kept,
-        pages=len(read.pages),
+        pages=len(pages),
+        processor=time.process_time() - worked,
         bare=(before + thrown_away()) / 2,
         fetched=_between(started, times.fetched_at),
         parsed=_between(times.fetched_at, times.parsed_at),
         stored=_between(times.parsed_at, times.stored_at),
     )
+
+
+def asked(content: bytes, queries: list[Query]) -> list[tuple[Query, int]]:
+    """The pages of a payload: of which query each is, and from which row on."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        places = [member.removesuffix(".json").split("/") for member in archive.getnames() if member != REQUESTS]
+    return [(queries[CUTS.index(cut)], int(offset)) for cut, offset in places]
 
 
 def seconds(work: Callable[..., None], *given: object) -> float:
@@ -146,14 +158,16 @@ def ask_again(transport: Transport, pages: list[tuple[Query, int]]) -> None:
 
 def report(measured: dict[Tier, Seconds]) -> None:
     """A line for each tier, and one for the week."""
-    print(f"{'':12}{'rows':>9}{'pages':>7}{'seconds':>9}{'rows/s':>9}  pages  check  parse  store  all/pages")
+    print(
+        f"{'':12}{'rows':>9}{'pages':>7}{'seconds':>9}{'rows/s':>9}{'processor':>11}  pages  check  parse  store  all/pages"
+    )
     every = list(measured.values())
     week = Seconds(*(sum(getattr(one, name) for one in every) for name in Seconds.__dataclass_fields__))
     for name, one in [*measured.items(), ("the week", week)]:
         network, check = min(one.bare, one.fetched), max(0.0, one.fetched - one.bare)
         shares = "".join(f"{part / one.whole:7.0%}" for part in (network, check, one.parsed, one.stored))
         ratio = one.whole / one.bare
-        told = f"{name:12}{one.rows:9,}{one.pages:7}{one.whole:9.2f}{one.rows / one.whole:9,.0f}"
+        told = f"{name:12}{one.rows:9,}{one.pages:7}{one.whole:9.2f}{one.rows / one.whole:9,.0f}{one.processor:9.2f} s"
         print(f"{told}{shares}{ratio:10.2f}x")
     limited = week.pages / (LIMIT * HEADROOM)
     print(f"\nAt {LIMIT} requests a second the week's {week.pages} pages take at least {limited:.1f} s.")

@@ -82,8 +82,9 @@ class Payload:
 
     `updated_at` is what the source says of its last update (a file's modification time), None when it says nothing.
     `decoded` are the rows of its pages, which the source read to check them, and `parts` the files that it is made of:
-    they are in the bytes, too, and spare their reader the same work. `check` is what its source has still to look at in
-    bytes that it has not delivered before: it raises SourceError as `fetch` does.
+    they are in the bytes, too, and spare their reader the same work. `hashed` is the SHA-256 where the source hashed the
+    bytes as they came. `check` is what its source has still to look at in bytes that it has not delivered before: it raises
+    SourceError as `fetch` does.
     """
 
     pieces: tuple[bytes, ...] = field(repr=False)
@@ -93,6 +94,7 @@ class Payload:
     updated_at: datetime | None = None
     decoded: AllRows | None = field(default=None, repr=False, compare=False)
     parts: tuple[Part, ...] = field(default=(), repr=False, compare=False)
+    hashed: str = field(default="", repr=False, compare=False)
     check: Callable[[], None] = field(default=nothing, repr=False, compare=False)
 
     @cached_property
@@ -108,6 +110,8 @@ class Payload:
     @cached_property
     def sha256(self) -> str:
         """The payload hash: 64 hex digits."""
+        if self.hashed:
+            return self.hashed
         digest = hashlib.sha256()
         for piece in self.pieces:
             digest.update(piece)
@@ -138,13 +142,17 @@ def tar_of(members: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def _tar_pieces(members: Iterable[tuple[str, bytes]]) -> tuple[bytes, ...]:
-    blocks = [block for name, content in members for block in _tar_blocks(name, content)]
+    blocks = [block for name, content in members for block in tar_blocks(name, content)]
+    return (*blocks, tar_end(sum(map(len, blocks))))
+
+
+def tar_end(size: int) -> bytes:
+    """The end of a tar whose members have so many bytes."""
     end = 2 * tarfile.BLOCKSIZE
-    end += -(sum(map(len, blocks)) + end) % tarfile.RECORDSIZE
-    return (*blocks, bytes(end))
+    return bytes(end + -(size + end) % tarfile.RECORDSIZE)
 
 
-def _tar_blocks(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
+def tar_blocks(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
     """A member of a tar: header, content, padding. `tarfile` itself would copy the content twice."""
     member = tarfile.TarInfo(name)
     member.size = len(content)

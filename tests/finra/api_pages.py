@@ -9,7 +9,7 @@ from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.content import Content
 from pipeline.finra.payloads import PayloadFormat
-from pipeline.finra.sources.api.pages import Page, pack_pages
+from pipeline.finra.sources.api.pages import Packed, Page
 
 KEY = PartitionKey(date(2025, 10, 3), Tier.NMS_TIER_2)
 ATS = {
@@ -42,8 +42,15 @@ def text(row: Row) -> str:
 
 def payload(*pages: Sequence[Row]) -> bytes:
     """Pages of one query."""
-    bodies = [f"[{','.join(map(text, page))}]".encode() for page in pages]
-    return pack_pages([Page("ALL", at, 1, 1, "", body) for at, body in enumerate(bodies)])
+    return packed(*(f"[{','.join(map(text, page))}]".encode() for page in pages))
+
+
+def packed(*bodies: bytes) -> bytes:
+    """Pages of one query, of a row each as far as their places go."""
+    payload = Packed(["ALL"])
+    for at, body in enumerate(bodies):
+        payload.add(Page("ALL", at, 1, len(bodies), "", body))
+    return payload.finish()[0]
 
 
 def read(*rows: Row, max_reject_share: float = 1, max_rows: int = 1000) -> Content:

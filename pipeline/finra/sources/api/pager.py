@@ -25,7 +25,7 @@ from pipeline.finra.sources.api.decoding import (
     decode,
     read_rows,
 )
-from pipeline.finra.sources.api.pages import Page, pack_pages
+from pipeline.finra.sources.api.pages import Packed, Page
 from pipeline.finra.sources.api.queries import MOST_ROWS, Query, data_path
 from pipeline.finra.sources.api.transport import NO_CONTENT, Rejected, Reply, Transport
 from pipeline.finra.sources.base import TransientSourceError, UnsafeSource, UnusableReply, too_many_rows
@@ -64,9 +64,10 @@ class _Missing:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """All pages of some queries, and their rows."""
+    """The payload that all pages of some queries make, its SHA-256, and their rows."""
 
-    pages: list[Page]
+    content: bytes
+    sha256: str
     rows: AllRows
 
 
@@ -76,46 +77,55 @@ class Pager:
     UnsafeSource as soon as all that was read is more than `limits` allow.
     """
 
-    def __init__(self, transport: Transport, connections: int, limits: Limits) -> None:
+    def __init__(self, transport: Transport, connections: int, limits: Limits, queries: Sequence[Query]) -> None:
         self._transport = transport
         self._connections = connections
         self._limits = limits
+        self._queries = queries
+        self._packed = Packed([query.name for query in queries])
+        self._places = {query.name: place for place, query in enumerate(queries)}
+        self._rows: dict[tuple[int, int], Rows] = {}
+        self._number = 0
         self._bytes = 0
-        self._pages: list[Page] = []
-        self._decoded: list[tuple[Page, Rows]] = []
         self._problems: list[str] = []
         self._taken: Query | None = None
         self._lock = Lock()
 
-    def read(self, queries: Sequence[Query]) -> Read | None:
-        """The pages of all queries, in their order; None where nothing is published.
+    def read(self) -> Read | None:
+        """All pages, in the order of their queries; None where nothing is published.
 
         Torn, UnusableReply, UnsafeSource for more than is allowed, or what the transport raises.
         """
-        self._ask_all(queries)
+        try:
+            self._ask_all()
+        except NotRows as error:
+            raise self._unusable(str(error)) from error
         if self._problems:
             raise self._unusable(self._problems[0])
-        if not self._decoded:
+        if not self._rows:
             return None
-        order = {query.name: place for place, query in enumerate(queries)}
-        whole = sorted(self._decoded, key=lambda each: (order[each[0].query], each[0].offset))
-        read = Read([page for page, _ in whole], AllRows([rows for _, rows in whole]))
-        if read.rows.is_torn:
+        rows = AllRows([self._rows[turn] for turn in sorted(self._rows)])
+        if rows.is_torn:
             raise Torn("a row came in two pages")
-        return read
+        return Read(*self._packed.finish(), rows)
 
-    def _ask_all(self, queries: Sequence[Query]) -> None:
+    def _ask_all(self) -> None:
         """Ask for the first page of each query, and for each other page as soon as one has told of it."""
         with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
             first, further = _in_context(self._first), _in_context(self._further)
-            asked = {pool.submit(first, query) for query in queries}
-            try:
-                while asked:
-                    done, asked = wait(asked, return_when=FIRST_COMPLETED)
-                    asked |= {pool.submit(further, gap) for page in done for gap in page.result()}
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            asked = [pool.submit(first, query) for query in self._queries]
+            awaited = set(asked)
+            while awaited:
+                done, awaited = wait(awaited, return_when=FIRST_COMPLETED)
+                if any(page.exception() for page in done):
+                    pool.shutdown(cancel_futures=True)
+                    break
+                following = [pool.submit(further, gap) for page in done for gap in page.result()]
+                asked += following
+                awaited.update(following)
+        for page in asked:  # where several failed, the first of them says why
+            if not page.cancelled():
+                page.result()
 
     def _first(self, query: Query) -> list[_Missing]:
         """Read the first page, of the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
@@ -148,9 +158,10 @@ class Pager:
             page, rows = read_page(query, offset, limit, reply)
             check_place(rows.frame, query.expected)
         except NotRows as error:
-            self._pages.append(Page(query.name, offset, 0, 0, reply.request_id, reply.body))
-            raise self._unusable(_problem(query, offset, reply, error)) from error
+            self._pack(Page(query.name, offset, 0, 0, reply.request_id, reply.body))
+            raise NotRows(_problem(query, offset, reply, error)) from error
         if not rows:
+            self._pack(page)
             return None
         if total is not None and page.total != total:
             raise Torn(f"{query.name} had {total:,} rows, and {page.total:,} at row {offset:,}")
@@ -162,7 +173,11 @@ class Pager:
 
     def _unusable(self, message: str) -> UnusableReply:
         """The error that brings along all that came."""
-        return UnusableReply(message, pack_pages(sorted(self._pages, key=lambda page: (page.query, page.offset))))
+        return UnusableReply(message, self._packed.finish()[0])
+
+    def _pack(self, page: Page) -> None:
+        with self._lock:
+            self._packed.add(page)
 
     def _weigh(self, reply: Reply) -> None:
         with self._lock:
@@ -177,12 +192,13 @@ class Pager:
     def _take(self, query: Query, page: Page, rows: Rows, reply: Reply) -> None:
         """Keep a page. Where its rows lack fields, that is said once all of the partition is there to be archived."""
         with self._lock:  # pages come from several connections at once
-            self._pages.append(page)
-            self._decoded.append((page, rows))
+            self._packed.add(page)
+            self._rows[self._places[query.name], page.offset] = rows
+            self._number += len(rows)
             if rows.missing:
                 lack = f"rows lack {', '.join(sorted(rows.missing))}; FINRA may have changed its format"
                 self._problems.append(_problem(query, page.offset, reply, NotRows(lack)))
-            if sum(len(each) for _, each in self._decoded) > self._limits.max_rows:
+            if self._number > self._limits.max_rows:
                 raise UnsafeSource(f"the pages have {too_many_rows(self._limits.max_rows)}")
 
 

@@ -1,18 +1,19 @@
 """A page as FINRA sends it, and how pages make a payload.
 
-The payload is a plain POSIX tar: `requests.json` with what was asked and answered, then each page's body, byte for byte,
-in the order of its query. It can be read again for ever.
+The payload is a plain POSIX tar: each page's body, byte for byte, in the order of its query, then `requests.json` with
+what was asked and answered. It can be read again for ever.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.finra.payloads import tar_of
+from pipeline.finra.payloads import tar_blocks, tar_end
 
 REQUESTS = "requests.json"
 
@@ -33,14 +34,56 @@ class Page:
         """Where the next page begins."""
         return self.offset + self.rows
 
+    @property
+    def member(self) -> str:
+        """Its name in a payload."""
+        return f"{self.query}/{self.offset:06d}.json"
 
-def pack_pages(pages: Sequence[Page]) -> bytes:
-    """The payload of a partition. Its bytes hold request ids: two fetches of the same rows are two payloads."""
-    index = [
-        {"member": _member(page), "rows": page.rows, "total": page.total, "request_id": page.request_id}
-        for page in pages
-    ]
-    return tar_of([(REQUESTS, json.dumps(index, indent=1).encode()), *((_member(page), page.body) for page in pages)])
+
+class Packed:
+    """The payload of a partition, put together and hashed while its pages come: the last one costs no more than itself.
+
+    Pages come in any order. Each is written when it is its turn: in the order of the `queries`, each up to its total.
+    """
+
+    def __init__(self, queries: Sequence[str]) -> None:
+        self._places = {query: place for place, query in enumerate(queries)}
+        self._turn = (0, 0)
+        self._waiting: dict[tuple[int, int], Page] = {}
+        self._written = io.BytesIO()
+        self._digest = hashlib.sha256()
+        self._requests: list[dict[str, str | int]] = []
+
+    def add(self, page: Page) -> None:
+        """Take a page; one without a body says that its query has no rows."""
+        self._waiting[self._places[page.query], page.offset] = page
+        while (following := self._waiting.pop(self._turn, None)) is not None:
+            self._append(following)
+            is_last = following.end >= following.total
+            self._turn = (self._turn[0] + 1, 0) if is_last else (self._turn[0], following.end)
+
+    def finish(self) -> tuple[bytes, str]:
+        """The payload and its SHA-256. The bytes hold request ids: two fetches of the same rows are two payloads.
+
+        It has all pages that came, also where others are missing.
+        """
+        for turn in sorted(self._waiting):
+            self._append(self._waiting.pop(turn))
+        self._write(*tar_blocks(REQUESTS, json.dumps(self._requests, indent=1).encode()))
+        self._write(tar_end(self._written.tell()))
+        return self._written.getvalue(), self._digest.hexdigest()
+
+    def _append(self, page: Page) -> None:
+        if page.body:
+            self._requests.append(
+                {"member": page.member, "rows": page.rows, "total": page.total, "request_id": page.request_id}
+            )
+            self._write(*tar_blocks(page.member, page.body))
+
+    def _write(self, *blocks: bytes) -> None:
+        for block in blocks:
+            self._written.write(block)
+            self._digest.update(block)
 
 
 def unpack_pages(content: bytes) -> Iterator[bytes]:
@@ -50,7 +93,3 @@ def unpack_pages(content: bytes) -> Iterator[bytes]:
             extracted = archive.extractfile(member)
             if member.name != REQUESTS and extracted is not None:
                 yield extracted.read()
-
-
-def _member(page: Page) -> str:
-    return f"{page.query}/{page.offset:06d}.json"

@@ -19,7 +19,6 @@ from pipeline.finra.sources.api.decoding import NotRows, decode
 from pipeline.finra.sources.api.discovery import listed_history, published
 from pipeline.finra.sources.api.fields import SummaryType
 from pipeline.finra.sources.api.pager import Limits, Pager, Read, Torn, read_list, torn_for_good
-from pipeline.finra.sources.api.pages import pack_pages
 from pipeline.finra.sources.api.queries import (
     CODES,
     HISTORIC,
@@ -76,13 +75,13 @@ class FinraApi:
         this partition.
         """
         reading = self._read(key)
-        content = pack_pages(reading.read.pages)
         return Payload(
-            pieces=(content,),
+            pieces=(reading.read.content,),
             format=PayloadFormat.PAGES,
             uri=f"api:otcMarket/{reading.dataset}/{key.week_ending}/{key.tier}",
             fetched_at=datetime.now(UTC),
             decoded=reading.read.rows,
+            hashed=reading.read.sha256,
         )
 
     def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
@@ -165,7 +164,7 @@ class FinraApi:
     def _from(self, dataset: str, queries: list[Query]) -> _DatasetPages | None:
         """A dataset's pages of a partition; None for none."""
         limits = Limits(self._max_bytes, self._max_rows)
-        read = Pager(self._transport, self._access.connections, limits).read(queries)
+        read = Pager(self._transport, self._access.connections, limits, queries).read()
         return _DatasetPages(dataset, read) if read else None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import random
 import tarfile
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 import time_machine
@@ -16,11 +18,12 @@ from pipeline.finra.content import Content
 from pipeline.finra.formats import api_pages
 from pipeline.finra.sources.api import queries
 from pipeline.finra.sources.api.fields import FIELDS, SummaryType
-from pipeline.finra.sources.api.pages import Page, pack_pages, unpack_pages
+from pipeline.finra.sources.api.pages import Packed, Page, unpack_pages
 from pipeline.finra.sources.api.queries import CODES
 from pipeline.finra.sources.api.source import FinraApi
 from pipeline.finra.sources.base import CannotBeAsked, NotPublished, Standing, UnsafeSource
 from tests.fake_finra import Fault, HistoricFields, Kind
+from tests.finra.api_pages import packed
 from tests.finra.sources.api.asking import KEY, OLD, TODAY, WEEKS, client_of, finra
 from tests.live_source import product
 
@@ -76,23 +79,45 @@ def test_the_order_of_rows_and_pages_does_not_change_the_content_hash() -> None:
         for name in numbers:
             if isinstance(row[name], str):
                 text = text.replace(f'"{name}": "{row[name]}"', f'"{name}": {row[name]}')
-    shuffled = pack_pages([Page("ALL", 0, len(rows), len(rows), "", text.encode())])
-    first, again = (read(bytes_, KEY) for bytes_ in (content, shuffled))
+    first, again = (read(bytes_, KEY) for bytes_ in (content, packed(text.encode())))
     assert first.content_hash == again.content_hash
 
 
 def test_the_payload_is_what_finra_sent_with_its_request_ids() -> None:
     with finra(max_limit=20) as server:
         server.service.log.clear()
-        content = client_of(server).fetch(KEY).content
+        payload = client_of(server).fetch(KEY)
         entries = server.service.log.entries("weeklySummary")
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+    assert payload.sha256 == hashlib.sha256(payload.content).hexdigest()
+    with tarfile.open(fileobj=io.BytesIO(payload.content)) as archive:
         members = archive.getnames()
         requests = json.loads(archive.extractfile("requests.json").read())  # type: ignore[union-attr]
-    assert members == ["requests.json", *(request["member"] for request in requests)]
-    assert members[1:4] == [f"ATS_W_SMBL_FIRM/{offset:06d}.json" for offset in (0, 20, 40)]
+    assert members == [*(request["member"] for request in requests), "requests.json"]
+    assert members[:3] == [f"ATS_W_SMBL_FIRM/{offset:06d}.json" for offset in (0, 20, 40)]
     assert {request["request_id"] for request in requests} == {entry.request_id for entry in entries}
     assert sum(request["rows"] for request in requests) == sum(entry.rows for entry in entries)
+
+
+def test_in_whatever_order_pages_come_the_payload_is_the_same() -> None:
+    pages = [Page("A", at, 2, 6, f"a{at}", b"[%d]" % at) for at in (0, 2, 4)]
+    pages += [Page("B", 0, 0, 0, "", b""), Page("C", 0, 1, 2, "c0", b"[]"), Page("C", 1, 1, 2, "c1", b"[1]")]
+    payloads = set()
+    for order in permutations(pages):
+        payload = Packed("ABC")
+        for page in order:
+            payload.add(page)
+        payloads.add(payload.finish())
+    (content, sha256), *others = payloads
+    assert others == []
+    assert list(unpack_pages(content)) == [b"[0]", b"[2]", b"[4]", b"[]", b"[1]"]
+    assert sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_what_came_of_an_unusable_partition_is_packed_in_its_order() -> None:
+    payload = Packed("AB")
+    for query, offset in (("B", 1), ("A", 4), ("A", 0)):
+        payload.add(Page(query, offset, 2, 6, "", f"{query}{offset}".encode()))
+    assert list(unpack_pages(payload.finish()[0])) == [b"A0", b"A4", b"B1"]
 
 
 def test_what_is_published_is_known_by_one_request() -> None:
