@@ -85,7 +85,7 @@ def test_the_market_shows_what_the_readers_say_of_a_week(viewer: Client) -> None
 def test_the_market_as_it_was_known_before_the_restatement(viewer: Client) -> None:
     of_day = shown(viewer, f"?tier=OTC&as_of={LATER}")
 
-    assert column(of_day, "Venues of week", "Shares") == ["150", "50", "8"]
+    assert column(of_day, "Venues of week", "Shares a day") == ["30", "10", "2"]
 
 
 def test_a_venue_has_its_share_as_first_published_beside_the_latest(viewer: Client) -> None:

@@ -32,7 +32,7 @@ from pipeline.admin.market.frame import (
     without,
 )
 from pipeline.admin.market.market_charts import charts
-from pipeline.admin.market.tables import Columns, Record, entries, said
+from pipeline.admin.market.tables import Columns, Record, brief, entries
 from pipeline.admin.shared import figures, market_links
 from pipeline.admin.shared.concentration import band
 from pipeline.finra.calendar import WEEK
@@ -49,12 +49,11 @@ LEADERS = (
     "share",
     "share_change_bp",
     "share_first_published",
-    "shares",
     "shares_per_trading_day",
     "average_trade_size",
     "symbols",
 )
-MOVED = ("mpid", "venue_name", "venue_kind", "share_before", "share", "share_change_bp")
+MOVED = ("mpid", "venue_name", "venue_kind", "share", "share_change_bp")
 SYMBOLS = (
     "rank",
     "symbol",
@@ -67,7 +66,7 @@ SYMBOLS = (
     "hhi_low",
     "hhi_high",
 )
-CAME = ("mpid", "venue_name", "venue_kind", "rank", "share", "shares")
+CAME = ("mpid", "venue_name", "venue_kind", "rank", "share")
 WEEKLY = (
     "week_ending",
     "venue_kind",
@@ -134,16 +133,16 @@ def _tiles(market: pl.DataFrame, leaders: Result, week: date) -> list[Tile]:
         ("ATS trade size", "ATS", "average_trade_size"),
         ("Non-ATS trade size", "NON_ATS", "average_trade_size"),
     )
-    shown = [
+    told = [
         (title, found[key], found.get(("before", kind)), name)
         for title, kind, name in wanted
         if (key := ("now", kind)) in found
     ]
-    return [_tile(title, now, before, name) for title, now, before, name in shown]
+    return [_tile(title, now, before, name) for title, now, before, name in told]
 
 
 def _tile(title: str, now: Record, before: Record | None, name: str) -> Tile:
-    words = [f"{_figure(before, name)} the week before"] if before else []
+    words = [f"week before: {_figure(before, name)}"] if before else []
     if name == "hhi_low" and now["hhi_low"] is not None:
         least, most = band(now["hhi_low"]), band(now["hhi_high"])
         words.insert(0, least if least == most else f"{least} to {most}")
@@ -153,7 +152,7 @@ def _tile(title: str, now: Record, before: Record | None, name: str) -> Tile:
 def _figure(record: Record, name: str) -> str:
     if name == "hhi_low":
         return figures.points(record["hhi_low"], record["hhi_high"])
-    return figures.NONE if record[name] is None else said(name, record[name])
+    return brief(name, record[name])
 
 
 def _leaders(leaders: Result, of_week: Asked) -> list[Section]:
@@ -161,12 +160,12 @@ def _leaders(leaders: Result, of_week: Asked) -> list[Section]:
     compared = "" if facts is None else f"compared with {facts.compared_with}"
     if facts is not None and not facts.comparable:
         compared = f"not compared: {facts.comparable_because}"
-    links = {"mpid": venue_of, "venue_name": _firm_of, "shares": rows_behind(leaders, of_week)}
-    board = Columns(DATASETS["venues"], LEADERS, links).table(leaders.frame, TOP)
+    links = {"mpid": venue_of, "venue_name": _firm_of, "shares_per_trading_day": rows_behind(leaders, of_week)}
+    board = Columns(DATASETS["venues"], LEADERS, links).table(leaders.frame.sort("shares", descending=True), TOP)
     week = leaders.frame["week_ending"][0]
     sentences = revision_sentences(week, sorted({one.tier for one in leaders.meta.inputs}))
     title = f"Venues of week {week}"
-    lead = f"By volume within their kind, {compared}" if compared else "By volume within their kind"
+    lead = "By volume; share and rank are within their kind" + (f", {compared}" if compared else "")
     return [
         Section(title, lead, None, board, "No venue.", downloads(leaders, of_week), sentences),
         *_moved(leaders, of_week, compared.capitalize()),

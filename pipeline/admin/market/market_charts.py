@@ -63,7 +63,7 @@ def _concentration(market: pl.DataFrame, over: Asked) -> Section:
         "Concentration",
         "HHI in points. The ribbon is the non-ATS one, the pool of small firms taken as many and as one",
         lines(drawn, "week_ending", points.columns[1:], "HHI, points", said=tenths, bands=BANDS, ribbon=ribbon),
-        entries=entries(MARKET, "hhi_low", "hhi_high"),
+        entries=entries(MARKET, "hhi_low"),
         narrow=True,
     )
 

@@ -94,6 +94,7 @@ def _line(frame: pl.DataFrame, at: int, name: str) -> dict[str, Any]:
         "pointStyle": MARKS[at % len(MARKS)],
         "pointRadius": 4 if frame.height <= FEW else 0,
         "borderWidth": 2,
+        "clip": 8,
     }
 
 
@@ -126,7 +127,7 @@ def _options(axis: Axis, *, stacked: bool = False) -> dict[str, Any]:
     y["ticks"] = {**y["ticks"], "format": {"notation": "compact", "maximumFractionDigits": 2}}
     if axis.reverse:
         y["ticks"]["precision"] = 0
-        options["scales"]["y"] = {**y, "reverse": True, "beginAtZero": False, "suggestedMin": 1}
+        options["scales"]["y"] = {**y, "reverse": True, "beginAtZero": False, "min": 1, "suggestedMax": 4}
     return options
 
 

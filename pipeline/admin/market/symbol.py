@@ -26,9 +26,9 @@ from pipeline.admin.market.frame import (
     without,
 )
 from pipeline.admin.market.symbol_charts import charts
-from pipeline.admin.market.symbol_week import at_two, of_one_week, over_weeks, symbol_of
-from pipeline.admin.market.tables import Columns, entries, said
-from pipeline.admin.shared import figures, market_links
+from pipeline.admin.market.symbol_week import at_two, over_weeks, symbol_of, venues_of, versions_of
+from pipeline.admin.market.tables import Columns, brief, entries
+from pipeline.admin.shared import market_links
 from pipeline.readers import DATASETS, ErrorKind, ReadersError, Result
 
 TOP, MOST = 40, 160
@@ -85,11 +85,13 @@ def build(asked: Asked) -> Contents:
         return Contents([Section("By week", empty=f"Nothing: {history.empty_because}.")], facts_of(history))
     last = frame.row(-1, named=True)
     week = asked.get("week_ending") or last["week_ending"].isoformat()
+    of_week = {**without(asked, "weeks", "against"), "week_ending": week}
     sections = [
         *charts(frame),
-        *of_one_week({**without(asked, "weeks", "against"), "week_ending": week}),
-        *over_weeks({**over, **_only(asked, "venue_kind")}),
         *(at_two(over, asked["against"]) if "against" in asked else ()),
+        venues_of(of_week),
+        *over_weeks({**over, **_only(asked, "venue_kind")}),
+        versions_of(of_week),
         _weekly(history, {**over, "tier": ALL}),
     ]
     facts = [("Symbol", f"{last['symbol']}, {last['issue_name']}"), *facts_of(history)]
@@ -115,7 +117,7 @@ def _tiles(history: Result) -> list[Tile]:
     return [
         Tile(
             title,
-            figures.NONE if last[name] is None else said(name, last[name]),
+            brief(name, last[name]),
             f"week {last['week_ending']}",
             entries(DATASETS["symbol_history"], name)[0],
         )

@@ -29,7 +29,7 @@ def _volume(history: pl.DataFrame) -> Section:
         "Volume",
         "Off exchange, by week. Shares are not adjusted for splits",
         bars(shares, "week_ending", ["ATS", "non-ATS"], "shares", said=whole),
-        entries=entries(HISTORY, "ats_shares", "non_ats_shares"),
+        entries=entries(HISTORY, "ats_shares"),
         narrow=True,
     )
 
@@ -46,7 +46,7 @@ def _concentration(history: pl.DataFrame) -> Section:
         "Concentration",
         "HHI in points. The ribbon is the non-ATS one, the pool of small firms taken as many and as one",
         lines(points, "week_ending", ["ATS"], "HHI, points", said=tenths, bands=BANDS, ribbon=ribbon),
-        entries=entries(HISTORY, "hhi_ats", "hhi_non_ats_low", "hhi_non_ats_high"),
+        entries=entries(HISTORY, "hhi_ats"),
         narrow=True,
     )
 
@@ -57,7 +57,7 @@ def _effective(history: pl.DataFrame) -> Section:
         "Effective venues",
         "How many ATSs of equal size would be as concentrated, beside how many traded it",
         lines(venues, "week_ending", ["effective", "traded"], "ATSs", said=tenths),
-        entries=entries(HISTORY, "effective_venues_ats", "venues_ats"),
+        entries=entries(HISTORY, "effective_venues_ats"),
         narrow=True,
     )
 
@@ -72,6 +72,6 @@ def _size(history: pl.DataFrame) -> Section:
         "Trade size",
         "Average shares of a trade",
         lines(sizes, "week_ending", ["ATS", "ATS and non-ATS"], "shares a trade", said=tenths),
-        entries=entries(HISTORY, "ats_average_trade_size", "average_trade_size"),
+        entries=entries(HISTORY, "average_trade_size"),
         narrow=True,
     )

@@ -10,7 +10,6 @@ from pipeline.admin.market.heat import heat_table
 from pipeline.admin.market.tables import Columns, Record
 from pipeline.admin.shared import market_links
 from pipeline.finra.calendar import WEEK
-from pipeline.readers import Result
 from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
 from pipeline.readers.known import spellings
 from pipeline.readers.symbol_looks import (
@@ -22,7 +21,7 @@ from pipeline.readers.symbol_looks import (
     tiers_held,
 )
 
-TOP, MOST, HEATED, WEEKS = 40, 160, 20, 26
+TOP, MOST, HEATED, WEEKS = 25, 160, 20, 26
 FIRST = "first"
 VENUES = (
     "mpid",
@@ -47,21 +46,15 @@ VERSIONS = (
     "trades_before",
     "trades",
     "last_update_date",
-    "first_version",
-    "last_version",
 )
 AT_TWO = [name for name in SYMBOL_AT_TWO.names if name not in ("symbol", "issue_name")]
 VENUE_WORDS = pl.when(pl.col("mpid") == "").then("venue_name").otherwise("mpid")
 TIER_WORDS = pl.when(pl.col("tier").n_unique() > 1).then(pl.concat_str(VENUE_WORDS, pl.lit(", "), "tier"))
 
 
-def of_one_week(of_week: Asked) -> list[Section]:
-    """Who traded it in one week, beside the week before, and the versions of those rows."""
+def venues_of(of_week: Asked) -> Section:
+    """Who traded it in one week, beside the week before."""
     split = readers.symbol_venues(**of_week)
-    return [_split(split, of_week), _versions(of_week)]
-
-
-def _split(split: Result, of_week: Asked) -> Section:
     frame = split.frame
     if frame.height:
         week = frame["week_ending"][0]
@@ -79,7 +72,7 @@ def _split(split: Result, of_week: Asked) -> Section:
     return Section(title, lead, None, table, "No row.", downloads(split, of_week), sentences)
 
 
-def _versions(of_week: Asked) -> Section:
+def versions_of(of_week: Asked) -> Section:
     """Every version of the rows of a week, beside the version before it."""
     asked: Asked = {name: of_week[name] for name in ("symbol", "week_ending", "venue_kind") if name in of_week}
     history = readers.row_history(**asked)

@@ -23,10 +23,21 @@ SUMMED = {  # of which whole shares are shown: the fraction is on the title, and
     "symbol_history",
     "symbol_leaders",
     "symbol_split",
+    "symbol_at_two",
+    "venue_revisions",
 }
 KINDS = {"ATS": "ATS", "NON_ATS": "non-ATS", "ALL": "both"}
 UNSIGNED = {"gross_change"}
-PERCENT = {"share", "share_before", "share_first_published", "share_of_all", "share_of_symbol"}
+PERCENT = {
+    "share",
+    "share_before",
+    "share_first_published",
+    "share_after",
+    "share_of_all",
+    "share_of_symbol",
+    "ats_ratio_a",
+    "ats_ratio_b",
+}
 POINTS = ("hhi",)
 HEADERS = {
     "week_ending": "Week",
@@ -42,6 +53,12 @@ HEADERS = {
     "share_first_published": "First published",
     "largest_share_move_bp": "Largest move, bp",
     "ats_ratio": "ATS part",
+    "shares_a": "Shares at A",
+    "shares_b": "Shares at B",
+    "ats_ratio_a": "ATS part at A",
+    "ats_ratio_b": "ATS part at B",
+    "hhi_ats_a": "HHI of ATSs at A",
+    "hhi_ats_b": "HHI of ATSs at B",
     "ats_shares": "ATS shares",
     "non_ats_shares": "Non-ATS shares",
     "rank_change": "Places won",
@@ -127,7 +144,8 @@ class Columns:
         if value is None:
             return Cell(figures.NONE, title=f"none: {one.null}" if one.null else "", is_number=_is_number(one))
         text, link = said(one.name, value), self.links.get(one.name)
-        short = f"{value:,.0f}" if isinstance(value, Decimal) and self.dataset.name in SUMMED and "." in text else ""
+        short = brief(one.name, value) if self.dataset.name in SUMMED and "." in text else text
+        short = "" if short == text else short
         return Cell(text, link(record) if link and text else "", short and text, _is_number(one), short=short)
 
 
@@ -152,6 +170,15 @@ def said(name: str, value: Any) -> str:
     if name == "venue_kind":
         return KINDS[value]
     return figures.number(value) if isinstance(value, (int, Decimal)) else str(value)
+
+
+def brief(name: str, value: Any) -> str:
+    """The same in short: of sums of shares the whole ones. A dash for none."""
+    if value is None:
+        return figures.NONE
+    if isinstance(value, Decimal):
+        return f"{value:+,.0f}" if name.endswith("_change") and value else f"{value:,.0f}"
+    return said(name, value)
 
 
 def _real(name: str, value: float) -> str:

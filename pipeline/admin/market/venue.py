@@ -29,9 +29,9 @@ from pipeline.admin.market.frame import (
     vintage_field,
     without,
 )
-from pipeline.admin.market.tables import Columns, Record, entries, said
+from pipeline.admin.market.tables import Columns, Record, brief, entries
 from pipeline.admin.market.venue_charts import charts
-from pipeline.admin.shared import figures, market_links
+from pipeline.admin.shared import market_links
 from pipeline.finra.calendar import WEEK
 from pipeline.readers import DATASETS, Result
 from pipeline.readers.datasets_of_leaders import VENUE_NAMES, VENUE_REVISIONS
@@ -124,16 +124,12 @@ def _tiles(history: Result) -> list[Tile]:
     return [
         Tile(
             title,
-            _figure(last, name),
-            f"{_figure(before, name)} the week before" if before else "",
+            brief(name, last[name]),
+            f"week before: {brief(name, before[name])}" if before else "",
             entries(DATASETS["venue_history"], name)[0],
         )
         for title, name in TILES
     ]
-
-
-def _figure(record: Record, name: str) -> str:
-    return figures.NONE if record[name] is None else said(name, record[name])
 
 
 def _symbols(asked: Asked, week: date) -> list[Section]:

@@ -64,10 +64,11 @@ def _by_tier(tiers: pl.DataFrame) -> Section:
 
 
 def _size(history: pl.DataFrame) -> Section:
+    size = history.select("week_ending", pl.col("average_trade_size").alias("shares a trade"))
     return Section(
         "Trade size",
         "Average shares of a trade",
-        lines(history, "week_ending", ["average_trade_size"], "shares a trade", said=tenths),
+        lines(size, "week_ending", size.columns[1:], "shares a trade", said=tenths),
         entries=entries(HISTORY, "average_trade_size"),
         narrow=True,
     )
