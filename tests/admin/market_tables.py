@@ -16,6 +16,12 @@ from pipeline.admin.shared import figures
 from pipeline.readers import DATASETS
 
 Line = tuple[str, ...]
+BESIDE = {
+    "Share before",
+    "Change, bp",
+    "Shares before",
+    "Trades before",
+}  # what pages have of the week or version before
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ def tables_of(contents: Contents) -> Iterator[Shown]:
         dataset, csv = source_of(section)
         names = {HEADERS.get(name) or name.replace("_", " ").capitalize(): name for name in DATASETS[dataset].names}
         headers = [header.text for header in section.table.headers]
-        if headers[0] in names:  # a page may show more beside the fields of the dataset
+        if set(headers) - set(names) <= BESIDE:
             fields = tuple(names[text] for text in headers if text in names)
             lines = [
                 tuple(line[at].text for at, text in enumerate(headers) if text in names) for line in section.table.lines

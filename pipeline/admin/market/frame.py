@@ -154,7 +154,9 @@ def week_field(label: str, help_text: str) -> forms.CharField:
 
 def as_of_field(label: str = "As of") -> forms.CharField:
     """A day, which is its end in New York, or an instant with its offset."""
-    return text_field(label, "a day, or 2026-01-05T14:00Z; empty: the latest", longest=40)
+    field = text_field(label, "a day, or 2026-01-05T14:00Z; empty: the latest", longest=40)
+    field.widget.attrs["placeholder"] = "day, or 2026-01-05T14:00Z"
+    return field
 
 
 def vintage_field() -> forms.ChoiceField:

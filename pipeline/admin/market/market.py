@@ -151,7 +151,7 @@ def _tile(title: str, now: Record, before: Record | None, name: str) -> Tile:
 
 def _figure(record: Record, name: str) -> str:
     if name == "hhi_low":
-        return figures.points(record["hhi_low"], record["hhi_high"])
+        return figures.whole_points(record["hhi_low"], record["hhi_high"])
     return brief(name, record[name])
 
 

@@ -81,9 +81,8 @@ def versions_of(of_week: Asked) -> Section:
     revised = history.frame.filter(pl.col("first_version") > 1).height
     said = f"{revised} of {frame.height} came with a restatement" if revised else "none was restated"
     title = f"Every version of these rows, week ending {of_week['week_ending']}"
-    return Section(
-        title, f"From when until when each was known; {said}", None, table, "No row.", downloads(history, asked)
-    )
+    lead, ways = f"From when until when each was known; {said}", downloads(history, asked)
+    return Section(title, lead, None, table, "No row.", ways, folded=not revised)
 
 
 def over_weeks(over: Asked) -> list[Section]:

@@ -44,6 +44,14 @@ def points(low: float | None, high: float | None) -> str:
     return least if least == most else f"{least} to {most}"
 
 
+def whole_points(low: float | None, high: float | None) -> str:
+    """The same without decimals: 1,710 to 2,808."""
+    if low is None or high is None:
+        return NONE
+    least, most = f"{low * HHI_POINTS:,.0f}", f"{high * HHI_POINTS:,.0f}"
+    return least if least == most else f"{least} to {most}"
+
+
 def size(count: int) -> str:
     """Bytes as 812 B, 1.4 MiB."""
     amount, unit = float(count), "B"
