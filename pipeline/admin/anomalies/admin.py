@@ -17,8 +17,8 @@ from pipeline.admin.anomalies.page import contents
 from pipeline.admin.shared import figures
 from pipeline.admin.shared.acting import ActingAdmin, ObjectAction
 from pipeline.admin.shared.base import badge, link
+from pipeline.admin.shared.market_links import week_link
 from pipeline.admin.shared.searching import of_choices, of_partition, words
-from pipeline.admin.shared.week_links import of_week
 from pipeline.finra.calendar import read_day
 from pipeline.models import Act, Anomaly, Category, Readiness, Severity
 
@@ -139,7 +139,7 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
 
     @admin.display(description="where")
     def where(self, anomaly: Anomaly) -> SafeString | str:
-        return link(anomaly.partition) if anomaly.partition else of_week(anomaly.week_ending)
+        return link(anomaly.partition) if anomaly.partition else week_link(anomaly.week_ending)
 
     @admin.display(description="first seen", ordering="first_seen_at")
     def seen_first(self, anomaly: Anomaly) -> str:

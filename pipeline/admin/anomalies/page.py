@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.admin.shared.base import badge, link
 from pipeline.admin.shared.lines import acts_on
-from pipeline.admin.shared.week_links import of_week
+from pipeline.admin.shared.market_links import week_link
 from pipeline.models import Anomaly, Category, Readiness
 from pipeline.models.anomaly import MARKETSPINE
 
@@ -92,7 +92,7 @@ def contents(anomaly: Anomaly) -> dict[str, Any]:
         "category_told": anomaly.get_category_display(),
         "next_step": NEXT_STEPS[Category(anomaly.category)],
         "partition": link(anomaly.partition),
-        "week": of_week(week),
+        "week": week_link(week),
         "run": link(anomaly.run, f"run {anomaly.run_id}"),
         "last_run": link(anomaly.last_run, f"run {anomaly.last_run_id}"),
         "verdicts": [_verdict(one) for one in Readiness.objects.filter(week_ending=week)] if week else [],

@@ -19,8 +19,9 @@ from pipeline.admin.captures import difference_page, download, movement_page
 from pipeline.admin.captures import page as capture_page
 from pipeline.admin.shared import downloads, figures
 from pipeline.admin.shared.acting import ActingAdmin, ObjectAction, one
-from pipeline.admin.shared.base import badge, link
+from pipeline.admin.shared.base import badge
 from pipeline.admin.shared.lines import kind_badge
+from pipeline.admin.shared.market_links import week_link
 from pipeline.finra.calendar import read_day
 from pipeline.models import Act, Capture
 from pipeline.models.capture import DOMAIN
@@ -127,7 +128,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
 
     @admin.display(description="week ending", ordering="partition__week_ending")
     def week(self, capture: Capture) -> SafeString | str:
-        return link(capture.partition, capture.partition.week_ending.isoformat())
+        return week_link(capture.partition.week_ending)
 
     @admin.display(description="why", ordering="kind")
     def why(self, capture: Capture) -> str:

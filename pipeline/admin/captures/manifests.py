@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from pipeline.admin.shared import figures
 from pipeline.admin.shared.base import DayFilter, EvidenceAdmin, badge, link
-from pipeline.admin.shared.week_links import of_week
+from pipeline.admin.shared.market_links import week_link
 from pipeline.models import Manifest, Stage
 from pipeline.models.capture import DOMAIN
 
@@ -93,7 +93,7 @@ class ManifestAdmin(EvidenceAdmin[Manifest]):
         return {
             "stage": self.stage_badge(found),
             "of": link(found.capture or found.snapshot),
-            "week": of_week(found.snapshot.week_ending) if found.snapshot else link(_partition(found)),
+            "week": week_link(found.snapshot.week_ending) if found.snapshot else link(_partition(found)),
             "run": link(found.run, f"run {found.run_id}"),
             "took": figures.seconds(found.duration),
             "figures": _figures(found),

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from pipeline.admin.anomalies.what_is_wrong import what_is_wrong
-from pipeline.admin.shared import charts, figures
+from pipeline.admin.shared import charts, figures, market_links
 from pipeline.admin.shared.acting import may
 from pipeline.admin.shared.base import LOOKS, UNKNOWN, page_url
 from pipeline.finra.calendar import Tier
@@ -58,6 +58,7 @@ class Line:
     """A row of the grid as it is drawn."""
 
     week: str
+    url: str
     squares: list[Square]
     verdicts: list[Square]
 
@@ -93,6 +94,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _line(week: ledger_dashboard.Week, now: datetime, *, may_backfill: bool) -> Line:
     return Line(
         week.week_ending.isoformat(),
+        market_links.of_market(week.week_ending),
         [_square(cell, status, now, may_backfill=may_backfill) for cell, status in week.cells],
         [_verdict(use, verdict) for use, verdict in week.verdicts.items()],
     )

@@ -91,7 +91,7 @@ def _weekly(found: pl.DataFrame) -> list[Section]:
     """How many became known each week."""
     if found.is_empty():
         return []
-    weeks = pl.col("occurred_at").dt.date().dt.truncate("1w").alias("week of")
+    weeks = pl.col("occurred_at").dt.date().dt.truncate("1w").cast(pl.String).alias("week of")
     counted = found.group_by(weeks).agg(pl.len().alias("restatements")).sort("week of")
     drawn = bars(counted, "week of", ["restatements"], "restatements", said=figures.number)
     return [Section("When they became known", "Restatements by the Monday of the week", drawn)]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import polars as pl
 
 from pipeline.admin.shared import figures
-from pipeline.admin.shared.charts import AXIS, COLOURS, PERCENT, Chart, chart, options_of
+from pipeline.admin.shared.charts import AXIS, COLOURS, FEW, PERCENT, Chart, chart, options_of
 
 MARKS = ("circle", "triangle", "rect", "rectRot", "star")
 OTHERS = "others"
-FEW = 27  # points of a line up to which each is marked
 Said = Callable[[Any], str]
 
 
@@ -35,14 +35,22 @@ class Axis:
     of_whole: bool = False
 
 
-def bars(frame: pl.DataFrame, along: str, series: Sequence[str], title: str | Axis, *, said: Said) -> Chart:
+def bars(
+    frame: pl.DataFrame,
+    along: str,
+    series: Sequence[str],
+    title: str | Axis,
+    *,
+    said: Said,
+    urls: Mapping[str, str] | None = None,
+) -> Chart:
     """Stacked bars: a column of the frame for each series."""
     axis = title if isinstance(title, Axis) else Axis(title)
     datasets = [
         {"label": name, "data": frame[name].to_list(), "backgroundColor": _colour(at, name), "stack": "all"}
         for at, name in enumerate(series)
     ]
-    return _drawn("bar", frame, along, datasets, _options(axis, stacked=True), said)
+    return chart("bar", _along(frame[along]), datasets, _options(axis, stacked=True), said, urls)
 
 
 def lines(
@@ -60,7 +68,7 @@ def lines(
     drawn = [_line(frame, at, name) for at, name in enumerate(series)]
     area = _area(frame, ribbon, COLOURS[len(series)]) if ribbon else []
     dashed = [_band(frame, name, at) for name, at in bands]
-    return _drawn("line", frame, along, [*drawn, *area, *dashed], _options(axis), said)
+    return chart("line", _along(frame[along]), [*drawn, *area, *dashed], _options(axis), said)
 
 
 def by(frame: pl.DataFrame, along: str, name: str, value: pl.Expr) -> pl.DataFrame:
@@ -131,16 +139,9 @@ def _options(axis: Axis, *, stacked: bool = False) -> dict[str, Any]:
     return options
 
 
-def _drawn(
-    kind: str, frame: pl.DataFrame, along: str, datasets: list[dict[str, Any]], options: dict[str, Any], said: Said
-) -> Chart:
-    """The chart, whose table names weeks in full, in ISO format; along its axis the year stands where weeks are many."""
-    labels = [str(value) for value in frame[along].to_list()]
-    drawn = chart(kind, labels, datasets, options, said)
-    if frame[along].dtype == pl.Date and frame.height <= FEW:
-        short = chart(kind, [label[5:] for label in labels], datasets, options, said)
-        drawn = replace(drawn, value=short.value)
-    return replace(drawn, headers=["Week" if frame[along].dtype == pl.Date else "", *drawn.headers[1:]])
+def _along(values: pl.Series) -> list[date | str]:
+    """The labels along an axis: weeks as they are, since they have links."""
+    return [value if isinstance(value, date) else f"{value}" for value in values.to_list()]
 
 
 def _colour(at: int, name: str) -> str:

@@ -16,8 +16,8 @@ from pipeline.admin.anomalies.admin import gravity
 from pipeline.admin.notices.channels import delivery_badge
 from pipeline.admin.shared import figures
 from pipeline.admin.shared.base import DayFilter, EvidenceAdmin, badge, link
+from pipeline.admin.shared.market_links import week_link
 from pipeline.admin.shared.searching import of_choices, words
-from pipeline.admin.shared.week_links import of_week
 from pipeline.finra.calendar import read_day
 from pipeline.models import DeliveryState, Event, Notice, Severity
 
@@ -105,7 +105,7 @@ class NoticeAdmin(EvidenceAdmin[Notice]):
         return {
             "severity": badge(found.severity),
             "standing": standing(found),
-            "week": of_week(found.week_ending),
+            "week": week_link(found.week_ending),
             "run": link(found.run, f"run {found.run_id}"),
             "deliveries": [
                 (

@@ -19,6 +19,7 @@ from pipeline.admin.partitions.page import contents
 from pipeline.admin.shared import figures
 from pipeline.admin.shared.acting import ActingAdmin, ObjectAction
 from pipeline.admin.shared.base import badge, link
+from pipeline.admin.shared.market_links import week_link
 from pipeline.admin.shared.searching import of_choices, of_partition, words
 from pipeline.finra.calendar import due_date, is_due, market_today
 from pipeline.models import (
@@ -143,6 +144,7 @@ class PartitionAdmin(ActingAdmin[Partition]):
 
     page_template = "pipeline/partition.html"
     list_display = ("week", "tier", "state", "version", "captured", "restated", "anomalies", "due")
+    list_display_links = ("tier",)
     list_select_related = ("latest",)
     list_filter = ("tier", ("week_ending", RangeDateFilter), PartitionStateFilter, CapturedFilter, OpenAnomaliesFilter)
     search_fields = ("week_ending", "tier")  # shows the field; `get_search_results` searches
@@ -167,8 +169,8 @@ class PartitionAdmin(ActingAdmin[Partition]):
         return queryset, False
 
     @admin.display(description="week ending", ordering="week_ending")
-    def week(self, partition: Partition) -> str:
-        return partition.week_ending.isoformat()
+    def week(self, partition: Partition) -> SafeString | str:
+        return week_link(partition.week_ending)
 
     @admin.display(description="last try")
     def state(self, partition: Any) -> SafeString:

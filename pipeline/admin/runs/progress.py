@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from pipeline.admin.shared import figures
 from pipeline.admin.shared.base import badge, link
-from pipeline.admin.shared.week_links import of_week
+from pipeline.admin.shared.market_links import week_link
 from pipeline.models import BAD_OUTCOMES, Outcome, PartitionStatus, Run, RunPartition, RunStatus, RunWeek
 from pipeline.runs.history import PASSED_OVER
 
@@ -81,7 +81,7 @@ class WeekLine:
     @property
     def name(self) -> str:
         """The week, with the way to its verdicts."""
-        return of_week(self.week.week_ending)
+        return week_link(self.week.week_ending)
 
     @property
     def came(self) -> str:

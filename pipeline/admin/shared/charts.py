@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
+from django.urls import reverse
+
+from pipeline.admin.shared import market_links
 from pipeline.review.trends import RunTime, Series
 
 # Ten hues that stay apart for most colour-blind readers, light enough for the dark theme; then grey for the rest.
@@ -17,31 +21,53 @@ STATUS_COLOURS = {"SUCCEEDED": "#2a9d6f", "FAILED": "#c0504d", "INTERRUPTED": "#
 AXIS = "#8592a3"
 MODERATE, HIGH = 1000, 1800  # the antitrust bands of HHI, U.S. merger guidelines of 2023
 PERCENT = 100
+FEW = 27  # weeks up to which each is marked, and the year goes without saying
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart's type, its data and options as JSON, and its table: a row per point."""
+    """A chart's type, its data and options as JSON, and its table: a row per point.
+
+    `urls` are the addresses of headers and of labels of rows, by their texts.
+    """
 
     kind: str
     value: str
     options: str
     headers: list[str]
     rows: list[list[str]]
+    urls: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def heads(self) -> list[tuple[str, str]]:
+        """The headers of the table, each with its address or none."""
+        return [(text, self.urls.get(text, "")) for text in self.headers]
+
+    @property
+    def lines(self) -> list[tuple[str, str, list[str]]]:
+        """The rows of the table: the label, its address or none, the values."""
+        return [(label, self.urls.get(label, ""), values) for label, *values in self.rows]
 
 
 def chart(
     kind: str,
-    labels: Sequence[str],
+    labels: Sequence[date | str],
     datasets: list[dict[str, Any]],
     options: dict[str, Any],
     shown: Callable[[Any], str],
+    urls: Mapping[str, str] | None = None,
 ) -> Chart:
-    """A chart of datasets over labels, with its table. A dataset with `isBand` is drawn and not told."""
+    """A chart of datasets over labels, with its table. A dataset with `isBand` is drawn and not told.
+
+    A label that is a week leads to the market that week; `urls` has the addresses of other labels and of datasets.
+    """
     told = [one for one in datasets if not one.get("isBand")]
-    rows = [[label, *(shown(one["data"][i]) for one in told)] for i, label in enumerate(labels)]
-    value = json.dumps({"labels": list(labels), "datasets": datasets})
-    return Chart(kind, value, json.dumps(options), ["", *(str(one["label"]) for one in told)], rows)
+    rows = [[f"{label}", *(shown(one["data"][i]) for one in told)] for i, label in enumerate(labels)]
+    weeks = {f"{label}": market_links.of_market(label) for label in labels if isinstance(label, date)}
+    short = [f"{label:%m-%d}" if isinstance(label, date) and len(labels) <= FEW else f"{label}" for label in labels]
+    value = json.dumps({"labels": short, "datasets": datasets})
+    headers = ["Week" if weeks else "", *(str(one["label"]) for one in told)]
+    return Chart(kind, value, json.dumps(options), headers, rows, {**weeks, **(urls or {})})
 
 
 def options_of(
@@ -73,10 +99,6 @@ def options_of(
     }
 
 
-def _labels(series: Series) -> list[str]:
-    return [week.isoformat()[5:] for week in series.weeks]
-
-
 def _percent(value: float | None) -> float | None:
     return None if value is None else round(value * PERCENT, 3)
 
@@ -93,7 +115,8 @@ def shares(series: Series) -> Chart:
         for i, (name, values) in enumerate(series.values.items())
     ]
     options = options_of("% of ATS shares", stacked=True, highest=PERCENT)
-    return chart("bar", _labels(series), datasets, options, lambda value: "-" if value is None else f"{value:.2f} %")
+    urls = {name: market_links.of_venue(name) for name in series.values if name != "others"}
+    return chart("bar", series.weeks, datasets, options, lambda value: "-" if value is None else f"{value:.2f} %", urls)
 
 
 def concentration(series: Series) -> Chart:
@@ -125,7 +148,7 @@ def concentration(series: Series) -> Chart:
         for label, at in ((f"{MODERATE:,}: moderate from here", MODERATE), (f"{HIGH:,}: high from here", HIGH))
     ]
     shown: Callable[[Any], str] = lambda value: "-" if value is None else f"{value:,.1f}"  # noqa: E731
-    return chart("line", _labels(series), [*lines, *bands], options_of("HHI, points"), shown)
+    return chart("line", series.weeks, [*lines, *bands], options_of("HHI, points"), shown)
 
 
 def rows(series: Series) -> Chart:
@@ -151,7 +174,7 @@ def rows(series: Series) -> Chart:
         "grid": {"display": False},
     }
     options["scales"]["right"] = {**right, "title": {"display": True, "text": "rows restated", "color": AXIS}}
-    return chart("bar", _labels(series), datasets, options, lambda value: "-" if value is None else f"{value:,}")
+    return chart("bar", series.weeks, datasets, options, lambda value: "-" if value is None else f"{value:,}")
 
 
 def run_times(times: Sequence[RunTime]) -> Chart:
@@ -164,7 +187,7 @@ def run_times(times: Sequence[RunTime]) -> Chart:
             "backgroundColor": [STATUS_COLOURS.get(time.status, AXIS) for time in times],
         }
     ]
-    labels = [f"run {time.run_id}" for time in times]
-    drawn = chart("bar", labels, datasets, options_of("seconds", legend=False), lambda value: f"{value:,.1f}")
+    urls = {f"run {time.run_id}": reverse("admin:pipeline_run_change", args=[time.run_id]) for time in times}
+    drawn = chart("bar", list(urls), datasets, options_of("seconds", legend=False), lambda value: f"{value:,.1f}", urls)
     told = [[*row, time.status.lower()] for row, time in zip(drawn.rows, times, strict=True)]
-    return Chart(drawn.kind, drawn.value, drawn.options, [*drawn.headers, "ended"], told)
+    return replace(drawn, headers=[*drawn.headers, "ended"], rows=told)

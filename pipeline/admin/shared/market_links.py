@@ -6,11 +6,22 @@ from datetime import date
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from pipeline.admin.shared import figures
 
 
 def of_market(week_ending: date | None = None, **asked: str) -> str:
     """The market page, of a week where one is given."""
     return _address("market", week_ending=week_ending.isoformat() if week_ending else "", **asked)
+
+
+def week_link(week_ending: date | None) -> SafeString | str:
+    """A week with the way to the market that week, whose page leads on to its verdicts; a dash for none."""
+    if week_ending is None:
+        return figures.NONE
+    return format_html('<a class="ms-link" href="{}">{}</a>', of_market(week_ending), week_ending.isoformat())
 
 
 def of_symbol(symbol: str, **asked: str) -> str:

@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import RangeDateFilter
 from pipeline import operations
 from pipeline.admin.shared.acting import ActingAdmin, ObjectAction
 from pipeline.admin.shared.base import badge, page_url
+from pipeline.admin.shared.market_links import week_link
 from pipeline.admin.shared.offered import OfferedList
 from pipeline.admin.shared.searching import of_choices, words
 from pipeline.admin.weeks.readiness_page import contents
@@ -86,6 +87,7 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
     page_template = "pipeline/readiness.html"
     when_empty = "No week has been judged yet: a run judges each week that it closes."
     list_display = ("week", "trading", "compliance", "research", "why", "decided")
+    list_display_links = None  # each verdict leads to its own page
     list_filter = ("use", ReadinessStateFilter, ("week_ending", RangeDateFilter))
     search_fields = ("week_ending", "state")  # shows the field; `get_search_results` searches
     search_help_text = "A week, a verdict for any use: 2025-11-14, blocked, ready"
@@ -110,8 +112,8 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
         return queryset, False
 
     @admin.display(description="week ending", ordering="week_ending")
-    def week(self, verdict: Readiness) -> str:
-        return verdict.week_ending.isoformat()
+    def week(self, verdict: Readiness) -> SafeString | str:
+        return week_link(verdict.week_ending)
 
     @admin.display(description="trading")
     def trading(self, verdict: Any) -> SafeString | str:

@@ -13,7 +13,7 @@ from pipeline.admin.shared import figures
 from pipeline.admin.shared.base import link
 from pipeline.admin.shared.concentration import band_badge, effective_venues
 from pipeline.admin.shared.lines import CaptureLine, acts_on
-from pipeline.admin.shared.week_links import of_week
+from pipeline.admin.shared.market_links import week_link
 from pipeline.models import AnalyticsSnapshot, Family, MarketConcentration, VenueKind, VenueVolume
 from pipeline.models.analytics import ALL_TIERS, SCOPES
 
@@ -92,7 +92,7 @@ def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str,
     inputs = snapshot.inputs.select_related("partition").order_by("partition__tier")
     return {
         "title": f"Analytics of {snapshot.week_ending}, snapshot {snapshot.sequence}",
-        "week": of_week(snapshot.week_ending),
+        "week": week_link(snapshot.week_ending),
         "inputs": [CaptureLine(one, one.pk == one.partition.latest_id) for one in inputs],
         "markets": [MarketLine(market) for market in markets],
         "choices": _choices(markets, scope, kind),

@@ -18,6 +18,7 @@ from pipeline import operations
 from pipeline.admin.shared import downloads
 from pipeline.admin.shared.acting import ActingAdmin, ObjectAction
 from pipeline.admin.shared.base import DayFilter, badge, page_url
+from pipeline.admin.shared.market_links import week_link
 from pipeline.admin.weeks import snapshot_symbols
 from pipeline.admin.weeks.snapshot_page import contents
 from pipeline.models import Act, AnalyticsSnapshot, OperatorLogEntry
@@ -40,6 +41,7 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
     page_template = "pipeline/snapshot.html"
     when_empty = "No week has been computed yet: a run computes each week of which it holds a capture."
     list_display = ("week", "number", "standing", "came_from", "calculation", "computed")
+    list_display_links = ("number",)
     list_filter = (("week_ending", RangeDateFilter), ("computed_at", DayFilter), "calculation_version")
     search_fields = ("inputs_hash__startswith",)
     search_help_text = "The start of the hash of the inputs"
@@ -56,12 +58,12 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
         return super().get_queryset(request).annotate(followed=Exists(later)).prefetch_related("inputs__partition")
 
     @admin.display(description="week ending", ordering="week_ending")
-    def week(self, snapshot: AnalyticsSnapshot) -> str:
-        return snapshot.week_ending.isoformat()
+    def week(self, snapshot: AnalyticsSnapshot) -> SafeString | str:
+        return week_link(snapshot.week_ending)
 
     @admin.display(description="snapshot", ordering="sequence")
     def number(self, snapshot: AnalyticsSnapshot) -> str:
-        return str(snapshot.sequence)
+        return f"snapshot {snapshot.sequence}"
 
     @admin.display(description="state")
     def standing(self, snapshot: Any) -> SafeString:
