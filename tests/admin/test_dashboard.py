@@ -84,7 +84,7 @@ def test_the_charts_carry_their_figures_as_tables_too(captured: None) -> None:
     assert [chart.kind for chart in charts] == ["bar", "line", "bar", "bar"]
     shares = json.loads(charts[0].value)
     assert [one["label"] for one in shares["datasets"]] == ["UBSA", "SGMT"]
-    assert charts[0].headers == ["", "UBSA", "SGMT"]
+    assert charts[0].headers == ["Week", "UBSA", "SGMT"]
     assert sum(value != "-" for row in charts[0].rows for value in row[1:]) == 2
     bands = json.loads(charts[1].value)["datasets"][-2:]
     assert [set(band["data"]) for band in bands] == [{1000}, {1800}]

@@ -8,8 +8,9 @@ import polars as pl
 
 from pipeline import readers
 from pipeline.admin.market.frame import ALL, Asked, Download, Section, without
-from pipeline.admin.market.series import Axis, Ribbon, bars, by, hundredths, lines, tenths, whole
+from pipeline.admin.market.series import OTHERS, Axis, Ribbon, bars, by, hundredths, lines, tenths, whole
 from pipeline.admin.market.tables import entries
+from pipeline.admin.shared import market_links
 from pipeline.admin.shared.charts import HIGH, MODERATE
 from pipeline.models import HHI_POINTS
 from pipeline.readers import DATASETS
@@ -71,7 +72,9 @@ def _concentration(market: pl.DataFrame, over: Asked) -> Section:
 def _largest(over: Asked, week: date) -> Section:
     shares = largest_ats_shares(week, LARGEST, **over)
     wide = shares.with_columns(pl.col("share") * PERCENT).pivot("mpid", index="week_ending", values="share")
-    drawn = bars(wide, "week_ending", wide.columns[1:], Axis("% of ATS shares", of_whole=True), said=hundredths)
+    urls = {mpid: market_links.of_venue(mpid) for mpid in wide.columns[1:] if mpid != OTHERS}
+    axis = Axis("% of ATS shares", of_whole=True)
+    drawn = bars(wide, "week_ending", wide.columns[1:], axis, said=hundredths, urls=urls)
     return Section(
         "The ten largest ATSs",
         f"Of week {week}: their part of ATS volume by week",
