@@ -67,6 +67,7 @@ SOURCES: tuple[Source, ...] = (
     Source("symbols/venues", readers.symbol_venues, ANALYTICS),
     Source("symbols/leaders", readers.symbol_leaders, ANALYTICS),
     Source("market", readers.market, ANALYTICS),
+    Source("revisions/dates", readers.restatement_dates),
     Source("revisions/triangle", readers.revision_triangle, ANALYTICS),
     Source("revisions/profile", readers.revision_profile, ANALYTICS),
 )

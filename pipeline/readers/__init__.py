@@ -16,9 +16,11 @@ from pipeline.readers.parameters import PARAMETERS, Parameter, ParameterType, pa
 from pipeline.readers.partitions import partitions, weeks
 from pipeline.readers.readiness import readiness
 from pipeline.readers.releases import release_file, releases
+from pipeline.readers.restatement_dates import restatement_dates
 from pipeline.readers.restatements import restated_symbols, restated_venues, restatements
 from pipeline.readers.result import Page, Result
-from pipeline.readers.revisions import revision_profile, revision_sentence, revision_triangle
+from pipeline.readers.revision_sentence import revision_sentence
+from pipeline.readers.revisions import revision_profile, revision_triangle
 from pipeline.readers.row_history import row_history
 from pipeline.readers.row_search import row_search
 from pipeline.readers.rows import rows, vintage_file
@@ -52,6 +54,7 @@ __all__ = [
     "releases",
     "restated_symbols",
     "restated_venues",
+    "restatement_dates",
     "restatements",
     "revision_profile",
     "revision_sentence",

@@ -9,6 +9,7 @@ from pipeline.readers.differences import differences
 from pipeline.readers.market import market
 from pipeline.readers.partitions import partitions, weeks
 from pipeline.readers.readiness import readiness
+from pipeline.readers.restatement_dates import restatement_dates
 from pipeline.readers.restatements import restated_symbols, restated_venues, restatements
 from pipeline.readers.result import Result
 from pipeline.readers.revisions import revision_profile, revision_triangle
@@ -29,6 +30,7 @@ FUNCTIONS: Mapping[str, Callable[..., Result]] = {
     "restatements": restatements,
     "restated_symbols": restated_symbols,
     "restated_venues": restated_venues,
+    "restatement_dates": restatement_dates,
     "venues": venues,
     "venue_history": venue_history,
     "venue_symbols": venue_symbols,

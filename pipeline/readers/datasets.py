@@ -17,6 +17,7 @@ from pipeline.readers.datasets_of_leaders import SYMBOL_LEADERS, VENUE_SYMBOLS
 from pipeline.readers.datasets_of_revisions import (
     RESTATED_SYMBOLS,
     RESTATED_VENUES,
+    RESTATEMENT_DATES,
     RESTATEMENTS,
     REVISION_PROFILE,
     REVISION_TRIANGLE,
@@ -217,6 +218,7 @@ DATASETS: dict[str, Dataset] = {
         RESTATEMENTS,
         RESTATED_SYMBOLS,
         RESTATED_VENUES,
+        RESTATEMENT_DATES,
         VENUES,
         VENUE_HISTORY,
         VENUE_SYMBOLS,

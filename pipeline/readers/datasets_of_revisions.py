@@ -18,6 +18,7 @@ from pipeline.readers.fields import (
     real,
     shares,
     text,
+    truth,
 )
 
 WITHOUT_SHARES = "without shares before"
@@ -70,7 +71,13 @@ RESTATED_SYMBOLS = Dataset(
     "restated_symbols",
     "Restated symbols",
     "What FINRA's restatements of a period moved, by security; forced, annulled and parsed captures are left out",
-    (*SECURITY, *MOVES),
+    (
+        *SECURITY,
+        *MOVES,
+        truth(
+            "moved_tier", "whether rows of a week left a tier and came to another: one move, told by two restatements"
+        ),
+    ),
     ("symbol", "issue_name"),
 )
 RESTATED_VENUES = Dataset(
@@ -79,6 +86,30 @@ RESTATED_VENUES = Dataset(
     "What FINRA's restatements of a period moved, by venue; forced, annulled and parsed captures are left out",
     (KIND, *VENUE, *MOVES),
     ("venue_kind", "mpid", "crd", "venue_name"),
+)
+DATELESS = "where no row was"
+RESTATEMENT_DATES = Dataset(
+    "restatement_dates",
+    "Restatements and lastUpdateDate",
+    "Whether the rows that FINRA restated moved their lastUpdateDate, and how late they came, by tier",
+    (
+        TIER,
+        count("restatements", "how many"),
+        count("silent_restatements", "those in which rows changed and none of them moved its date"),
+        count("rows_changed_and_moved", "rows with other figures and another date", "rows"),
+        count("rows_changed_silently", "rows with other figures and the same date", "rows"),
+        count("rows_touched", "rows with another date and the same figures", "rows"),
+        count("rows_added", "rows that were added", "rows"),
+        count("rows_removed", "rows that were removed, and have no date any more", "rows"),
+        real("moved_given_changed", "of the rows that changed, the part that moved its date", null=DATELESS),
+        real("changed_given_moved", "of the rows that moved their date, the part that changed", null=DATELESS),
+        count(
+            "lateness_p50", "how far new dates lie behind the due date: of half the rows no more", "days", null=DATELESS
+        ),
+        count("lateness_p90", "of 90 in 100 rows no more", "days", null=DATELESS),
+        count("lateness_max", "the latest", "days", null=DATELESS),
+    ),
+    ("tier",),
 )
 STATE = text(
     "state",

@@ -14,11 +14,12 @@ from pipeline.finra.rows import ATS
 from pipeline.models import Capture, Cause, Partition
 from pipeline.models.capture import CaptureQuerySet
 from pipeline.readers import looks
+from pipeline.readers.caveats import listed
 from pipeline.readers.chosen import high_water, keys_of
 from pipeline.readers.datasets_of_revisions import RESTATED_SYMBOLS, RESTATED_VENUES, RESTATEMENTS
 from pipeline.readers.fields import Dataset
 from pipeline.readers.measured import Pair, changes_of, measured
-from pipeline.readers.meta import head
+from pipeline.readers.meta import Caveat, head
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import ALL, VenueKinds, Weeks, WeeksAsked, choices, count, day, invalid, question_of
 from pipeline.readers.restated import restatements as restatements_of_finra
@@ -30,6 +31,7 @@ from pipeline.vintages.compare import MOVED, Kind
 from pipeline.vintages.measures import Measure
 
 SUM = pl.Decimal(38, 6)
+SECURITY = ("symbol", "issue_name")
 BASIS_POINTS = 10_000
 AT_ONCE = 1000
 
@@ -202,7 +204,7 @@ def _moved(moved: Mapping[str, Measure] | None) -> tuple[Any, ...]:
 @answering
 def restated_symbols(**asked: Unpack[RestatedAsked]) -> Result:
     """What FINRA's restatements of a period moved, by security."""
-    return _restated(RESTATED_SYMBOLS, ("symbol", "issue_name"), asked)
+    return _restated(RESTATED_SYMBOLS, SECURITY, asked)
 
 
 @answering
@@ -211,20 +213,44 @@ def restated_venues(**asked: Unpack[RestatedAsked]) -> Result:
     return _restated(RESTATED_VENUES, ("venue_kind", "mpid", "crd", "venue_name"), asked)
 
 
-def _restated(dataset: Dataset, by: tuple[str, ...], asked: RestatedAsked) -> Result:
-    """What restatements moved, grouped; those whose rows are not kept are left out."""
-    counted = _entries(asked).filter(pk__in=restatements_of_finra().values("pk"), pruned_at__isnull=True)
-    captures = list(counted.select_related("partition").order_by("position"))
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """FINRA's restatements, each with the vintage before it; and those of which a vintage is not kept, and so left out."""
+
+    pairs: tuple[tuple[Capture, Capture], ...]
+    lost: tuple[Capture, ...]
+
+    def said(self) -> list[str]:
+        """What follows from them follows from these."""
+        return [after.capture_id for _, after in self.pairs]
+
+    def caveats(self) -> tuple[Caveat, ...]:
+        """What is left out."""
+        told = f"left out, for the rows of a vintage are not kept: {listed([str(one) for one in self.lost])}"
+        return (Caveat("pruned", told),) if self.lost else ()
+
+
+def restated(asked: RestatedAsked) -> Restated:
+    """The restatements of a question."""
+    found = _entries(asked).filter(pk__in=restatements_of_finra().values("pk"))
+    captures = list(found.select_related("partition").order_by("position"))
     before = before_each(captures)
-    pairs = [(before[one.pk], one) for one in captures if one.pk in before and before[one.pk].pruned_at is None]
-    meta = head(dataset.name, None, [[after.capture_id for _, after in pairs], sorted(map(str, asked.items()))])
-    wanted = _wanted(asked)
+    pairs = [(before[one.pk], one) for one in captures if one.pk in before]
+    kept = [pair for pair in pairs if not any(one.pruned_at for one in pair)]
+    return Restated(tuple(kept), tuple(pair[1] for pair in pairs if pair not in kept))
+
+
+def _restated(dataset: Dataset, by: tuple[str, ...], asked: RestatedAsked) -> Result:
+    """What restatements moved, grouped."""
+    found, wanted = restated(asked), conditions(asked)
+    meta = head(dataset.name, None, [found.said(), sorted(map(str, asked.items()))])
     order = ("gross_change",)
-    table = Table(dataset, lambda: _summed(dataset, pairs, wanted, by), "nothing was restated", order, order)
-    return Result(dataset, meta, (), table)
+    table = Table(dataset, lambda: _summed(dataset, found.pairs, wanted, by), "nothing was restated", order, order)
+    return Result(dataset, meta, found.caveats(), table)
 
 
-def _wanted(asked: RestatedAsked) -> list[pl.Expr]:
+def conditions(asked: RestatedAsked) -> list[pl.Expr]:
+    """What a row that was restated has to be."""
     question = question_of(asked)
     found = []
     if question.symbols:
@@ -240,18 +266,39 @@ def _summed(
     dataset: Dataset, pairs: Sequence[tuple[Capture, Capture]], wanted: Sequence[pl.Expr], by: tuple[str, ...]
 ) -> pl.DataFrame:
     """What pairs of vintages moved, grouped."""
-    frames = [changes_of(Pair(*pair)).rows.with_columns(pl.lit(pair[1].position).alias("position")) for pair in pairs]
+    frames = [moved_rows(*pair) for pair in pairs]
     if not frames:
         return dataset.schema.to_frame()
-    moved = pl.concat(frames).filter(*wanted).with_columns(pl.col("firm").alias("venue_name"))
+    everything = pl.concat(frames)
+    moved = everything.filter(*wanted).with_columns(pl.col("firm").alias("venue_name"))
     before, after = (pl.col(f"{side}_shares").cast(SUM).fill_null(0) for side in ("before", "after"))
     counts = [
         (pl.col("kind") == kind.value).sum().cast(pl.Int64).alias(f"rows_{kind.value}")
         for kind in (Kind.ADDED, Kind.CHANGED, Kind.REMOVED)
     ]
-    return moved.group_by(by).agg(
+    summed = moved.group_by(by).agg(
         pl.col("position").n_unique().cast(pl.Int64).alias("restatements"),
         *counts,
         MOVED.cast(SUM).sum().alias("gross_change"),
         (after.sum() - before.sum()).cast(SUM).alias("net_change"),
     )
+    return summed.join(_moved_tiers(everything), on=by, how="left") if by == SECURITY else summed
+
+
+def moved_rows(before: Capture, after: Capture) -> pl.DataFrame:
+    """The rows in which two vintages differ, with their partition and place in the feed."""
+    key = after.partition.key
+    return changes_of(Pair(before, after)).rows.with_columns(
+        pl.lit(key.week_ending).alias("week_ending"),
+        pl.lit(key.tier.value).alias("tier"),
+        pl.lit(after.position, pl.Int64).alias("position"),
+    )
+
+
+def _moved_tiers(moved: pl.DataFrame) -> pl.DataFrame:
+    """Of each security whether rows of a week left a tier and came to another: one move, told by two restatements."""
+    added, removed = (pl.col("kind") == kind.value for kind in (Kind.ADDED, Kind.REMOVED))
+    of_weeks = moved.group_by("week_ending", *SECURITY).agg(
+        (added.any() & removed.any() & (pl.col("tier").filter(added | removed).n_unique() > 1)).alias("moved_tier")
+    )
+    return of_weeks.group_by(SECURITY).agg(pl.col("moved_tier").any())

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Unpack
 
 from pipeline.finra.calendar import due_date
-from pipeline.models import Capture, Partition
+from pipeline.models import Partition
 from pipeline.readers.chains import Chain, chains_of
 from pipeline.readers.chosen import keys_of
 from pipeline.readers.datasets_of_revisions import REVISION_PROFILE, REVISION_TRIANGLE
@@ -23,11 +23,11 @@ from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import Question, Weeks, WeeksAsked, ages, choice, question_of
 from pipeline.readers.result import Result
+from pipeline.readers.schedule import Schedule, schedule_of
 from pipeline.readers.table import Table, frame_of
 from pipeline.vintages.measures import KINDS, Measure
 
 AGES = (0, 7, 14, 28, 56, 91, 182, 364)
-ENOUGH = 20  # verified partitions, below which nothing is said
 PERCENTILES = (50, 90, 95, 99)
 MILLION = 1_000_000
 
@@ -78,9 +78,10 @@ class RevisionsAsked(WeeksAsked, total=False):
 
 @dataclass(frozen=True, slots=True)
 class RevisionFacts:
-    """What the figures rest on: the measure, the weeks, how old the oldest verified one is, and what was left out."""
+    """What the figures rest on: the measure, the weeks, how often was looked, the oldest verified age, what was left out."""
 
     measure: str
+    schedule: Schedule
     first_week: date | None
     last_week: date | None
     oldest_verified_age_days: int | None
@@ -159,7 +160,8 @@ def _value(cell: Cell, kind: str, measure: MeasureName) -> float | None:
     return VALUES[measure](cell.moved[kind]) if cell.moved else 0.0
 
 
-def _asked(asked: RevisionsAsked) -> tuple[Question, Triangle, MeasureName, list[str]]:
+def question_and_triangle(asked: RevisionsAsked) -> tuple[Question, Triangle, MeasureName, list[str]]:
+    """The question, what is known of its partitions, by which measure, of which kinds."""
     question = question_of(asked)
     measure = choice("measure", asked.get("measure") or MeasureName.GROSS_CHANGE_RATIO, MeasureName)
     days = ages("ages", asked.get("ages"), AGES)
@@ -176,6 +178,7 @@ def _facts(triangle: Triangle, measure: MeasureName) -> RevisionFacts:
     counts = {why.value: sum(other is why for _, other in reasons) for why in {why for _, why in reasons}}
     return RevisionFacts(
         measure.value,
+        schedule_of(triangle.chains),
         min(weeks, default=None),
         max(weeks, default=None),
         triangle.oldest_verified,
@@ -194,7 +197,7 @@ def _said(triangle: Triangle, kinds: Collection[str]) -> list[object]:
 @answering
 def revision_triangle(**asked: Unpack[RevisionsAsked]) -> Result:
     """How much each partition had moved since its first publication, at each age."""
-    _, triangle, measure, kinds = _asked(asked)
+    _, triangle, measure, kinds = question_and_triangle(asked)
     meta = head(REVISION_TRIANGLE.name, _facts(triangle, measure), _said(triangle, kinds))
     table = Table(REVISION_TRIANGLE, lambda: frame_of(REVISION_TRIANGLE, _triangle_rows(triangle, measure, kinds)))
     return Result(REVISION_TRIANGLE, meta, (), table)
@@ -219,7 +222,7 @@ def _triangle_rows(triangle: Triangle, measure: MeasureName, kinds: Sequence[str
 @answering
 def revision_profile(**asked: Unpack[RevisionsAsked]) -> Result:
     """How much partitions have moved since their first publication, by tier, kind and age: quantiles over the verified."""
-    _, triangle, measure, kinds = _asked(asked)
+    _, triangle, measure, kinds = question_and_triangle(asked)
     meta = head(REVISION_PROFILE.name, _facts(triangle, measure), _said(triangle, kinds))
     table = Table(REVISION_PROFILE, lambda: frame_of(REVISION_PROFILE, _profile_rows(triangle, measure, kinds)))
     return Result(REVISION_PROFILE, meta, (), table)
@@ -284,39 +287,3 @@ def percentile(values: Sequence[float], percent: int) -> float | None:
         return None
     place = max(1, -(-len(values) * percent // 100))
     return sorted(values)[place - 1]
-
-
-def revision_sentence(tier: str, venue_kind: str, age_days: int) -> str:
-    """How much partitions of this age have moved since, as one sentence; that too few are verified, where that is so."""
-    _, triangle, _, _ = _asked(RevisionsAsked(tier=tier, venue_kind=venue_kind, ages=[age_days]))
-    moves = _since(triangle, age_days, venue_kind)
-    what = f"{tier} {'' if venue_kind == 'ALL' else venue_kind.replace('_', '-') + ' '}weeks"
-    if len(moves) < ENOUGH:
-        return f"{what}: too few verified weeks to say how much they move after this age ({len(moves)} of {ENOUGH})."
-    usual, largest = percentile(moves, 95) or 0.0, max(moves)
-    bound = f"by no more than {_percent(usual)}" if usual else "not at all"
-    return (
-        f"{what} at this age have since moved {bound} in 95 of 100 cases ({len(moves)} verified weeks); "
-        f"the largest moved by {_percent(largest)}."
-    )
-
-
-def _since(triangle: Triangle, age: int, kind: str) -> list[float]:
-    """How much each partition that is verified at an age, and has been seen since, moved after it."""
-    verified = [cell.chain for cell in triangle.cells() if cell.state is State.VERIFIED]
-    pairs: list[tuple[Capture, Capture]] = []
-    for chain in verified:
-        then = chain.at(age) or chain.first
-        pairs.append((then, chain.vintages[-1]))
-    known = measured([pair for pair in pairs if pair[0].pk != pair[1].pk])
-    found = []
-    for then, now in pairs:
-        moved = known.get((then.pk, now.pk))
-        change = 0.0 if then.pk == now.pk else moved[kind].gross_change if moved else None
-        if change is not None:
-            found.append(change)
-    return found
-
-
-def _percent(ratio: float) -> str:
-    return f"{ratio * 100:.2g} %"
