@@ -16,6 +16,7 @@ from pipeline.api.datasets import ROOT, SOURCES
 from pipeline.api.descriptions import Description, of_document
 from pipeline.api.problems import Problem
 from pipeline.readers import DATASETS, Dataset, fields
+from pipeline.readers.partitions import newest_weeks
 
 
 class Index(Endpoint):
@@ -83,7 +84,13 @@ def index() -> dict[str, Any]:
     endpoints = {source.path: {"href": f"{ROOT}{source.path}", "title": source.title} for source in SOURCES}
     others = ("exports", "dictionary", "openapi.json", "docs")
     links = {name: f"{ROOT}{name}" for name in others}
-    meta = {"source": fields.SOURCE, "terms": fields.TERMS, "schema_version": fields.SCHEMA_VERSION}
+    newest = {tier.value: week.isoformat() if week else None for tier, week in newest_weeks().items()}
+    meta = {
+        "source": fields.SOURCE,
+        "terms": fields.TERMS,
+        "schema_version": fields.SCHEMA_VERSION,
+        "newest_weeks": newest,
+    }
     return {"data": endpoints, "meta": meta, "warnings": [], "links": links}
 
 

@@ -5,11 +5,12 @@ The ETag comes from what the answer follows from, which the ledger knows: whoeve
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
@@ -22,12 +23,16 @@ from pipeline.api.cursors import BadCursor, Cursor, digest, opened
 from pipeline.api.datasets import Source
 from pipeline.api.forms import WHOLE_FORMS, Form
 from pipeline.api.problems import Fault, Problem
+from pipeline.api.ranges import PartOfFile, as_part, part_asked
 from pipeline.api.requests import PAGE, Request, Value, invalid
 from pipeline.readers.formats import json_array
 from pipeline.readers.meta import plain
 from pipeline.readers.result import Page, Result
 from pipeline.readers.selectors import SelectorKind
+from pipeline.readers.sizes import sizes_of
 from pipeline.readers.written import Format, write_rows
+
+MOST_INPUTS = 50  # vintages that a page names; beyond, links.inputs has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def reply(http: HttpRequest, asked: Asked, result: Result) -> HttpResponseBase:
     if request.count_only:
         return document(_counted(asked, result), etag, cache)
     if request.form.is_whole:
-        return marked(_whole(asked, result), etag, cache)
+        return marked(_whole(http, asked, result, etag), etag, cache)
     return _page(asked, result, etag, cache)
 
 
@@ -107,7 +112,9 @@ def _page(asked: Asked, result: Result, etag: str, cache: str) -> HttpResponse:
     """A page, and the address of the next one in the document and in the header Link."""
     page = result.page(asked.cursor.after if asked.cursor else None, asked.request.limit or PAGE)
     links = _links(asked, result, page)
-    meta = result.meta.as_document() | dict(_of_page(asked, result, page))
+    meta = _head(result) | dict(_of_page(asked, result, page))
+    if not meta["inputs"] and result.meta.inputs:
+        links["inputs"] = _address(asked, count_only="true")
     response = document(_body(jsons.written(json_array(page.frame)), meta, result, links), etag, cache)
     response["X-Row-Count"] = str(page.frame.height)
     if "next" in links:
@@ -115,12 +122,20 @@ def _page(asked: Asked, result: Result, etag: str, cache: str) -> HttpResponse:
     return response
 
 
+def _head(result: Result) -> dict[str, object]:
+    """The head of the answer. On each page of a walk over years the vintages would outweigh the rows: of many, a digest."""
+    head = result.meta.as_document()
+    if len(result.meta.inputs) <= MOST_INPUTS:
+        return head
+    return head | {"inputs": [], "inputs_total": len(result.meta.inputs), "inputs_digest": _inputs(result)}
+
+
 def _of_page(asked: Asked, result: Result, page: Page) -> Iterator[tuple[str, object]]:
     """What the head says of a page, and of all rows."""
     yield "rows", page.frame.height
     if result.has_cheap_total:
         yield "rows_total", result.total
-    if result.summary is not None:
+    if asked.cursor is None and result.summary is not None:
         yield "summary", plain(result.summary)
     if page.frame.is_empty() and asked.cursor is None and result.empty_because is not None:
         yield "empty_because", result.empty_because
@@ -144,7 +159,8 @@ def _body(data: object, meta: Mapping[str, object], result: Result, links: Mappi
 
 def _counted(asked: Asked, result: Result) -> object:
     """The head of the answer, and how many rows it has."""
-    meta = result.meta.as_document() | {"rows": 0, "rows_total": result.total}
+    counted = {"rows": 0, "rows_total": result.total, "estimated_bytes": plain(sizes_of(result))}
+    meta = result.meta.as_document() | counted
     return _body([], meta, result, _forms(asked))
 
 
@@ -176,7 +192,7 @@ def _address(asked: Asked, **more: object) -> str:
     return f"{asked.path}?{query}" if query else asked.path
 
 
-def _whole(asked: Asked, result: Result) -> HttpResponseBase:
+def _whole(http: HttpRequest, asked: Asked, result: Result, etag: str) -> HttpResponseBase:
     """All rows as a file, written before its first byte is sent: what is cut off on the way is shorter than announced."""
     if result.total > settings.MARKETSPINE_API_MAX_ROWS:
         most = settings.MARKETSPINE_API_MAX_ROWS
@@ -187,7 +203,10 @@ def _whole(asked: Asked, result: Result) -> HttpResponseBase:
     form = asked.request.form
     file, rows = _written(result, form)
     name = f"{result.dataset.name}.{form.suffix}"
-    response = FileResponse(file, as_attachment=True, filename=name, content_type=form.content_type)
+    part = part_asked(http, os.fstat(file.fileno()).st_size, etag)
+    sent: Any = PartOfFile(file, part) if part else file
+    response = FileResponse(sent, as_attachment=True, filename=name, content_type=form.content_type)
+    as_part(response, part)
     response["X-Row-Count"] = str(rows)
     return response
 

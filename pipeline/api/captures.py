@@ -14,6 +14,7 @@ from pipeline.api.base import UNCHANGED_FOR_EVER, Endpoint, is_held, marked, not
 from pipeline.api.descriptions import Description, of_capture
 from pipeline.api.forms import JSON, PARQUET, form_accepted
 from pipeline.api.problems import Problem
+from pipeline.api.ranges import as_part, part_asked
 from pipeline.models import Capture
 
 
@@ -49,7 +50,11 @@ def _file(http: HttpRequest, capture_id: str) -> HttpResponse:
         raise _unknown(capture_id)
     if capture.vintage_sha256 and not capture.pruned_at and is_held(http, capture.vintage_sha256):
         return not_modified(capture.vintage_sha256, UNCHANGED_FOR_EVER)
-    response = HttpResponse(readers.vintage_file(capture_id), content_type=PARQUET.content_type)
+    content = readers.vintage_file(capture_id)
+    part = part_asked(http, len(content), capture.vintage_sha256)
+    shown = content[part.first : part.last + 1] if part else content
+    response = HttpResponse(shown, content_type=PARQUET.content_type)
+    as_part(response, part)
     name = f"{capture_id.replace(':', '_')}.{PARQUET.suffix}"
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response["X-Row-Count"] = str(capture.rows_kept)

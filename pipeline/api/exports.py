@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
@@ -14,6 +15,7 @@ from pipeline.api.base import UNCHANGED_FOR_EVER, Endpoint, is_held, marked, not
 from pipeline.api.cursors import digest
 from pipeline.api.datasets import ROOT
 from pipeline.api.descriptions import Description, of_document, of_file
+from pipeline.api.ranges import PartOfFile, as_part, part_asked
 from pipeline.readers import fields
 from pipeline.readers.release.build import Known
 from pipeline.readers.release.package import DESCRIPTOR
@@ -58,7 +60,10 @@ class ReleaseFile(Endpoint):
         etag = digest((release, path, stands.st_size, stands.st_mtime_ns))
         if is_held(http, etag):
             return not_modified(etag, UNCHANGED_FOR_EVER)
-        response = FileResponse(file.open("rb"), as_attachment=True, filename=_name(path), content_type=_type(file))
+        part = part_asked(http, stands.st_size, etag)
+        opened: Any = PartOfFile(file.open("rb"), part) if part else file.open("rb")
+        response = FileResponse(opened, as_attachment=True, filename=_name(path), content_type=_type(file))
+        as_part(response, part)
         return marked(response, etag, UNCHANGED_FOR_EVER)
 
 

@@ -136,6 +136,11 @@ _OF_HTTP: Mapping[str, tuple[HTTPStatus, str, str]] = {
         "More rows than one file may have",
         "Narrow the question, ask for pages of JSON, or take the files of a release: /api/v1/exports.",
     ),
+    "range-not-satisfiable": (
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        "A part that the file does not have",
+        "Range asks for bytes behind the end of the file: bytes says how long it is.",
+    ),
     "not-found": (
         HTTPStatus.NOT_FOUND,
         "Nothing at this address",

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Unpack
 
 from django.conf import settings
-from django.db.models import Count, Min
+from django.db.models import Count, Max, Min
 
 from pipeline.finra.calendar import PartitionKey, Tier, due_date, is_due, look_back, trading_days, week_start_of
 from pipeline.models import Capture, Partition, Readiness, Use
@@ -158,6 +158,15 @@ def _figures(newest: Capture | None) -> tuple[Any, ...]:
         newest.trades,
         newest.last_update_date,
     )
+
+
+def newest_weeks() -> dict[Tier, date | None]:
+    """The newest captured week of each tier; None where there is none."""
+    captured = (
+        Partition.objects.filter(latest__isnull=False).order_by().values_list("tier").annotate(Max("week_ending"))
+    )
+    newest = dict(captured)
+    return {tier: newest.get(tier.value) for tier in Tier}
 
 
 @answering

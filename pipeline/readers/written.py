@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.readers import formats
+from pipeline.readers.meta import plain
 from pipeline.readers.result import Result
 
 META = ".meta.json"
@@ -101,6 +102,8 @@ def write(result: Result, of_it: Encoded, path: Path, *, replace: bool) -> Writt
     written = Written(str(path), of_it.rows, len(content), hashlib.sha256(content).hexdigest(), changed=True)
     document = {**result.meta.as_document(), "etag": result.etag, "rows": written.rows, "sha256": written.sha256}
     document["form"] = of_it.form
+    if result.summary is not None:
+        document["summary"] = plain(result.summary)
     document["warnings"] = [{"code": one.code, "text": one.text} for one in result.warnings]
     put(beside(path), json.dumps(document, indent=1, sort_keys=True).encode())
     return written

@@ -169,7 +169,10 @@ def test_what_cannot_be_exported_says_why(options: tuple[str, ...], told: str) -
 
 @pytest.mark.usefixtures("_captured")
 def test_counting_describing_and_spreadsheets() -> None:
-    assert call("export", "rows", *OTC, "--count-only").out == "3 rows\n"
+    size = len(readers.rows(tier="OTC", week_ending=WEEK, symbol="AAPL").to_csv())
+    counted = call("export", "rows", *OTC, "--symbol", "AAPL", "--count-only").out
+    assert counted.startswith("1 rows; about ")
+    assert f", {size:,} bytes as csv, " in counted
     described = call("export", "rows", "--describe").out
     assert "FINRA's lastUpdateDate: the day of first publication until the row is revised" in described
     source = MemorySource()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.readers import PARAMETERS, ReadersError, Result, written
 from pipeline.readers.answers import FUNCTIONS
 from pipeline.readers.parameters import SAMPLES
 from pipeline.readers.release import build, checked
+from pipeline.readers.sizes import sizes_of
 from pipeline.readers.written import AlreadyThere, Format, Written
 
 RELEASE, VERIFY = "release", "verify"
@@ -99,9 +101,12 @@ class Command(SpineCommand):
         return 0
 
     def _count(self, result: Result) -> int:
-        self.line(f"{result.total:,} rows")
+        sizes = asdict(sizes_of(result))
+        self.line(
+            f"{result.total:,} rows; about {', '.join(f'{size:,} bytes as {form}' for form, size in sizes.items())}"
+        )
         if self.as_json:
-            self.document({"rows": result.total, "meta": result.meta.as_document()})
+            self.document({"rows": result.total, "estimated_bytes": sizes, "meta": result.meta.as_document()})
         return 0
 
     def _write(self, result: Result, options: Mapping[str, Any]) -> Written | None:
