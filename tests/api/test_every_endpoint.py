@@ -33,7 +33,7 @@ NEEDED = {
     "venues": {"week_ending": str(WEEK)},
     "venue_history": {"mpid": "UBSA", "weeks": "all"},
     "venue_symbols": {"week_ending": str(WEEK), "mpid": "UBSA"},
-    "symbol_leaders": {"week_ending": str(WEEK)},
+    "symbol_leaders": {"week_ending": str(WEEK), "venue_kind": "ATS"},
     "symbols": {"q": "AAPL"},
     "symbol_history": {"symbol": "AAPL", "weeks": "all"},
     "symbol_venues": {"symbol": "AAPL", "weeks": "all"},
