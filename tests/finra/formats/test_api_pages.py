@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.finra.content import Content, UnreadablePayload
 from pipeline.finra.rejects import RejectReason
+from pipeline.finra.sources.api.decoding import read_rows
 from pipeline.finra.sources.api.oddities import Odd
 from tests.finra.api_pages import ATS, FIRM, TOTAL, Row, read, read_pages, text
 from tests.finra.web_files import places, texts
@@ -41,6 +42,22 @@ def test_an_ats_is_its_mpid_and_a_firm_its_number_and_name() -> None:
         "notional": Decimal("99.123457"),
         "last_update_date": date(2025, 10, 27),
     }
+
+
+ALIKE = ("weekStartDate", "tierIdentifier", "lastUpdateDate", "tierDescription", "summaryStartDate")
+
+
+@pytest.mark.parametrize("name", ALIKE)
+@pytest.mark.parametrize("value", ['"2025-11-03"', "null", '""', "7", r'"\ud800"', None])
+def test_what_the_first_row_says_is_said_of_no_row_that_says_otherwise(name: str, value: str | None) -> None:
+    other = {key: said for key, said in {**ATS, "issueName": '"Other"', name: value}.items() if said is not None}
+    alone, beside = (
+        read_rows(f"[{text(other)}]".encode()),
+        read_rows(f"[{text(ATS)},{text(other)},{text(ATS)}]".encode()),
+    )
+    assert beside.frame[1].equals(alone.frame)
+    assert beside.frame[[0, 2]].equals(read_rows(f"[{text(ATS)},{text(ATS)}]".encode()).frame)
+    assert beside.missing == alone.missing
 
 
 @pytest.mark.parametrize("blank", ["null", '""'])

@@ -11,9 +11,10 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from operator import attrgetter
 from types import NoneType
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import polars as pl
@@ -29,6 +30,8 @@ from pipeline.finra.sources.api.fields import (
     MPID,
     NOTIONAL,
     PRODUCT,
+    PUBLISHED,
+    REPORTED,
     REQUIRED,
     SHARES,
     SYMBOL,
@@ -92,28 +95,53 @@ class Rows:
 
 _NAMES = (*FIELDS, *HISTORIC_FIELDS, *(name.lower() for name in HISTORIC_FIELDS))
 _KNOWN = frozenset(name.lower() for name in _NAMES)
-_Row = msgspec.defstruct(
-    "_Row",
-    [(name, Any) if name in REQUIRED else (name, Any, None) for name in _NAMES],
-    forbid_unknown_fields=True,
-    kw_only=True,
-    gc=False,
-)
+_ALIKE = (WEEK, TIER, TYPE, UPDATED, DESCRIPTION, WEEK_STARTED, PUBLISHED, REPORTED)  # in all rows of most pages
 _AS_WRITTEN = (
     str.encode
 )  # a number that is no integer, as bytes: nothing else in JSON is, and no function of C is quicker
-_ROWS = msgspec.json.Decoder(list[_Row], float_hook=_AS_WRITTEN)  # type: ignore[valid-type]
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TEXTS_OF_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
+def _field(name: str, said: str | None) -> tuple[str, Any] | tuple[str, Any, None]:
+    """A field of a row: any value, or nothing but the text that is said."""
+    if said is not None:
+        return name, Literal[said]
+    return (name, Any) if name in REQUIRED else (name, Any, None)
+
+
+@lru_cache(maxsize=64)
+def _row_of(*alike: str | None) -> Any:
+    """The type of a row that says these texts in the fields of `_ALIKE`: a text that is known is not made for each row."""
+    said = dict(zip(_ALIKE, alike, strict=False))
+    fields = [_field(name, said.get(name)) for name in _NAMES]
+    return msgspec.defstruct("_Row", fields, forbid_unknown_fields=True, kw_only=True, gc=False)
+
+
+@lru_cache(maxsize=64)
+def _decoder_of(*alike: str | None) -> msgspec.json.Decoder[list[Any]]:
+    return msgspec.json.Decoder(list[_row_of(*alike)], float_hook=_AS_WRITTEN)  # type: ignore[misc]
+
+
+_FIRST_ROW = msgspec.json.Decoder(_row_of())
+
+
 def read_rows(body: bytes) -> Rows:
     """The rows of a page. NotRows for anything but a JSON list of objects."""
-    try:
-        rows = _ROWS.decode(body)
-    except REFUSED:
-        return _read_patiently(body)
-    return _rows_of({name: list(map(attrgetter(name), rows)) for name in COLUMNS.values()})
+    for alike in (_first_texts(body), ()):
+        with suppress(*REFUSED):
+            rows = _decoder_of(*alike).decode(body)
+            said = {name: text for name, text in zip(_ALIKE, alike, strict=False) if text is not None}
+            return _rows_of({name: said.get(name) or list(map(attrgetter(name), rows)) for name in COLUMNS.values()})
+    return _read_patiently(body)
+
+
+def _first_texts(body: bytes) -> tuple[str | None, ...]:
+    """The texts of the first row in the fields of `_ALIKE`."""
+    with suppress(*REFUSED):
+        row = _FIRST_ROW.decode(body[1 : body.find(b"}") + 1])
+        return tuple(text if isinstance(text, str) and text else None for text in attrgetter(*_ALIKE)(row))
+    return ()
 
 
 def decode(body: bytes) -> list[JsonRow]:
@@ -142,7 +170,9 @@ def _read_patiently(body: bytes) -> Rows:
     names = set(map(frozenset, rows))
     unknown = {name for name in frozenset().union(*names) if name.lower() not in _KNOWN}
     missing = REQUIRED - frozenset(_NAMES).intersection(*names)
-    values = {name: [_whole_characters(row.get(name)) for row in rows] for name in COLUMNS.values()}
+    values: dict[str, list[Any] | str] = {
+        name: [_whole_characters(row.get(name)) for row in rows] for name in COLUMNS.values()
+    }
     return _rows_of(values, frozenset(unknown), missing)
 
 
@@ -152,14 +182,17 @@ def column_of(field: str) -> str:
 
 
 def _rows_of(
-    values: dict[str, list[Any]], unknown: frozenset[str] = frozenset(), missing: frozenset[str] = frozenset()
+    values: dict[str, list[Any] | str], unknown: frozenset[str] = frozenset(), missing: frozenset[str] = frozenset()
 ) -> Rows:
-    """The rows whose fields have these values, one for each row."""
-    frame = pl.DataFrame([_series(column, values[name]) for column, name in COLUMNS.items()])
+    """The rows whose fields have these values: one for each row, or the text of all."""
+    number = len(values[SHARES])
+    frame = pl.DataFrame([_series(column, values[name], number) for column, name in COLUMNS.items()])
     return Rows(frame, listing_of(frame), oddities_of(frame, unknown), missing)
 
 
-def _series(column: str, values: list[Any]) -> pl.Series:
+def _series(column: str, values: list[Any] | str, number: int) -> pl.Series:
+    if isinstance(values, str):
+        return pl.Series(column, [values], dtype=pl.String).new_from_index(0, number)
     if column in TEXTS:
         return _texts(column, values)
     return _quantities(column, values) if column in QUANTITIES else _amounts(column, values)
@@ -190,7 +223,8 @@ def _integers(column: str, values: list[Any]) -> pl.Series | None:
     """Integers and nulls as text; None where something else is among them, or one that is longer than any quantity."""
     if {int, NoneType}.issuperset(map(type, values)):
         with suppress(TypeError, OverflowError):
-            return pl.Series(column, values, dtype=pl.Int64).cast(pl.String).fill_null("")
+            numbers = pl.Series(column, values, dtype=pl.Int64).cast(pl.String)
+            return numbers.fill_null("") if numbers.null_count() else numbers
     return None
 
 

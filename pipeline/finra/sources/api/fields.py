@@ -9,12 +9,13 @@ SYMBOL, ISSUE, PRODUCT = "issueSymbolIdentifier", "issueName", "productTypeCode"
 MPID, CRD, FIRM = "MPID", "firmCRDNumber", "marketParticipantName"
 WEEK, TIER, TYPE, UPDATED = "weekStartDate", "tierIdentifier", "summaryTypeCode", "lastUpdateDate"
 DESCRIPTION, WEEK_STARTED = "tierDescription", "summaryStartDate"
+PUBLISHED, REPORTED = "initialPublishedDate", "lastReportedDate"
 
 REQUIRED = frozenset({SHARES, TRADES, SYMBOL, ISSUE, WEEK, TIER, TYPE, UPDATED})
 # Asked for by name. FINRA leaves out of a reply what a row has not: totalNotionalSum is in newer rows only.
 FIELDS = (
     *(WEEK, TIER, TYPE, SYMBOL, ISSUE, PRODUCT, MPID, CRD, FIRM, SHARES, TRADES, NOTIONAL, UPDATED),
-    *(DESCRIPTION, WEEK_STARTED, "initialPublishedDate", "lastReportedDate"),
+    *(DESCRIPTION, WEEK_STARTED, PUBLISHED, REPORTED),
 )
 HISTORIC_FIELDS = ("historicalWeek", "historicalMonth")  # the history's own; seen in lower case, too
 
