@@ -8,13 +8,13 @@ import polars as pl
 
 from pipeline import readers
 from pipeline.admin.market.frame import ALL, Asked, Download, Section, without
-from pipeline.admin.market.series import OTHERS, Axis, Ribbon, bars, by, hundredths, lines, tenths, whole
+from pipeline.admin.market.series import Axis, Ribbon, bars, by, hundredths, lines, tenths, whole
 from pipeline.admin.market.tables import entries
 from pipeline.admin.shared import market_links
 from pipeline.admin.shared.charts import HIGH, MODERATE
 from pipeline.models import HHI_POINTS
 from pipeline.readers import DATASETS
-from pipeline.readers.largest import largest_ats_shares
+from pipeline.readers.largest import OTHERS, largest_ats_shares
 
 MARKET = DATASETS["market"]
 BANDS = (("moderate", MODERATE), ("high", HIGH))
@@ -72,9 +72,11 @@ def _concentration(market: pl.DataFrame, over: Asked) -> Section:
 def _largest(over: Asked, week: date) -> Section:
     shares = largest_ats_shares(week, LARGEST, **over)
     wide = shares.with_columns(pl.col("share") * PERCENT).pivot("mpid", index="week_ending", values="share")
-    urls = {mpid: market_links.of_venue(mpid) for mpid in wide.columns[1:] if mpid != OTHERS}
+    ranked = shares.filter(pl.col("week_ending") == week)["mpid"].to_list()
+    names = [name for name in dict.fromkeys((*ranked, OTHERS)) if name in wide.columns]
+    urls = {mpid: market_links.of_venue(mpid) for mpid in names if mpid != OTHERS}
     axis = Axis("% of ATS shares", of_whole=True)
-    drawn = bars(wide, "week_ending", wide.columns[1:], axis, said=hundredths, urls=urls)
+    drawn = bars(wide, "week_ending", names, axis, said=hundredths, urls=urls)
     return Section(
         "The ten largest ATSs",
         f"Of week {week}: their part of ATS volume by week",
