@@ -22,7 +22,9 @@ from pipeline.readers.selectors import SelectorKind
 from pipeline.weeks import analytics, results
 from pipeline.weeks.concentration import MARKETS, VENUES
 
-REMEMBERED = 64  # weeks computed for as-of questions that a process keeps
+REMEMBERED = (
+    64  # weeks whose figures a process keeps, some 0.2 MB each; of more at once those of snapshots are read anew
+)
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,29 @@ class Figures:
 
     def venues(self) -> pl.DataFrame:
         """The venues of all weeks: the week, and the columns of VENUES."""
-        stored = results.venues_of(list(self.snapshots.values()))
-        return pl.concat([stored, *(_with_week(week, self._computed(week)[0], VENUES) for week in self._others())])
+        if len(self.inputs) > REMEMBERED:
+            return pl.concat([results.venues_of(self._stored), *self._remembered(0, VENUES, self._others())])
+        return pl.concat([results.venues_of([]), *self._remembered(0, VENUES, self.inputs)])
 
     def markets(self) -> pl.DataFrame:
         """The markets of all weeks: the week, and the columns of MARKETS."""
-        stored = results.markets_of(list(self.snapshots.values()))
-        return pl.concat([stored, *(_with_week(week, self._computed(week)[1], MARKETS) for week in self._others())])
+        if len(self.inputs) > REMEMBERED:
+            return pl.concat([results.markets_of(self._stored), *self._remembered(1, MARKETS, self._others())])
+        return pl.concat([results.markets_of([]), *self._remembered(1, MARKETS, self.inputs)])
+
+    @property
+    def _stored(self) -> list[AnalyticsSnapshot]:
+        return list(self.snapshots.values())
 
     def _others(self) -> list[date]:
         """The weeks without a snapshot of their captures."""
-        return [week for week, captures in self.inputs.items() if captures and week not in self.snapshots]
+        return [week for week in self.inputs if week not in self.snapshots]
 
-    def _computed(self, week: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-        return _computed(_Inputs(self.inputs[week]))
+    def _remembered(self, which: int, schema: pl.Schema, weeks: Iterable[date]) -> Iterator[pl.DataFrame]:
+        """The frames of some weeks that have captures, which a process reads or computes once."""
+        for week in weeks:
+            if captures := self.inputs[week]:
+                yield _with_week(week, _of_week(_Inputs(captures, self))[which], schema)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +70,7 @@ class _Inputs:
     """The captures of a week, the same where their contents are."""
 
     captures: tuple[Capture, ...]
+    figures: Figures
 
     @property
     def _said(self) -> tuple[tuple[str, str], ...]:
@@ -72,8 +84,11 @@ class _Inputs:
 
 
 @lru_cache(REMEMBERED)
-def _computed(inputs: _Inputs) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The venues and the markets of a week, computed from its files. ReadersError."""
+def _of_week(inputs: _Inputs) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The venues and the markets of a week: those of its snapshot, or computed from its files. ReadersError."""
+    snapshot = inputs.figures.snapshots.get(inputs.captures[0].partition.week_ending)
+    if snapshot is not None:
+        return results.venues_of([snapshot]), results.markets_of([snapshot])
     with reading(inputs.captures):
         figures = analytics.figures_from(inputs.captures)
     return figures.venues, figures.markets

@@ -210,7 +210,7 @@ def test_figures_as_of_an_instant_are_those_computed_then(ledger: Ledger) -> Non
     stored([("AAA", "UBSA", "60", 6), ("AAA", "SGMT", "140", 2)], NOON + HOUR)
     computed = readers.venues(tier="OTC").frame
     analytics.calculate_week(WEEK)
-    figures._computed.cache_clear()
+    figures._of_week.cache_clear()
 
     assert readers.venues(tier="OTC", as_of=NOON).frame.equals(then)
     assert readers.venues(tier="OTC").frame.equals(computed)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -20,8 +20,8 @@ from pipeline.admin.market.chips import Chip
 from pipeline.admin.market.tables import Entry, Link, Record, Table
 from pipeline.admin.shared import market_links
 from pipeline.admin.shared.charts import Chart
-from pipeline.finra.calendar import FIRST_WEEK, WEEK, Tier, due_date, market_today, read_day
-from pipeline.readers import ReadersError, Result, fields, revision_sentence
+from pipeline.finra.calendar import FIRST_WEEK, WEEK, Tier, read_day
+from pipeline.readers import ReadersError, Result, fields
 
 PERMISSION = "pipeline.view_analyticssnapshot"
 ALL = "ALL"
@@ -272,13 +272,3 @@ def _to_the_second(instant: datetime) -> str:
     """The first whole second, in UTC, at which all was known that was at an instant."""
     up = instant.astimezone(UTC) + timedelta(microseconds=999_999)
     return f"{up:%Y-%m-%dT%H:%M:%S}"
-
-
-def revision_sentences(week_ending: date, tiers: Iterable[str], kind: str = ALL) -> tuple[str, ...]:
-    """How much weeks of this age still move, a sentence for each tier that is due."""
-    today, found = market_today(), []
-    for tier in map(Tier, tiers):
-        age = (today - due_date(tier, week_ending)).days
-        if age >= 0:
-            found.append(revision_sentence(tier.value, kind, age))
-    return tuple(found)

@@ -22,7 +22,6 @@ from pipeline.admin.market.frame import (
     downloads,
     facts_of,
     kind_field,
-    revision_sentences,
     rows_behind,
     span_field,
     span_of,
@@ -37,6 +36,7 @@ from pipeline.admin.shared import figures, market_links
 from pipeline.admin.shared.concentration import band
 from pipeline.finra.calendar import WEEK
 from pipeline.readers import DATASETS, Result
+from pipeline.readers.sentences import sentences_of
 from pipeline.readers.week_before import departed_venues
 
 TOP, MOVERS = 25, 10
@@ -163,7 +163,7 @@ def _leaders(leaders: Result, of_week: Asked) -> list[Section]:
     links = {"mpid": venue_of, "venue_name": _firm_of, "shares_per_trading_day": rows_behind(leaders, of_week)}
     board = Columns(DATASETS["venues"], LEADERS, links).table(leaders.frame.sort("shares", descending=True), TOP)
     week = leaders.frame["week_ending"][0]
-    sentences = revision_sentences(week, sorted({one.tier for one in leaders.meta.inputs}))
+    sentences = sentences_of(week, sorted({one.tier for one in leaders.meta.inputs}), of_week.get("venue_kind", ALL))
     title = f"Venues of week {week}"
     lead = "By volume; share and rank are within their kind" + (f", {compared}" if compared else "")
     return [

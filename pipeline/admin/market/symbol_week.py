@@ -5,13 +5,14 @@ from __future__ import annotations
 import polars as pl
 
 from pipeline import readers
-from pipeline.admin.market.frame import ALL, Asked, Section, downloads, revision_sentences, rows_behind, without
+from pipeline.admin.market.frame import ALL, Asked, Section, downloads, rows_behind, without
 from pipeline.admin.market.heat import heat_table
 from pipeline.admin.market.tables import Columns, Record
 from pipeline.admin.shared import market_links
 from pipeline.finra.calendar import WEEK
 from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
 from pipeline.readers.known import spellings
+from pipeline.readers.sentences import sentences_of
 from pipeline.readers.symbol_looks import (
     ROW_VERSIONS,
     SYMBOL_SPLIT,
@@ -67,7 +68,7 @@ def venues_of(of_week: Asked) -> Section:
     table = Columns(SYMBOL_SPLIT, VENUES, links).table(ordered, TOP)
     inputs = split.meta.inputs
     tiers = frame["tier"].unique().sort().to_list()
-    sentences = revision_sentences(inputs[0].week_ending, tiers) if inputs else ()
+    sentences = sentences_of(inputs[0].week_ending, tiers, of_week.get("venue_kind", ALL)) if inputs else ()
     title, lead = f"Venues, week ending {of_week['week_ending']}", "By volume, beside the week before"
     return Section(title, lead, None, table, "No row.", downloads(split, of_week), sentences)
 

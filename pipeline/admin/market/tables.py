@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 
 from pipeline.admin.shared import figures
 from pipeline.readers.fields import Dataset, Field
@@ -84,6 +86,14 @@ class Cell:
     is_number: bool = False
     heat: int = 0
     short: str = ""
+
+    @property
+    def html(self) -> SafeString:
+        """The cell of a table. Made here: a page has a thousand, and a template takes six times as long over each."""
+        kind = ("ms-number" if self.is_number else "mk-text") + (f" mk-heat-{self.heat}" if self.heat else "")
+        text, title = escape(self.short or self.text), escape(self.title or self.text)
+        shown = f'<a class="ms-link" href="{escape(self.url)}">{text}</a>' if self.url else text
+        return mark_safe(f'<td class="{kind}" title="{title}">{shown}</td>')  # noqa: S308 # each part is escaped
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from pipeline.admin.market.frame import (
     caveats_of,
     downloads,
     facts_of,
-    revision_sentences,
     rows_behind,
     span_field,
     text_field,
@@ -35,6 +34,7 @@ from pipeline.admin.shared import market_links
 from pipeline.finra.calendar import WEEK
 from pipeline.readers import DATASETS, Result
 from pipeline.readers.datasets_of_leaders import VENUE_NAMES, VENUE_REVISIONS
+from pipeline.readers.sentences import sentences_of
 from pipeline.readers.venue_revisions import venue_names, venue_revisions
 
 TOP, MOST = 25, 100
@@ -142,7 +142,7 @@ def _symbols(asked: Asked, week: date) -> list[Section]:
     links = {"symbol": _symbol, "shares": rows_behind(found, of_week)}
     columns = Columns(DATASETS["venue_symbols"], SYMBOLS, links)
     leads = Columns(DATASETS["venue_symbols"], LEADS, links).table(most.filter(pl.col("rank") == 1), TOP)
-    sentences = revision_sentences(week, sorted({one.tier for one in found.meta.inputs}))
+    sentences = sentences_of(week, sorted({one.tier for one in found.meta.inputs}), ALL)
     return [
         Section(
             f"Largest symbols, week {week}",

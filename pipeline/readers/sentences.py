@@ -1,0 +1,37 @@
+"""Sentences of the revision profile for pages: each is made once for the same captures, looks and day."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from functools import lru_cache
+
+from django.db.models import Count, Max
+
+from pipeline.finra.calendar import Tier, due_date, market_today
+from pipeline.models import Capture, Check
+from pipeline.readers.meta import digest_of
+from pipeline.readers.revisions import revision_sentence
+
+REMEMBERED = 128
+
+
+def sentences_of(week_ending: date, tiers: Collection[str], kind: str) -> tuple[str, ...]:
+    """How much weeks of this week's age still move, a sentence for each tier that is due. Two queries once it is known."""
+    today = market_today()
+    ages = {tier: (today - due_date(Tier(tier), week_ending)).days for tier in tiers}
+    follows = _follows_from() if ages else ""
+    return tuple(_sentence(tier, kind, age, today, follows) for tier, age in ages.items() if age >= 0)
+
+
+@lru_cache(REMEMBERED)
+def _sentence(tier: str, kind: str, age: int, today: date, follows: str) -> str:
+    """`today` and `follows` are in the key: another day, vintage or look makes another sentence."""
+    return revision_sentence(tier, kind, age)
+
+
+def _follows_from() -> str:
+    """A hash of all that sentences follow from: the vintages, which are never changed, and how many looks there were."""
+    vintages = Capture.objects.normalized().order_by("position")
+    looks = Check.objects.aggregate(Count("pk"), Max("pk"), Max("checked_at"))
+    return digest_of((list(vintages.values_list("position", "capture_id", "content_hash")), looks))
