@@ -11,7 +11,7 @@ from django.db.models import Count, Max
 from pipeline.finra.calendar import Tier, due_date, market_today
 from pipeline.models import Capture, Check
 from pipeline.readers.meta import digest_of
-from pipeline.readers.revisions import revision_sentence
+from pipeline.readers.revision_sentence import revision_sentence
 
 REMEMBERED = 128
 
