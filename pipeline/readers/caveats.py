@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from pipeline.models import Anomaly, Capture
 from pipeline.readers import published
@@ -32,17 +32,28 @@ def _of_captures(captures: Collection[Capture]) -> Iterator[Caveat]:
     if later:
         yield Caveat("restated_later", f"a later capture than {listed(later)} exists")
     yield from _annulled(captures)
-    of_partitions = Anomaly.objects.open().filter(partition__in={capture.partition_id for capture in captures})
-    for anomaly in of_partitions.order_by("pk"):
+    for anomaly in _open_against(captures):
         yield Caveat(
             "open_anomaly", f"{anomaly.place}: open {anomaly.severity} anomaly, {anomaly.category}: {anomaly.message}"
         )
 
 
+def _open_against(captures: Collection[Capture]) -> Iterable[Anomaly]:
+    """The open anomalies of the partitions, found by the span of their weeks: they are few, and five years have 780."""
+    weeks, ids = [one.partition.week_ending for one in captures], {one.partition_id for one in captures}
+    if not weeks:
+        return []
+    near = Anomaly.objects.open().filter(partition__week_ending__range=(min(weeks), max(weeks)))
+    return [one for one in near.select_related("partition").order_by("pk") if one.partition_id in ids]
+
+
 def _annulled(captures: Collection[Capture]) -> Iterator[Caveat]:
-    taken_back = Capture.objects.filter(annuls__in=[capture.pk for capture in captures]).select_related("annuls")
-    for one in taken_back.order_by("position"):
-        yield Caveat("annulled", f"{one.annuls} was annulled by {one.requested_by}: {one.request_reason}")
+    """The captures among these that an operator took back: of all that were, since they are few."""
+    ids = {capture.pk for capture in captures}
+    taken_back = Capture.objects.filter(annuls__isnull=False).order_by("position")
+    for pk, name, by, why in taken_back.values_list("annuls", "annuls__capture_id", "requested_by", "request_reason"):
+        if pk in ids:
+            yield Caveat("annulled", f"{name} was annulled by {by}: {why}")
 
 
 def of_missing(chosen: Chosen) -> Iterator[Caveat]:

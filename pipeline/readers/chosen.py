@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ from django.utils import timezone
 from pipeline.finra.calendar import FIRST_WEEK, PartitionKey, Tier, due_date, is_due, last_fridays, weeks_between
 from pipeline.models import Capture, Partition
 from pipeline.models.capture import CaptureQuerySet
+from pipeline.models.partition import PartitionQuerySet
 from pipeline.readers import published
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
 from pipeline.readers.questions import Question, Weeks, invalid
@@ -54,6 +55,9 @@ class Missing:
         return PartitionKey(self.week_ending, self.tier)
 
 
+Held = Mapping[PartitionKey, Capture]
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The captures that a question is answered from, by week and tier, and the partitions that it lacks."""
@@ -62,12 +66,14 @@ class Chosen:
     missing: tuple[Missing, ...]
 
 
-def choose(question: Question) -> Chosen:
-    """The vintages of a question. ReadersError where the one partition that it names is lacking, or the capture."""
+def choose(question: Question, held: Held | None = None) -> Chosen:
+    """The vintages of a question: of those `held`, where they were asked of the ledger for several questions at once.
+
+    ReadersError where the one partition that it names is lacking, or the capture.
+    """
     if question.selector.kind is SelectorKind.CAPTURE:
         return Chosen((of_the_question(capture_named(question.selector.capture or ""), question),), ())
-    keys, found = _keys_and_vintages(question)
-    held = {capture.partition.key: capture for capture in found}
+    keys, held = (keys_of(question), held) if held is not None else _keys_and_vintages(question)
     wanted = [held[key] for key in keys if key in held]
     lacking = [_missing(key, held.get(key), question) for key in keys]
     chosen = Chosen(
@@ -86,18 +92,23 @@ def of_the_question(capture: Capture, question: Question, parameter: str = "capt
     raise invalid(parameter, f"{capture} is of {key}, which is not among the weeks and tiers asked for")
 
 
-def _keys_and_vintages(question: Question) -> tuple[list[PartitionKey], list[Capture]]:
+def _keys_and_vintages(question: Question) -> tuple[list[PartitionKey], Held]:
     """The partitions asked for, by week and tier, and their vintages; without weeks, the newest that each tier has."""
-    weeks = question.weeks
-    if weeks.listed or weeks.last or weeks.every or weeks.since or weeks.until:
+    if question.weeks != Weeks():
         keys = keys_of(question)
-        return keys, vintages(keys, question.selector)
+        return keys, held_of(keys, question.selector)
     newest: dict[str, Capture] = {}
     for captures in newest_weeks_first(question):
         newest = {capture.partition.tier: capture for capture in captures} | newest  # by week: the newest one stays
         if len(newest) == len(question.tiers):
             break
-    return sorted(capture.partition.key for capture in newest.values()), list(newest.values())
+    held = {capture.partition.key: capture for capture in newest.values()}
+    return sorted(held), held
+
+
+def held_of(keys: Iterable[PartitionKey], selector: Selector) -> Held:
+    """The vintage that a selector chooses of each partition; pruned ones, too."""
+    return {capture.partition.key: capture for capture in vintages(keys, selector)}
 
 
 def newest_weeks_first(question: Question) -> Iterator[list[Capture]]:
@@ -105,12 +116,9 @@ def newest_weeks_first(question: Question) -> Iterator[list[Capture]]:
 
     The newest few are asked of the ledger alone by those to which they are enough.
     """
-    captured = sorted(_captured(question.tiers))
-    newest = sorted({key.week_ending for key in captured})[-FEW:]
-    for keys in (
-        [key for key in captured if key.week_ending in newest],
-        [key for key in captured if key.week_ending not in newest],
-    ):
+    captured, few = _captured(question.tiers).order_by("-week_ending"), FEW * len(question.tiers)
+    for partitions in (captured[:few], captured[few:]):
+        keys = _keys(partitions)
         if keys:
             yield vintages(keys, question.selector)
 
@@ -122,7 +130,7 @@ def keys_of(question: Question) -> list[PartitionKey]:
         return [PartitionKey(week, tier) for week in weeks.listed for tier in question.tiers]
     if weeks.last:
         return sorted(key for tier in question.tiers for key in _last_due(tier, weeks.last, question.on_day))
-    captured = _captured(question.tiers)
+    captured = _keys(_captured(question.tiers))
     since = weeks.since or min((key.week_ending for key in captured), default=None)
     until = weeks.until or _newest_due(question.tiers, question.on_day)
     if since is None or since > until:
@@ -132,9 +140,12 @@ def keys_of(question: Question) -> list[PartitionKey]:
     return [key for key in keys if by_name or is_due(key, question.on_day) or key in captured]
 
 
-def _captured(tiers: Collection[Tier]) -> set[PartitionKey]:
-    found = Partition.objects.filter(tier__in=tiers, latest__isnull=False).values_list("week_ending", "tier")
-    return {PartitionKey(week, Tier(tier)) for week, tier in found}
+def _captured(tiers: Collection[Tier]) -> PartitionQuerySet:
+    return Partition.objects.filter(tier__in=tiers, latest__isnull=False).order_by()
+
+
+def _keys(partitions: PartitionQuerySet) -> set[PartitionKey]:
+    return {PartitionKey(week, Tier(tier)) for week, tier in partitions.values_list("week_ending", "tier")}
 
 
 def _last_due(tier: Tier, number: int, day: date) -> list[PartitionKey]:
@@ -155,7 +166,7 @@ def vintages(keys: Iterable[PartitionKey], selector: Selector) -> list[Capture]:
     if selector.kind is SelectorKind.AS_OF and selector.as_of is not None:
         return read.captures_as_of(selector.as_of, list(keys))
     partitions = Partition.objects.for_keys(keys)
-    known = Capture.objects.normalized().select_related("partition")
+    known = Capture.objects.normalized().select_related("partition").order_by()
     if selector.kind is SelectorKind.PUBLISHED and selector.as_of is not None:
         return sorted(published.vintages(known.filter(partition__in=partitions), selector.as_of), key=_place)
     if selector.kind is SelectorKind.LATEST:

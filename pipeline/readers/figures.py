@@ -14,7 +14,7 @@ import polars as pl
 
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import AnalyticsSnapshot, Capture
-from pipeline.readers.chosen import Chosen, choose, newest_weeks_first, vintages
+from pipeline.readers.chosen import Chosen, Held, choose, held_of, newest_weeks_first
 from pipeline.readers.questions import ALL, Question, Weeks
 from pipeline.readers.reading import reading
 from pipeline.readers.restated import restated_by
@@ -132,20 +132,22 @@ class Figured:
         return tiers >= {tier.value for tier in self.question.tiers}
 
 
-def figured(question: Question) -> Figured:
-    """The figures of a question's weeks. ReadersError as `choose`."""
-    chosen = choose(question)
+def figured(question: Question, held: Held | None = None) -> Figured:
+    """The figures of a question's weeks. `held` and errors as `choose`."""
+    chosen = choose(question, held)
     weeks = tuple(sorted({capture.partition.week_ending for capture in chosen.captures}))
-    return Figured(question, chosen, weeks, figures_of(question, weeks, chosen))
+    return Figured(question, chosen, weeks, figures_of(question, weeks, chosen, held))
 
 
-def figures_of(question: Question, weeks: Collection[date], chosen: Chosen) -> Figures:
+def figures_of(question: Question, weeks: Collection[date], chosen: Chosen, held: Held | None = None) -> Figures:
     """The figures of some weeks, by the selector of a question: all tiers of each. `chosen` is what it chose already."""
     captures = list(chosen.captures)
     if question.selector.kind is not SelectorKind.CAPTURE:
         looked_for = {capture.partition.key for capture in captures} | {lacking.key for lacking in chosen.missing}
         others = {PartitionKey(week, tier) for week in weeks for tier in Tier} - looked_for
-        captures += vintages(others, question.selector) if others else []
+        if held is None:
+            held = held_of(others, question.selector) if others else {}
+        captures += [held[key] for key in others if key in held]
     return Figures(_by_week(weeks, captures))
 
 

@@ -23,13 +23,18 @@ def restatements() -> CaptureQuerySet:
 
 def restated_partitions(partitions: Collection[int]) -> set[int]:
     """Those of the partitions that FINRA restated."""
-    return set(restatements().filter(partition__in=partitions).values_list("partition", flat=True))
+    return set(restatements().filter(partition__in=partitions).order_by().values_list("partition", flat=True))
 
 
 def restated_by(captures: Collection[Capture]) -> set[int]:
     """The partitions that FINRA had restated when these captures were their newest: the same for ever, whatever follows."""
     newest = {capture.partition_id: capture.version for capture in captures}
-    found = _changed_by_finra().filter(partition__in=newest).values_list("partition", "version", "annulled_by__version")
+    found = (
+        _changed_by_finra()
+        .filter(partition__in=newest)
+        .order_by()
+        .values_list("partition", "version", "annulled_by__version")
+    )
     return {
         pk for pk, version, annulment in found if version <= newest[pk] and not (annulment and annulment <= newest[pk])
     }

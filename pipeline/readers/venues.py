@@ -11,17 +11,17 @@ from typing import Unpack
 
 import polars as pl
 
-from pipeline.finra.calendar import WEEK, trading_days
+from pipeline.finra.calendar import WEEK, PartitionKey, Tier, trading_days
 from pipeline.models import Capture, CaptureKind
 from pipeline.readers import caveats
-from pipeline.readers.chosen import choose
+from pipeline.readers.chosen import Held, choose, held_of
 from pipeline.readers.datasets_of_figures import VENUE_HISTORY, VENUES
 from pipeline.readers.figures import Figured, figured, figures_of, newest_week, of_captures
 from pipeline.readers.known import require_known_venue
 from pipeline.readers.market import IS_POOL, restated_of, with_days
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import VenueKinds, VenuesAsked, choice, count, invalid, question_of
+from pipeline.readers.questions import Question, VenueKinds, VenuesAsked, choice, count, invalid, question_of
 from pipeline.readers.result import Result
 from pipeline.readers.rows import of_venue
 from pipeline.readers.selectors import SelectorKind
@@ -69,7 +69,7 @@ def venues(**asked: Unpack[BoardAsked]) -> Result:
         raise invalid("week_ending", "venues are of one week: give one week_ending, or ask venue_history")
     sort = choice("sort", asked.get("sort") or Sort.RANK, Sort)
     top = count("top", asked["top"], least=1) if asked.get("top") is not None else None
-    board = Leaderboard(figured(question), top)
+    board = Leaderboard.of(question, top)
     meta = meta_of(VENUES.name, question, board.now.chosen, board.comparison, (sort, top, *board.said()))
     order = (sort.value,) if sort is not Sort.RANK else ()
     table = Table(VENUES, board.rows, order=order, descending=order)
@@ -82,6 +82,13 @@ class Leaderboard:
 
     now: Figured
     top: int | None
+    held: Held | None = None
+
+    @classmethod
+    def of(cls, question: Question, top: int | None = None) -> Leaderboard:
+        """That of a question's one week. The vintages of both weeks are asked of the ledger at once."""
+        held = _both_weeks(question)
+        return cls(figured(question, held), top, held)
 
     @cached_property
     def before(self) -> Figured | None:
@@ -90,8 +97,8 @@ class Leaderboard:
             return None
         week, question = self.now.weeks[0] - WEEK, self.now.question
         earlier = replace(question, weeks=replace(question.weeks, listed=(week,)))
-        found = choose(replace(earlier, over_all=True))  # what lacks is no error here
-        return Figured(earlier, found, (week,), figures_of(earlier, [week], found))
+        found = choose(replace(earlier, over_all=True), self.held)  # what lacks is no error here
+        return Figured(earlier, found, (week,), figures_of(earlier, [week], found, self.held))
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -112,8 +119,13 @@ class Leaderboard:
 
     def said(self) -> list[object]:
         """All that its rows follow from: both weeks, and the first vintages."""
-        first = [one.capture_id for one in first_vintages(self.now)]
+        first = [one.capture_id for one in self.first]
         return [self.now.contents, self.before.contents if self.before else None, first]
+
+    @cached_property
+    def first(self) -> list[First]:
+        """The first vintages of the week."""
+        return first_vintages(self.now)
 
     def rows(self) -> pl.DataFrame:
         """The venues. ReadersError for a venue that was never seen."""
@@ -137,25 +149,45 @@ class Leaderboard:
 
     def _first(self) -> pl.DataFrame:
         """The share of each venue in the first vintages of the week."""
-        captures = first_vintages(self.now)
+        captures = Capture.objects.filter(pk__in=[one.pk for one in self.first]).select_related("partition")
         if not captures:
             return pl.DataFrame(schema={**dict.fromkeys(IDENTITY, pl.String), **FIRST})
-        found = of_captures(self.now.weeks[0], captures).venues().with_columns(VENUE)
+        found = of_captures(self.now.weeks[0], sorted(captures, key=_tier)).venues().with_columns(VENUE)
         return found.select(*IDENTITY, pl.col("share").alias("share_first_published"))
 
 
-def first_vintages(found: Figured) -> list[Capture]:
+def _both_weeks(question: Question) -> Held | None:
+    """The vintages of the week and of the one before, of all tiers; None where there is no week, or a capture is named."""
+    if not question.weeks.listed or question.selector.kind is SelectorKind.CAPTURE:
+        return None
+    [week] = question.weeks.listed
+    return held_of([PartitionKey(one, tier) for one in (week - WEEK, week) for tier in Tier], question.selector)
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first vintage of a partition, as far as it is told without reading it."""
+
+    pk: int
+    capture_id: str
+    is_kept: bool
+
+
+def first_vintages(found: Figured) -> list[First]:
     """The first vintage of each tier that stood when the tier's vintage was the newest; none where one is not kept."""
     held = (
         {one.partition_id: one.version for one in found.figures.inputs.get(found.weeks[0], ())} if found.weeks else {}
     )
     every = Capture.objects.normalized().filter(partition__in=held).exclude(kind=CaptureKind.ANNULMENT)
-    first: dict[int, Capture] = {}
-    for one in every.select_related("partition", "annulled_by").order_by("-version"):
-        annulment = getattr(one, "annulled_by", None)
-        if one.version <= held[one.partition_id] and not (annulment and annulment.version <= held[one.partition_id]):
-            first[one.partition_id] = one
-    return sorted(first.values(), key=_tier) if all(one.pruned_at is None for one in first.values()) else []
+    told = every.order_by("-version").values_list(
+        "partition", "version", "annulled_by__version", "pk", "capture_id", "pruned_at"
+    )
+    first: dict[int, First] = {}
+    for partition, version, annulment, pk, capture_id, pruned_at in told:
+        if version <= held[partition] and not (annulment and annulment <= held[partition]):
+            first[partition] = First(pk, capture_id, pruned_at is None)
+    of_tiers = sorted(first.values(), key=lambda one: one.capture_id)
+    return of_tiers if all(one.is_kept for one in of_tiers) else []
 
 
 def _tier(capture: Capture) -> str:

@@ -7,7 +7,7 @@ from typing import Unpack
 import polars as pl
 
 from pipeline.readers.datasets_of_figures import VENUES
-from pipeline.readers.figures import Figured, figured, newest_week
+from pipeline.readers.figures import Figured, newest_week
 from pipeline.readers.market import IS_POOL, with_days
 from pipeline.readers.questions import Asked, VenueKinds, question_of
 from pipeline.readers.venues import IDENTITY, VENUE, Leaderboard
@@ -20,7 +20,7 @@ def departed_venues(**asked: Unpack[Asked]) -> pl.DataFrame:
 
     They are of the question that `venues` takes; their changes are null.
     """
-    board = Leaderboard(figured(newest_week(question_of(asked))), None)
+    board = Leaderboard.of(newest_week(question_of(asked)))
     if board.before is None or board.comparison is None or not board.comparison.comparable:
         return VENUES.schema.to_frame()
     gone = _of(board.before).join(_of(board.now), on=IDENTITY, how="anti")
