@@ -5,17 +5,20 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views import defaults
+from django.views.decorators.http import require_safe
 
 from pipeline.api.problems import KINDS, Problem, as_response
 
 API = "/api/"
 
 
+@require_safe
 def problem_pages(request: HttpRequest) -> HttpResponse:
     """All kinds."""
     return render(request, "pipeline/problems.html", {"kinds": KINDS.values()})
 
 
+@require_safe
 def problem_page(request: HttpRequest, slug: str) -> HttpResponse:
     """What a kind means, and what helps."""
     if slug not in KINDS:

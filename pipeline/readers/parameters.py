@@ -135,6 +135,9 @@ PARAMETERS: Mapping[str, Parameter] = {
         _choice("shape", "a row for each venue, or a column", *Shape),
         _choice("value", "the figure in the columns of shape=wide; by default share", *Value),
         _text("q", "a symbol, another spelling of one, how one begins, or part of an issue's name", "BRK/B"),
+        _choice(
+            "changed_tier", "securities that were in several tiers of the last 13 weeks, or in one", "true", "false"
+        ),
         _day("from_day", "the first day of a period, in New York", "2026-10-01"),
         _day("to_day", "the last day of a period, in New York; it is in the period", "2026-10-31"),
         _choice(

@@ -14,7 +14,7 @@ from pipeline.readers.datasets_of_figures import SYMBOLS
 from pipeline.readers.known import newest_first, plain, plain_spelling
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import count, question_of
+from pipeline.readers.questions import choice, count, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Result
 from pipeline.readers.table import Table
@@ -35,10 +35,18 @@ class Spelling(StrEnum):
     ANY = "ANY"
 
 
+class ChangedTier(StrEnum):
+    """Whether a security was in several tiers of the weeks searched."""
+
+    YES = "true"
+    NO = "false"
+
+
 class SymbolsAsked(TypedDict, total=False):
-    """Which securities: those that a word may mean, at most so many."""
+    """Which securities: those that a word may mean, that changed their tier or did not, at most so many."""
 
     q: str
+    changed_tier: str
     top: int | str
 
 
@@ -47,10 +55,15 @@ def symbols(**asked: Unpack[SymbolsAsked]) -> Result:
     """The securities that a word may mean; without one, those of the newest weeks."""
     word = (asked.get("q") or "").strip()
     most = count("top", asked.get("top", MOST), least=1)
+    moved = (
+        choice("changed_tier", asked["changed_tier"], ChangedTier) if asked.get("changed_tier") is not None else None
+    )
     captures = newest_first()
-    meta = meta_of(SYMBOLS.name, question_of({}), Chosen(tuple(captures), ()), None, (word, most))
+    meta = meta_of(SYMBOLS.name, question_of({}), Chosen(tuple(captures), ()), None, (word, most, moved))
     empty = f"no security of the last {WEEKS_SEARCHED} weeks is called {word!r}"
-    return Result(SYMBOLS, meta, (), Table(SYMBOLS, lambda: _found(word, captures).head(most), empty, ("relevance",)))
+    wanted = [] if moved is None else [pl.col("tiers").str.contains(",", literal=True) == (moved is ChangedTier.YES)]
+    table = Table(SYMBOLS, lambda: _found(word, captures).filter(*wanted).head(most), empty, ("relevance",))
+    return Result(SYMBOLS, meta, (), table)
 
 
 def _found(word: str, captures: list[Capture]) -> pl.DataFrame:

@@ -192,6 +192,7 @@ def test_every_problem_has_a_page_that_anybody_reads(script: Script) -> None:
         assert kind.title in page.content.decode().replace("&#x27;", "'")
         assert kind.address in nobody.get("/problems/").content.decode()
     assert nobody.get("/problems/none").status_code == 404
+    assert nobody.client.post("/problems/not-found").status_code == 405
 
 
 def test_what_django_refuses_is_a_problem_too(script: Script) -> None:

@@ -198,6 +198,9 @@ def test_symbols_are_found_by_other_spellings_beginnings_and_names() -> None:
     assert shown(readers.symbols(q="AAA"), "symbol", "issue_name", "first_week", "last_week", "tiers") == [
         ("AAA", "AAA Inc", BEFORE, WEEK, "OTC")
     ]
+    stored([("AAA", "UBSA", "1", 1)], NOON, key=PartitionKey(BEFORE, Tier.NMS_TIER_2))
+    assert shown(readers.symbols(changed_tier="true"), "symbol", "tiers") == [("AAA", "NMS_TIER_2,OTC")]
+    assert shown(readers.symbols(changed_tier="false", q="aaa"), "symbol") == []
     assert len(readers.symbols().frame) == 4
     assert len(readers.symbols(top=3).frame) == 3
 

@@ -68,6 +68,7 @@ VALUES: Mapping[str, str] = {
     "shape": "wide",
     "value": "shares",
     "q": "zzz",
+    "changed_tier": "false",
     "from_day": "2025-12-27",
     "to_day": "2025-12-25",
     "measure": "rank_changes",

@@ -20,6 +20,7 @@ from pytest_django import Settings
 from pipeline import readers
 from pipeline.models import Capture
 from pipeline.readers.datasets import DATASETS
+from pipeline.readers.fields import TERMS
 from pipeline.readers.release import build, checked
 from pipeline.weeks import analytics
 from tests.readers.test_revisions import DAY, DUE, A, B, C, capture_at
@@ -56,7 +57,7 @@ def test_complaints_25_26_27_every_file_is_read_alike_by_duckdb_polars_and_panda
     found = resources(made.path)
     assert {one["dataset"] for one in found} == {
         *("rows", "row_history", "venue_history", "market", "symbol_history", "symbol_venues"),
-        *("restatements", "captures", "partitions", "weeks", "readiness", "revision_profile"),
+        *("restatements", "captures", "differences", "partitions", "weeks", "readiness", "revision_profile"),
     }
     for one in found:
         path, schema = str(one["path"]), DATASETS[str(one["dataset"])].schema
@@ -93,7 +94,10 @@ def test_the_folder_of_a_dataset_is_one_table_in_each_library(
     captured = Capture.objects.get(partition__week_ending=WEEK, version=2)
     assert pl.read_parquet("rows/OTC/2025-11-14.parquet").equals(readers.rows(capture=captured.capture_id).frame)
     footer = json.loads(pl.read_parquet_metadata("rows/OTC/2025-11-14.parquet")["marketspine"])
-    assert footer == {"dataset": "rows", "captures": [captured.capture_id], "rows": 3}
+    assert (footer["dataset"], footer["captures"], footer["rows"]) == ("rows", [captured.capture_id], 3)
+    assert (footer["terms"], footer["fields"]["trades"]["unit"]) == (TERMS, "trades")
+    moved = duck.sql("select symbol, change, shares_before, shares_after from differences").fetchall()
+    assert moved == [("AAPL", "changed", Decimal(100), Decimal(150))]
 
 
 def test_a_later_release_links_what_did_not_change(source: MemorySource, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def _resource(part: Path, content: Content, before: tuple[Path, Resource] | None
         _link(before[0], path)
         return before[1], True
     frame = content.make()
-    said = {"dataset": content.dataset.name, "captures": list(content.captures), "rows": frame.height}
+    said = package.footer(content.dataset, content.captures, frame.height)
     encoded = formats.parquet_saying(frame, said)
     put(path, encoded)
     sha256 = hashlib.sha256(encoded).hexdigest()

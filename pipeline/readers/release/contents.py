@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
+from itertools import pairwise
 
 import polars as pl
 
 from pipeline.models import Capture
 from pipeline.readers import fields
 from pipeline.readers.captures import captures
-from pipeline.readers.datasets import PARTITIONS, READINESS, ROW_HISTORY, ROWS, WEEKS
+from pipeline.readers.datasets import DIFFERENCES, PARTITIONS, READINESS, ROW_HISTORY, ROWS, WEEKS
 from pipeline.readers.datasets_of_figures import MARKET, SYMBOL_HISTORY, SYMBOL_VENUES, VENUE_HISTORY
 from pipeline.readers.datasets_of_revisions import REVISION_PROFILE
+from pipeline.readers.differences import Compared
 from pipeline.readers.fields import Dataset
 from pipeline.readers.market import market
 from pipeline.readers.meta import digest_of
@@ -57,6 +60,7 @@ def contents(asked: Asked, known: Sequence[Capture], *, live: bool) -> Iterator[
         yield _of_partition(capture)
         yield _history(capture, known)
     yield from _figures(asked, held)
+    yield from _differences(held, known)
     yield _of_ledger("restatements.parquet", restatements(), known)
     yield _of_ledger("captures.parquet", captures(), known)
     if live:
@@ -95,6 +99,24 @@ def _figures(asked: Asked, held: Sequence[Capture]) -> Iterator[Content]:
         span = _weeks_of(asked, {one.partition.week_ending for one in of_year})
         yield _content(f"symbol_week/{year}.parquet", SYMBOL_HISTORY, of_year, lambda span=span: histories(**span))  # type: ignore[misc]
         yield _content(f"symbol_venue_week/{year}.parquet", SYMBOL_VENUES, of_year, lambda span=span: volumes(**span))  # type: ignore[misc]
+
+
+def _differences(held: Sequence[Capture], known: Sequence[Capture]) -> Iterator[Content]:
+    """What each vintage changed beside the one before it, a file for each year of weeks: with no row where none did."""
+    newest = {one.partition_id: one.version for one in held}
+    pairs: dict[int, list[tuple[Capture, Capture]]] = {one.partition.week_ending.year: [] for one in held}
+    kept = [one for one in known if one.pruned_at is None and one.version <= newest.get(one.partition_id, 0)]
+    for before, after in pairwise(sorted(kept, key=lambda one: (one.partition_id, one.version))):
+        if before.partition_id == after.partition_id:
+            pairs[after.partition.week_ending.year].append((before, after))
+    for year, of_year in sorted(pairs.items()):
+        compared = Compared(tuple(of_year), ())
+        made_from = [capture for pair in of_year for capture in pair]
+        yield _content(f"differences/{year}.parquet", DIFFERENCES, made_from, partial(_in_order, compared))
+
+
+def _in_order(compared: Compared) -> pl.DataFrame:
+    return compared.rows().sort(*DIFFERENCES.key, "capture_id_after")
 
 
 def _weeks_of(asked: Asked, of_year: set[date]) -> Asked:

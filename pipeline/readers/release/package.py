@@ -78,6 +78,20 @@ def descriptor(name: str, as_of: datetime | None, position: int, resources: Coll
     }
 
 
+def footer(dataset: Dataset, captures: Collection[str], rows: int) -> dict[str, object]:
+    """What each file says of itself. Nothing of the release: a later one links the same file."""
+    return {
+        "dataset": dataset.name,
+        "captures": list(captures),
+        "rows": rows,
+        "calculation_version": CALCULATION_VERSION,
+        "schema_version": fields.SCHEMA_VERSION,
+        "source": fields.SOURCE,
+        "terms": fields.TERMS,
+        "fields": {one.name: {"meaning": one.meaning, "unit": one.unit, "null": one.null} for one in dataset.fields},
+    }
+
+
 def schema_of(dataset: Dataset) -> dict[str, object]:
     """A dataset's Table Schema."""
     return {"fields": [_field(field) for field in dataset.fields], "primaryKey": list(dataset.key)}
@@ -125,7 +139,8 @@ def readme(name: str) -> str:
 
 - `{DESCRIPTOR}` lists every file with its bytes, SHA-256, rows, schema and the captures it comes from. It is written last.
 - `rows/TIER/WEEK.parquet` are FINRA's rows, the newest vintage of each; `row_history/` has all versions of every row.
-- `venue_week`, `symbol_week/`, `symbol_venue_week/` and `market_week` are figures; `restatements` and `captures` the ledger.
+- `venue_week`, `symbol_week/`, `symbol_venue_week/` and `market_week` are figures; `restatements` and `captures` the ledger;
+  `differences/` has what each vintage changed, row by row.
 - `dictionary.csv` explains each field. `catalog.sql` is for DuckDB: run `duckdb -init catalog.sql` in this folder.
 - `scan_parquet` of polars and `read_parquet` of pandas (`dtype_backend="pyarrow"`) read a folder, `rows` say, as one table.
 """
@@ -140,6 +155,7 @@ create or replace view symbol_week as from 'symbol_week/*.parquet';
 create or replace view symbol_venue_week as from 'symbol_venue_week/*.parquet';
 create or replace view restatements as from 'restatements.parquet';
 create or replace view captures as from 'captures.parquet';
+create or replace view differences as from 'differences/*.parquet';
 -- The rows as they were known at an instant: from rows_as_of(timestamptz '2026-11-18 00:00:00+00')
 create or replace macro rows_as_of(instant) as table
   select * from row_history where known_from <= instant and (known_to is null or known_to > instant);
