@@ -124,7 +124,7 @@ class Fleet:
 
     def manage(self, *words: str) -> int:
         """Run a command to its end; its exit code, RuntimeError where it could not run."""
-        code = self.start("manage.py", *words).wait()
+        code = self.start("-m", "benchmarks.traced", *words).wait()
         if code not in {0, 1}:
             raise RuntimeError(f"{words[0]} ended with {code}:\n{self.told()}")
         return code
@@ -160,7 +160,7 @@ class Fleet:
             "DATABASE_URL": self.ledger.url,
             "MARKETSPINE_ARCHIVE_DIR": str(self.archive),
             "MARKETSPINE_SOURCE_DIR": str(self.source),
-            "MARKETSPINE_LOG_LEVEL": "INFO",  # Celery then logs how long each task took
+            "MARKETSPINE_LOG_LEVEL": "INFO",  # how long each task took
         }
         if self.cores:
             chosen["MARKETSPINE_CORES"] = str(self.cores)
@@ -168,7 +168,7 @@ class Fleet:
 
 
 def _worker_words(number: int) -> tuple[str, ...]:
-    return ("-m", "celery", "-A", "marketspine", "worker", "-c", "1", "-n", f"w{number}@bench", "-Q", QUEUES)
+    return ("-m", "celery", "-A", "benchmarks.traced", "worker", "-c", "1", "-n", f"w{number}@bench", "-Q", QUEUES)
 
 
 @contextmanager

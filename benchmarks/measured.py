@@ -1,4 +1,4 @@
-"""One run of a fleet, measured: from the ledger's instants, Celery's log, and the statistics of PostgreSQL."""
+"""One run of a fleet, measured: from the ledger's instants, the log of `benchmarks.traced`, and PostgreSQL's statistics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PHASES = {
 CLOSING = "close the week"
 SHELL = "claim, Celery's part of a task"
 BETWEEN = "between tasks, idle"
-TASK = re.compile(r"Task pipeline\.(process_partition|close_week)\[[^\]]*\] succeeded in ([\d.e-]+)s")
+TASK = re.compile(r"task pipeline\.(process_partition|close_week) took ([\d.]+) s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def spent(steps: Iterable[RunPartition], tasks: dict[str, float], available: flo
 
 
 def task_seconds(here: Fleet, read: dict[Path, int]) -> dict[str, float]:
-    """How long the tasks of each name took, by what Celery has logged since `read`."""
+    """How long the tasks of each name took, by what was logged since `read`."""
     taken: dict[str, float] = {}
     for log in here.logs:
         for name, took in TASK.findall(log.read_bytes()[read.get(log, 0) :].decode()):

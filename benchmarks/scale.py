@@ -8,8 +8,8 @@ alternate, each on a new ledger after a week to warm up:
 - embedded, the default: one process, its threads on all cores, SQLite;
 - raw: the same rows into a table of numbers, by COPY and by executemany (`benchmarks.raw_loading`), nothing else done.
 
-Where the workers' time goes comes from the ledger's instants and from Celery's log. Beside each round: what two processes
-that only compute get done against one, which no engine can exceed.
+Where the workers' time goes comes from the ledger's instants and from the log of `benchmarks.traced`. Beside each round:
+what two processes that only compute get done against one, which no engine can exceed.
 
 The engine's overhead is the time of a run of partitions for which there is nothing to do (`--only-stage calc`, nothing
 captured), through the same canvas, per partition; its share is of a real partition of the same engine.

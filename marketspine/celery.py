@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
 
 cores.keep_freed_memory()
 broker.use()
-app = Celery("marketspine")
+app = Celery("marketspine", fixups=["marketspine.kept:fixup"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add(alive.Beacon)
