@@ -72,7 +72,7 @@ VENUE_SYMBOLS = Dataset(
 VENUE_REVISIONS = Dataset(
     "venue_revisions",
     "Restatements that touched a venue",
-    "The captures after the first by which a venue's volume in a tier became another one",
+    "The captures after the first by which a venue's volume, its share or its rank in a tier became another one",
     (
         instant("known_from", "since when it is known"),
         WEEK,

@@ -23,10 +23,9 @@ Vintages = Mapping[str, Capture]  # of a snapshot, by tier
 
 
 def venue_revisions(**asked: Unpack[Asked]) -> pl.DataFrame:
-    """The captures of some weeks by which a venue's volume in a tier became another one, the newest first.
+    """The captures of some weeks by which a venue's volume, share or rank in a tier became another one, the newest first.
 
-    Those that were known at the instant asked for. Changes that leave the venue's volume, its share and its rank as they
-    were are none. Three queries.
+    Those that were known at the instant asked for. Three queries.
     """
     question = question_of(asked)
     weeks = {key.week_ending for key in keys_of(question)}

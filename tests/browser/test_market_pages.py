@@ -30,11 +30,10 @@ def two_weeks(folder: Path) -> None:
 
 
 def pages() -> list[str]:
-    """The market, its largest ATS, and a symbol beside what was first published."""
+    """The largest ATS, and a symbol beside what was first published: the walk opens the market, and these without either."""
     mpid = VenueVolume.objects.filter(venue_kind="ATS", rank=1)[0].mpid
     symbol = symbol_leaders(top=1, venue_kind="ATS").frame["symbol"][0]
     return [
-        "/admin/market/",
         f"/admin/market/venue/?mpid={mpid}",
         f"/admin/market/symbol/?symbol={symbol}&against=first",
     ]

@@ -42,12 +42,12 @@ from pipeline.readers.week_before import departed_venues
 TOP, MOVERS = 25, 10
 LEADERS = (
     "rank",
-    "rank_change",
     "mpid",
     "venue_name",
     "venue_kind",
     "share",
     "share_change_bp",
+    "rank_change",
     "share_first_published",
     "shares_per_trading_day",
     "average_trade_size",
@@ -57,7 +57,6 @@ MOVED = ("mpid", "venue_name", "venue_kind", "share", "share_change_bp")
 SYMBOLS = (
     "rank",
     "symbol",
-    "issue_name",
     "shares",
     "share",
     "cumulative_ratio",
@@ -65,6 +64,7 @@ SYMBOLS = (
     "venues",
     "hhi_low",
     "hhi_high",
+    "issue_name",
 )
 CAME = ("mpid", "venue_name", "venue_kind", "rank", "share")
 WEEKLY = (

@@ -27,26 +27,26 @@ FIRST = "first"
 VENUES = (
     "mpid",
     "venue_name",
-    "venue_kind",
-    "tier",
     "share",
-    "share_before",
     "share_change_bp",
+    "share_before",
     "shares",
     "trades",
     "average_trade_size",
+    "venue_kind",
+    "tier",
 )
 VERSIONS = (
     "mpid",
     "venue_name",
-    "tier",
-    "known_from",
-    "known_to",
     "shares_before",
     "shares",
+    "known_from",
+    "known_to",
     "trades_before",
     "trades",
     "last_update_date",
+    "tier",
 )
 AT_TWO = [name for name in SYMBOL_AT_TWO.names if name not in ("symbol", "issue_name")]
 VENUE_WORDS = pl.when(pl.col("mpid") == "").then("venue_name").otherwise("mpid")

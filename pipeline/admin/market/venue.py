@@ -55,17 +55,17 @@ HISTORY = (
 TIERS = ("tier", "share", "rank", "shares", "average_trade_size", "symbols")
 SYMBOLS = (
     "symbol",
-    "issue_name",
-    "tier",
     "shares",
-    "shares_before",
     "shares_change",
     "share_of_symbol",
     "rank",
     "average_trade_size",
+    "shares_before",
+    "tier",
+    "issue_name",
 )
-LEADS = ("symbol", "issue_name", "tier", "share_of_symbol", "venues", "shares")
-REVISED = ("known_from", "week_ending", "tier", "shares_before", "shares_after", "share_before", "share_after", "cause")
+LEADS = ("symbol", "share_of_symbol", "venues", "shares", "tier", "issue_name")
+REVISED = ("week_ending", "tier", "shares_before", "shares_after", "share_before", "share_after", "known_from", "cause")
 TILES = (
     ("Share of its kind", "share"),
     ("Rank", "rank"),
