@@ -24,7 +24,6 @@ from pipeline.capture.vintage import Vintage
 from pipeline.checkpoints import checkpoints
 from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey
-from pipeline.finra.payloads import Payload
 from pipeline.models import (
     Capture,
     CaptureKind,
@@ -56,8 +55,8 @@ class Superseded(Exception):
 class Candidate:
     """The next capture of a partition, before it is committed.
 
-    `held` is the newest capture now, `sketch` that of its rows to be. `payload` is None where it is archived already.
-    `annuls` is the capture that it takes back.
+    `held` is the newest capture now, `sketch` that of its rows to be. `archive` brings the payload into the archive, None
+    where it is there already. `annuls` is the capture that it takes back.
     """
 
     key: PartitionKey
@@ -67,7 +66,7 @@ class Candidate:
     provenance: Provenance
     vintage: Vintage
     sketch: Sketch
-    payload: Payload | None = None
+    archive: Callable[[], None] | None = None
     annuls: Capture | None = None
 
     @property
@@ -90,7 +89,7 @@ def make(candidate: Candidate, terms: Terms) -> Capture:
     started = time.monotonic()
     store.check_mounted()
     label = _label(candidate, terms)
-    with _archived(candidate.payload) as wait_until_archived:
+    with _archived(candidate.archive) as wait_until_archived:
         file = store.write(candidate.key, candidate.vintage.content.frame, label) if terms.normalize else None
         wait_until_archived()
     return _commit(candidate, label, file, started, terms)
@@ -115,13 +114,13 @@ def _label(candidate: Candidate, terms: Terms) -> Label:
 
 
 @contextmanager
-def _archived(payload: Payload | None) -> Iterator[Callable[[], None]]:
+def _archived(act: Callable[[], None] | None) -> Iterator[Callable[[], None]]:
     """Archive a payload in another thread, beside the writing of the vintage file; yields what waits for it."""
-    if payload is None:
+    if act is None:
         yield lambda: None
         return
     with ThreadPoolExecutor(max_workers=1) as executor:
-        yield executor.submit(archive.put, payload.content, payload.sha256).result
+        yield executor.submit(act).result
 
 
 @checkpoints("commit.transaction")
@@ -158,7 +157,7 @@ def _check_next(partition: Partition, candidate: Candidate, label: Label, terms:
         and Capture.objects.awaiting_normalization().filter(partition=partition).exists()
     ):
         raise Superseded(f"{partition} has an archived capture whose rows come first")
-    if candidate.payload is not None and not archive.is_there(label.payload_sha256):
+    if candidate.archive is not None and not archive.is_there(label.payload_sha256):
         raise Superseded(f"retention has removed the payload {label.payload_sha256[:16]} just now")
     if not records.is_free(label.capture_id, label.payload_sha256):
         raise Superseded(f"{label.capture_id} is the id of another capture by now")
@@ -206,5 +205,5 @@ def _record_payload(
     Tally.objects.add("captures", tier=partition.tier, kind=capture.kind)
     if candidate.annuls is None:
         endings.captured(capture, run)
-    if candidate.payload is not None:
+    if candidate.archive is not None:
         Check.objects.note(partition, run, candidate.outcome)

@@ -6,9 +6,7 @@ partitions never notice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 
 from django.utils import timezone
 
@@ -24,6 +22,7 @@ from pipeline.capture import (
     likeness,
     results,
 )
+from pipeline.capture.arrival import Arrival
 from pipeline.capture.commit import Candidate, Superseded
 from pipeline.capture.decision import Decision, DecisionKind
 from pipeline.capture.likeness import Sketch
@@ -43,7 +42,6 @@ from pipeline.resilience.connections import patiently, release
 from pipeline.vintages import archive, holdings, payloads
 from pipeline.vintages.archive import ArchiveDamaged
 
-Read = Callable[[], Content]
 KINDS = {
     DecisionKind.FIRST: CaptureKind.FIRST,
     DecisionKind.RESTATEMENT: CaptureKind.RESTATEMENT,
@@ -63,66 +61,65 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
         release()
     try:
         payload = source.fetch(key)
+        arrival = Arrival(payload, key, source.name, times)
         made_of_it = patiently(lambda: holdings.made_of(payload.sha256))
+        if not made_of_it:
+            arrival.compress()
         if source.name not in {capture.source for capture in made_of_it}:
             payload.check()
     except SourceError as error:
         return results.checked(key, _not_delivered(key, error, terms), terms)
     times.fetched_at = timezone.now()
     back = holdings.restore(payload, made_of_it)
-
-    @cache  # a payload is read once, however often it is decided on
-    def read() -> Content:
-        content = payloads.read_fetched(payload, key)
-        times.parsed_at = timezone.now()
-        return content
-
-    result = patiently(lambda: results.checked(key, _take(key, source.name, payload, read, terms), terms))
+    result = patiently(lambda: results.checked(key, _take(arrival, terms), terms))
     if result.outcome in results.CAPTURED:
         times.stored_at = timezone.now()
     return replace(result, reason="; ".join([result.reason, *(f"the lost {kind} was restored" for kind in back)]))
 
 
-def _take(key: PartitionKey, source: str, payload: Payload, read: Read, terms: Terms) -> Result:
+def _take(arrival: Arrival, terms: Terms) -> Result:
     """The result of a fetched payload: decide and commit, again while other processes are quicker."""
+    key, sha256 = arrival.key, arrival.payload.sha256
     while True:
         try:
-            return _settle(key, source, payload, read, terms)
+            return _settle(arrival, terms)
         except Superseded:
             continue
         except UnreadablePayload as error:
-            return _unreadable(key, payload, error, terms)
+            return _unreadable(arrival, error, terms)
         except ArchiveDamaged as error:
             return results.damaged(key, error, terms)
         except LedgerBehind as error:
-            return results.failed(key, Category.LEDGER_BEHIND, Severity.ERROR, error, terms, payload.sha256)
+            return results.failed(key, Category.LEDGER_BEHIND, Severity.ERROR, error, terms, sha256)
 
 
-def _settle(key: PartitionKey, source: str, payload: Payload, read: Read, terms: Terms) -> Result:
+def _settle(arrival: Arrival, terms: Terms) -> Result:
     """Decide against the newest capture, and commit. Superseded when it is not the newest any more."""
-    held = _with_rows(key, payload, terms)
+    key, payload = arrival.key, arrival.payload
+    held = _with_rows(arrival, terms)
     if held and not terms.force and held.payload_sha256 == payload.sha256:
         endings.nothing_besides(held, terms.run)
         return results.found_as_held(held, decision.SAME_BYTES, terms)
-    offered = _offered(key, read(), terms)
+    offered = _offered(key, arrival.content, terms)
     found = decision.decide(held, offered, force=terms.force)
     if held and found.kind is DecisionKind.REPLAY:
-        return _replayed(held, payload, offered.content, found.reason, terms)
+        return _replayed(held, arrival, found.reason, terms)
     sketch = likeness.sketch(offered.content.keyed)
     found = found if terms.force else _assessed(key, payload, held, offered, sketch, found)
     if found.kind is DecisionKind.REFUSED:
-        archive.put(payload.content, payload.sha256)
+        arrival.archive()
         return results.refused(key, held, found.reason, payload.sha256, terms)
-    provenance = Provenance.of_payload(payload, source)
-    candidate = Candidate(key, held, KINDS[found.kind], found, provenance, offered, sketch, payload)
+    provenance = Provenance.of_payload(payload, arrival.source)
+    candidate = Candidate(key, held, KINDS[found.kind], found, provenance, offered, sketch, arrival.archive)
     made = commit.make(candidate, terms)
     return Result(candidate.outcome, made.reason, made)
 
 
-def _replayed(held: Capture, payload: Payload, content: Content, reason: str, terms: Terms) -> Result:
+def _replayed(held: Capture, arrival: Arrival, reason: str, terms: Terms) -> Result:
     """The source has the rows that are held in other bytes: what these have besides is looked at."""
-    if content_checks.record_contradictions(held, content, payload.sha256, terms.run):
-        archive.put(payload.content, payload.sha256)
+    content = arrival.content
+    if content_checks.record_contradictions(held, content, arrival.payload.sha256, terms.run):
+        arrival.archive()
     else:
         endings.nothing_besides(held, terms.run)
     content_checks.check_totals(held.partition, content, terms.run)
@@ -130,11 +127,12 @@ def _replayed(held: Capture, payload: Payload, content: Content, reason: str, te
     return results.found_as_held(held, reason, terms)
 
 
-def _with_rows(key: PartitionKey, payload: Payload, terms: Terms) -> Capture | None:
+def _with_rows(arrival: Arrival, terms: Terms) -> Capture | None:
     """The newest capture, once the rows of all captures are stored (unless the run only archives)."""
+    key = arrival.key
     held = current.newest(key)
     if held and held.normalized_at is None and terms.normalize:
-        backlog.restore_payload(key, payload, terms)
+        backlog.restore_payload(key, arrival.payload, terms)
         backlog.store_rows(key, terms)
         held = current.newest(key)
     return held
@@ -236,9 +234,10 @@ def _not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Resul
     return results.not_delivered(key, error, terms)
 
 
-def _unreadable(key: PartitionKey, payload: Payload, error: UnreadablePayload, terms: Terms) -> Result:
+def _unreadable(arrival: Arrival, error: UnreadablePayload, terms: Terms) -> Result:
     """The result of a payload in another format than FINRA's: it is archived, and named as the operator knows it."""
-    archive.put(payload.content, payload.sha256)
+    key, payload = arrival.key, arrival.payload
+    arrival.archive()
     if error.part:
         error = UnreadablePayload(error.of_file(assessment.file_of(key, payload, error.part)))
     return results.failed(key, Category.UNREADABLE, Severity.ERROR, error, terms, payload.sha256)

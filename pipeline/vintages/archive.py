@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 import zstandard
@@ -44,13 +44,16 @@ def path_of(sha256: str) -> str:
 
 
 @checkpoints("archive")
-def put(content: bytes, sha256: str) -> None:
-    """Archive a payload under its hash; one that is there and whole is left as it is, one that is not is replaced."""
-    if not restore(content, sha256):
+def put(content: bytes, sha256: str, compress: Callable[[], bytes] | None = None) -> None:
+    """Archive a payload under its hash; one that is there and whole is left as it is, one that is not is replaced.
+
+    `compress` returns what `compressed` makes of it, where that was begun before.
+    """
+    if not restore(content, sha256, compress):
         files.flush_folders(path_of(sha256))
 
 
-def restore(content: bytes, sha256: str) -> bool:
+def restore(content: bytes, sha256: str, compress: Callable[[], bytes] | None = None) -> bool:
     """Archive a payload as `put` does; whether it was missing or damaged. One without its checksum gets it again."""
     was_lost = True
     with suppress(ArchiveDamaged):
@@ -58,9 +61,14 @@ def restore(content: bytes, sha256: str) -> bool:
         if _is_as_written(stored, sha256):
             return False
         was_lost = _decompressed(stored, sha256) != content
-    compressed = zstandard.ZstdCompressor(level=LEVEL).compress(content)
-    files.save(path_of(sha256), compressed + _checksum(compressed, sha256))
+    stored = compress() if compress else compressed(content)
+    files.save(path_of(sha256), stored + _checksum(stored, sha256))
     return was_lost
+
+
+def compressed(content: bytes) -> bytes:
+    """A payload as its file begins."""
+    return zstandard.ZstdCompressor(level=LEVEL).compress(content)
 
 
 def is_as_written(sha256: str) -> bool:
