@@ -8,13 +8,13 @@ the same.
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
 
 from django.utils import timezone
 
 from pipeline.capture.results import Times
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content
+from pipeline.finra.once import once
 from pipeline.finra.payloads import Payload
 from pipeline.vintages import archive, payloads
 
@@ -33,7 +33,7 @@ class Arrival:
         self._compressed = executor.submit(lambda: archive.compressed(self.payload.content))
         executor.shutdown(wait=False)
 
-    @cached_property
+    @once
     def content(self) -> Content:
         """What it holds. UnreadablePayload."""
         content = payloads.read_fetched(self.payload, self.key)

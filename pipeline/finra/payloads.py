@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING
+
+from pipeline.finra.once import once
 
 if TYPE_CHECKING:
     from pipeline.finra.sources.api.all_rows import AllRows
@@ -61,12 +62,12 @@ class Part:
     name: PartName
     content: bytes
 
-    @cached_property
+    @once
     def newlines(self) -> int:
         """How many newlines it has."""
         return self.content.count(b"\n")
 
-    @cached_property
+    @once
     def is_sample(self) -> bool:
         """Whether it holds invented rows."""
         return is_sample(self.content)
@@ -97,7 +98,7 @@ class Payload:
     hashed: str = field(default="", repr=False, compare=False)
     check: Callable[[], None] = field(default=nothing, repr=False, compare=False)
 
-    @cached_property
+    @once
     def content(self) -> bytes:
         """All of the bytes. For one that is held already they are never put together."""
         return b"".join(self.pieces)
@@ -107,7 +108,7 @@ class Payload:
         """How many bytes there are."""
         return sum(map(len, self.pieces))
 
-    @cached_property
+    @once
     def sha256(self) -> str:
         """The payload hash: 64 hex digits."""
         if self.hashed:
@@ -117,7 +118,7 @@ class Payload:
             digest.update(piece)
         return digest.hexdigest()
 
-    @cached_property
+    @once
     def is_sample(self) -> bool:
         """Whether it holds invented rows."""
         return any(part.is_sample for part in self.parts) if self.parts else is_sample(self.content)

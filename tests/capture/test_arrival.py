@@ -1,0 +1,108 @@
+"""What is done to a payload that has arrived: once where its bytes are new, and not at all where they are held."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from pipeline.capture import ingest
+from pipeline.capture.terms import Terms
+from pipeline.finra import reader
+from pipeline.finra.payloads import Part, PartName, Payload
+from pipeline.finra.sources.files.file_names import file_name
+from pipeline.finra.sources.files.source import FilesSource, SingleFile
+from pipeline.models import Capture, Outcome
+from pipeline.vintages import archive
+from tests.support.capturing import DAY, KEY, open_anomalies
+from tests.support.engines import Ledger
+from tests.support.sources_in_memory import MemorySource, psv, row
+
+TERMS = Terms(run_date=DAY)
+CAP = 10**6
+ATS = psv(row("AAPL", "UBSA", 1), row("AAPL", "UBSA", 2), row("IBM", "SGMT", "x"), row("MSFT", "SGMT", 3))
+FIRMS = psv(row("AAPL", "", 1, name="A firm"), "too|short")
+
+
+def published(folder: Path, *names: str) -> Path:
+    """A folder with a partition's files of two rows."""
+    for name in names:
+        (folder / name).write_bytes(psv(row("AAPL", "UBSA", 1), row("IBM", "UBSA", 2)))
+    return folder
+
+
+@pytest.mark.promise(11)
+def test_files_at_hand_read_as_their_payload_does() -> None:
+    source = MemorySource()
+    source.publish(KEY, ATS, FIRMS)
+    packed = source.payloads[KEY]
+    parts = (Part(PartName.ATS, ATS), Part(PartName.NON_ATS, FIRMS))
+    at_hand = Payload(packed.pieces, packed.format, packed.uri, packed.fetched_at, parts=parts)
+    of_parts, of_bytes = (reader.read_fetched(payload, KEY, 1) for payload in (at_hand, packed))
+    assert of_parts.keyed.equals(of_bytes.keyed)
+    assert (of_parts.rejects, of_parts.parts, of_parts.content_hash) == (
+        of_bytes.rejects,
+        of_bytes.parts,
+        of_bytes.content_hash,
+    )
+    assert [(reject.part, reject.line) for reject in of_parts.rejects] == [
+        ("ats.psv", 3),
+        ("ats.psv", 4),
+        ("nonats.psv", 3),
+    ]
+
+
+def test_bytes_are_looked_through_unless_the_same_source_delivered_them_before(ledger: Ledger, tmp_path: Path) -> None:
+    published(tmp_path, file_name(KEY))
+    assert ingest.ingest(KEY, FilesSource(tmp_path, CAP), TERMS).outcome == Outcome.INGESTED
+    again = ingest.ingest(KEY, FilesSource(tmp_path, CAP, 1), TERMS)
+    by_hand = ingest.ingest(KEY, SingleFile(tmp_path / file_name(KEY), KEY, CAP, 1), TERMS)
+    assert (again.outcome, again.reason) == (Outcome.UNCHANGED, "unchanged: the same bytes as captured")
+    said = f"{file_name(KEY)} has more than 1 lines: if that is right, raise MARKETSPINE_MAX_ROWS"
+    assert (by_hand.outcome, by_hand.reason) == (Outcome.FAILED, said)
+
+
+def test_only_new_bytes_are_compressed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    compressed, contents = archive.compressed, list[bytes]()
+
+    def told(content: bytes) -> bytes:
+        contents.append(content)
+        return compressed(content)
+
+    monkeypatch.setattr(archive, "compressed", told)
+    source = MemorySource()
+    source.publish_rows(KEY, [row("AAPL", "UBSA", 1)])
+    outcomes = [ingest.ingest(KEY, source, TERMS).outcome for _ in range(2)]
+    assert outcomes == [Outcome.INGESTED, Outcome.UNCHANGED]
+    assert contents == [source.payloads[KEY].content]
+
+
+def test_compressing_that_fails_makes_no_capture(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(content: bytes) -> bytes:
+        raise MemoryError
+
+    source = MemorySource()
+    source.publish_rows(KEY, [row("AAPL", "UBSA", 1)])
+    with monkeypatch.context() as failing:
+        failing.setattr(archive, "compressed", fail)
+        with pytest.raises(MemoryError):
+            ingest.ingest(KEY, source, TERMS)
+    assert (Capture.objects.count(), open_anomalies()) == (0, [])
+    assert ingest.ingest(KEY, source, TERMS).outcome == Outcome.INGESTED
+
+
+@pytest.mark.parametrize("ledger", ["postgresql"], indirect=True)
+def test_a_source_of_files_leaves_the_connection_open(ledger: Ledger, tmp_path: Path) -> None:
+    def server() -> int:
+        """The process of PostgreSQL that this connection has."""
+        connection.ensure_connection()
+        return int(connection.connection.info.backend_pid)
+
+    source = MemorySource()
+    source.publish_rows(KEY, [row("AAPL", "UBSA", 1)])
+    before = server()
+    ingest.ingest(KEY, FilesSource(published(tmp_path, file_name(KEY)), CAP), TERMS)
+    assert server() == before
+    ingest.ingest(KEY, source, TERMS)
+    assert server() != before
