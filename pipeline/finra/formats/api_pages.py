@@ -7,6 +7,8 @@ from 1 over the cut's pages.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import polars as pl
 
@@ -52,8 +54,10 @@ def read(
     certain), or has more than `max_reject_share` (0-1) of these rejected.
     """
     pages = _checked(decoded.pages if decoded else map(_decoded, unpack_pages(content)), max_rows)
-    rows = decoded or AllRows(pages)
-    lines = without_repeated(_told_apart(pl.concat([_lines(pages, cut) for cut in FIRM_CUTS])))
+    rows = decoded or AllRows.of(pages)
+    with ThreadPoolExecutor(len(FIRM_CUTS)) as executor:
+        lines = pl.concat(executor.map(partial(_lines, pages), FIRM_CUTS))
+    lines = without_repeated(_told_apart(lines))
     rejected = lines.filter(~IS_ROW)
     refuse_too_many(rejected, lines.height, max_reject_share)
     return content_of(
@@ -78,7 +82,7 @@ def _checked(pages: Iterable[Rows], max_rows: int) -> Sequence[Rows]:
     for page in pages:
         if page.missing:
             raise UnreadablePayload(f"the pages are not FINRA's rows: they lack {', '.join(sorted(page.missing))}")
-        number += int(page.frame["cut"].is_in(FIRM_CUTS).sum())
+        number += sum(_number(page, cut) for cut in FIRM_CUTS)
         if number > max_rows:
             raise UnreadablePayload(f"the payload has {too_many_rows(max_rows)}")
         checked.append(page)
@@ -87,7 +91,8 @@ def _checked(pages: Iterable[Rows], max_rows: int) -> Sequence[Rows]:
 
 def _lines(pages: Sequence[Rows], cut: SummaryType) -> pl.DataFrame:
     """The rows of a cut with their numbers, and the reason of each that fits nowhere."""
-    lines = pl.concat([_of_cut(page.frame, at, cut) for at, page in enumerate(pages)], rechunk=True)
+    of_cut = [_of_cut(page, at, cut) for at, page in enumerate(pages) if _number(page, cut)]
+    lines = pl.concat(of_cut or [_of_cut(pages[0], 0, cut)], rechunk=True)
     lines = lines.with_row_index("line", offset=1).with_columns(
         pl.lit(cut.value).alias("part"),
         pl.lit(ATS if cut.is_ats else NON_ATS).alias("venue_kind"),
@@ -96,11 +101,15 @@ def _lines(pages: Sequence[Rows], cut: SummaryType) -> pl.DataFrame:
     return lines.with_columns(first_reason(_rules(lines, cut)))
 
 
-def _of_cut(frame: pl.DataFrame, page: int, cut: SummaryType) -> pl.DataFrame:
-    """A page's rows of a cut, with their place in it: `page` and `at`."""
-    placed = frame.select(*FIELDS, pl.lit(page).alias("page"), pl.int_range(pl.len()).alias("at"))
-    is_of_cut = frame["cut"] == cut.value
-    return placed if is_of_cut.all() else placed.filter(is_of_cut)
+def _number(page: Rows, cut: SummaryType) -> int:
+    """How many of a page's rows are of a cut."""
+    return int((page.frame["cut"] == cut.value).sum())
+
+
+def _of_cut(page: Rows, at: int, cut: SummaryType) -> pl.DataFrame:
+    """A page's rows of a cut; `page` and `at` say which page it is, and where they stand in it."""
+    placed = page.frame.select("cut", *FIELDS, pl.lit(at).alias("page"), pl.int_range(pl.len()).alias("at"))
+    return placed if _number(page, cut) == len(page) else placed.filter(pl.col("cut") == cut.value)
 
 
 def _crd_numbers(crds: pl.Series) -> pl.Series:
@@ -111,8 +120,10 @@ def _crd_numbers(crds: pl.Series) -> pl.Series:
 
 
 def _rules(lines: pl.DataFrame, cut: SummaryType) -> list[Rule]:
-    is_unfit = pl.any_horizontal([pl.col(column).is_in(_unfit(lines[column])) for column in TEXTS])
-    return [(RejectReason.BAD_CHARACTER, is_unfit), *row_rules(lines, is_ats=cut.is_ats)]
+    unfit = {column: texts for column in TEXTS if (texts := _unfit(lines[column]))}
+    is_unfit = [pl.col(column).is_in(texts) for column, texts in unfit.items()]
+    bad_character = [(RejectReason.BAD_CHARACTER, pl.any_horizontal(is_unfit))] if unfit else []
+    return [*bad_character, *row_rules(lines, is_ats=cut.is_ats)]
 
 
 def _unfit(texts: pl.Series) -> list[str]:
@@ -128,8 +139,8 @@ def _told_apart(lines: pl.DataFrame) -> pl.DataFrame:
     does not matter.
     """
     is_ats = IS_ROW & (pl.col("venue_kind") == ATS)
-    numbers = lines.filter(is_ats & (pl.col("crd") != "")).select("mpid", "crd").unique()
-    lowest = numbers.group_by("mpid").agg(pl.col("crd").min())
+    numbers = lines.lazy().filter(is_ats & (pl.col("crd") != "")).select("mpid", "crd").unique()
+    lowest = numbers.group_by("mpid").agg(pl.col("crd").min()).collect()
     is_alone = is_ats & (pl.col("crd") == pl.col("mpid").replace_strict(lowest["mpid"], lowest["crd"], default=None))
     return lines.with_columns(pl.when(is_alone).then(pl.lit("")).otherwise("crd").alias("crd"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import polars as pl
 
@@ -15,31 +14,27 @@ from pipeline.finra.sources.api.oddities import Oddities
 NATURAL_KEY = ("cut", "symbol", "issue_name", "mpid", "crd", "venue_name", "product_type")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AllRows:
-    """The rows of each page, in the order of the pages."""
+    """The rows of each page, in the order of the pages, and what they come to together.
+
+    `frame` has the rows of all pages without those whose natural key an earlier one has, `controls` FINRA's totals and where
+    the rows by firm differ from them.
+    """
 
     pages: Sequence[Rows]
+    frame: pl.DataFrame
+    controls: ControlTotals
+    listing: Listing
+    oddities: Oddities
 
-    @cached_property
-    def frame(self) -> pl.DataFrame:
-        """The rows of all pages, without those whose natural key an earlier one has."""
-        return distinct(pl.concat([page.frame for page in self.pages]))
-
-    @cached_property
-    def controls(self) -> ControlTotals:
-        """FINRA's totals, and where the rows by firm differ from them."""
-        return control_totals(self.frame)
-
-    @cached_property
-    def listing(self) -> Listing:
-        """How the partition stood at FINRA."""
-        return sum((page.listing for page in self.pages), Listing())
-
-    @cached_property
-    def oddities(self) -> Oddities:
-        """The oddities of all pages."""
-        return sum((page.oddities for page in self.pages), Oddities())
+    @classmethod
+    def of(cls, pages: Sequence[Rows]) -> AllRows:
+        """The rows of at least one page."""
+        frame = distinct(pl.concat([page.frame for page in pages]))
+        listing = sum((page.listing for page in pages), Listing())
+        oddities = sum((page.oddities for page in pages), Oddities())
+        return cls(pages, frame, control_totals(frame), listing, oddities)
 
     @property
     def is_torn(self) -> bool:

@@ -104,7 +104,7 @@ class Pager:
             raise self._unusable(self._problems[0])
         if not self._rows:
             return None
-        rows = AllRows([self._rows[turn] for turn in sorted(self._rows)])
+        rows = AllRows.of([self._rows[turn] for turn in sorted(self._rows)])
         if rows.is_torn:
             raise Torn("a row came in two pages")
         return Read(*self._packed.finish(), rows)
