@@ -25,6 +25,7 @@ from pipeline.api.forms import WHOLE_FORMS, Form
 from pipeline.api.problems import Fault, Problem
 from pipeline.api.ranges import PartOfFile, as_part, part_asked
 from pipeline.api.requests import PAGE, Request, Value, invalid
+from pipeline.models import data_kinds
 from pipeline.readers.formats import json_array
 from pipeline.readers.meta import plain
 from pipeline.readers.result import Page, Result
@@ -202,7 +203,7 @@ def _whole(http: HttpRequest, asked: Asked, result: Result, etag: str) -> HttpRe
         raise Problem("result-too-large", detail, facts={"rows_total": result.total, "most": most})
     form = asked.request.form
     file, rows = _written(result, form)
-    name = f"{result.dataset.name}.{form.suffix}"
+    name = data_kinds.file_name(f"{result.dataset.name}.{form.suffix}")
     part = part_asked(http, os.fstat(file.fileno()).st_size, etag)
     sent: Any = PartOfFile(file, part) if part else file
     response = FileResponse(sent, as_attachment=True, filename=name, content_type=form.content_type)

@@ -15,7 +15,7 @@ from pipeline.api.descriptions import Description, of_capture
 from pipeline.api.forms import JSON, PARQUET, form_accepted
 from pipeline.api.problems import Problem
 from pipeline.api.ranges import as_part, part_asked
-from pipeline.models import Capture
+from pipeline.models import Capture, data_kinds
 
 
 class OneCapture(Endpoint):
@@ -55,7 +55,7 @@ def _file(http: HttpRequest, capture_id: str) -> HttpResponse:
     shown = content[part.first : part.last + 1] if part else content
     response = HttpResponse(shown, content_type=PARQUET.content_type)
     as_part(response, part)
-    name = f"{capture_id.replace(':', '_')}.{PARQUET.suffix}"
+    name = data_kinds.file_name(f"{capture_id.replace(':', '_')}.{PARQUET.suffix}")
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response["X-Row-Count"] = str(capture.rows_kept)
     return marked(response, capture.vintage_sha256, UNCHANGED_FOR_EVER)

@@ -16,6 +16,7 @@ from pipeline.api.cursors import digest
 from pipeline.api.datasets import ROOT
 from pipeline.api.descriptions import Description, of_document, of_file
 from pipeline.api.ranges import PartOfFile, as_part, part_asked
+from pipeline.models import data_kinds
 from pipeline.readers import fields
 from pipeline.readers.release.build import Known
 from pipeline.readers.release.package import DESCRIPTOR
@@ -76,7 +77,7 @@ def _line(one: Known) -> dict[str, object]:
 
 def _name(path: str) -> str:
     """What the file is called on somebody's disk: its folders are part of what tells it apart."""
-    return path.replace("/", "_")
+    return data_kinds.file_name(path.replace("/", "_"))
 
 
 def _type(file: Path) -> str:

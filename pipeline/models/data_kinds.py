@@ -41,6 +41,11 @@ def works_on_samples() -> bool:
     return bool(settings.MARKETSPINE_DEMO) or str(settings.MARKETSPINE_SOURCE) == SamplesSource.name
 
 
+def file_name(name: str) -> str:
+    """The name of a file that is handed out: of invented data it says so."""
+    return f"samples_{name}" if shows_samples() else name
+
+
 def shows_samples() -> bool:
     """Whether what the ledger shows is invented; before the first capture the settings say what it will be."""
     found = LedgerKind.objects.found()

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property
 from typing import Unpack
 
 import polars as pl
+from django.utils.functional import cached_property
 
 from pipeline.finra.calendar import MONDAY_TO_FRIDAY
 from pipeline.finra.rows import FIGURES

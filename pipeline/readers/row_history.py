@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby
 from typing import Unpack
 
 import polars as pl
+from django.utils.functional import cached_property
 
 from pipeline.finra.calendar import MONDAY_TO_FRIDAY
 from pipeline.finra.rows import FIGURES, FIRM, KEY

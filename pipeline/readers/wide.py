@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
 
 import polars as pl
+from django.utils.functional import cached_property
 
 from pipeline.readers.datasets_of_figures import SYMBOL_VENUES_WIDE
 from pipeline.readers.table import Table

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from pipeline.models import DataKind, LedgerKind
 from pipeline.readers.release import build
 from tests.admin.vintages import two_vintages
 from tests.api.asking import API, FOR_EVER, Script, body, viewer
@@ -64,3 +65,10 @@ def test_without_a_folder_there_are_no_releases(ledger: Ledger, settings: Settin
     script = viewer()
     assert script.json("exports")["data"] == []
     assert script.problem(404, "exports/x/datapackage.json")["type"] == "/problems/unknown-release"
+
+
+def test_the_name_of_a_file_says_that_its_data_is_invented(script: Script) -> None:
+    assert script.get("market", format="csv")["Content-Disposition"] == 'attachment; filename="market.csv"'
+    LedgerKind.objects.update(kind=DataKind.SAMPLES)
+    assert script.get("market", format="csv")["Content-Disposition"] == 'attachment; filename="samples_market.csv"'
+    assert script.json("market")["warnings"][0]["code"] == "samples"

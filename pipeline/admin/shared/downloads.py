@@ -72,7 +72,7 @@ def _lines(table: pl.DataFrame) -> Iterator[str]:
 
 
 def _attached(response: HttpResponseBase, name: str) -> HttpResponseBase:
-    name = f"samples_{name}" if data_kinds.shows_samples() else name
+    name = data_kinds.file_name(name)
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response["X-Content-Type-Options"] = "nosniff"
     return response

@@ -114,7 +114,7 @@ class Command(SpineCommand):
         if options["gzip"] and form is Format.PARQUET:
             raise BadArguments("--gzip: a Parquet file is compressed already")
         ending = f"{form.value}{'.gz' if options['gzip'] else ''}"
-        out = f"{result.dataset.name}.{ending}" if options["out"] is None else options["out"]
+        out = data_kinds.file_name(f"{result.dataset.name}.{ending}") if options["out"] is None else options["out"]
         made = {"spreadsheet_safe": options["spreadsheet_safe"], "zipped": options["gzip"]}
         said = written.form_of(form, **made)
         if options["if_changed"] and out != STDOUT and (found := written.as_it_should_be(result, Path(out), said)):
