@@ -73,10 +73,10 @@ def _is_anywhere(column: str, value: str) -> bool:
         )
 
 
-def newest_first() -> list[Capture]:
-    """The newest vintage of each partition whose rows are kept, the newest week first."""
+def newest_first(most: int | None = None) -> list[Capture]:
+    """The newest vintage of each partition whose rows are kept, the newest week first; so many, or all."""
     latest = Capture.objects.filter(pk=F("partition__latest"), pruned_at__isnull=True).select_related("partition")
-    return list(latest.order_by("-partition__week_ending", "partition__tier"))
+    return list(latest.order_by("-partition__week_ending", "partition__tier")[:most])
 
 
 def _unknown_venue(column: str, value: str) -> ReadersError:
@@ -103,7 +103,8 @@ def plain(symbol: str) -> str:
 def spellings(symbol: str) -> list[str]:
     """The symbols of the newest weeks that differ from one in case and separators only."""
     bare = plain(symbol)
-    captures = newest_first()[: NEAR * 3]
+    captures = newest_first(NEAR * 3)
     with reading(captures):
-        same = read.of_captures(captures).filter(plain_spelling(pl.col("symbol")) == bare)
-        return sorted(same.select(pl.col("symbol").unique()).collect().to_series().to_list())[:NEAR]
+        symbols = read.of_captures(captures).select(pl.col("symbol").unique())  # first: rows are thirty times as many
+        same = symbols.filter(plain_spelling(pl.col("symbol")) == bare)
+        return sorted(same.collect().to_series().to_list())[:NEAR]

@@ -86,11 +86,13 @@ def build(asked: Asked) -> Contents:
     last = frame.row(-1, named=True)
     week = asked.get("week_ending") or last["week_ending"].isoformat()
     of_week = {**without(asked, "weeks", "against"), "week_ending": week}
+    by_venue = {**over, **_only(asked, "venue_kind")}
+    venues = readers.symbol_venues(**by_venue)
     sections = [
         *charts(frame),
         *(at_two(over, asked["against"]) if "against" in asked else ()),
-        venues_of(of_week),
-        *over_weeks({**over, **_only(asked, "venue_kind")}),
+        venues_of(of_week, venues),
+        *over_weeks(venues, by_venue),
         versions_of(of_week),
         _weekly(history, {**over, "tier": ALL}),
     ]

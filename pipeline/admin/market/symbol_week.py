@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 
 from pipeline import readers
@@ -10,6 +12,7 @@ from pipeline.admin.market.heat import heat_table
 from pipeline.admin.market.tables import Columns, Record
 from pipeline.admin.shared import market_links
 from pipeline.finra.calendar import WEEK
+from pipeline.readers import Result
 from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
 from pipeline.readers.known import spellings
 from pipeline.readers.sentences import sentences_of
@@ -53,16 +56,17 @@ VENUE_WORDS = pl.when(pl.col("mpid") == "").then("venue_name").otherwise("mpid")
 TIER_WORDS = pl.when(pl.col("tier").n_unique() > 1).then(pl.concat_str(VENUE_WORDS, pl.lit(", "), "tier"))
 
 
-def venues_of(of_week: Asked) -> Section:
-    """Who traded it in one week, beside the week before."""
+def venues_of(of_week: Asked, over: Result) -> Section:
+    """Who traded it in one week, beside the week before: of `over` where that has both weeks."""
     split = readers.symbol_venues(**of_week)
-    frame = split.frame
-    if frame.height:
-        week = frame["week_ending"][0]
-        both = readers.symbol_venues(**{**of_week, "week_ending": f"{week - WEEK},{week}"}).frame
-        frame = beside_week_before(both).filter(pl.col("week_ending") == week)
-    else:
-        frame = beside_week_before(frame)
+    week = date.fromisoformat(of_week["week_ending"])
+    weeks = {week - WEEK, week}
+    both = over.frame
+    if not weeks <= {one.week_ending for one in over.meta.inputs}:
+        both = readers.symbol_venues(**{**of_week, "week_ending": sorted(weeks)}).frame
+    frame = beside_week_before(both.filter(pl.col("week_ending").is_in(sorted(weeks)))).filter(
+        pl.col("week_ending") == week
+    )
     links = {"mpid": _venue, "venue_name": _firm, "shares": rows_behind(split, of_week)}
     ordered = frame.sort("shares", "mpid", "venue_name", descending=[True, False, False])
     table = Columns(SYMBOL_SPLIT, VENUES, links).table(ordered, TOP)
@@ -86,9 +90,8 @@ def versions_of(of_week: Asked) -> Section:
     return Section(title, lead, None, table, "No row.", ways, folded=not revised)
 
 
-def over_weeks(over: Asked) -> list[Section]:
+def over_weeks(venues: Result, over: Asked) -> list[Section]:
     """Its venues by week, as a table of heat; its tiers over time; other spellings."""
-    venues = readers.symbol_venues(**over)
     frame = venues.frame.with_columns(pl.coalesce(TIER_WORDS, VENUE_WORDS).alias("words"))
     heat = heat_table(frame, "words", _venue, WEEKS, HEATED)
     lead = "Part of the symbol's volume, the newest week first; the darker, the larger"
