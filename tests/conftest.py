@@ -231,6 +231,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Take the databases by turns where either will do; long tests first, or the order that was asked for."""
     if not EVERYTHING and not _names_one(config):
         _take_turns(config, items)
+    if EVERYTHING:
+        _give_time(items)
     items.sort(key=lambda item: LONG.index(_room(item)) if _room(item) in LONG else len(LONG))
     if config.getoption("shuffle"):
         random.Random(config.getoption("shuffle")).shuffle(items)
@@ -268,6 +270,13 @@ def _of_either(item: pytest.Item) -> str:
     engine = str(callspec.params.get("ledger", "")) if callspec else ""
     is_either = _room(item) in EITHER_DATABASE
     return engine if engine in ENGINES and is_either and not item.get_closest_marker("each_database") else ""
+
+
+def _give_time(items: list[pytest.Item]) -> None:
+    """A test at its full extent takes what it takes; one that hangs ends all the same."""
+    for item in items:
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(3600))
 
 
 def _room(item: pytest.Item) -> str:
