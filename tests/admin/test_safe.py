@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
 import time_machine
-from django.conf import settings as configured
 from django.contrib.auth.models import Group, User
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -19,6 +16,7 @@ from pytest_django import Settings
 
 from marketspine.addresses import origins
 from marketspine.signing_in import client_address
+from tests.management.calling import Ran, finish, start_in
 from tests.support.engines import Ledger
 
 LOGIN = "/admin/login/"
@@ -31,19 +29,12 @@ PRODUCTION = {
 }
 
 
-def checked(**environment: str) -> subprocess.CompletedProcess[str]:
+def checked(**environment: str) -> Ran:
     """`manage.py check --deploy`, every warning an error, in an environment of its own."""
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("MARKETSPINE", "CELERY", "DEBUG"))
     }
-    return subprocess.run(
-        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
-        cwd=configured.BASE_DIR,
-        env={**clean, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return finish(start_in({**clean, **environment}, "manage.py", "check", "--deploy", "--fail-level", "WARNING"))
 
 
 @pytest.fixture
@@ -55,16 +46,13 @@ def user(ledger: Ledger) -> User:
 
 def test_the_production_settings_pass_djangos_deployment_checks() -> None:
     ran = checked(**PRODUCTION)
-    assert (ran.returncode, ran.stderr) == (0, "System check identified no issues (0 silenced).\n") or (
-        ran.returncode,
-        ran.stdout,
-    ) == (0, "System check identified no issues (0 silenced).\n")
+    assert (ran.code, ran.out + ran.err) == (0, "System check identified no issues (0 silenced).\n")
 
 
 def test_without_https_a_public_site_is_warned_of() -> None:
     ran = checked(**{**PRODUCTION, "MARKETSPINE_HTTPS": "false"})
-    assert ran.returncode == 1
-    assert "(marketspine.W005) The site answers to spine.example.com, and MARKETSPINE_HTTPS is off" in ran.stderr
+    assert ran.code == 1
+    assert "(marketspine.W005) The site answers to spine.example.com, and MARKETSPINE_HTTPS is off" in ran.err
 
 
 def test_every_page_forbids_what_is_not_its_own(client: Client, user: User) -> None:

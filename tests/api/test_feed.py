@@ -16,7 +16,7 @@ from tests.management.publications import OTC, ROWS, WEEK, content
 from tests.support.engines import Ledger
 
 pytestmark = pytest.mark.usefixtures("few_rows")
-PATIENCE = 30
+PATIENCE = 120
 TIER_1, TIER_2 = PartitionKey(WEEK, Tier.NMS_TIER_1), PartitionKey(WEEK, Tier.NMS_TIER_2)
 
 

@@ -33,7 +33,7 @@ from tests.deploy.confinement import no_containers
 from tests.faults.extent import EVERYTHING
 from tests.support.engines import Engines
 
-PATIENCE = 90
+PATIENCE = 120
 SITE = "market.example"
 GIVEN = {
     "INGEST_CONCURRENCY": "1",

@@ -23,7 +23,7 @@ from tests.faults.extent import EVERYTHING
 from tests.services.fronts import port_in_front_of
 from tests.support.engines import Engines
 
-PATIENCE = 90
+PATIENCE = 120
 ARCHIVE, SOURCE = "/var/lib/marketspine/archive", "/var/lib/marketspine/source"
 
 

@@ -33,7 +33,7 @@ from pipeline.checkpoints import Listener, checkpoints, listening
 from pipeline.finra.calendar import PartitionKey
 from pipeline.resilience import stopping
 
-PATIENCE = 30
+PATIENCE = 120
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 

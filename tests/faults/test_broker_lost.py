@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
-from django.conf import settings
 
 from marketspine.celery import app
 from pipeline.models import PartitionStatus, Run, RunStatus
 from tests.faults.conftest import Work
 from tests.faults.stopping import stopped_worker
-from tests.management.calling import PATIENCE, Ran
+from tests.management.calling import finish, start_in
 from tests.management.publications import DAY, OLDER_WEEK, WEEK
 from tests.support import servers
 from tests.support.fleet import Fleet
@@ -42,20 +40,7 @@ def redis_url(broker: servers.Redis) -> str:
 
 def command(fleet: Fleet, *words: str) -> subprocess.Popen[str]:
     """Start a command that sends to the fleet."""
-    return subprocess.Popen(
-        [sys.executable, "manage.py", *words],
-        cwd=settings.BASE_DIR,
-        env=fleet.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finished(process: subprocess.Popen[str]) -> Ran:
-    """What the command came to."""
-    out, err = process.communicate(timeout=PATIENCE)
-    return Ran(process.returncode, out, err)
+    return start_in(fleet.environment(), "manage.py", *words)
 
 
 def test_a_channel_whose_connection_was_given_up_says_that_it_is_lost(broker: servers.Redis) -> None:
@@ -88,7 +73,7 @@ def test_redis_restarted_empty_costs_a_run_nothing(fleet: Fleet, work: Work, bro
 def test_an_unsent_run_waits_in_the_ledger(fleet: Fleet, work: Work, broker: servers.Redis) -> None:
     broker.kill()
 
-    ran = finished(command(fleet, *RUN, "--no-wait", "--json"))
+    ran = finish(command(fleet, *RUN, "--no-wait", "--json"))
 
     run = Run.objects.latest("pk")
     assert (ran.code, json.loads(ran.out)) == (1, {"run": run.pk, "status": "RUNNING", "sent": False})
@@ -110,7 +95,7 @@ def test_a_waiting_command_outlives_a_broker_that_is_down(fleet: Fleet, work: Wo
     fleet.worker()
     fleet.heal(Run.objects.latest("pk"))
 
-    ran = finished(waiting)
+    ran = finish(waiting)
 
     assert ran.code == 0, ran
     assert ledger_state() == work.end

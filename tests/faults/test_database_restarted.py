@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker, Settings
 
@@ -19,7 +16,7 @@ from tests.faults.begun import RUN
 from tests.faults.conftest import Work
 from tests.faults.extent import EVERYTHING
 from tests.faults.stopping import stopped_worker
-from tests.management.calling import finish
+from tests.management.calling import finish, start_in
 from tests.support import servers
 from tests.support.engines import PostgreSQLLedger, as_default, migrated
 from tests.support.fleet import HASTE, Fleet
@@ -79,14 +76,7 @@ def test_a_restart_in_the_midst_of_a_run_is_tried_again(
 def test_a_waiting_command_outlives_a_database_that_is_away(
     fleet: Fleet, work: Work, database: servers.PostgreSQL
 ) -> None:
-    command = subprocess.Popen(
-        [sys.executable, "manage.py", *RUN, "--queue"],
-        cwd=settings.BASE_DIR,
-        env=fleet.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = start_in(fleet.environment(), "manage.py", *RUN, "--queue")
     assert command.stderr is not None
     with stopped_worker(fleet, "commit.before 2"):
         connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -17,7 +18,7 @@ from pipeline.resilience import stopping
 from tests.support import warm
 from tests.support.engines import Ledger
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,15 @@ def start(ledger: Ledger, *words: object) -> subprocess.Popen[str]:
 
 def start_on(database_url: str, *words: object) -> subprocess.Popen[str]:
     """Start Python on `words`, on any database."""
+    return start_in(environment(database_url), *words)
+
+
+def start_in(env: Mapping[str, str], *words: object) -> subprocess.Popen[str]:
+    """Start Python on `words`, in any environment."""
     return warm.start(
         [str(word) for word in words],
         cwd=settings.BASE_DIR,
-        env=environment(database_url),
+        env=dict(env),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings as configured
 from pytest_django import Settings
 
 from pipeline.engine import waiting
 from pipeline.management import plan_command
 from pipeline.models import Run, RunPartition, RunStatus
-from tests.management.calling import PATIENCE, call
+from tests.management.calling import call, finish, start_in
 from tests.management.publications import DAY, OLDER_WEEK, OTC, WEEK, publish_week
 from tests.support.engines import Engines, Ledger
 from tests.support.fleet import HASTE, Fleet
@@ -121,17 +117,11 @@ def test_two_commands_at_once_on_the_same_weeks_capture_each_partition_once(flee
     for _ in range(2):
         fleet.worker()
     commands = [
-        subprocess.Popen(
-            [sys.executable, "manage.py", "run_weekly", *QUEUED, "--json", "--reason", reason],
-            cwd=configured.BASE_DIR,
-            env=fleet.environment(),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        start_in(fleet.environment(), "manage.py", "run_weekly", *QUEUED, "--json", "--reason", reason)
         for reason in ("one", "two")
     ]
 
-    ended = [json.loads(command.communicate(timeout=PATIENCE)[0]) for command in commands]
+    ended = [finish(command).document for command in commands]
 
     assert [document["status"] for document in ended] == ["SUCCEEDED"] * 2, fleet.told()
     found = RunPartition.objects.filter(partition__week_ending=OTC.week_ending).values_list("outcome", flat=True)

@@ -40,7 +40,7 @@ from tests.management.publications import DAY, OLDER_WEEK, WEEK, publish, publis
 from tests.support.engines import Engines, Ledger
 from tests.support.ledger_state import check_consistent
 
-PATIENCE = 60
+PATIENCE = 120
 SERVE = ("serve", "--port", "0")
 STOPPING = "Stopping: what is under way is finished first. Ctrl-C ends at once."
 STOPPED = "Stopped. The next start resumes what is not done yet."

@@ -35,7 +35,7 @@ NOW = "simulated_now_seconds"
 DURATION = re.compile(r"(\d+)([smhd])")
 RANGE = re.compile(r"\[(\d+[smhd])\]")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-PATIENCE = 60
+PATIENCE = 120
 
 
 class Clock:

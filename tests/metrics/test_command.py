@@ -15,7 +15,7 @@ from tests.metrics.scraping import parsed
 from tests.services.test_slow_clients import free_port
 from tests.support.engines import Ledger
 
-PATIENCE = 60
+PATIENCE = 120
 UP: tuple[str, frozenset[tuple[str, str]]] = ("ledger_up", frozenset())
 
 

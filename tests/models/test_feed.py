@@ -13,7 +13,7 @@ from pipeline.models import Check, FeedCounter, Outcome, Partition, Seen
 from tests.support.engines import Ledger
 from tests.vintages.frames import KEY
 
-PATIENCE = 30
+PATIENCE = 120
 
 
 @pytest.mark.promise(10)

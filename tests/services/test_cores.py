@@ -16,7 +16,7 @@ from marketspine import cores
 from tests.management.calling import environment
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the threads of a process are read from /proc")
-PATIENCE = 60
+PATIENCE = 120
 FRAME = "polars.DataFrame({'a': [2, 1]})"
 HARMLESS = ["polars.__version__", FRAME, f"{FRAME}.to_dicts()", "polars.col('a') + 1"]
 HARMFUL = [

@@ -7,7 +7,6 @@ import json
 import logging
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,13 @@ from pytest_django import Settings
 
 from marketspine import logs
 from tests.containers.composing import service
-from tests.management.calling import environment
+from tests.management.calling import environment, finish, start_in
 from tests.management.publications import DAY, WEEK, publish_week
 from tests.services.test_slow_clients import GIVEN, free_port, until_it_answers
 from tests.support import warm
 from tests.support.engines import Ledger
 
-PATIENCE = 60
+PATIENCE = 120
 PASSWORD = "correct-horse-battery"
 
 
@@ -101,17 +100,11 @@ def objects(text: str) -> list[dict[str, Any]]:
 
 def test_every_line_of_a_run_is_an_object_with_the_runs_number(ledger: Ledger, source_dir: Path) -> None:
     publish_week(source_dir)
-    ran = subprocess.run(
-        [sys.executable, "manage.py", "run_weekly", "--weeks", f"{WEEK}", "--run-date", f"{DAY}"],
-        cwd=configured.BASE_DIR,
-        env=environment(ledger.url) | {"MARKETSPINE_LOG_FORMAT": "json", "MARKETSPINE_LOG_LEVEL": "INFO"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert ran.returncode == 0, ran.stderr
-    lines = objects(ran.stderr)
+    told = {"MARKETSPINE_LOG_FORMAT": "json", "MARKETSPINE_LOG_LEVEL": "INFO"}
+    words = ("manage.py", "run_weekly", "--weeks", WEEK, "--run-date", DAY)
+    ran = finish(start_in(environment(ledger.url) | told, *words))
+    assert ran.code == 0, ran.err
+    lines = objects(ran.err)
     events = [line.get("event") for line in lines]
     of_run = lines[events.index("run_started") : events.index("run_ended") + 1]
     assert {line.get("run_id") for line in of_run} == {1}

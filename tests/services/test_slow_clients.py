@@ -17,7 +17,7 @@ from tests.management.calling import finish, start_on
 from tests.support.engines import Engines
 
 SLOW = 40  # more than the web of compose has threads
-PATIENCE = 60
+PATIENCE = 120
 GIVEN = {"POSTGRES_PASSWORD": "pw1", "REDIS_PASSWORD": "pw2", "SECRET_KEY": "k"}
 HEAD = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n"
 BODY = b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nusername="

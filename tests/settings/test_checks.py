@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from pytest_django import Settings
 
 from marketspine.addresses import broker, results_of
 from pipeline.checks import configuration
+from tests.management.calling import finish, start_in
 
 PUBLIC = ["localhost", "spine.example.com"]
 TLS = "rediss://broker.example.com:6379/0"
@@ -208,18 +207,11 @@ def test_an_archive_that_was_named_and_is_not_there_is_a_warning(
 def test_commands_say_it_and_do_not_begin(tmp_path: Path, words: list[str], code: int) -> None:
     bad = {"CELERY_BROKER_URL": REDIS, "DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.sqlite3'}"}
 
-    ran = subprocess.run(
-        [sys.executable, "manage.py", *words],
-        cwd=configured.BASE_DIR,
-        env=os.environ | bad,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = finish(start_in({**os.environ, **bad}, "manage.py", *words))
 
-    assert ran.returncode == code
-    assert "marketspine.E002" in ran.stderr
-    assert "HINT: Set DATABASE_URL to a PostgreSQL" in ran.stderr
+    assert ran.code == code
+    assert "marketspine.E002" in ran.err
+    assert "HINT: Set DATABASE_URL to a PostgreSQL" in ran.err
     assert not (tmp_path / "ledger.sqlite3").exists()
 
 

@@ -25,7 +25,7 @@ WEEK = date(2025, 11, 14)
 KEY = PartitionKey(WEEK, Tier.OTC)
 DAY = date(2025, 12, 26)
 NOON = datetime(2025, 12, 26, 12, tzinfo=UTC)
-PATIENCE = 30
+PATIENCE = 120
 T = TypeVar("T")
 
 

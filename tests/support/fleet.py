@@ -24,7 +24,7 @@ from pipeline.models import Run, RunStatus
 from tests.management.calling import environment
 from tests.support import warm
 
-PATIENCE = 60
+PATIENCE = 120
 QUEUES = "ingest,calc,control"
 BARE = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import boto3
 
 BUCKET = "market-spine"
-PATIENCE = 60
+PATIENCE = 120
 PASSED_ON = ("Content-Type", "Content-Length", "ETag", "Last-Modified")
 
 
