@@ -16,7 +16,7 @@ from pipeline.models import Capture
 from pipeline.readers.datasets_of_revisions import RESTATEMENT_DATES
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
-from pipeline.readers.restatements import Restated, RestatedAsked, conditions, moved_rows, restated
+from pipeline.readers.restatements import Restated, RestatedAsked, conditions, moved_rows, restated, said_of
 from pipeline.readers.result import Result
 from pipeline.readers.table import Table
 from pipeline.vintages.compare import Kind
@@ -38,7 +38,7 @@ COUNTS = {
 def restatement_dates(**asked: Unpack[RestatedAsked]) -> Result:
     """How lastUpdateDate goes with FINRA's restatements of a period, by tier."""
     found, wanted = restated(asked), conditions(asked)
-    meta = head(RESTATEMENT_DATES.name, None, [found.said(), sorted(map(str, asked.items()))])
+    meta = head(RESTATEMENT_DATES.name, None, [found.said(), said_of(asked)])
     table = Table(RESTATEMENT_DATES, lambda: _by_tier(found, wanted), "nothing was restated")
     return Result(RESTATEMENT_DATES, meta, found.caveats(), table)
 

@@ -240,10 +240,15 @@ def restated(asked: RestatedAsked) -> Restated:
     return Restated(tuple(kept), tuple(pair[1] for pair in pairs if pair not in kept))
 
 
+def said_of(asked: RestatedAsked) -> list[str]:
+    """A question in words, without the day that a cursor adds to it: the restatements found say what follows from that."""
+    return sorted(f"{name}={value}" for name, value in asked.items() if name != "on_day")
+
+
 def _restated(dataset: Dataset, by: tuple[str, ...], asked: RestatedAsked) -> Result:
     """What restatements moved, grouped."""
     found, wanted = restated(asked), conditions(asked)
-    meta = head(dataset.name, None, [found.said(), sorted(map(str, asked.items()))])
+    meta = head(dataset.name, None, [found.said(), said_of(asked)])
     order = ("gross_change",)
     table = Table(dataset, lambda: _summed(dataset, found.pairs, wanted, by), "nothing was restated", order, order)
     return Result(dataset, meta, found.caveats(), table)

@@ -24,6 +24,7 @@ from tests.management.publications import NEWER_WEEK, OLDER_WEEK, ROWS, WEEK, co
 from tests.support.engines import Begin
 
 pytestmark = pytest.mark.usefixtures("few_rows")
+OF_ONE_ROW = ("symbols", "restatements/symbols", "revisions/dates")
 RESTATED = (("AAPL", "UBSA", "7", 3), ("AAPL", "SGMT", "0.000001", 2), *ROWS[2:])
 KEYS = [PartitionKey(week, tier) for week in (OLDER_WEEK, WEEK) for tier in Tier]
 # What the endpoints need to be asked, beside the weeks.
@@ -86,6 +87,17 @@ def test_complaint_15_and_18_every_answer_says_as_of_when_and_each_field_has_its
         assert [json.loads(line) for line in lines] == answer["data"], path
         assert json.loads(last) == {"_end": True, "rows": len(answer["data"])}, path
     assert filled == {source.path for source in SOURCES}
+
+
+def test_a_walk_over_the_pages_of_every_endpoint_is_its_answer(script: Script) -> None:
+    walked = set()
+    for path, asked, answer in answers(script):
+        if path == "restatements":
+            continue  # a feed has no last page
+        pages = list(script.pages(path, **asked, limit=max(1, len(answer["data"]) // 2)))
+        assert [row for page in pages for row in page["data"]] == answer["data"], path
+        walked |= {path} if len(pages) > 1 else set()
+    assert {source.path for source in SOURCES} - walked == {"restatements", *OF_ONE_ROW}
 
 
 def is_of(field: Field, value: Any) -> bool:
