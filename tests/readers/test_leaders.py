@@ -13,7 +13,7 @@ from pipeline import readers
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.rows import DE_MINIMIS
 from pipeline.readers.largest import largest_ats_shares
-from pipeline.readers.symbol_looks import beside_version_before, beside_week_before, symbol_at_two, tiers_held
+from pipeline.readers.symbol_compared import beside_version_before, beside_week_before, symbol_at_two, tiers_held
 from pipeline.readers.venue_revisions import venue_names, venue_revisions
 from pipeline.readers.week_before import departed_venues
 from pipeline.weeks import analytics

@@ -16,7 +16,7 @@ from pipeline.readers import Result
 from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
 from pipeline.readers.known import spellings
 from pipeline.readers.sentences import sentences_of
-from pipeline.readers.symbol_looks import (
+from pipeline.readers.symbol_compared import (
     ROW_VERSIONS,
     SYMBOL_SPLIT,
     beside_version_before,

@@ -1,4 +1,4 @@
-"""A symbol looked at in other ways: its venues beside the week before, its tiers over time, two instants side by side.
+"""A symbol compared: its venues with the week before, its row versions with those before, its tiers, two instants.
 
 Made of the answers of `symbol_venues`, `symbol_history` and `row_history`.
 """
