@@ -84,7 +84,7 @@ def versions_of(of_week: Asked) -> Section:
     frame = beside_version_before(history.frame).select(*history.frame.columns, "shares_before", "trades_before")
     table = Columns(ROW_VERSIONS, VERSIONS, {"mpid": _venue, "venue_name": _firm}).table(frame, MOST)
     revised = history.frame.filter(pl.col("first_version") > 1).height
-    said = f"{revised} of {frame.height} came with a restatement" if revised else "none was restated"
+    said = f"{revised} of {frame.height} came later" if revised else "all are as first captured"
     title = f"Every version of these rows, week ending {of_week['week_ending']}"
     lead, ways = f"From when until when each was known; {said}", downloads(history, asked)
     return Section(title, lead, None, table, "No row.", ways, folded=not revised)
