@@ -231,7 +231,7 @@ class World:
 
 
 @pytest.mark.promise(1, 2, 3, 4, 5, 6, 7, 11, 12)
-@examples(2, of_all=10)
+@examples(1, of_all=10)
 @given(history=histories)
 @example(history=ARCHIVED_THEN_WITHDRAWN)
 @example(history=THERE_AND_BACK)
