@@ -40,20 +40,15 @@ def test_each_venue_is_a_column_and_the_small_ones_are_one() -> None:
     assert (summary.row_total, summary.sum_of_venues, summary.other) == (300, 240, 60)
 
 
-@pytest.mark.parametrize(
-    ("value", "old", "new"),
-    [
+def test_a_column_has_the_figure_that_is_asked_for() -> None:
+    for value, old, new in (
         ("share", (None, 0.6, 0.4), (0.75, 0.15, 0.1)),
         ("trades", (None, 6, 2), (3, 5, 4)),
         ("average_trade_size", (None, 10.0, 20.0), (50.0, 6.0, 5.0)),
-    ],
-)
-def test_a_column_has_the_figure_that_is_asked_for(value: str, old: tuple[float, ...], new: tuple[float, ...]) -> None:
-    assert wide(value=value, top="2").frame.drop(NAMES).rows() == [pytest.approx(old), pytest.approx(new)]
-
-
-def test_a_firm_called_other_has_a_column_of_its_own() -> None:
-    assert wide().frame.columns == [*NAMES, "A firm", "UBSA", "SGMT", "other (NON_ATS)", "other"]
+    ):
+        found = wide(value=value, top="2").frame.drop(NAMES).rows()
+        assert found == [pytest.approx(old), pytest.approx(new)], value
+    assert wide().frame.columns == [*NAMES, "A firm", "UBSA", "SGMT", "other (NON_ATS)", "other"]  # a firm called so
 
 
 def test_pages_and_files_of_the_wide_form_are_the_same_rows() -> None:
@@ -65,9 +60,6 @@ def test_pages_and_files_of_the_wide_form_are_the_same_rows() -> None:
     assert kind_of(lambda: found.narrowed(["UBSA"])) == "unknown-field"
     assert wide().etag != wide(top="1").etag != wide(value="shares").etag
     assert wide(venue_kind="ATS").frame["row_total"].to_list() == [100, 30]
-
-
-def test_what_only_the_wide_form_takes_is_refused_without_it() -> None:
     for name, value in (("value", "shares"), ("top", "3")):
         assert kind_of(lambda name=name, value=value: readers.symbol_venues(symbol="AAA", **{name: value})) == (  # type: ignore[misc]
             "invalid-parameter"
