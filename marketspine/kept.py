@@ -6,12 +6,12 @@ ended meanwhile is found by Django's check before its first use in a task (CONN_
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from celery import Celery
 from celery.fixups import django
 from django.db import close_old_connections, connection
+from django.utils.functional import cached_property
 
 KEPT_SECONDS = 60
 

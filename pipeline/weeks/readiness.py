@@ -6,6 +6,7 @@ captures, and no open anomaly is severe enough for that use. An unpublished tier
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -79,8 +80,7 @@ def decide_week(week_ending: date, today: date) -> dict[Use, Verdict]:
         snapshot = analytics.newest_snapshot(week_ending)
         facts = gather(week_ending, today, snapshot)
         verdicts = {use: judge(facts, policy) for use, policy in POLICIES.items()}
-        for use, verdict in verdicts.items():
-            _store(week_ending, use, verdict, snapshot)
+        _store(week_ending, verdicts, snapshot)
     return verdicts
 
 
@@ -142,28 +142,34 @@ def _lacking(key: PartitionKey, partition: Partition | None) -> str | None:
     return None if partition.latest.rows_kept else f"version {partition.latest.version} has no rows"
 
 
-@checkpoints("verdict.store")
-def _store(week_ending: date, use: Use, verdict: Verdict, snapshot: AnalyticsSnapshot | None) -> None:
+@checkpoints("verdicts.store")
+def _store(week_ending: date, verdicts: Mapping[Use, Verdict], snapshot: AnalyticsSnapshot | None) -> None:
+    """Write the verdicts for all uses at once, and have people told of those that are news."""
+    stored = {one.use: one for one in Readiness.objects.filter(week_ending=week_ending)}
+    for use, verdict in verdicts.items():
+        before = stored.get(use)
+        if before is None or (before.state, before.reasons) != (verdict.state, verdict.reasons):
+            _tell(week_ending, use, before.state if before else None, verdict)
+    Readiness.objects.bulk_create(
+        [_decided(week_ending, use, verdict, snapshot, stored.get(use)) for use, verdict in verdicts.items()],
+        update_conflicts=True,
+        unique_fields=("week_ending", "use"),
+        update_fields=("state", "reasons", "snapshot", "since", "decided_at"),
+    )
+
+
+def _decided(
+    week_ending: date, use: Use, verdict: Verdict, snapshot: AnalyticsSnapshot | None, before: Readiness | None
+) -> Readiness:
     now = timezone.now()
-    stored, created = Readiness.objects.get_or_create(
+    return Readiness(
         week_ending=week_ending,
         use=use,
-        defaults={
-            "state": verdict.state,
-            "reasons": verdict.reasons,
-            "snapshot": snapshot,
-            "since": now,
-            "decided_at": now,
-        },
-    )
-    is_news = stored.state != verdict.state or stored.reasons != verdict.reasons
-    if created or is_news:
-        _tell(week_ending, use, None if created else stored.state, verdict)
-    if created:
-        return
-    since = stored.since if stored.state == verdict.state else now
-    Readiness.objects.filter(pk=stored.pk).update(
-        state=verdict.state, reasons=verdict.reasons, snapshot=snapshot, since=since, decided_at=now
+        state=verdict.state,
+        reasons=verdict.reasons,
+        snapshot=snapshot,
+        since=before.since if before and before.state == verdict.state else now,
+        decided_at=now,
     )
 
 

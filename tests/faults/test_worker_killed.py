@@ -75,7 +75,7 @@ WEEK = [
     "snapshot.save.after 1",
     "week.calculate.after 2",
     "week.judge.before 2",
-    "verdict.store.after 2",
+    "verdicts.store.after 1",
     "week.judge.after 1",
     "week.close.after 1",
     "run.advance.before 2",

@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +57,14 @@ def test_a_whole_week_is_ready_for_every_use(ledger: Ledger) -> None:
     assert states() == (READY, READY, READY)
     assert {verdict.state for verdict in Readiness.objects.all()} == {READY}
     assert {tuple(verdict.reasons) for verdict in Readiness.objects.all()} == {()}
+
+
+def test_verdicts_for_all_uses_are_read_and_written_in_two_statements(ledger: Ledger) -> None:
+    capture_all()
+    states()
+    with CaptureQueriesContext(connection) as asked:
+        states()
+    assert sum('"pipeline_readiness"' in each["sql"] for each in asked) == 2
 
 
 def test_what_is_not_published_yet_is_awaited_with_its_due_date(ledger: Ledger) -> None:
