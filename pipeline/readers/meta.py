@@ -9,8 +9,10 @@ from dataclasses import dataclass, is_dataclass
 from dataclasses import fields as fields_of
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
+
+from django.utils.functional import cached_property
 
 from pipeline.finra.calendar import market_today
 from pipeline.models import Capture

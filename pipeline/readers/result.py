@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
+from django.utils.functional import cached_property
 
 from pipeline.readers import formats
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Unpack
 
 import polars as pl
+from django.utils.functional import cached_property
 
 from pipeline.finra.calendar import MONDAY_TO_FRIDAY, PartitionKey, Tier, read_day
 from pipeline.models import Capture

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from functools import cached_property
 from typing import Unpack
 
 import polars as pl
+from django.utils.functional import cached_property
 
 from pipeline.finra.calendar import WEEK, PartitionKey, Tier, trading_days
 from pipeline.models import Capture, CaptureKind
