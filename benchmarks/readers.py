@@ -61,15 +61,20 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Milliseconds: the first time, then the median and the 95th percentile; MiB that the process grew by at its peak."""
+    """Milliseconds: the first time, then the median, the 95th percentile and the median of what the process used of cores.
+
+    The last says what a question costs where other processes want the cores, too; the database's own is not in it. `grew`:
+    MiB that the process grew by at its peak.
+    """
 
     first: float
     median: float
     p95: float
+    used: float
     grew: float
 
     def __str__(self) -> str:
-        return f"{self.first:9,.1f} {self.median:9,.1f} {self.p95:9,.1f} {self.grew:7,.0f}"
+        return f"{self.first:8,.1f} {self.median:8,.1f} {self.p95:8,.1f} {self.used:8,.1f} {self.grew:5,.0f}"
 
 
 def main() -> int:
@@ -79,13 +84,13 @@ def main() -> int:
         newest = Partition.objects.order_by("-week_ending")[0].week_ending
         for week in (newest - timedelta(days=7), newest):
             analytics.calculate_week(week)
-        print(f"{'ms: first, median, p95; MiB at the peak':<44} {'asked of the API':>37}   {'polars alone':>37}")
+        print(f"{'ms: first, median, p95, used; MiB':<44} {'asked of the API':>41}   {'polars alone':>41}")
         for question in _questions(Script(), newest):
             times = max(3, options.requests // (FEWER if question.is_large else 1))
             asked = _measure(question.ask, times)
             alone = _measure(question.alone, times) if question.alone else None
             ratio = f"{asked.median / alone.median:5.2f}x" if alone else ""
-            print(f"{question.name:<44} {asked}   {alone or ''!s:>37} {ratio}", flush=True)
+            print(f"{question.name:<44} {asked}   {alone or ''!s:>41} {ratio}", flush=True)
     return 0
 
 
@@ -208,15 +213,17 @@ def _by_week(files: list[Path]) -> str:
 def _measure(work: Work, times: int) -> Measured:
     """Once, and then so many times."""
     before = _reset_peak()
-    taken = [_timed(work) for _ in range(times + 1)]
+    taken, used = zip(*(_timed(work) for _ in range(times + 1)), strict=True)
     grew = (_resident("VmHWM") - before) / MIB
-    return Measured(taken[0], statistics.median(taken[1:]), statistics.quantiles(taken[1:], n=20)[-1], grew)
+    p95 = statistics.quantiles(taken[1:], n=20)[-1]
+    return Measured(taken[0], statistics.median(taken[1:]), p95, statistics.median(used[1:]), grew)
 
 
-def _timed(work: Work) -> float:
-    begun = time.perf_counter()
+def _timed(work: Work) -> tuple[float, float]:
+    """Milliseconds by the clock, and of the processor."""
+    begun, used = time.perf_counter(), time.process_time()
     work()
-    return (time.perf_counter() - begun) * 1000
+    return (time.perf_counter() - begun) * 1000, (time.process_time() - used) * 1000
 
 
 def _reset_peak() -> int:

@@ -58,8 +58,9 @@ def _of_symbol(asked: FridaysAsked, dataset: str) -> tuple[Question, Chosen]:
 def symbol_history(**asked: Unpack[SymbolAsked]) -> Result:
     """A security by week. `tier="ALL"` asks for figures over all tiers."""
     question, chosen = _of_symbol(asked, SYMBOL_HISTORY.name)
-    meta = meta_of(SYMBOL_HISTORY.name, question, chosen, None, sorted(restated_by(chosen.captures)))
-    table = Table(SYMBOL_HISTORY, lambda: _history(question, chosen), ABSENT)
+    moved = restated_by(chosen.captures)
+    meta = meta_of(SYMBOL_HISTORY.name, question, chosen, None, sorted(moved))
+    table = Table(SYMBOL_HISTORY, lambda: _history(question, chosen, moved), ABSENT)
     return Result(SYMBOL_HISTORY, meta, _warnings(question, chosen), table, summing=_lacking(question, chosen))
 
 
@@ -100,7 +101,8 @@ def _lacking(question: Question, chosen: Chosen) -> Callable[[], published.Unkno
 def histories(**asked: Unpack[SymbolAsked]) -> pl.DataFrame:
     """Every security by week and tier, as `symbol_history` has one."""
     question = question_of(asked)
-    return Table(SYMBOL_HISTORY, lambda: _history(question, choose(question))).frame
+    chosen = choose(question)
+    return Table(SYMBOL_HISTORY, lambda: _history(question, chosen, restated_by(chosen.captures))).frame
 
 
 def volumes(**asked: Unpack[RowsAsked]) -> pl.DataFrame:
@@ -136,7 +138,7 @@ def _by_venue(question: Question, chosen: Chosen) -> pl.DataFrame:
     )
 
 
-def _history(question: Question, chosen: Chosen) -> pl.DataFrame:
+def _history(question: Question, chosen: Chosen, moved: set[int]) -> pl.DataFrame:
     cells = _cells(VintageRows(question, chosen).collect())
     scope = pl.lit(ALL) if question.over_all else pl.col("tier")
     families = cells.with_columns(scope.alias("scope"), pl.col("venue_kind").cast(FAMILY).alias("family"))
@@ -145,7 +147,7 @@ def _history(question: Question, chosen: Chosen) -> pl.DataFrame:
     )
     found = concentrations(of_venues, "week_ending", *SECURITY)
     rows = _side_by_side(found, _kinds_captured(chosen, over_all=question.over_all))
-    return rows.with_columns(_tier_changed(cells, rows), _restated(chosen, over_all=question.over_all))
+    return rows.with_columns(_tier_changed(cells, rows), _restated(chosen, moved, over_all=question.over_all))
 
 
 def _side_by_side(found: pl.DataFrame, captured: pl.DataFrame) -> pl.DataFrame:
@@ -217,8 +219,7 @@ def _tier_changed(cells: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
     return pl.Series("tier_changed", changed, dtype=pl.Boolean)
 
 
-def _restated(chosen: Chosen, *, over_all: bool) -> pl.Expr:
-    moved = restated_by(chosen.captures)
+def _restated(chosen: Chosen, moved: set[int], *, over_all: bool) -> pl.Expr:
     keys = [one.partition.key for one in chosen.captures if one.partition_id in moved]
     places = {f"{key.week_ending}|{ALL if over_all else key.tier}" for key in keys}
     place = pl.concat_str(pl.col("week_ending").cast(pl.String), pl.col("tier"), separator="|")
