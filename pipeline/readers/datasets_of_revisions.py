@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 from pipeline.readers.fields import (
     CAPTURE,
     FAMILY,
     KIND,
     MONDAY,
     SECURITY,
+    TEXT,
     TIER,
     VENUE,
     WEEK,
     Dataset,
+    Field,
     count,
     day,
     instant,
@@ -66,6 +70,7 @@ MOVES = (
     count("rows_removed", "rows that were removed", "rows"),
     shares("gross_change", "shares that moved, either way"),
     shares("net_change", "shares won less shares lost"),
+    Field("capture_ids", pl.List(TEXT), "the captures that restated it"),
 )
 RESTATED_SYMBOLS = Dataset(
     "restated_symbols",

@@ -286,6 +286,7 @@ def _summed(
         *counts,
         MOVED.cast(SUM).sum().alias("gross_change"),
         (after.sum() - before.sum()).cast(SUM).alias("net_change"),
+        pl.col("capture_id").unique().sort().alias("capture_ids"),
     )
     return summed.join(_moved_tiers(everything), on=by, how="left") if by == SECURITY else summed
 
@@ -297,6 +298,7 @@ def moved_rows(before: Capture, after: Capture) -> pl.DataFrame:
         pl.lit(key.week_ending).alias("week_ending"),
         pl.lit(key.tier.value).alias("tier"),
         pl.lit(after.position, pl.Int64).alias("position"),
+        pl.lit(after.capture_id).alias("capture_id"),
     )
 
 

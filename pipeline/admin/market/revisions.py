@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 from django import forms
+from django.urls import reverse
 
 from pipeline import readers
 from pipeline.admin.market.frame import (
@@ -13,39 +16,65 @@ from pipeline.admin.market.frame import (
     MarketForm,
     MarketPage,
     Section,
+    Tile,
     caveats_of,
     downloads,
     kind_field,
     tier_field,
     without,
 )
-from pipeline.admin.market.series import lines
-from pipeline.admin.market.tables import Cell, Columns, Header, Table
-from pipeline.admin.shared import figures, market_links
+from pipeline.admin.market.series import Ribbon, lines
+from pipeline.admin.market.tables import Cell, Columns, Header, Table, entries
+from pipeline.admin.market.triangle import said_value, triangle_table
+from pipeline.admin.shared import figures
 from pipeline.finra.calendar import Tier
+from pipeline.models import Capture
 from pipeline.readers import DATASETS, Result
 from pipeline.readers.revisions import AGES, MeasureName
 
 MOST = 260
-SAID = {
-    "NOT_VERIFIED": "not verified: no check succeeded at that age or later",
-    "UNCERTAIN": "uncertain: it changed between two checks around that age",
-    "TOO_YOUNG": "too young",
-    "LATE_FIRST_CAPTURE": "its first publication may have been missed",
-    "EXCLUDED": "excluded: our own doing is in it",
-}
+PERCENT = 100
+DATASET = DATASETS["revision_profile"]
 PROFILE = (
     "tier",
     "venue_kind",
     "age_days",
     "partitions_verified",
+    "partitions_not_verified",
+    "partitions_uncertain",
     "partitions_excluded",
+    "partitions_late",
     "partitions_too_young",
     "revised_ratio",
     "p50",
     "p90",
     "p99",
     "max",
+    "rows_added_per_million",
+    "rows_changed_per_million",
+    "rows_removed_per_million",
+)
+DATES = (
+    "tier",
+    "restatements",
+    "silent_restatements",
+    "rows_changed_and_moved",
+    "rows_changed_silently",
+    "rows_touched",
+    "moved_given_changed",
+    "changed_given_moved",
+    "lateness_p50",
+    "lateness_p90",
+    "lateness_max",
+)
+METHOD = (
+    "Age counts in days from a partition's due date. Compared are the first capture and the newest one at that age.",
+    "A partition enters an age only if a check found what is held at that age or later: one that was not looked at is not "
+    "verified, and never counts as unchanged.",
+    "A change that was found between two checks around an age is uncertain there. A first capture that came late may have "
+    "missed the first publication, and is left out.",
+    "Only FINRA's own restatements count: forced, annulled, parsed and reverted captures are left out, and listed below.",
+    "How often weeks are checked is part of the result: a change of the schedule is a break in the series.",
 )
 
 
@@ -53,19 +82,41 @@ class Form(MarketForm):
     """A measure, a tier and a kind."""
 
     measure = forms.ChoiceField(
-        required=False, choices=[("", MeasureName.GROSS_CHANGE_RATIO), *((one.value, one.value) for one in MeasureName)]
+        required=False,
+        choices=[
+            ("", MeasureName.GROSS_CHANGE_RATIO.replace("_", " ")),
+            *((one.value, one.value.replace("_", " ")) for one in list(MeasureName)[1:]),
+        ],
     )
     tier = tier_field()
     venue_kind = kind_field()
 
 
 def build(asked: Asked) -> Contents:
-    """The sentences, the quantiles by age, and the triangle they are made from."""
+    """The sentences, the quantiles and the revised part by age, and the triangle that they are made from."""
     asked = asked if asked.get("tier") not in (None, ALL) else without(asked, "tier")
     asked = {"venue_kind": ALL, **asked}
     profile, triangle = readers.revision_profile(**asked), readers.revision_triangle(**asked)
-    sections = [_said(asked), *_profile(profile, asked), _triangle(triangle, asked)]
-    return Contents(sections, (), caveats_of(profile))
+    sections = [_said(asked), *_charts(profile), _profile(profile, asked), _triangle(triangle, asked)]
+    sections += [_lateness(asked), *_excluded(profile), Section("How it is measured", sentences=METHOD)]
+    return Contents(sections, (), caveats_of(profile), tiles=_tiles(profile))
+
+
+def _tiles(profile: Result) -> list[Tile]:
+    """What the figures rest on."""
+    facts, oldest = profile.meta.facts, profile.meta.facts.oldest_verified_age_days
+    weeks = f"{facts.first_week} to {facts.last_week}" if facts.first_week else "no week is captured"
+    [verified] = entries(DATASET, "partitions_verified")
+    most = max(profile.frame["partitions_verified"].to_list(), default=0)
+    excluded = sum(facts.excluded.values())
+    return [
+        Tile("Partitions verified, at most", f"{most:,}", "of a tier at an age", verified),
+        Tile("Known through", f"{oldest:,} days" if oldest is not None else "nothing yet", "unknown beyond"),
+        Tile("Late first captures", f"{facts.late_first_captures:,}", weeks),
+        Tile(
+            "Captures left out", f"{excluded:,}", "our own doing, listed below" if excluded else "none is our own doing"
+        ),
+    ]
 
 
 def _said(asked: Asked) -> Section:
@@ -75,55 +126,70 @@ def _said(asked: Asked) -> Section:
     return Section(f"After {AGES[3]} days", sentences=told)
 
 
-def _profile(profile: Result, asked: Asked) -> list[Section]:
-    frame = profile.frame
-    verified = frame.filter(pl.col("partitions_verified") > 0).sort("age_days")
-    table = Columns(DATASETS["revision_profile"], PROFILE).table(frame, MOST)
-    found = []
-    for tier in verified["tier"].unique().sort().to_list():
-        of_tier = verified.filter(pl.col("tier") == tier)
-        drawn = lines(of_tier, "age_days", ["p50", "p90", "p99"], "moved since first publication", said=_said_value)
-        found.append(Section(f"{tier}", "Quantiles by age in days, of the verified partitions", drawn))
+def _charts(profile: Result) -> list[Section]:
+    """The quantiles of each tier as a fan, and the part that was revised at all as steps."""
+    verified = profile.frame.filter(pl.col("partitions_verified") > 0).sort("age_days")
+    tiers = verified["tier"].unique().sort().to_list()
+    fans = [_fan(tier, verified.filter(pl.col("tier") == tier)) for tier in tiers]
+    return [*fans, _steps(verified, tiers)] if tiers else []
+
+
+def _fan(tier: str, of_tier: pl.DataFrame) -> Section:
+    drawn = lines(of_tier, "age_days", ["p50"], "moved", said=said_value, ribbon=Ribbon("p90 to p99", "p90", "p99"))
+    lead = "The median by age in days, and from the 90th to the 99th percentile, of the verified partitions"
+    return Section(tier, lead, drawn, entries=entries(DATASET, "p50", "p99"), narrow=True)
+
+
+def _steps(verified: pl.DataFrame, tiers: Sequence[str]) -> Section:
+    wide = verified.with_columns(pl.col("revised_ratio") * PERCENT).pivot(
+        "tier", index="age_days", values="revised_ratio"
+    )
+    drawn = lines(wide.sort("age_days"), "age_days", tiers, "% of partitions", said=_percent, stepped=True)
+    lead = (
+        "The part of the verified partitions that had been revised at all, by age in days; the table has the uncertain"
+    )
+    return Section("Revised at all", lead, drawn, entries=entries(DATASET, "revised_ratio"), narrow=True)
+
+
+def _percent(value: float | None) -> str:
+    return figures.NONE if value is None else f"{value:,.1f} %"
+
+
+def _profile(profile: Result, asked: Asked) -> Section:
+    table = Columns(DATASET, PROFILE).table(profile.frame, MOST)
     empty = "No partition has been first captured and checked yet: the profile begins with the first weeks captured on time."
-    return [
-        *found,
-        Section("By age", DATASETS["revision_profile"].meaning, None, table, empty, downloads(profile, asked)),
-    ]
+    return Section("By age", DATASET.meaning, None, table, empty, downloads(profile, asked))
 
 
 def _triangle(triangle: Result, asked: Asked) -> Section:
-    """Weeks down, ages across: what moved, or why that is not known."""
-    frame = triangle.frame.sort("week_ending", "tier", descending=[True, False])
-    ages = sorted(frame["age_days"].unique().to_list())
-    lines_: dict[tuple[object, ...], dict[int, Cell]] = {}
-    for record in frame.iter_rows(named=True):
-        line = lines_.setdefault((record["week_ending"], record["tier"]), {})
-        line[record["age_days"]] = _cell(record["value"], record["state"])
-    headers = [Header("Week", "", is_number=False), Header("Tier", "", is_number=False)]
-    headers += [Header(f"{age} d", f"{age} days after the due date", is_number=True) for age in ages]
-    shown = [
-        [Cell(f"{week}", market_links.of_market(week)), Cell(f"{tier}"), *(of.get(age, Cell("")) for age in ages)]  # type: ignore[arg-type]
-        for (week, tier), of in list(lines_.items())[:MOST]
-    ]
-    table = Table(headers, shown, max(0, len(lines_) - MOST))
-    return Section(
-        "The triangle",
-        "Each partition at each age; a word stands where it is not known, never nothing",
-        None,
-        table,
-        "No partition is captured.",
-        downloads(triangle, asked),
-    )
+    """Weeks down, ages across: how much moved, or why that is not known."""
+    lead = "Each partition at each age: the warmer, the more had moved. Hatched: not known, or not counted, as the word says"
+    empty = "No partition is captured."
+    return Section("The triangle", lead, None, triangle_table(triangle.frame, MOST), empty, downloads(triangle, asked))
 
 
-def _cell(value: float | None, state: str) -> Cell:
-    if value is not None:
-        return Cell(_said_value(value), is_number=True)
-    return Cell(state.replace("_", " ").lower(), title=SAID.get(state, ""), is_number=True)
+def _lateness(asked: Asked) -> Section:
+    """Whether the rows that FINRA restated say so by their date, and how late they came."""
+    question = {name: asked[name] for name in ("tier", "venue_kind") if name in asked}
+    found = readers.restatement_dates(**question)
+    table = Columns(DATASETS["restatement_dates"], DATES).table(found.frame, len(Tier))
+    lead = "Whether restated rows moved their lastUpdateDate, and how many days behind the due date the new dates lie"
+    return Section("Lateness", lead, None, table, "Nothing was restated.", downloads(found, question))
 
 
-def _said_value(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
+def _excluded(profile: Result) -> list[Section]:
+    """The captures that do not count, each with its reason."""
+    told = [one.rpartition(": ") for one in profile.meta.facts.excluded_captures]
+    if not told:
+        return []
+    keys = dict(Capture.objects.filter(capture_id__in=[name for name, _, _ in told]).values_list("capture_id", "pk"))
+    lines_ = [[Cell(name, _page(keys.get(name))), Cell(why)] for name, _, why in told[:MOST]]
+    heads = [Header("Capture", "", is_number=False), Header("Why it does not count", "", is_number=False)]
+    return [Section("Left out", table=Table(heads, lines_, max(0, len(told) - MOST)))]
+
+
+def _page(key: int | None) -> str:
+    return reverse("admin:pipeline_capture_change", args=[key]) if key else ""
 
 
 PAGE = MarketPage(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import polars as pl
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from pipeline import readers
-from pipeline.admin.market.frame import PERMISSION, Asked, Contents, MarketForm, MarketPage, Section, text_field
+from pipeline.admin.market.frame import ALL, PERMISSION, Asked, Contents, MarketForm, MarketPage, Section, text_field
 from pipeline.admin.market.market import venue_of
 from pipeline.admin.market.symbol import FOUND
 from pipeline.admin.market.symbol_week import symbol_of
@@ -22,7 +23,7 @@ from pipeline.readers import DATASETS, ReadersError
 
 TOP = 25
 LONGEST = 100
-VENUES = ("mpid", "venue_name", "venue_kind")
+VENUES = ("mpid", "venue_name", "venue_kind", "share")
 
 
 class Form(MarketForm):
@@ -38,20 +39,29 @@ def build(asked: Asked) -> Contents:
         return Contents(())
     found = readers.symbols(q=word, top=TOP).frame
     symbols = Columns(DATASETS["symbols"], FOUND, {"symbol": symbol_of}).table(found, TOP)
-    board = readers.rows().frame.select("mpid", "crd", "venue_name", "venue_kind").unique().sort("venue_name")
-    named = board.filter(
-        board["venue_name"].str.to_lowercase().str.contains(word.lower(), literal=True)
-        | (board["mpid"] == word.upper())
-    )
-    venues = Columns(DATASETS["rows"], VENUES, {"mpid": venue_of, "venue_name": venue_of}).table(named, TOP)
+    named = _venues(word)
+    venues = Columns(DATASETS["venues"], VENUES, {"mpid": venue_of, "venue_name": venue_of}).table(named, TOP)
     return Contents(
         [
             Section(
                 "Symbols", "By symbol, other spellings, or the issue's name", None, symbols, "No security is called so."
             ),
-            Section("Venues", "Of the newest week of each tier", None, venues, "No venue is called so."),
+            Section(
+                "Venues",
+                "Of the newest week that is complete, the largest first",
+                None,
+                venues,
+                "No venue is called so.",
+            ),
         ]
     )
+
+
+def _venues(word: str) -> pl.DataFrame:
+    """The venues of the newest week whose MPID is the word, or whose name has it."""
+    board = readers.venues(tier=ALL).frame.sort("shares", descending=True)
+    named = pl.col("venue_name").str.to_lowercase().str.contains(word.lower(), literal=True)
+    return board.filter(named | (pl.col("mpid") == word.upper()))
 
 
 PAGE = MarketPage("market_search", "Search", "A symbol, a venue, a week ending or a capture", Form, build)
@@ -79,6 +89,6 @@ def _one(word: str) -> str:
             if found.height and found.row(0, named=True)["symbol"] == symbol:
                 return market_links.of_symbol(symbol)
     with suppress(ReadersError):
-        if readers.rows(mpid=word.upper()).frame.height:
+        if readers.row_search(mpid=word.upper(), weeks=13).page(None, 1).frame.height:
             return market_links.of_venue(word.upper())
     return ""

@@ -62,10 +62,11 @@ def lines(
     said: Said,
     bands: Sequence[tuple[str, int]] = (),
     ribbon: Ribbon | None = None,
+    stepped: bool = False,
 ) -> Chart:
-    """Lines: a column of the frame for each; a gap is a gap. `bands` are drawn dashed, by their names."""
+    """Lines: a column of the frame for each; a gap is a gap. `bands` are dashed, with names; `stepped` lines are stairs."""
     axis = title if isinstance(title, Axis) else Axis(title)
-    drawn = [_line(frame, at, name) for at, name in enumerate(series)]
+    drawn = [{**_line(frame, at, name), "stepped": stepped} for at, name in enumerate(series)]
     area = _area(frame, ribbon, COLOURS[len(series)]) if ribbon else []
     dashed = [_band(frame, name, at) for name, at in bands]
     return chart("line", _along(frame[along]), [*drawn, *area, *dashed], _options(axis), said)

@@ -77,7 +77,7 @@ HEADERS = {
 class Cell:
     """A value as text; `title` says why there is none. `url` leads to what is behind it; `heat` is 1 to 5.
 
-    `short` is what is shown of a figure or a name too long for its column.
+    `short` is what is shown of a figure or a name too long for its column; a `hatched` one has no figure that may be used.
     """
 
     text: str
@@ -86,11 +86,13 @@ class Cell:
     is_number: bool = False
     heat: int = 0
     short: str = ""
+    hatched: bool = False
 
     @property
     def html(self) -> SafeString:
         """The cell of a table. Made here: a page has a thousand, and a template takes six times as long over each."""
         kind = ("ms-number" if self.is_number else "mk-text") + (f" mk-heat-{self.heat}" if self.heat else "")
+        kind += " mk-hatched" if self.hatched else ""
         text, title = escape(self.short or self.text), escape(self.title or self.text)
         shown = f'<a class="ms-link" href="{escape(self.url)}">{text}</a>' if self.url else text
         return mark_safe(f'<td class="{kind}" title="{title}">{shown}</td>')  # noqa: S308 # each part is escaped
