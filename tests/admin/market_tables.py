@@ -82,4 +82,6 @@ def _typed(name: str, kind: pl.DataType) -> pl.Expr:
         return column.str.to_date("%Y-%m-%d")
     if isinstance(kind, pl.Boolean):
         return column == "true"
+    if isinstance(kind, pl.List):
+        return column.str.split("; ")
     return column.cast(kind)

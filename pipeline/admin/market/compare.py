@@ -30,10 +30,21 @@ from pipeline.models import HHI_POINTS
 from pipeline.readers import DATASETS, Result
 
 TOP = 40
+BASIS_POINTS = 10_000
 FIRST, LATEST = "first", "latest"
 AGE = re.compile(r"([0-9]{1,5}) ?d(ays)?", re.ASCII)
 HOW = "latest, first, 28 days (after the due date), a day, or 2026-01-05T14:00Z"
-VENUES = ("Venue", "Kind", "Share at A", "Share at B", "Change", "Rank at A", "Rank at B", "Shares at A", "Shares at B")
+VENUES = (
+    "Venue",
+    "Kind",
+    "Share at A",
+    "Share at B",
+    "Change, bp",
+    "Rank at A",
+    "Rank at B",
+    "Shares at A",
+    "Shares at B",
+)
 MARKETS = ("Tier", "Kind", "HHI at A", "HHI at B", "Change, points")
 ROWS = (
     "tier",
@@ -99,7 +110,7 @@ def _tiles(boards: list[Result], markets: list[Result]) -> list[Tile]:
     """What an analyst asks first: the largest move, the concentration of ATSs, the vintages."""
     moves = venue_moves(*boards)
     most = moves.row(0, named=True) if moves.height else None
-    largest = figures.percent_points(most["moved"]) if most else figures.NONE
+    largest = f"{most['moved'] * BASIS_POINTS:+,.2f} bp" if most else figures.NONE
     ats = concentration_moves(*markets).filter(pl.col("venue_kind") == "ATS")
     sides = [ats[name][0] if ats.height == 1 else None for name in ("hhi_low", f"hhi_low{AFTER}")]
     hhi = " to ".join(figures.points(one, one) for one in sides)
@@ -135,8 +146,8 @@ def _line(record: Record) -> list[Cell]:
     name = record["mpid"] or record["venue_name"]
     url = market_links.of_venue(record["mpid"], record["crd"], record["venue_name"])
     shares, ranks, volumes = ([record[one], record[f"{one}{AFTER}"]] for one in ("share", "rank", "shares"))
-    texts = [*map(figures.percent, shares), figures.percent_points(record["moved"])]
-    texts += [figures.number(one) for one in (*ranks, *volumes)]
+    texts = [*map(figures.percent, shares), f"{record['moved'] * BASIS_POINTS:+,.2f}"]
+    texts += [*map(figures.number, ranks), *(figures.NONE if one is None else f"{one:,.0f}" for one in volumes)]
     kind = Cell("non-ATS" if record["venue_kind"] == "NON_ATS" else record["venue_kind"])
     return [Cell(name, url, record["venue_name"]), kind, *(Cell(text, is_number=True) for text in texts)]
 

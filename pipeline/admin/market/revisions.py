@@ -170,7 +170,7 @@ def _triangle(triangle: Result, asked: Asked) -> Section:
 
 def _lateness(asked: Asked) -> Section:
     """Whether the rows that FINRA restated say so by their date, and how late they came."""
-    question = {name: asked[name] for name in ("tier", "venue_kind") if name in asked}
+    question: Asked = {name: asked[name] for name in ("tier", "venue_kind") if name in asked}
     found = readers.restatement_dates(**question)
     table = Columns(DATASETS["restatement_dates"], DATES).table(found.frame, len(Tier))
     lead = "Whether restated rows moved their lastUpdateDate, and how many days behind the due date the new dates lie"

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from pipeline import readers
-from pipeline.admin.market.frame import ALL, PERMISSION, Asked, Contents, MarketForm, MarketPage, Section, text_field
+from pipeline.admin.market.frame import PERMISSION, Asked, Contents, MarketForm, MarketPage, Section, text_field
 from pipeline.admin.market.market import venue_of
 from pipeline.admin.market.symbol import FOUND
 from pipeline.admin.market.symbol_week import symbol_of
@@ -23,7 +23,8 @@ from pipeline.readers import DATASETS, ReadersError
 
 TOP = 25
 LONGEST = 100
-VENUES = ("mpid", "venue_name", "venue_kind", "share")
+VENUES = ("mpid", "venue_name", "venue_kind")
+IDENTITY = ("mpid", "crd", "venue_name")
 
 
 class Form(MarketForm):
@@ -48,7 +49,7 @@ def build(asked: Asked) -> Contents:
             ),
             Section(
                 "Venues",
-                "Of the newest week that is complete, the largest first",
+                "Of the newest week, the largest first",
                 None,
                 venues,
                 "No venue is called so.",
@@ -59,7 +60,7 @@ def build(asked: Asked) -> Contents:
 
 def _venues(word: str) -> pl.DataFrame:
     """The venues of the newest week whose MPID is the word, or whose name has it."""
-    board = readers.venues(tier=ALL).frame.sort("shares", descending=True)
+    board = readers.venues().frame.sort("shares", descending=True).unique(IDENTITY, keep="first", maintain_order=True)
     named = pl.col("venue_name").str.to_lowercase().str.contains(word.lower(), literal=True)
     return board.filter(named | (pl.col("mpid") == word.upper()))
 

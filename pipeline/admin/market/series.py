@@ -133,7 +133,7 @@ def _options(axis: Axis, *, stacked: bool = False) -> dict[str, Any]:
     options = options_of(axis.title, stacked=stacked, highest=PERCENT if axis.of_whole else None)
     x, y = options["scales"]["x"], options["scales"]["y"]
     x["ticks"] = {**x["ticks"], "maxRotation": 0, "autoSkipPadding": 12}
-    y["ticks"] = {**y["ticks"], "format": {"notation": "compact", "maximumFractionDigits": 2}}
+    y["ticks"] = {**y["ticks"], "format": {"notation": "compact", "maximumSignificantDigits": 3}}
     if axis.reverse:
         y["ticks"]["precision"] = 0
         options["scales"]["y"] = {**y, "reverse": True, "beginAtZero": False, "min": 1, "suggestedMax": 4}

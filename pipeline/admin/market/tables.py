@@ -25,6 +25,8 @@ SUMMED = {  # of which whole shares are shown: the fraction is on the title, and
     "symbol_history",
     "symbol_leaders",
     "symbol_split",
+    "restated_symbols",
+    "restated_venues",
     "symbol_at_two",
     "venue_revisions",
 }
