@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
 from typing import Unpack
 
 import polars as pl
+from django.utils.functional import cached_property
 
 from pipeline.finra.rows import FIRM
 from pipeline.readers import caveats

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import polars as pl
+from django.utils.functional import cached_property
 
 from pipeline.readers.fields import Dataset
 from pipeline.readers.orders import Order

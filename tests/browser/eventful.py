@@ -6,14 +6,17 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from pipeline import operations
 from pipeline.finra import samples
 from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks, last_fridays, market_today
-from pipeline.models import Anomaly, ApiToken, Capture
-from pipeline.operations import Order
+from pipeline.keeping.policy import Policy
+from pipeline.models import Anomaly, ApiToken, Backup, Capture, Drill
+from pipeline.operations import Matcher, Order
 from tests.management.calling import call
 from tests.management.publications import content, publish
+from tests.notices import telling
 from tests.support.sources_in_memory import psv, row
 
 WEEKS = 3
@@ -35,6 +38,7 @@ def make(folder: Path) -> None:
     call("run_weekly", "--lookback-weeks", WEEKS)
     call("run_weekly", "--weeks", before.week_ending, "--tiers", Tier.OTC)
     look_into()
+    look_after()
 
 
 def hostile() -> bytes:
@@ -52,3 +56,21 @@ def look_into() -> None:
     operations.pin(Capture.objects.order_by("-version", "-pk")[0], order)
     robot = User.objects.create_user("robot")
     ApiToken.objects.create(user=robot, name=f"nightly load {SCRIPT}", expiry=timedelta(days=90))
+
+
+def look_after() -> None:
+    """What keeps the data and tells of it: a plan to prune, a backup, a drill that failed, a channel, a silence."""
+    order, now = Order(operator="root", reason=f"keeping {SCRIPT}", token=None), timezone.now()
+    operations.plan_pruning(Policy(older_than=730), order)
+    Backup.objects.create(made_at=now, finished_at=now, place="elsewhere", name="20251215T170000Z")
+    Drill.objects.create(
+        begun_at=now,
+        name="20251215T170000Z",
+        place="elsewhere",
+        passed=False,
+        seconds=1,
+        lost_seconds=60,
+        report={"seed": 1, "checks": [{"what": f"there is a capture {SCRIPT}", "passed": False}]},
+    )
+    telling.channel(f"desk {SCRIPT}", kind="email", secret="", address="desk@example.com", enabled=False)
+    operations.silence(Matcher(event="LATE"), now + timedelta(hours=2), order)

@@ -33,7 +33,7 @@ TOP = 40
 BASIS_POINTS = 10_000
 FIRST, LATEST = "first", "latest"
 AGE = re.compile(r"([0-9]{1,5}) ?d(ays)?", re.ASCII)
-HOW = "latest, first, 28 days (after the due date), a day, or 2026-01-05T14:00Z"
+HOW = "empty: first. Or latest, 28 days, a day, 2026-01-05T14:00Z"
 VENUES = (
     "Venue",
     "Kind",
@@ -63,7 +63,7 @@ ROWS = (
 class Form(MarketForm):
     """A week and two vintages of it, or two weeks."""
 
-    week_ending = week_field("Week ending", "a Friday")
+    week_ending = week_field("Week ending", "empty: the newest complete one")
     a = text_field("As known at A", HOW, longest=40)
     other_week = week_field("Week at B", "empty: the same")
     b = text_field("As known at B", "the same words; empty: latest", longest=40)
@@ -71,9 +71,17 @@ class Form(MarketForm):
 
 
 def build(asked: Asked) -> Contents:
-    """What is not the same on both sides: venues, concentration, and of one week the rows."""
-    if "week_ending" not in asked or ("a" not in asked and "other_week" not in asked):
-        return asking("Which week, and as known when at A? Without B, A is compared with the latest.")
+    """What is not the same on both sides: venues, concentration, and of one week the rows.
+
+    Without a week the newest in which all is captured; without A and another week, as first published beside the latest.
+    """
+    if "week_ending" not in asked:
+        newest = readers.venues(tier=asked.get("tier", ALL)).meta.inputs
+        if not newest:
+            return asking("Nothing is captured yet: two vintages are compared here.")
+        asked = {**asked, "week_ending": newest[0].week_ending.isoformat()}
+    if "a" not in asked and "other_week" not in asked:
+        asked = {**asked, "a": FIRST}
     a, b = _side(asked, asked["week_ending"], "a"), _side(asked, asked.get("other_week") or asked["week_ending"], "b")
     boards, markets = ([read(**side) for side in (a, b)] for read in (readers.venues, readers.market))
     sections = [*_venues(boards), *_markets(markets)]

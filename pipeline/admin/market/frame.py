@@ -152,6 +152,12 @@ def week_field(label: str, help_text: str) -> forms.CharField:
     return forms.CharField(required=False, label=label, help_text=help_text, max_length=10, widget=widget)
 
 
+def day_field(label: str, help_text: str) -> forms.CharField:
+    """A day; the browser offers a calendar."""
+    widget = forms.DateInput(attrs={"type": "date"})
+    return forms.CharField(required=False, label=label, help_text=help_text, max_length=10, widget=widget)
+
+
 def as_of_field(label: str = "As of") -> forms.CharField:
     """A day, which is its end in New York, or an instant with its offset."""
     field = text_field(label, "a day, or 2026-01-05T14:00Z; empty: the latest", longest=40)

@@ -20,6 +20,7 @@ from pipeline.admin.market.frame import (
     Section,
     Tile,
     caveats_of,
+    day_field,
     downloads,
     text_field,
     tier_field,
@@ -61,8 +62,8 @@ VERDICTS = ("week_ending", "use", "state", "since", "restated_since_ready")
 class Form(MarketForm):
     """A period by the days on which it became known, a tier, a cause, how much moved, one's own symbols."""
 
-    from_day = text_field("From", f"a day; empty: {DAYS} days back", longest=10)
-    to_day = text_field("To", "a day; empty: today", longest=10)
+    from_day = day_field("From", f"empty: {DAYS} days back")
+    to_day = day_field("To", "empty: today")
     tier = tier_field()
     cause = forms.ChoiceField(required=False, choices=CAUSES)
     min_effect = forms.ChoiceField(required=False, choices=EFFECTS, label="Shares moved, at least")

@@ -130,8 +130,11 @@ def _charts(profile: Result) -> list[Section]:
     """The quantiles of each tier as a fan, and the part that was revised at all as steps."""
     verified = profile.frame.filter(pl.col("partitions_verified") > 0).sort("age_days")
     tiers = verified["tier"].unique().sort().to_list()
-    fans = [_fan(tier, verified.filter(pl.col("tier") == tier)) for tier in tiers]
-    return [*fans, _steps(verified, tiers)] if tiers else []
+    moved = [tier for tier in tiers if verified.filter(pl.col("tier") == tier, pl.col("max") > 0).height]
+    still = [f"No verified partition of {tier} had moved at any age." for tier in tiers if tier not in moved]
+    fans = [_fan(tier, verified.filter(pl.col("tier") == tier)) for tier in moved]
+    told = [Section("By this measure", sentences=tuple(still))] if still else []
+    return [*fans, *([_steps(verified, tiers)] if moved else []), *told]
 
 
 def _fan(tier: str, of_tier: pl.DataFrame) -> Section:

@@ -14,6 +14,7 @@ from pipeline.admin.shared.charts import AXIS, COLOURS, FEW, PERCENT, Chart, cha
 
 MARKS = ("circle", "triangle", "rect", "rectRot", "star")
 OTHERS = "others"
+STACKED = {"stack": "all", "maxBarThickness": 48}
 Said = Callable[[Any], str]
 
 
@@ -47,7 +48,7 @@ def bars(
     """Stacked bars: a column of the frame for each series."""
     axis = title if isinstance(title, Axis) else Axis(title)
     datasets = [
-        {"label": name, "data": frame[name].to_list(), "backgroundColor": _colour(at, name), "stack": "all"}
+        {"label": name, "data": frame[name].to_list(), "backgroundColor": _colour(at, name), **STACKED}
         for at, name in enumerate(series)
     ]
     return chart("bar", _along(frame[along]), datasets, _options(axis, stacked=True), said, urls)

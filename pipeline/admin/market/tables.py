@@ -43,6 +43,7 @@ PERCENT = {
     "ats_ratio_b",
 }
 POINTS = ("hhi",)
+QUANTILES = {"p50", "p90", "p95", "p99", "max", "mean"}  # of a measure that may be a ratio of a millionth
 HEADERS = {
     "week_ending": "Week",
     "venue_kind": "Kind",
@@ -198,6 +199,8 @@ def brief(name: str, value: Any) -> str:
 def _real(name: str, value: float) -> str:
     if name in PERCENT or name.endswith("_ratio"):
         return figures.percent(value)
+    if name in QUANTILES:
+        return f"{value:.6f}".rstrip("0").rstrip(".")
     if name.startswith(POINTS):
         return figures.points(value, value)
     if name == "shares_per_trading_day":
