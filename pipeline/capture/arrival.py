@@ -10,11 +10,11 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from pipeline.capture.results import Times
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content
-from pipeline.finra.once import once
 from pipeline.finra.payloads import Payload
 from pipeline.vintages import archive, payloads
 
@@ -33,7 +33,7 @@ class Arrival:
         self._compressed = executor.submit(lambda: archive.compressed(self.payload.content))
         executor.shutdown(wait=False)
 
-    @once
+    @cached_property
     def content(self) -> Content:
         """What it holds. UnreadablePayload."""
         content = payloads.read_fetched(self.payload, self.key)
