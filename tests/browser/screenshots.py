@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tests.browser.browsing import Visitor, chromium
+from tests.browser.browsing import Theme, Visitor, chromium
 from tests.browser.pictures import paletted
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,6 +51,20 @@ PICTURES = {
 }
 
 
+# The analyst's pages: their names, addresses and what of the ledger stands in them.
+LARGEST = "SELECT mpid FROM pipeline_venuevolume WHERE mpid <> '' GROUP BY mpid ORDER BY sum(shares) DESC LIMIT 1"
+MARKET = {
+    "market": ("/admin/market/", None),
+    "venue": ("/admin/market/venue/?mpid={}", LARGEST),
+    "symbol": ("/admin/market/symbol/?symbol=BRK.B", None),
+    "restatements": ("/admin/market/restatements/", None),
+    "revisions": ("/admin/market/revisions/", None),
+    "compare": ("/admin/market/compare/", None),
+}
+SIZES = {"": (WIDTH, HEIGHT), "-phone": (390, 844)}
+THEMES: tuple[Theme, ...] = ("light", "dark")
+
+
 def main() -> None:
     """Make all pictures."""
     with tempfile.TemporaryDirectory(prefix="marketspine-") as folder:
@@ -70,18 +84,30 @@ def take(visitor: Visitor, desk: Desk) -> None:
     visitor.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
     for name, (path, query) in PICTURES.items():
         shoot(visitor, path.format(desk.ask(query)), name)
+    take_market(visitor, desk)
     assert visitor.complaints == [], visitor.complaints
 
 
-def shoot(visitor: Visitor, path: str, name: str) -> None:
+def take_market(visitor: Visitor, desk: Desk) -> None:
+    """The analyst's pages, at a desk and on a phone, in both themes."""
+    for name, (path, query) in MARKET.items():
+        address = path.format(desk.ask(query)) if query else path
+        for size, (width, height) in SIZES.items():
+            visitor.page.set_viewport_size({"width": width, "height": height})
+            for theme in THEMES:
+                shoot(visitor, address, f"{name}{size}{'-dark' if theme == 'dark' else ''}", width, theme)
+
+
+def shoot(visitor: Visitor, path: str, name: str, width: int = WIDTH, theme: Theme = "light") -> None:
     """One picture of one page."""
     visitor.open(path)
+    visitor.wear(theme)
     visitor.settle()
     visitor.page.wait_for_timeout(DRAWN)
     taken = visitor.page.screenshot()
     visitor.page.goto("about:blank")
     picture = IMAGES / f"{name}.png"
-    picture.write_bytes(paletted(visitor.page, taken, WIDTH))
+    picture.write_bytes(paletted(visitor.page, taken, width))
     print(f"{picture.relative_to(ROOT)}: {picture.stat().st_size:,} bytes")
 
 
