@@ -53,6 +53,13 @@ def test_two_runs_after_another_in_one_process(ledger: Ledger, request_: Request
     assert outcomes == [["INGESTED"] * 3, ["UNCHANGED"] * 3]
 
 
+def test_the_end_of_a_task_wakes_what_waits_for_the_run(
+    ledger: Ledger, request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LONGEST_POLL", 3600)
+    assert work_off(request_).status == RunStatus.SUCCEEDED
+
+
 def test_told_to_stop_while_nothing_happens_it_sleeps_no_longer(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
