@@ -68,7 +68,8 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
         if source.name not in {capture.source for capture in made_of_it}:
             payload.check()
     except SourceError as error:
-        return results.checked(key, _not_delivered(key, error, terms), terms)
+        refusal = error
+        return patiently(lambda: results.checked(key, _not_delivered(key, refusal, terms), terms))
     times.fetched_at = timezone.now()
     back = holdings.restore(payload, made_of_it)
     result = patiently(lambda: results.checked(key, _take(arrival, terms), terms))
