@@ -15,6 +15,7 @@ CALLED_BY_A_DECORATOR = ("@shared_task*", "@admin.*", "@receiver*", "@*.connect*
 CALLED_BY_A_FRAMEWORK = {
     # Django: commands, models' fields, forms, middleware, migrations, error pages by their dotted name
     *("Command", "add_arguments", "handle", "db_type", "from_db_value", "get_db_prep_value", "to_python"),
+    "get_internal_type",
     *("Media", "Meta", "process_view", "bad_request", "forbidden", "not_found", "internal_error", "Migration"),
     *("clean_args", "clean_as_of", "clean_capture", "clean_kwargs", "clean_user", "clean_week", "clean_zone"),
     # Django's admin
@@ -28,7 +29,15 @@ CALLED_BY_A_FRAMEWORK = {
     *("BearerToken", "Limit", "MayRead", "EndpointSchema", "authenticate_credentials", "allow_request"),
     *("enforce_csrf", "finalize_response", "get_operation", "perform_content_negotiation"),
     # Celery and its result backends
-    *("include_if", "add_pending_result", "remove_pending_result", "on_task_call"),
+    *(
+        "include_if",
+        "add_pending_result",
+        "remove_pending_result",
+        "on_task_call",
+        "fixup",
+        "worker_fixup",
+        "close_database",
+    ),
 }
 ENTRY_POINTS = {"to_polars"}  # of what the documents hand to a reader's own programs
 
