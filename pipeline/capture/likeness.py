@@ -76,8 +76,11 @@ def _crcs(keys: pl.Series, text_of: Callable[[str], str]) -> pl.Series:
 
 
 def _name_of(venue: str) -> str:
-    """The MPID of an ATS, which has one; the name of a firm."""
-    mpid, _crd, firm, _product_type = venue.split("|")
+    """The MPID of an ATS, which has one; the name of a firm.
+
+    That of a rejected line is among the categories, too, and may have more pipes: no row is of it.
+    """
+    mpid, _crd, firm, *_ = venue.split("|")
     return mpid or firm
 
 

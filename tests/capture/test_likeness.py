@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.capture.likeness import KEPT, MIXED, Sketch, of_new_rows, of_rows, same, share_in, sketch
 from pipeline.vintages.compare import difference_of
+from tests.finra.api_pages import ATS, FIRM, read
 from tests.vintages.frames import Line, frame_of
 
 
@@ -35,6 +36,13 @@ def test_a_sketch_keeps_the_smallest_hashes_up_to_its_ceiling() -> None:
     frame = frame_of(lines(0, 5000))
     smallest = sorted(map(hash_of, of_rows(frame)))[:KEPT]
     assert sketch(frame) == Sketch(frozenset(smallest), smallest[-1])
+
+
+@pytest.mark.parametrize("field", ["MPID", "marketParticipantName", "productTypeCode", "issueName"])
+def test_a_row_rejected_for_a_pipe_is_in_no_sketch(field: str) -> None:
+    content = read(ATS, FIRM, {**FIRM, field: '"a|b|c"'})
+    assert len(content.rejects) == 1
+    assert sketch(content.keyed) == sketch(read(ATS, FIRM).keyed)
 
 
 def test_a_sketch_is_kept_as_bytes() -> None:
