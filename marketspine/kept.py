@@ -25,7 +25,14 @@ class WorkerFixup(django.DjangoWorkerFixup):  # type: ignore[misc,name-defined] 
         connection.settings_dict["CONN_MAX_AGE"] = KEPT_SECONDS
 
     def close_database(self, **_signal: Any) -> None:
-        """Before and after each task: close a connection that is broken or has been kept for long enough."""
+        """Before and after each task: close a connection that is broken or has been kept for long enough.
+
+        A time limit may cut a task in the moment in which a transaction has begun and its block has not: nothing ends it, and
+        what later tasks write would be part of it.
+        """
+        if connection.in_atomic_block:
+            connection.in_atomic_block = False  # Django closes none for good within a transaction
+            connection.close()
         close_old_connections()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from marketspine.celery import app
 from marketspine.kept import WorkerFixup
@@ -50,6 +50,18 @@ def test_a_connection_that_postgresql_ended_is_made_anew(process: WorkerFixup) -
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [ended])
     other.close()
     assert backend_of_a_task(process) != ended
+
+
+def test_the_workers_of_the_application_have_it() -> None:
+    assert [type(fixup.worker_fixup) for fixup in app._fixups] == [WorkerFixup]  # type: ignore[attr-defined] # Celery's own
+
+
+def test_a_transaction_that_a_cut_task_leaves_ends_with_it(process: WorkerFixup) -> None:
+    process.on_task_prerun(Task())
+    transaction.atomic().__enter__()
+    process.on_task_postrun(Task())
+    backend_of_a_task(process)
+    assert not connection.in_atomic_block
 
 
 def test_a_connection_is_kept_for_a_time_only(process: WorkerFixup) -> None:
