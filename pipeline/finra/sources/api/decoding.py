@@ -96,9 +96,7 @@ class Rows:
 _NAMES = (*FIELDS, *HISTORIC_FIELDS, *(name.lower() for name in HISTORIC_FIELDS))
 _KNOWN = frozenset(name.lower() for name in _NAMES)
 _ALIKE = (WEEK, TIER, TYPE, UPDATED, DESCRIPTION, WEEK_STARTED, PUBLISHED, REPORTED)  # in all rows of most pages
-_AS_WRITTEN = (
-    str.encode
-)  # a number that is no integer, as bytes: nothing else in JSON is, and no function of C is quicker
+_AS_WRITTEN = str.encode  # a number that is no integer, as bytes: nothing else in JSON is, and no function is quicker
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TEXTS_OF_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
