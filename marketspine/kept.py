@@ -27,8 +27,8 @@ class WorkerFixup(django.DjangoWorkerFixup):  # type: ignore[misc,name-defined] 
     def close_database(self, **_signal: Any) -> None:
         """Before and after each task: close a connection that is broken or has been kept for long enough.
 
-        A time limit may cut a task in the moment in which a transaction has begun and its block has not: nothing ends it, and
-        what later tasks write would be part of it.
+        A time limit may cut a task in the moment in which a transaction has begun and its block has not: nothing ends that
+        transaction, and what later tasks write would be part of it.
         """
         if connection.in_atomic_block:
             connection.in_atomic_block = False  # Django closes none for good within a transaction
