@@ -116,7 +116,7 @@ def newest_weeks_first(question: Question) -> Iterator[list[Capture]]:
 
     The newest few are asked of the ledger alone by those to which they are enough.
     """
-    captured, few = _captured(question.tiers).order_by("-week_ending"), FEW * len(question.tiers)
+    captured, few = _captured(question.tiers).order_by("-week_ending", "tier"), FEW * len(question.tiers)
     for partitions in (captured[:few], captured[few:]):
         keys = _keys(partitions)
         if keys:

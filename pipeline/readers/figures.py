@@ -5,6 +5,7 @@ Equal to what was, or would have been, computed then.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -23,9 +24,8 @@ from pipeline.readers.selectors import SelectorKind
 from pipeline.weeks import analytics, results
 from pipeline.weeks.concentration import MARKETS, VENUES
 
-REMEMBERED = (
-    64  # weeks whose figures a process keeps, some 0.2 MB each; of more at once those of snapshots are read anew
-)
+# Weeks whose figures a process keeps, some 0.2 MB each. Of more at once those of snapshots are read anew.
+REMEMBERED = 64
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Figures:
         """The frames of some weeks that have captures, which a process reads or computes once."""
         for week in weeks:
             if captures := self.inputs[week]:
-                yield _with_week(week, _of_week(_Inputs(captures, self))[which], schema)
+                yield _with_week(week, _of_week(_Inputs(captures, weakref.proxy(self)))[which], schema)
 
 
 @dataclass(frozen=True, eq=False)
 class _Inputs:
-    """The captures of a week, the same where their contents are."""
+    """The captures of a week, the same where their contents are. What is remembered by them holds no other week's."""
 
     captures: tuple[Capture, ...]
     figures: Figures

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +14,8 @@ import time_machine
 
 from pipeline import readers
 from pipeline.finra.calendar import PartitionKey, Tier
-from pipeline.readers import figures
+from pipeline.models import Capture
+from pipeline.readers import chosen, figures
 from pipeline.weeks import analytics
 from tests.support.engines import Ledger
 from tests.vintages.frames import KEY, WEEK, stored
@@ -222,3 +225,27 @@ def test_figures_as_of_an_instant_are_those_computed_then(ledger: Ledger) -> Non
         ("UBSA", 0.3, 0.6),
     ]
     assert [one.week_ending for one in readers.venues(tier="OTC").meta.inputs] == [date(2025, 11, 14)]
+
+
+@pytest.mark.usefixtures("_two_weeks")
+def test_figures_that_are_remembered_hold_nothing_else_of_the_question() -> None:
+    figures._of_week.cache_clear()
+    asked = figures.of_captures(WEEK, [Capture.objects.select_related("partition").get(partition__week_ending=WEEK)])
+    assert asked.venues().height > 0
+    gone = weakref.ref(asked)
+    del asked
+    gc.collect()
+
+    assert figures._of_week.cache_info().currsize == 1
+    assert gone() is None
+
+
+def test_the_newest_week_is_whole_where_the_newest_few_end_within_it(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chosen, "FEW", 1)
+    for tier in Tier:
+        stored([("AAA", "UBSA", "1", 1)], NOON, key=PartitionKey(WEEK, tier))
+    stored([("AAA", "UBSA", "1", 1)], NOON, key=PartitionKey(WEEK + timedelta(days=7), Tier.NMS_TIER_1))
+
+    assert {(one.week_ending, one.tier) for one in readers.venues().meta.inputs} == {(WEEK, tier) for tier in Tier}
