@@ -24,7 +24,7 @@ from pipeline.readers.fields import (
     text,
 )
 
-NOT_BEFORE = "where the tier is not captured in the week before"
+NOT_BEFORE = "where the tier, or the venue's kind in it, is not captured in the week before"
 SYMBOL_LEADERS = Dataset(
     "symbol_leaders",
     "Securities of a week",

@@ -135,3 +135,28 @@ def test_two_instants_of_a_symbol_stand_side_by_side() -> None:
         (BEFORE, Decimal(100), Decimal(120), Decimal(20)),
         (WEEK, None, None, None),  # of one kind alone there is no total
     ]
+
+
+def test_a_kind_that_was_not_captured_the_week_before_is_no_volume_of_zero() -> None:
+    """Of WEEK nothing but ATSs is captured."""
+    after = KEY._replace(week_ending=WEEK + timedelta(days=7))
+    stored([("AAA", "UBSA", "1", 1), ("CCC", "UBSA", "2", 1), ("AAA", "A firm", "3", 1)], NOON + HOUR, key=after)
+
+    changes = {
+        venue: readers.venue_symbols(week_ending=after.week_ending, tier="OTC", **venue_of).frame
+        for venue, venue_of in (("UBSA", {"mpid": "UBSA"}), ("A firm", {"venue_name": "A firm"}))
+    }
+    columns = ("symbol", "shares_before", "shares_change")
+    assert changes["A firm"].select(columns).rows() == [("AAA", None, None)]
+    assert changes["UBSA"].select(columns).rows() == [
+        ("AAA", Decimal(100), Decimal(-99)),
+        ("CCC", Decimal(0), Decimal(2)),
+    ]
+
+
+def test_the_largest_of_equals_are_always_the_same() -> None:
+    same = [("AAA", "WDNX", "7", 1)]
+    for tier in (Tier.OTC, Tier.NMS_TIER_2, Tier.NMS_TIER_1):
+        stored(same, NOON + HOUR, key=PartitionKey(WEEK + timedelta(days=7), tier))
+    [first] = readers.venue_symbols(mpid="WDNX", week_ending=WEEK + timedelta(days=7), top=1).frame.to_dicts()
+    assert (first["tier"], first["symbol"]) == ("NMS_TIER_1", "AAA")
