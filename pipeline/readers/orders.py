@@ -73,8 +73,17 @@ def _read(value: str | float | bool | None, kind: pl.DataType) -> pl.Expr:
         if isinstance(kind, pl.Date) and value is not None:
             return pl.lit(date.fromisoformat(str(value)), dtype=kind)
         if isinstance(kind, pl.Decimal) and value is not None:
-            return pl.lit(Decimal(str(value)), dtype=kind)
+            return pl.lit(_decimal(f"{value}", kind), dtype=kind)
         pl.select(pl.lit(value).cast(kind))
         return pl.lit(value, dtype=kind)
     except (ValueError, ArithmeticError, pl.exceptions.PolarsError):
         raise invalid("cursor", f"{value!r} is no place in this answer") from None
+
+
+def _decimal(text: str, kind: pl.Decimal) -> Decimal:
+    """A number that a column can hold. ArithmeticError or ValueError for another, over which polars would panic."""
+    number = Decimal(text)
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -kind.scale or number.adjusted() >= kind.precision - kind.scale:
+        raise ValueError(f"{text} is no number of this column")
+    return number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -132,10 +133,20 @@ def test_the_next_page_goes_on_and_keeps_the_question(viewer: Client, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "after", ["", "1|2", "2025-11-14|OTC|A|-1|||||", f"2025-11-14|OTC|A|{10**30}|||||", "|" * 8, "\x00"]
+    "after",
+    ["", "2025-11-14", '{"week_ending": 1}', "1e999", "[" * 3000, "[[1]]", '["2025-11-14", {}]', '["half', "\x00"],
 )
 def test_a_place_of_ones_own_is_the_start(viewer: Client, after: str) -> None:
     assert len(viewer.get(PAGE, {"tier": "OTC", "after": after}).context["lines"]) == 4
+
+
+@pytest.mark.parametrize("odd", [10**30, 1e308, "NaN", "\ud800", True])
+def test_a_list_that_is_no_place_is_said_to_be_none(viewer: Client, odd: object) -> None:
+    week, tier, symbol, shares, *rest = readers.row_search(tier="OTC").page(None, 1).next or ()
+    for after in ([odd], [week, tier, symbol, odd, *rest], [week, tier, symbol, shares, *rest]):
+        answer = viewer.get(PAGE, {"tier": "OTC", "after": json.dumps(after)})
+        told = "is no place in this answer" in answer.content.decode()
+        assert (answer.status_code, told) == (200, odd in after), after
 
 
 def test_as_of_before_the_first_capture_nothing_was_known(viewer: Client) -> None:

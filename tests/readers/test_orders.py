@@ -64,7 +64,9 @@ def test_a_place_is_made_of_texts_and_numbers_and_is_exact() -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [(), ("2025-11-14",), ("2025-11-31", "1", 1), ("2025-11-14", "NaN?", 1), ("2025-11-14", "1", "one")]
+    "place",
+    [(), ("2025-11-14",), ("2025-11-31", "1", 1), ("2025-11-14", "NaN?", 1), ("2025-11-14", "1", "one")]
+    + [("2025-11-14", odd, 1) for odd in ("NaN", "Infinity", 1e308, "1e12", "0.0000001", "1e-400")],
 )
 def test_what_is_no_place_is_refused(place: Place) -> None:
     rows = random_rows(1)

@@ -40,6 +40,7 @@ MOST_DOWNLOADED = 500_000
 CAVEATS_SHOWN = 5
 UNANSWERED = (ReadersError, OSError)
 NOTHING = "nothing is captured there yet"
+SCALARS = (str, int, float, type(None))
 ORDERS = [("", "newest week first"), ("shares", "most shares first")]
 
 
@@ -249,9 +250,10 @@ def _place(text: str) -> Place | None:
     """The place in an address where the page before ended; None for a text that no page wrote."""
     try:
         place = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return tuple(place) if isinstance(place, list) else None
+    is_place = isinstance(place, list) and all(isinstance(one, SCALARS) for one in place)
+    return tuple(place) if is_place else None
 
 
 def _address(request: HttpRequest, **further: str) -> str:
