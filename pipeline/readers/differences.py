@@ -16,6 +16,7 @@ from pipeline.finra.rows import FIGURES
 from pipeline.models import Capture
 from pipeline.readers.chosen import Chosen, capture_named, choose, of_the_question
 from pipeline.readers.datasets import DIFFERENCES
+from pipeline.readers.fields import SUM
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import Question, VenueKinds, WeeksAsked, choices, instant, invalid, question_of, shares
@@ -27,7 +28,6 @@ from pipeline.readers.table import Table
 from pipeline.vintages import compare
 from pipeline.vintages.compare import MOVED, Difference, Kind
 
-SUM = pl.Decimal(38, 6)
 NOTHING = Decimal(0)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 UTC_TEXT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 DAY_TEXT = "%Y-%m-%d"
 FOOTER = "marketspine"
+STARTS_A_FORMULA = r"^([=+\-@\t\r\n])"
 
 
 def documents(frame: pl.DataFrame) -> list[dict[str, Any]]:
@@ -89,11 +91,9 @@ def parquet_saying(frame: pl.DataFrame, said: Mapping[str, object]) -> bytes:
 
 
 def without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
-    """Texts that a spreadsheet would take for formulas, with an apostrophe before them."""
-    texts = pl.col(pl.String)
-    return frame.with_columns(
-        pl.when(texts.str.contains(r"^[=+\-@\t\r]")).then("'" + texts).otherwise(texts).name.keep()
-    )
+    """Texts that a spreadsheet would take for formulas, with an apostrophe before them: cells, and names of columns."""
+    safe = frame.with_columns(selectors.string().str.replace(STARTS_A_FORMULA, "'${1}"))
+    return safe.rename(lambda name: re.sub(STARTS_A_FORMULA, r"'\1", name))
 
 
 def written(content: str, path: str | Path | None) -> str:

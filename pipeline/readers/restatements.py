@@ -17,7 +17,7 @@ from pipeline.readers import looks
 from pipeline.readers.caveats import listed
 from pipeline.readers.chosen import high_water, keys_of
 from pipeline.readers.datasets_of_revisions import RESTATED_SYMBOLS, RESTATED_VENUES, RESTATEMENTS
-from pipeline.readers.fields import Dataset
+from pipeline.readers.fields import SUM, Dataset
 from pipeline.readers.measured import Pair, changes_of, measured
 from pipeline.readers.meta import Caveat, head
 from pipeline.readers.parameters import answering
@@ -30,7 +30,6 @@ from pipeline.vintages import read
 from pipeline.vintages.compare import MOVED, Kind
 from pipeline.vintages.measures import Measure
 
-SUM = pl.Decimal(38, 6)
 SECURITY = ("symbol", "issue_name")
 BASIS_POINTS = 10_000
 AT_ONCE = 1000

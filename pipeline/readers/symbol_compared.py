@@ -17,10 +17,10 @@ from pipeline.readers.datasets_of_figures import SYMBOL_VENUES
 from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
 from pipeline.readers.fields import SHARES, Dataset, count, real, shares
 from pipeline.readers.symbol_history import symbol_history
+from pipeline.readers.venues import VENUE
 
 BASIS_POINTS = 10_000
 OF_VENUE = ("tier", "symbol", "issue_name", "venue_kind", "mpid", "crd", "venue")
-VENUE = pl.when(pl.col("mpid") == "").then("venue_name").otherwise(pl.lit("")).alias("venue")
 ROW = ("week_ending", "tier", "symbol", "issue_name", "mpid", "crd", "venue", "product_type")
 KEPT = ("shares", "trades")
 TWO = ("shares", "ats_ratio", "hhi_ats")

@@ -11,9 +11,9 @@ import polars as pl
 from django.utils.functional import cached_property
 
 from pipeline.readers.datasets_of_figures import SYMBOL_VENUES_WIDE
+from pipeline.readers.fields import SUM
 from pipeline.readers.table import Table
 
-SUM = pl.Decimal(38, 6)
 MILLIONTH = Decimal("0.000001")
 MOST = 20  # columns, unless more are asked for: a chart shows no more
 OF_SECURITY = ("week_ending", "week_start", "tier", "symbol", "issue_name")
@@ -37,15 +37,16 @@ class Value(StrEnum):
     AVERAGE_TRADE_SIZE = "average_trade_size"
 
 
-def _quotient(of: pl.Expr, whole: pl.Expr) -> pl.Expr:
+def quotient(of: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """In double precision; null without a whole."""
     return pl.when(whole > 0).then(of.cast(pl.Float64) / whole.cast(pl.Float64))
 
 
 VALUES = {
     Value.SHARES: pl.col("shares").cast(SUM),
-    Value.SHARE: _quotient(pl.col("shares"), pl.col(TOTAL)),
+    Value.SHARE: quotient(pl.col("shares"), pl.col(TOTAL)),
     Value.TRADES: pl.col("trades"),
-    Value.AVERAGE_TRADE_SIZE: _quotient(pl.col("shares"), pl.col("trades")),
+    Value.AVERAGE_TRADE_SIZE: quotient(pl.col("shares"), pl.col("trades")),
 }
 
 

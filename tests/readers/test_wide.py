@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pipeline import readers
+from pipeline.readers.written import Format, encoded
 from tests.readers.test_rows import kind_of
 from tests.support.engines import Ledger
 from tests.vintages.frames import KEY, WEEK, stored
@@ -49,6 +50,14 @@ def test_a_column_has_the_figure_that_is_asked_for() -> None:
         found = wide(value=value, top="2").frame.drop(NAMES).rows()
         assert found == [pytest.approx(old), pytest.approx(new)], value
     assert wide().frame.columns == [*NAMES, "A firm", "UBSA", "SGMT", "other (NON_ATS)", "other"]  # a firm called so
+
+
+def test_a_name_of_a_column_begins_no_formula_in_a_file_for_spreadsheets() -> None:
+    stored([("AAA", "=1+1", "30", 5)], NOON)
+    name, header = "=1+1", encoded(wide(), Format.CSV).content.decode().partition("\n")[0]
+    assert header.split(",")[len(NAMES) :].count(name) == 1
+    safe = encoded(wide(), Format.CSV, spreadsheet_safe=True).content.decode().partition("\n")[0]
+    assert safe == header.replace(name, f"'{name}")
 
 
 def test_pages_and_files_of_the_wide_form_are_the_same_rows() -> None:

@@ -15,8 +15,8 @@ from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 
 from pipeline.models import data_kinds
+from pipeline.readers.formats import without_formulas
 
-STARTS_A_FORMULA = r"^([=+\-@\t\r\n])"
 ROWS_AT_ONCE = 20_000
 View = Callable[..., HttpResponseBase]
 CANNOT_BE_SERVED = HTTPStatus.CONFLICT  # neither absent nor our mistake: the archive does not hold what the ledger says
@@ -24,7 +24,7 @@ CANNOT_BE_SERVED = HTTPStatus.CONFLICT  # neither absent nor our mistake: the ar
 
 def as_csv(name: str, table: pl.DataFrame) -> HttpResponseBase:
     """A CSV file of this name, without its suffix: decimals exact and without trailing zeros, nothing for null."""
-    plain = _marked(table).with_columns(_exact(cs.decimal()), _harmless(cs.string()))
+    plain = without_formulas(_marked(table)).with_columns(_exact(cs.decimal()))
     return _attached(StreamingHttpResponse(_lines(plain), content_type="text/csv; charset=utf-8"), f"{name}.csv")
 
 
@@ -57,11 +57,6 @@ def _marked(table: pl.DataFrame) -> pl.DataFrame:
 def _exact(columns: cs.Selector) -> pl.Expr:
     """Decimals as text. They have six places, so that zeros at the end are never those of a whole number."""
     return columns.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
-
-
-def _harmless(columns: cs.Selector) -> pl.Expr:
-    """Text, with an apostrophe before it where a spreadsheet would take it for a formula."""
-    return columns.str.replace(STARTS_A_FORMULA, "'${1}")
 
 
 def _lines(table: pl.DataFrame) -> Iterator[str]:
