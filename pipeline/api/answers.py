@@ -21,7 +21,7 @@ from pipeline.api import jsons
 from pipeline.api.base import ASK_AGAIN, UNCHANGED_FOR_EVER, document, is_held, marked, not_modified
 from pipeline.api.cursors import BadCursor, Cursor, digest, opened
 from pipeline.api.datasets import Source
-from pipeline.api.forms import WHOLE_FORMS, Form
+from pipeline.api.forms import PARQUET, WHOLE_FORMS, Form
 from pipeline.api.problems import Fault, Problem
 from pipeline.api.ranges import PartOfFile, as_part, part_asked
 from pipeline.api.requests import PAGE, Request, Value, invalid
@@ -85,7 +85,7 @@ def reply(http: HttpRequest, asked: Asked, result: Result) -> HttpResponseBase:
     _check_walk(asked, result)
     request = asked.request
     shape = (request.form.name, request.count_only, request.limit, asked.cursor.after if asked.cursor else "")
-    etag = digest((result.etag, asked.question, *shape))
+    etag = digest((result.etag, asked.question, *shape, *_beside_rows(request.form, result)))
     cache = UNCHANGED_FOR_EVER if result.pinned else ASK_AGAIN
     if is_held(http, etag):
         return not_modified(etag, cache)
@@ -94,6 +94,11 @@ def reply(http: HttpRequest, asked: Asked, result: Result) -> HttpResponseBase:
     if request.form.is_whole:
         return marked(_whole(http, asked, result, etag), etag, cache)
     return _page(asked, result, etag, cache)
+
+
+def _beside_rows(form: Form, result: Result) -> tuple[object, ...]:
+    """What else is in the bytes of a file: the footer of Parquet says as of when, and a part fits one file only."""
+    return (result.meta.as_of, result.meta.position) if form is PARQUET else ()
 
 
 def _check_walk(asked: Asked, result: Result) -> None:

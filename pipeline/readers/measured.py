@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 from pipeline.models import Capture
-from pipeline.readers.errors import ReadersError
+from pipeline.readers.errors import ErrorKind, ReadersError
 from pipeline.readers.reading import reading
 from pipeline.vintages import compare, measures
 from pipeline.vintages.compare import Changes
@@ -18,14 +18,18 @@ REMEMBERED = 4096
 
 
 def measured(pairs: Pairs) -> Mapping[tuple[int, int], Mapping[str, Measure]]:
-    """The measures of pairs, by their primary keys and by kind; without those of which a file is not kept, or lost."""
+    """The measures of pairs, by their primary keys and by kind; without those of which a file is not kept, or lost.
+
+    ReadersError where the storage is away: what it has is not lost.
+    """
     found: dict[tuple[int, int], Mapping[str, Measure]] = dict(revisions.stored(pairs))
     for before, after in pairs:
         if (before.pk, after.pk) not in found and before.pruned_at is None and after.pruned_at is None:
             try:
                 found[before.pk, after.pk] = _computed(Pair(before, after))
-            except ReadersError:
-                continue
+            except ReadersError as error:
+                if error.kind is ErrorKind.STORAGE_AWAY:
+                    raise
     return found
 
 

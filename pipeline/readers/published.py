@@ -82,6 +82,13 @@ def unknown(captures: Sequence[Capture], selector: Selector, wanted: Sequence[pl
     return Unknown(revised, removed, sum(one.partition_id not in before for one in captures))
 
 
+def follows_from(question: Question, captures: Sequence[Capture]) -> list[str]:
+    """What the counts follow from beside the vintages that are read: those known before, which may be pruned or annulled."""
+    if not is_published(question):
+        return []
+    return sorted(one.capture_id for one in known_before(captures, question.selector).values())
+
+
 def known_before(captures: Sequence[Capture], selector: Selector) -> dict[int, Capture]:
     """The vintage of each partition that was known at the instant, and is kept; of those that have one."""
     known = (

@@ -39,7 +39,8 @@ def rows(**asked: Unpack[RowsAsked]) -> Result:
     """
     question = question_of(asked)
     chosen = choose(question)
-    meta, warnings = meta_of(ROWS.name, question, chosen), (*caveats.of_clock(question), *caveats.of_rows(chosen))
+    meta = meta_of(ROWS.name, question, chosen, None, published.follows_from(question, chosen.captures))
+    warnings = (*caveats.of_clock(question), *caveats.of_rows(chosen))
     lacking = published.counting(question, chosen.captures, wanted(question))
     return Result(ROWS, meta, warnings, VintageRows(question, chosen), summing=lacking)
 

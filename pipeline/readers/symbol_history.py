@@ -33,7 +33,7 @@ from pipeline.readers.result import Result
 from pipeline.readers.rows import VintageRows, of_venue, wanted
 from pipeline.readers.symbols import SECURITY
 from pipeline.readers.table import Table
-from pipeline.readers.wide import MOST, Cells, Shape, Value, WideTable
+from pipeline.readers.wide import MOST, Cells, Shape, Value, WideTable, quotient
 from pipeline.weeks.concentration import FAMILY, IS_POOL, SUM, VENUE, concentrations
 
 ABSENT = "the symbol has no row in these weeks and tiers, though it is known"
@@ -59,7 +59,8 @@ def symbol_history(**asked: Unpack[SymbolAsked]) -> Result:
     """A security by week. `tier="ALL"` asks for figures over all tiers."""
     question, chosen = _of_symbol(asked, SYMBOL_HISTORY.name)
     moved = restated_by(chosen.captures)
-    meta = meta_of(SYMBOL_HISTORY.name, question, chosen, None, sorted(moved))
+    before = published.follows_from(question, chosen.captures)
+    meta = meta_of(SYMBOL_HISTORY.name, question, chosen, None, (*sorted(moved), *before))
     table = Table(SYMBOL_HISTORY, lambda: _history(question, chosen, moved), ABSENT)
     return Result(SYMBOL_HISTORY, meta, _warnings(question, chosen), table, summing=_lacking(question, chosen))
 
@@ -76,7 +77,7 @@ def symbol_venues(**asked: Unpack[SymbolVenuesAsked]) -> Result:
     for name in ("value", "top"):
         if asked.get(name) is not None:
             raise invalid(name, f"{name} is of shape=wide, which has a column for each venue")
-    meta = meta_of(SYMBOL_VENUES.name, question, chosen)
+    meta = meta_of(SYMBOL_VENUES.name, question, chosen, None, published.follows_from(question, chosen.captures))
     table = Table(SYMBOL_VENUES, lambda: _by_venue(question, chosen), ABSENT)
     return Result(SYMBOL_VENUES, meta, _warnings(question, chosen), table, summing=_lacking(question, chosen))
 
@@ -132,8 +133,8 @@ def _by_venue(question: Question, chosen: Chosen) -> pl.DataFrame:
         .join(totals, on=of_security, how="left")
         .with_columns(
             (pl.col("week_ending") - MONDAY_TO_FRIDAY).alias("week_start"),
-            _part(pl.col("shares"), pl.col("trades")).alias("average_trade_size"),
-            _part(pl.col("shares"), pl.col("row_total")).alias("share"),
+            quotient(pl.col("shares"), pl.col("trades")).alias("average_trade_size"),
+            quotient(pl.col("shares"), pl.col("row_total")).alias("share"),
         )
     )
 
@@ -167,12 +168,12 @@ def _side_by_side(found: pl.DataFrame, captured: pl.DataFrame) -> pl.DataFrame:
         ats_shares.alias("ats_shares"),
         firm_shares.alias("non_ats_shares"),
         both.alias("shares"),
-        _part(ats_shares, both).alias("ats_ratio"),
+        quotient(ats_shares, both).alias("ats_ratio"),
         ats_trades.alias("ats_trades"),
         firm_trades.alias("non_ats_trades"),
         trades.alias("trades"),
-        _part(ats_shares, ats_trades).alias("ats_average_trade_size"),
-        _part(both, trades).alias("average_trade_size"),
+        quotient(ats_shares, ats_trades).alias("ats_average_trade_size"),
+        quotient(both, trades).alias("average_trade_size"),
         pl.col("venues").fill_null(0).alias("venues_ats"),
         pl.col("venues_firms").fill_null(0).alias("venues_non_ats"),
         pl.col("hhi_low").alias("hhi_ats"),
@@ -189,11 +190,6 @@ def _where(captured: str, figure: str) -> pl.Expr:
 
 def _of_kind(found: pl.DataFrame, kind: str) -> pl.DataFrame:
     return found.filter(pl.col("family") == kind).drop("family", "named", "pooled")
-
-
-def _part(of: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """A quotient in double precision; null without a whole."""
-    return pl.when(whole > 0).then(of.cast(pl.Float64) / whole.cast(pl.Float64))
 
 
 def _kinds_captured(chosen: Chosen, *, over_all: bool) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 
 from pipeline.api import answers
 from pipeline.models import Capture
-from tests.admin.vintages import two_vintages
+from tests.admin.vintages import captured, two_vintages
 from tests.api.asking import Script, body, viewer
-from tests.management.publications import WEEK
+from tests.management.publications import OTC, WEEK, content
 from tests.support.engines import Begin
 
 pytestmark = pytest.mark.usefixtures("few_rows")
@@ -68,6 +69,17 @@ def test_what_is_no_single_part_or_of_another_file_is_the_whole(script: Script) 
     assert (
         script.get("rows", {"Range": f"bytes={len(content)}-"}, **WHOLE)["Content-Range"] == f"bytes */{len(content)}"
     )
+
+
+def test_a_part_of_a_file_that_says_as_of_when_it_is_fits_no_later_one(script: Script) -> None:
+    asked = {form: {**ROWS, "format": form} for form in ("csv", "parquet")}
+    before = {form: script.get("rows", **asked[form]) for form in asked}
+    captured(
+        OTC._replace(week_ending=WEEK - timedelta(days=7)), content(OTC._replace(week_ending=WEEK - timedelta(days=7)))
+    )
+    for form, status in (("csv", 206), ("parquet", 200)):
+        headers = {"Range": "bytes=4-11", "If-Range": before[form]["ETag"]}
+        assert script.get("rows", headers, **asked[form]).status_code == status, form
 
 
 def test_a_part_of_a_vintage_file(script: Script) -> None:

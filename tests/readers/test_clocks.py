@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import time_machine
 
 from pipeline import readers
+from pipeline.models import Capture
 from tests.readers.test_revisions import DAY, DUE, A, B, C, capture_at
 from tests.readers.test_rows import kind_of
 from tests.support.capturing import WEEK
@@ -72,3 +73,19 @@ def test_the_clock_is_said_of_an_instant_only(ledger: Ledger, few_rows: None) ->
     assert kind_of(lambda: readers.rows(clock="theirs", as_of="2025-12-15")) == "invalid-parameter"
     assert symbols(readers.rows(clock="captured", tier="OTC", week_ending=WEEK)) == ["AAPL", "BRKB", "IBM"]
     assert kind_of(lambda: readers.venues(clock="published", as_of="2025-12-15")) == "unknown-parameter"  # type: ignore[call-arg]
+
+
+def test_what_is_counted_beside_the_rows_is_another_answer_once_it_is_known_no_more(
+    ledger: Ledger, few_rows: None
+) -> None:
+    source = MemorySource()
+    for days, lines in ((0, A), (14, C)):
+        capture_at(source, DUE + days * DAY, lines)
+    with time_machine.travel(LATER, tick=False):
+        answers = [published("2025-12-23")]
+        Capture.objects.filter(version=1).update(pruned_at=LATER)
+        answers.append(published("2025-12-23"))
+
+    assert [lacking(one) for one in answers] == [(0, 1, 0), (0, 0, 1)]
+    assert answers[0].frame.equals(answers[1].frame)
+    assert answers[0].etag != answers[1].etag
