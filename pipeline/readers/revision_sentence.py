@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -24,12 +24,32 @@ class Move:
 
 def revision_sentence(tier: str, venue_kind: str, age_days: int) -> str:
     """How much partitions of this age have moved since, as one sentence; that too few are verified, where that is so."""
+    [told] = sentences({tier: moves_of(tier, venue_kind, age_days)}, venue_kind)
+    return told
+
+
+def sentences(moves: Mapping[str, Sequence[Move]], venue_kind: str) -> tuple[str, ...]:
+    """The same of several tiers by their moves: a sentence for each, and one for all of which too few are verified."""
+    told = [_sentence(_weeks(tier, venue_kind), of_one) for tier, of_one in moves.items() if len(of_one) >= ENOUGH]
+    few = {tier: f"{len(of_one)}" for tier, of_one in moves.items() if len(of_one) < ENOUGH}
+    if few:
+        what, counts = _weeks(", ".join(few), venue_kind), ", ".join(few.values())
+        told.append(f"{what}: too few verified weeks to say how much they move after this age ({counts} of {ENOUGH}).")
+    return tuple(told)
+
+
+def moves_of(tier: str, venue_kind: str, age_days: int) -> tuple[Move, ...]:
+    """How much each verified partition of this age has moved since. ReadersError."""
     asked = RevisionsAsked(tier=tier, venue_kind=venue_kind, ages=[age_days])
     _, triangle, _, _ = question_and_triangle(asked)
-    moves = _since(triangle, age_days, venue_kind)
-    what = f"{tier} {'' if venue_kind == 'ALL' else venue_kind.replace('_', '-') + ' '}weeks"
-    if len(moves) < ENOUGH:
-        return f"{what}: too few verified weeks to say how much they move after this age ({len(moves)} of {ENOUGH})."
+    return tuple(_since(triangle, age_days, venue_kind))
+
+
+def _weeks(tiers: str, venue_kind: str) -> str:
+    return f"{tiers} {'' if venue_kind == 'ALL' else venue_kind.replace('_', '-') + ' '}weeks"
+
+
+def _sentence(what: str, moves: Sequence[Move]) -> str:
     gross = [move.gross for move in moves]
     usual, largest = percentile(gross, 95) or 0.0, max(gross)
     bound = f"by no more than {_percent(usual)}" if usual else "not at all"

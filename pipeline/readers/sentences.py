@@ -1,4 +1,4 @@
-"""Sentences of the revision profile for pages: each is made once for the same captures, looks and day."""
+"""Sentences of the revision profile for pages: what they say is found once for the same captures, looks and day."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from django.db.models import Count, Max
 from pipeline.finra.calendar import Tier, due_date, market_today
 from pipeline.models import Capture, Check
 from pipeline.readers.meta import digest_of
-from pipeline.readers.revision_sentence import revision_sentence
+from pipeline.readers.revision_sentence import Move, moves_of, sentences
 
 REMEMBERED = 128
 
 
 def sentences_of(week_ending: date, tiers: Collection[str], kind: str) -> tuple[str, ...]:
-    """How much weeks of this week's age still move, a sentence for each tier that is due. Two queries once it is known."""
+    """How much weeks of this week's age still move, of each tier that is due. Two queries once it is known."""
     today = market_today()
     ages = {tier: (today - due_date(Tier(tier), week_ending)).days for tier in tiers}
     follows = _follows_from() if ages else ""
-    return tuple(_sentence(tier, kind, age, today, follows) for tier, age in ages.items() if age >= 0)
+    return sentences({tier: _moves(tier, kind, age, today, follows) for tier, age in ages.items() if age >= 0}, kind)
 
 
 @lru_cache(REMEMBERED)
-def _sentence(tier: str, kind: str, age: int, today: date, follows: str) -> str:
-    """`today` and `follows` are in the key: another day, vintage or look makes another sentence."""
-    return revision_sentence(tier, kind, age)
+def _moves(tier: str, kind: str, age: int, today: date, follows: str) -> tuple[Move, ...]:
+    """`today` and `follows` are in the key: after another day, vintage or look it is found anew."""
+    return moves_of(tier, kind, age)
 
 
 def _follows_from() -> str:

@@ -42,9 +42,9 @@ from pipeline.readers.week_before import departed_venues
 TOP, MOVERS = 25, 10
 LEADERS = (
     "rank",
+    "venue_kind",
     "mpid",
     "venue_name",
-    "venue_kind",
     "share",
     "share_change_bp",
     "rank_change",

@@ -30,6 +30,7 @@ from pipeline.admin.shared import figures
 from pipeline.finra.calendar import Tier
 from pipeline.models import Capture
 from pipeline.readers import DATASETS, Result
+from pipeline.readers.revision_sentence import moves_of, sentences
 from pipeline.readers.revisions import AGES, MeasureName
 
 MOST = 260
@@ -120,9 +121,10 @@ def _tiles(profile: Result) -> list[Tile]:
 
 
 def _said(asked: Asked) -> Section:
-    """What a person may rely on: one sentence for each tier, at four weeks."""
+    """What a person may rely on, by tier, at four weeks."""
     tiers = [asked["tier"]] if "tier" in asked else [tier.value for tier in Tier]
-    told = tuple(readers.revision_sentence(tier, asked["venue_kind"], AGES[3]) for tier in tiers)
+    kind: str = asked["venue_kind"]
+    told = sentences({tier: moves_of(tier, kind, AGES[3]) for tier in tiers}, kind)
     return Section(f"After {AGES[3]} days", sentences=told)
 
 
