@@ -17,6 +17,7 @@ from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Capture, Cause, Check, Outcome, Partition, Revision
+from pipeline.readers import measured
 from pipeline.readers.revision_sentence import Move, sentences
 from pipeline.weeks import analytics
 from tests.readers.test_rows import kind_of
@@ -314,6 +315,7 @@ def test_what_a_storage_has_that_is_away_is_not_lost(
 ) -> None:
     for days, lines in ((0, A), (7, B)):
         capture_at(source, DUE + days * DAY, lines)
+    measured._computed.cache_clear()
     shutil.move(archive_dir / "vintages", archive_dir / "elsewhere")
     assert kind_of(lambda: readers.restatements().frame) == "storage-away"
     shutil.move(archive_dir / "elsewhere", archive_dir / "vintages")
