@@ -4,7 +4,7 @@
 # own code; where the code matters (cron, Kubernetes) call `.venv/bin/python manage.py run_weekly`, which ends with it.
 
 PYTHON ?= python3
-WORKERS ?= 3
+WORKERS ?= 4
 ROUNDS ?= 1
 UV_VERSION := 0.13.9
 
