@@ -24,7 +24,7 @@ PAGES = "/problems/"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemKind:
     """A kind of problem: the end of its address, its title and status, what it means and what helps."""
 
     slug: str
@@ -184,12 +184,12 @@ _OF_HTTP: Mapping[str, tuple[HTTPStatus, str, str]] = {
         "Something failed that should not have. The log of the server has the details.",
     ),
 }
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, ProblemKind] = {
     **{
-        kind.value: Kind(kind.value, title, HTTPStatus(STATUS[kind]), said)
+        kind.value: ProblemKind(kind.value, title, HTTPStatus(STATUS[kind]), said)
         for kind, (title, said) in _OF_READERS.items()
     },
-    **{slug: Kind(slug, title, status, said) for slug, (status, title, said) in _OF_HTTP.items()},
+    **{slug: ProblemKind(slug, title, status, said) for slug, (status, title, said) in _OF_HTTP.items()},
 }
 
 
@@ -224,7 +224,7 @@ class Problem(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ProblemKind:
         """What it is."""
         return KINDS[self.slug]
 

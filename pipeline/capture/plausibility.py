@@ -25,7 +25,7 @@ from pipeline.finra.content import Content
 from pipeline.finra.payloads import PartName
 from pipeline.finra.rows import ATS, NON_ATS
 from pipeline.finra.sources.files.file_names import file_name, is_named_for
-from pipeline.vintages.compare import Changes, Kind
+from pipeline.vintages.compare import ChangeKind, Changes
 
 ALWAYS_ALLOWED = 1  # rows: the smallest restatement there is, whatever share of a tiny partition it is
 VENUE_KINDS = {PartName.ATS: ATS, PartName.NON_ATS: NON_ATS}
@@ -270,7 +270,8 @@ def changes_by_kind(changes: Changes, sizes: Sizes) -> dict[str, Change]:
 
     def of_kind(part: PartName, size: Size) -> Change:
         changed, added, removed = (
-            numbers.get((VENUE_KINDS[part], kind), 0) for kind in (Kind.CHANGED, Kind.ADDED, Kind.REMOVED)
+            numbers.get((VENUE_KINDS[part], kind), 0)
+            for kind in (ChangeKind.CHANGED, ChangeKind.ADDED, ChangeKind.REMOVED)
         )
         return Change(size.rows, changed, added, removed)
 

@@ -1,6 +1,6 @@
-"""What no transaction makes true: silence, and lateness. Somebody has to look, and writes notices of what is found.
+"""Conditions that no transaction makes true, silence and lateness: a look finds them, and writes notices of them.
 
-The facts are those of the dashboard (`pipeline.review.dashboard`). Each minute one process of all looks, whichever sweeps.
+The facts are those of the dashboard (`pipeline.review`). Each minute one process looks: the first one that sweeps.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pipeline.finra.calendar import PartitionKey, Tier, market_today
 from pipeline.models import ConditionLook, Event, Notice, Occurrence, Run, Severity
 from pipeline.models.event import key_of
 from pipeline.resilience import clock
-from pipeline.review import dashboard
-from pipeline.review.dashboard import Alarm
+from pipeline.review import alarms, dashboard
+from pipeline.review.alarms import Alarm
 from pipeline.review.grid import Cell, CellState
 
 EVERY = timedelta(seconds=55)
@@ -38,8 +38,7 @@ def look_in_turn(now: datetime | None = None) -> bool:
 
 def look(now: datetime) -> None:
     """Open a notice of each alarm and of each late partition, and close those that are over."""
-    alarms = dashboard.alarms(now)
-    found = {one.key: one for alarm in alarms if (one := _occurrence(alarm))}
+    found = {one.key: one for alarm in alarms.raised(now) if (one := _occurrence(alarm))}
     _observe(found, set(Notice.objects.is_open().filter(event__in=WATCHED).values_list("key", flat=True)))
     _look_for_lateness(now)
 

@@ -13,7 +13,7 @@ from django.db import connection
 from pipeline.conditions import look
 from pipeline.models import Event
 from pipeline.notices import sending
-from pipeline.review import dashboard
+from pipeline.review import alarms
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def _for_ever() -> None:
 
 def tell() -> bool:
     """Look and send in the workers' place, where they are silent; whether they were."""
-    is_silent = any(alarm.event is Event.WORKERS_SILENT for alarm in dashboard.alarms())
+    is_silent = any(alarm.event is Event.WORKERS_SILENT for alarm in alarms.raised())
     if is_silent:
         look.look_in_turn()
         sending.send_all()

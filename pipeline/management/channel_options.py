@@ -10,7 +10,7 @@ from django.db import transaction
 
 from pipeline.finra.calendar import Tier
 from pipeline.management.base import BadArguments, operator
-from pipeline.models import Act, Channel, Digest, Event, Kind, Severity, Use
+from pipeline.models import Act, Channel, ChannelKind, Digest, Event, Severity, Use
 from pipeline.operations import Order, write_down
 
 ALL = "all"
@@ -37,7 +37,7 @@ def add(parser: CommandParser, *, is_new: bool) -> None:
     """The options of `notify add` and `notify change`: what is not given stays as it is."""
     parser.add_argument("name", help="the channel")
     if is_new:
-        parser.add_argument("--kind", required=True, choices=Kind.values, help="how it is reached")
+        parser.add_argument("--kind", required=True, choices=ChannelKind.values, help="how it is reached")
     parser.add_argument("--address", help="of an e-mail channel: one address, or a list's")
     parser.add_argument(
         "--secret", metavar="NAME", help="the environment variable that holds its web address or its key: SLACK_URL"

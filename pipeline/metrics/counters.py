@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import product
 
 from pipeline.finra.calendar import Tier
-from pipeline.metrics.names import METRICS, Kind
+from pipeline.metrics.names import METRICS, MetricKind
 from pipeline.metrics.samples import Sample
 from pipeline.models import Act, ActOutcome, CaptureKind, Category, Outcome, RunStatus, Severity, Tally, Trigger
 
@@ -50,7 +50,7 @@ def read(_now: datetime) -> Iterator[Sample]:
     """Each counter of the list of metrics."""
     sums = Tally.objects.sums()
     for metric in METRICS:
-        if metric.kind is Kind.COUNTER:
+        if metric.kind is MetricKind.COUNTER:
             name = metric.name.removesuffix(SUFFIX)
             yield from _of(metric.name, metric.labels, sums.get(name, {}), KNOWN.get(name))
 

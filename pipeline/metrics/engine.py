@@ -1,4 +1,4 @@
-"""Workers, beat and the broker. What is silent is told by the times of the dashboard's alarms."""
+"""Workers, beat and the broker. Live or silent is decided as by the dashboard's alarms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.finra.sources.api import rate
 from pipeline.metrics.samples import Sample, instant, sample
 from pipeline.models import WorkerSign
 from pipeline.resilience import clock
-from pipeline.review import dashboard
+from pipeline.review import alarms
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +34,11 @@ def read(now: datetime) -> Iterator[Sample]:
     """Signs of life, from the ledger."""
     yield sample("engine_distributed", is_distributed())
     signs = list(WorkerSign.objects.filter(seen_at__gt=now - DROPPED_AFTER).values_list("seen_at", flat=True))
-    live = sum(clock.is_sign_of_life(seen, now, dashboard.SILENCE) for seen in signs)
+    live = sum(clock.is_sign_of_life(seen, now, alarms.SILENCE) for seen in signs)
     yield sample("workers", live, state="live")
     yield sample("workers", len(signs) - live, state="silent")
-    yield from instant("worker_last_seen_timestamp_seconds", dashboard.last_worker_sign())
-    yield from instant("beat_last_fired_timestamp_seconds", dashboard.last_beat())
+    yield from instant("worker_last_seen_timestamp_seconds", alarms.last_worker_sign())
+    yield from instant("beat_last_fired_timestamp_seconds", alarms.last_beat())
 
 
 def read_broker() -> Iterator[Sample]:

@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from pipeline.metrics import reading
-from pipeline.metrics.names import METRICS, Kind, Metric
+from pipeline.metrics.names import METRICS, Metric, MetricKind
 from pipeline.metrics.reading import Reading
 from pipeline.metrics.samples import Sample
 
@@ -57,7 +57,7 @@ def families(samples: Iterable[Sample]) -> Iterator[Family]:
 
 
 def _family(metric: Metric, samples: Iterable[Sample]) -> Family:
-    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    kind = CounterMetricFamily if metric.kind is MetricKind.COUNTER else GaugeMetricFamily
     family = kind(metric.full_name, metric.meaning, labels=metric.labels)
     for one in samples:
         given = dict(one.labels)

@@ -16,9 +16,9 @@ from pipeline.integrity import losses
 from pipeline.metrics.samples import Sample, instant, sample
 from pipeline.models import Capture, FileCheck
 from pipeline.vintages import holdings
-from pipeline.vintages.holdings import Kind
+from pipeline.vintages.holdings import FileKind
 
-SHELVES = {Kind.PAYLOAD: "payloads", Kind.VINTAGE: "vintages"}
+SHELVES = {FileKind.PAYLOAD: "payloads", FileKind.VINTAGE: "vintages"}
 
 
 def read(_now: datetime) -> Iterator[Sample]:
@@ -39,7 +39,7 @@ def _archive() -> Iterator[Sample]:
         bytes=Sum("vintage_bytes", default=0), files=Count("vintage_path", distinct=True)
     )
     lost = losses.unaccepted(holdings.recorded())
-    for kind, found in ((Kind.PAYLOAD, payloads), (Kind.VINTAGE, vintages)):
+    for kind, found in ((FileKind.PAYLOAD, payloads), (FileKind.VINTAGE, vintages)):
         shelf = SHELVES[kind]
         yield sample("archive_bytes", found["bytes"], shelf=shelf)
         yield sample("archive_files", found["files"], shelf=shelf)

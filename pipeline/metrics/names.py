@@ -8,7 +8,7 @@ from enum import StrEnum
 PREFIX = "marketspine_"
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """What a metric is to Prometheus."""
 
     GAUGE = "gauge"
@@ -20,7 +20,7 @@ class Metric:
     """A metric by its name less the prefix; that of a counter ends in `_total`."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     meaning: str
     labels: tuple[str, ...]
 
@@ -31,11 +31,11 @@ class Metric:
 
 
 def _gauge(name: str, meaning: str, *labels: str) -> Metric:
-    return Metric(name, Kind.GAUGE, meaning, labels)
+    return Metric(name, MetricKind.GAUGE, meaning, labels)
 
 
 def _counter(name: str, meaning: str, *labels: str) -> Metric:
-    return Metric(f"{name}_total", Kind.COUNTER, meaning, labels)
+    return Metric(f"{name}_total", MetricKind.COUNTER, meaning, labels)
 
 
 EXPORTER = (

@@ -15,7 +15,7 @@ from pipeline.models.anomaly import Anomaly, Category
 from pipeline.models.api_token import ApiToken
 from pipeline.models.backup import Backup, Drill, Restoration
 from pipeline.models.capture import Capture, CaptureKind, Cause, capture_id_for
-from pipeline.models.channel import Channel, Digest, Kind
+from pipeline.models.channel import Channel, ChannelKind, Digest
 from pipeline.models.check import Check, Seen
 from pipeline.models.delivery import ConditionLook, Delivery, DeliveryAction, DeliveryState
 from pipeline.models.event import Event, Occurrence
@@ -67,6 +67,7 @@ __all__ = [
     "Category",
     "Cause",
     "Channel",
+    "ChannelKind",
     "Check",
     "ConditionLook",
     "DataKind",
@@ -81,7 +82,6 @@ __all__ = [
     "FeedCounter",
     "FileCheck",
     "FileState",
-    "Kind",
     "LedgerKind",
     "Listing",
     "Manifest",

@@ -19,7 +19,7 @@ SECRET_NAME = re.compile(r"(SLACK|PAGERDUTY|WEBHOOK|APPRISE|NOTIFY)(_[A-Z0-9]+)+
 RESTATED_ROWS = 100  # FINRA restates a handful of rows of a week as a matter of course
 
 
-class Kind(models.TextChoices):
+class ChannelKind(models.TextChoices):
     """How a channel is reached."""
 
     EMAIL = "email", "e-mail"
@@ -58,7 +58,7 @@ class Channel(models.Model):
     """
 
     name = models.CharField(max_length=60, unique=True)
-    kind = models.CharField(max_length=9, choices=Kind.choices)
+    kind = models.CharField(max_length=9, choices=ChannelKind.choices)
     address = models.EmailField(blank=True)
     secret = models.CharField(max_length=60, blank=True)
     signing_secret = models.CharField(max_length=60, blank=True)
@@ -88,11 +88,11 @@ class Channel(models.Model):
         ordering = ("name",)
         permissions = (("can_notify", "Can silence notices, test channels and send again what failed"),)
         constraints = (
-            models.CheckConstraint(condition=Q(kind__in=Kind.values), name="channel_kind_known"),
+            models.CheckConstraint(condition=Q(kind__in=ChannelKind.values), name="channel_kind_known"),
             models.CheckConstraint(condition=Q(digest__in=Digest.values), name="channel_digest_known"),
             models.CheckConstraint(
-                condition=Q(kind=Kind.EMAIL, secret="") & ~Q(address="")
-                | ~Q(kind=Kind.EMAIL) & ~Q(secret="") & Q(address=""),
+                condition=Q(kind=ChannelKind.EMAIL, secret="") & ~Q(address="")
+                | ~Q(kind=ChannelKind.EMAIL) & ~Q(secret="") & Q(address=""),
                 name="channel_has_an_address_or_names_a_secret",
             ),
             models.CheckConstraint(
@@ -109,7 +109,7 @@ class Channel(models.Model):
         """Whether a notice is one of those that the channel is told."""
         if notice.event == Event.CHANNEL_FAILED and notice.place == self.name:
             return False
-        if self.kind == Kind.PAGERDUTY and notice.is_momentary:  # an incident that nothing would resolve
+        if self.kind == ChannelKind.PAGERDUTY and notice.is_momentary:  # an incident that nothing would resolve
             return False
         if notice.event == Event.RESTATED and (notice.rows or 0) < self.least_restated_rows:
             return False

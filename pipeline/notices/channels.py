@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 
 from marketspine.environment import is_set
 from pipeline.finra.calendar import Tier
-from pipeline.models import Channel, Event, Kind, Use
+from pipeline.models import Channel, ChannelKind, Event, Use
 from pipeline.notices.failures import Lasting, NotAccepted
 from pipeline.notices.secrets import check_name
 from pipeline.notices.transports import registry
@@ -41,13 +41,13 @@ def judge(channel: Channel) -> Judged:
 
 
 def _judge_target(channel: Channel, judged: Judged) -> None:
-    if channel.kind == Kind.EMAIL:
+    if channel.kind == ChannelKind.EMAIL:
         if not channel.address or channel.secret:
             judged.wrong["address"] = NEEDS_ADDRESS
         return
     if channel.address:
         judged.wrong["address"] = "only an e-mail channel has an address"
-    if channel.signing_secret and channel.kind != Kind.WEBHOOK:
+    if channel.signing_secret and channel.kind != ChannelKind.WEBHOOK:
         judged.wrong["signing_secret"] = "only a webhook's messages are signed"  # noqa: S105
     if not channel.secret:
         judged.wrong["secret"] = NEEDS_SECRET
@@ -64,7 +64,7 @@ def _try_place(channel: Channel, judged: Judged) -> None:
     try:
         registry.place(channel)
     except NotAccepted as error:
-        has_secret = channel.kind != Kind.EMAIL and is_set(channel.secret)
+        has_secret = channel.kind != ChannelKind.EMAIL and is_set(channel.secret)
         if has_secret:
             judged.wrong["secret"] = str(error)
         else:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Max, Q
 
-from pipeline.models import Channel, Delivery, DeliveryAction, DeliveryState, Kind, Notice, Severity
+from pipeline.models import Channel, ChannelKind, Delivery, DeliveryAction, DeliveryState, Notice, Severity
 from pipeline.models.delivery import UNSENT
 
 AT_ONCE = 500
@@ -87,7 +87,7 @@ def _add(notice: Notice, channel: Channel, action: DeliveryAction, now: datetime
 def _repeat(channels: Collection[Channel], now: datetime) -> None:
     """Say again what is critical and goes on. PagerDuty does so by itself."""
     for channel in channels:
-        if not channel.repeat_hours or channel.kind == Kind.PAGERDUTY:
+        if not channel.repeat_hours or channel.kind == ChannelKind.PAGERDUTY:
             continue
         before = now - timedelta(hours=channel.repeat_hours)
         of_channel = Delivery.objects.filter(channel=channel, notice__in=Notice.objects.is_open())

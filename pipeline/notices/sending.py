@@ -24,12 +24,12 @@ from pipeline.finra.plain_text import storable
 from pipeline.finra.sources.deadline import OutOfTime, within
 from pipeline.models import (
     Channel,
+    ChannelKind,
     Delivery,
     DeliveryAction,
     DeliveryState,
     Digest,
     Event,
-    Kind,
     Notice,
     Occurrence,
     Restoration,
@@ -51,7 +51,7 @@ LEASE = timedelta(seconds=60)
 SEND_SECONDS = 20.0  # of one message, whatever hangs: a name, a connection, a body that comes a byte at a time
 BUDGET_SECONDS = 60.0  # of one pass over a channel
 AT_ONCE = 200
-PAUSES = {Kind.SLACK: 1.0}  # seconds between two messages: https://docs.slack.dev/apis/web-api/rate-limits
+PAUSES = {ChannelKind.SLACK: 1.0}  # seconds between two messages: https://docs.slack.dev/apis/web-api/rate-limits
 # After these many minutes a message is tried again; then it is given up.
 RETRIES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240))
 JITTER = 0.2
@@ -131,7 +131,7 @@ def _send_while_it_is_ours(channel_id: int, sender: str, only: Delivery | None) 
     channel = Channel.objects.get(pk=channel_id)
     for batch in _batches(channel, only):
         if done:
-            time.sleep(PAUSES.get(Kind(channel.kind), 0.0))
+            time.sleep(PAUSES.get(ChannelKind(channel.kind), 0.0))
         if stopping.is_ordered() or time.monotonic() - started > BUDGET_SECONDS or not _keep(channel_id, sender):
             break
         tried = _begin(batch)
@@ -150,7 +150,7 @@ def _batches(channel: Channel, only: Delivery | None) -> list[list[Delivery]]:
         return [[only]]
     due = list(Delivery.objects.due(now).filter(channel=channel).select_related("notice", "notice__run")[:AT_ONCE])
     free = muting.hold(channel, due, now)
-    if channel.kind == Kind.PAGERDUTY or not free:
+    if channel.kind == ChannelKind.PAGERDUTY or not free:
         return [[one] for one in free]
     if channel.digest != Digest.EACH:
         return [free]

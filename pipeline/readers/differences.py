@@ -26,7 +26,7 @@ from pipeline.readers.rows import one_of
 from pipeline.readers.selectors import LATEST, Selector, SelectorKind
 from pipeline.readers.table import Table
 from pipeline.vintages import compare
-from pipeline.vintages.compare import MOVED, Difference, Kind
+from pipeline.vintages.compare import MOVED, ChangeKind, Difference
 
 NOTHING = Decimal(0)
 
@@ -79,7 +79,7 @@ def differences(**asked: Unpack[DifferencesAsked]) -> Result:
     """
     question = question_of(asked)
     pairs = _pairs(asked, question)
-    wanted = _wanted(question, choices("change", asked.get("change"), Kind), asked.get("min_change"))
+    wanted = _wanted(question, choices("change", asked.get("change"), ChangeKind), asked.get("min_change"))
     chosen = Chosen(tuple(capture for pair in pairs for capture in pair), ())
     facts = Pairs(tuple((before.capture_id, after.capture_id) for before, after in pairs))
     meta = meta_of(DIFFERENCES.name, question, chosen, facts, [str(one) for one in wanted])
@@ -141,7 +141,7 @@ def _pinned(asked: DifferencesAsked, selector: Selector) -> Selector:
     return Selector(kind=SelectorKind.CAPTURE, capture=str(until)) if until is not None else selector
 
 
-def _wanted(question: Question, kinds: Sequence[Kind], least: str | int | Decimal | None) -> list[pl.Expr]:
+def _wanted(question: Question, kinds: Sequence[ChangeKind], least: str | int | Decimal | None) -> list[pl.Expr]:
     """What a row has to be."""
     found = [pl.col("change").is_in([kind.value for kind in kinds])] if kinds else []
     if question.venue_kind is not VenueKinds.ALL:
@@ -183,7 +183,7 @@ class Compared:
     def summary(self) -> Summary:
         """How the pairs differ in all."""
         changes = [one.changes for one in self.differences]
-        changed = self.every_row.filter(pl.col("change") == Kind.CHANGED.value)
+        changed = self.every_row.filter(pl.col("change") == ChangeKind.CHANGED.value)
         same_date = pl.col("last_update_date_before").eq_missing(pl.col("last_update_date_after"))
         same_figures = pl.all_horizontal(
             pl.col(f"{name}_before").eq_missing(pl.col(f"{name}_after")) for name in ("shares", "trades", "notional")

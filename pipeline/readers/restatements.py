@@ -27,7 +27,7 @@ from pipeline.readers.result import Page, Place, Result
 from pipeline.readers.rows import one_of
 from pipeline.readers.table import Table, frame_of
 from pipeline.vintages import read
-from pipeline.vintages.compare import MOVED, Kind
+from pipeline.vintages.compare import MOVED, ChangeKind
 from pipeline.vintages.measures import Measure
 
 SECURITY = ("symbol", "issue_name")
@@ -278,7 +278,7 @@ def _summed(
     before, after = (pl.col(f"{side}_shares").cast(SUM).fill_null(0) for side in ("before", "after"))
     counts = [
         (pl.col("kind") == kind.value).sum().cast(pl.Int64).alias(f"rows_{kind.value}")
-        for kind in (Kind.ADDED, Kind.CHANGED, Kind.REMOVED)
+        for kind in (ChangeKind.ADDED, ChangeKind.CHANGED, ChangeKind.REMOVED)
     ]
     summed = moved.group_by(by).agg(
         pl.col("position").n_unique().cast(pl.Int64).alias("restatements"),
@@ -303,7 +303,7 @@ def moved_rows(before: Capture, after: Capture) -> pl.DataFrame:
 
 def _moved_tiers(moved: pl.DataFrame) -> pl.DataFrame:
     """Of each security whether rows of a week left a tier and came to another: one move, told by two restatements."""
-    added, removed = (pl.col("kind") == kind.value for kind in (Kind.ADDED, Kind.REMOVED))
+    added, removed = (pl.col("kind") == kind.value for kind in (ChangeKind.ADDED, ChangeKind.REMOVED))
     of_weeks = moved.group_by("week_ending", *SECURITY).agg(
         (added.any() & removed.any() & (pl.col("tier").filter(added | removed).n_unique() > 1)).alias("moved_tier")
     )

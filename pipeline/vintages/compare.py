@@ -25,7 +25,7 @@ MOVED = (pl.col("after_shares").fill_null(0) - pl.col("before_shares").fill_null
 IS_ADDED, IS_REMOVED = pl.col("before_trades").is_null(), pl.col("after_trades").is_null()
 
 
-class Kind(StrEnum):
+class ChangeKind(StrEnum):
     """The kinds of changes of a row."""
 
     ADDED = "added"
@@ -47,8 +47,8 @@ class Counts:
 class Changes(Counts):
     """The rows in which two vintages differ, in the order of their keys, and how many they are.
 
-    `rows` has the columns of KEY (`firm` is empty for an ATS), `venue_kind`, `kind` (a value of Kind), and each of FIGURES
-    before and after (`before_shares`, `after_shares`, ...): null before a row was added and after it was removed.
+    `rows` has the columns of KEY (`firm` is empty for an ATS), `venue_kind`, `kind` (a value of ChangeKind), and each of
+    FIGURES before and after (`before_shares`, `after_shares`, ...): null before a row was added and after it was removed.
     """
 
     rows: pl.DataFrame
@@ -62,10 +62,14 @@ class Difference:
     after: Capture
     changes: Changes
 
-    def count(self, kind: Kind | None = None) -> int:
+    def count(self, kind: ChangeKind | None = None) -> int:
         """How many rows differ, or differ in this way."""
         changes = self.changes
-        counts = {Kind.ADDED: changes.added, Kind.CHANGED: changes.changed, Kind.REMOVED: changes.removed}
+        counts = {
+            ChangeKind.ADDED: changes.added,
+            ChangeKind.CHANGED: changes.changed,
+            ChangeKind.REMOVED: changes.removed,
+        }
         return counts[kind] if kind else sum(counts.values())
 
 
@@ -100,11 +104,11 @@ class RowChange:
     after: RowValues | None
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ChangeKind:
         """The kind of the change."""
         if self.before is None:
-            return Kind.ADDED
-        return Kind.REMOVED if self.after is None else Kind.CHANGED
+            return ChangeKind.ADDED
+        return ChangeKind.REMOVED if self.after is None else ChangeKind.CHANGED
 
 
 @checkpoints("compare")
@@ -126,7 +130,9 @@ def difference_of(before: pl.DataFrame, after: pl.DataFrame) -> Changes:
 
 
 def _kind() -> pl.Expr:
-    added, removed, changed = (pl.lit(kind.value) for kind in (Kind.ADDED, Kind.REMOVED, Kind.CHANGED))
+    added, removed, changed = (
+        pl.lit(kind.value) for kind in (ChangeKind.ADDED, ChangeKind.REMOVED, ChangeKind.CHANGED)
+    )
     return pl.when(IS_ADDED).then(added).when(IS_REMOVED).then(removed).otherwise(changed).alias("kind")
 
 
@@ -162,7 +168,7 @@ def compare(before: Capture, after: Capture) -> Difference:
     return Difference(before, after, difference_of(was, now))
 
 
-def movers(difference: Difference, start: int, number: int, kind: Kind | None = None) -> list[RowChange]:
+def movers(difference: Difference, start: int, number: int, kind: ChangeKind | None = None) -> list[RowChange]:
     """Some of the rows that differ, by how many shares they moved."""
     found = difference.changes.rows
     if kind is not None:

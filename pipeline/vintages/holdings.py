@@ -26,7 +26,7 @@ READ_AT_ONCE = 200
 MANY = 20  # from so many partitions on, and where most is lost, one finding for all: it is the archive that is gone
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """The kinds of files that a capture needs."""
 
     PAYLOAD = "payload"
@@ -37,27 +37,29 @@ class Kind(StrEnum):
 class Needed:
     """A file that a capture needs."""
 
-    kind: Kind
+    kind: FileKind
     capture: Capture
 
     @property
     def sha256(self) -> str:
         """The hash that the capture records: of the payload, or of the vintage file."""
-        return self.capture.payload_sha256 if self.kind is Kind.PAYLOAD else self.capture.vintage_sha256
+        return self.capture.payload_sha256 if self.kind is FileKind.PAYLOAD else self.capture.vintage_sha256
 
     @property
     def path(self) -> str:
         """Where it is kept."""
-        return archive.path_of(self.capture.payload_sha256) if self.kind is Kind.PAYLOAD else self.capture.vintage_path
+        return (
+            archive.path_of(self.capture.payload_sha256) if self.kind is FileKind.PAYLOAD else self.capture.vintage_path
+        )
 
     @property
     def stage(self) -> Stage:
         """The stage that the file proves."""
-        return Stage.RAW if self.kind is Kind.PAYLOAD else Stage.NORMALIZED
+        return Stage.RAW if self.kind is FileKind.PAYLOAD else Stage.NORMALIZED
 
     def is_whole(self) -> bool:
         """Whether it is there and what was written; it is read whole. StorageAway."""
-        if self.kind is Kind.PAYLOAD:
+        if self.kind is FileKind.PAYLOAD:
             return archive.is_whole(self.sha256)
         try:
             store.verify(self.capture)
@@ -87,7 +89,7 @@ class Lost:
     @property
     def is_payload(self) -> bool:
         """Whether it is a payload, which only a source or a backup brings back; a vintage file is made again."""
-        return self.needed.kind is Kind.PAYLOAD
+        return self.needed.kind is FileKind.PAYLOAD
 
     @property
     def sentence(self) -> str:
@@ -116,7 +118,7 @@ class Holdings:
     `gone` says in one sentence that it has hardly any payload, or cannot be asked; it is None where it has most.
     """
 
-    tallies: Mapping[Kind, Tally]
+    tallies: Mapping[FileKind, Tally]
     present: frozenset[str]
     lost: tuple[Lost, ...]
     gone: str | None = None
@@ -133,7 +135,7 @@ def holdings() -> Holdings:
         return Holdings(_tallies(files, set()), frozenset(), tuple(_lost(files, known, set())), told)
     lost = tuple(_lost(files, known, present))
     tallies = _tallies(files, present)
-    return Holdings(tallies, frozenset(present), lost, _gone(tallies[Kind.PAYLOAD], lost))
+    return Holdings(tallies, frozenset(present), lost, _gone(tallies[FileKind.PAYLOAD], lost))
 
 
 def recorded() -> list[Lost]:
@@ -151,7 +153,9 @@ def _needed() -> list[Needed]:
     kept = Capture.objects.with_payload().select_related("partition")
     captures = list(kept.order_by("partition__week_ending", "partition__tier", "version"))
     stored = [capture for capture in captures if capture.normalized_at is not None and capture.pruned_at is None]
-    return [Needed(Kind.PAYLOAD, capture) for capture in captures] + [Needed(Kind.VINTAGE, one) for one in stored]
+    return [Needed(FileKind.PAYLOAD, capture) for capture in captures] + [
+        Needed(FileKind.VINTAGE, one) for one in stored
+    ]
 
 
 def _present(files: Iterable[Needed]) -> set[str]:
@@ -160,11 +164,11 @@ def _present(files: Iterable[Needed]) -> set[str]:
     return {by_path[path] for path in archive.present_files(by_path.keys())}
 
 
-def _tallies(files: Iterable[Needed], present: Collection[str]) -> dict[Kind, Tally]:
+def _tallies(files: Iterable[Needed], present: Collection[str]) -> dict[FileKind, Tally]:
     different = {(file.kind, file.sha256) for file in files}
     needed = Counter(kind for kind, _ in different)
     there = Counter(kind for kind, sha256 in different if sha256 in present)
-    return {kind: Tally(needed[kind], there[kind]) for kind in Kind}
+    return {kind: Tally(needed[kind], there[kind]) for kind in FileKind}
 
 
 def made_of(payload_sha256: str) -> list[Capture]:
@@ -172,7 +176,7 @@ def made_of(payload_sha256: str) -> list[Capture]:
     return list(Capture.objects.filter(payload_sha256=payload_sha256).select_related("partition"))
 
 
-def restore(payload: Payload, made_of_it: Collection[Capture]) -> list[Kind]:
+def restore(payload: Payload, made_of_it: Collection[Capture]) -> list[FileKind]:
     """Bring back what the archive has lost of the captures that were made of a payload; which kinds of files.
 
     The payload is archived again, and the vintage files of such captures are made again. StorageAway.
@@ -187,7 +191,7 @@ def restore(payload: Payload, made_of_it: Collection[Capture]) -> list[Kind]:
         )
     stored = [one for one in made_of_it if one.normalized_at is not None and one.pruned_at is None]
     mended = [_mend(capture) for capture in stored]
-    return [kind for kind, is_back in ((Kind.PAYLOAD, was_lost), (Kind.VINTAGE, any(mended))) if is_back]
+    return [kind for kind, is_back in ((FileKind.PAYLOAD, was_lost), (FileKind.VINTAGE, any(mended))) if is_back]
 
 
 def _mend(capture: Capture) -> bool:
@@ -266,11 +270,11 @@ def _turn(check: FileCheck | None, sha256: str) -> tuple[int, float, str]:
 
 def _lost(files: Iterable[Needed], known: Mapping[str, FileCheck], present: Collection[str]) -> list[Lost]:
     states = [(file, _state(file, known, present)) for file in files]
-    shown = {_content(file) for file, state in states if file.kind is Kind.PAYLOAD and state is None}
+    shown = {_content(file) for file, state in states if file.kind is FileKind.PAYLOAD and state is None}
     return [
         Lost(file, state, _since(known.get(file.sha256), state))
         for file, state in states
-        if state is not None and not (file.kind is Kind.PAYLOAD and _content(file) in shown)
+        if state is not None and not (file.kind is FileKind.PAYLOAD and _content(file) in shown)
     ]
 
 

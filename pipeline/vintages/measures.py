@@ -13,7 +13,7 @@ import polars as pl
 from pipeline.finra.rows import ATS, DE_MINIMIS, NON_ATS
 from pipeline.models import Capture
 from pipeline.vintages import read
-from pipeline.vintages.compare import MOVED, Changes, Kind, difference_of
+from pipeline.vintages.compare import MOVED, ChangeKind, Changes, difference_of
 
 ALL = "ALL"
 KINDS = (ALL, ATS, NON_ATS)
@@ -97,9 +97,9 @@ def _measure(kind: str, before: pl.DataFrame, changes: pl.DataFrame, venues: pl.
         shares_after=Decimal(of_kind["after"].sum() or 0),
         shares_moved=Decimal(changed.select(MOVED.cast(SUM).sum()).item() or 0),
         rows_before=rows.height,
-        rows_added=counts.get(Kind.ADDED.value, 0),
-        rows_changed=counts.get(Kind.CHANGED.value, 0),
-        rows_removed=counts.get(Kind.REMOVED.value, 0),
+        rows_added=counts.get(ChangeKind.ADDED.value, 0),
+        rows_changed=counts.get(ChangeKind.CHANGED.value, 0),
+        rows_removed=counts.get(ChangeKind.REMOVED.value, 0),
         venues_moved=of_kind.filter(pl.col("grown") != 0).height,
         largest_share_move=shares.select((pl.col("share_after") - pl.col("share_before")).abs().max()).item() or 0.0,
         rank_changes=_rank_changes(shares),

@@ -13,9 +13,9 @@ from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
 
 from pipeline.conditions import look, stand_in
-from pipeline.models import Anomaly, Backup, Channel, Event, Kind, Notice, WorkerSign
+from pipeline.models import Anomaly, Backup, Channel, ChannelKind, Event, Notice, WorkerSign
 from pipeline.notices import sending
-from pipeline.review import dashboard
+from pipeline.review import alarms
 from tests.management.calling import call
 from tests.management.publications import DAY, OTC, WEEK, publish_week
 from tests.notices.receiver import receiving
@@ -52,7 +52,7 @@ def test_each_alarm_of_the_dashboard_is_a_notice_until_it_is_over(
     settings.MARKETSPINE_BACKUP = "expected"
     look.look(timezone.now())
     assert open_ones() == {("WORKERS_SILENT", "workers", "CRITICAL"), ("BACKUP_OLD", "backup", "CRITICAL")}
-    assert {alarm.event for alarm in dashboard.alarms()} == {Event.WORKERS_SILENT, Event.BACKUP_OLD}
+    assert {alarm.event for alarm in alarms.raised()} == {Event.WORKERS_SILENT, Event.BACKUP_OLD}
     all_is_well()
     Backup.objects.create(made_at=timezone.now(), finished_at=timezone.now(), place="here", name="b1")
     look.look(timezone.now())
@@ -115,7 +115,7 @@ def test_beat_tells_that_no_worker_answers(
     all_is_well()
     with receiving() as server:
         monkeypatch.setenv("SLACK_URL", server.url)
-        Channel.objects.create(name="ops", kind=Kind.SLACK, secret="SLACK_URL")
+        Channel.objects.create(name="ops", kind=ChannelKind.SLACK, secret="SLACK_URL")
         assert not stand_in.tell()
         clock.shift(timedelta(minutes=11))
         PeriodicTask.objects.update(last_run_at=timezone.now())

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from pipeline.keeping import databases, restoration
 from pipeline.models import Backup, Capture, FeedCounter, OperatorLogEntry, Restoration, Run
 from pipeline.notices import sending
-from pipeline.review import dashboard
+from pipeline.review import alarms
 from pipeline.vintages import read
 from tests.management.calling import call
 from tests.management.publications import DAY, OTC, WEEK, restate
@@ -66,7 +66,7 @@ def test_a_restored_ledger_answers_as_the_lost_one_and_waits(
         assert "weekly run" in restored.schedules
         assert Backup.objects.get().name == made["name"]
 
-        assert [alarm.place for alarm in dashboard.alarms()] == ["restoration"]
+        assert [alarm.place for alarm in alarms.raised()] == ["restoration"]
         telling.channel()
         telling.open_()
         assert sending.prepare() == []

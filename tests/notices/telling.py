@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.models import Channel, Delivery, Event, Kind, Notice, Occurrence, Severity
+from pipeline.models import Channel, ChannelKind, Delivery, Event, Notice, Occurrence, Severity
 
 PLACE = "2025-11-14 OTC"
 
 
 def channel(name: str = "ops", **fields: Any) -> Channel:
     """A Slack channel that is told of everything."""
-    return Channel.objects.create(**{"name": name, "kind": Kind.SLACK, "secret": "SLACK_URL", "uses": [], **fields})
+    return Channel.objects.create(
+        **{"name": name, "kind": ChannelKind.SLACK, "secret": "SLACK_URL", "uses": [], **fields}
+    )
 
 
 def late(place: str = PLACE, severity: Severity = Severity.WARN, **fields: Any) -> Occurrence:

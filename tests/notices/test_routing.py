@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from pipeline.models import Channel, Delivery, DeliveryState, Event, Kind, Notice, Occurrence, Severity, Silence
+from pipeline.models import Channel, ChannelKind, Delivery, DeliveryState, Event, Notice, Occurrence, Severity, Silence
 from pipeline.notices import outbox, sending, trials
 from tests.notices.receiver import Receiver, Reply
 from tests.notices.telling import PLACE, channel, close, late, open_, told
@@ -41,8 +41,8 @@ def failed(name: str) -> Occurrence:
         ({"tiers": ["NMS_TIER_1"]}, READY, True),
         ({"uses": ["research"]}, READY, False),
         ({"uses": ["research", "trading"]}, READY, True),
-        ({"kind": Kind.PAGERDUTY}, READY, False),
-        ({"kind": Kind.PAGERDUTY}, late(), True),
+        ({"kind": ChannelKind.PAGERDUTY}, READY, False),
+        ({"kind": ChannelKind.PAGERDUTY}, late(), True),
         ({}, restated(99), False),
         ({}, restated(100), True),
         ({"least_restated_rows": 0}, restated(1), True),
@@ -53,7 +53,7 @@ def failed(name: str) -> Occurrence:
 def test_a_channel_is_told_what_it_wants(fields: dict[str, Any], occurrence: Occurrence, wanted: bool) -> None:
     shown = {"event": occurrence.event, "place": occurrence.place, "severity": occurrence.severity}
     notice = Notice(**shown, tier=occurrence.tier, use=occurrence.use, rows=occurrence.rows)
-    assert Channel(name="ops", **{"kind": Kind.SLACK, "uses": [], **fields}).wants(notice) is wanted
+    assert Channel(name="ops", **{"kind": ChannelKind.SLACK, "uses": [], **fields}).wants(notice) is wanted
 
 
 @pytest.mark.parametrize(

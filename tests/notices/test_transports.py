@@ -15,7 +15,7 @@ from aiosmtpd.smtp import Envelope
 from django.core.mail import DNS_NAME
 from pytest_django import Settings
 
-from pipeline.models import Channel, Delivery, Event, Kind, Notice, Occurrence, Severity
+from pipeline.models import Channel, ChannelKind, Delivery, Event, Notice, Occurrence, Severity
 from pipeline.notices import sending, trials
 from tests.notices.receiver import Receiver, Reply
 from tests.notices.telling import PLACE, channel, close, late, open_
@@ -57,7 +57,7 @@ def mailbox(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mai
 
 
 def mail_channel() -> Channel:
-    return channel(kind=Kind.EMAIL, secret="", address="desk@example.com")
+    return channel(kind=ChannelKind.EMAIL, secret="", address="desk@example.com")
 
 
 def test_mail_is_text_and_threaded_by_what_it_is_about(ledger: Ledger, mailbox: Mailbox) -> None:
@@ -114,7 +114,7 @@ def test_pagerduty_has_an_incident_for_each_notice_and_resolves_it(
     settings.MARKETSPINE_PAGERDUTY_URL = f"{receiver.url}/v2/enqueue"
     monkeypatch.setenv("PAGERDUTY_KEY", "0123456789abcdef")
     receiver.replies = [Reply(202, b'{"status": "success", "dedup_key": "prod:LATE|2025-11-14 OTC"}')]
-    pager = channel(kind=Kind.PAGERDUTY, secret="PAGERDUTY_KEY")
+    pager = channel(kind=ChannelKind.PAGERDUTY, secret="PAGERDUTY_KEY")
     open_(late(severity=Severity.CRITICAL))
     sending.send_all()
     close()
@@ -137,7 +137,7 @@ def test_pagerduty_has_an_incident_for_each_notice_and_resolves_it(
 def test_a_webhook_is_json_that_is_signed(ledger: Ledger, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBHOOK_URL", f"{receiver.url}/hook?token=verysecret")
     monkeypatch.setenv("WEBHOOK_KEY", "signing key")
-    channel(kind=Kind.WEBHOOK, secret="WEBHOOK_URL", signing_secret="WEBHOOK_KEY")
+    channel(kind=ChannelKind.WEBHOOK, secret="WEBHOOK_URL", signing_secret="WEBHOOK_KEY")
     open_()
     receiver.replies = [Reply(500, b"token=verysecret signing key")]
     assert sending.send_all()[0].told == "127.0.0.1 answered 500: *** ***"
@@ -163,7 +163,7 @@ def test_apprise_follows_no_redirect_and_asks_only_hosts_that_are_named(
 ) -> None:
     pytest.importorskip("apprise", reason="an extra: requirements-extras.txt")
     monkeypatch.setenv("APPRISE_URL", receiver.url.replace("http", "json", 1) + "/verysecret?redirect=yes")
-    one = channel(kind=Kind.APPRISE, secret="APPRISE_URL")
+    one = channel(kind=ChannelKind.APPRISE, secret="APPRISE_URL")
     open_()
     receiver.replies = [Reply(302, b"", {"Location": f"{receiver.url}/elsewhere"})]
     sent = sending.send_all()[0]

@@ -13,7 +13,7 @@ from django_celery_beat.models import PeriodicTask
 from pipeline.engine import canvas, sweeper
 from pipeline.models import Capture, PartitionStatus, RunPartition, WorkerSign
 from pipeline.resilience import clock
-from pipeline.review import dashboard
+from pipeline.review import alarms
 from pipeline.review.doctor import diagnose
 from pipeline.runs import liveness, recovery
 from pipeline.runs.plan import make_plan
@@ -89,10 +89,10 @@ def test_the_command_says_what_it_has_mended(ledger: Ledger, source_dir: Path) -
 def test_signs_from_the_future_are_no_signs_of_life(ledger: Ledger) -> None:
     PeriodicTask.objects.update(last_run_at=NOON + A_YEAR)
     WorkerSign.objects.create(machine="elsewhere", seen_at=NOON + A_YEAR)
-    said = [alarm.what for alarm in dashboard.alarms(NOON)]
+    said = [alarm.what for alarm in alarms.raised(NOON)]
     assert "Beat is silent: it has sent nothing since the clock was set back" in said
     PeriodicTask.objects.update(last_run_at=NOON)
-    assert "No worker has answered since the clock was set back" in [alarm.what for alarm in dashboard.alarms(NOON)]
+    assert "No worker has answered since the clock was set back" in [alarm.what for alarm in alarms.raised(NOON)]
 
 
 @pytest.mark.promise(9)

@@ -10,18 +10,10 @@ import pytest
 import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
-from pytest_django import Settings
 
-from pipeline import tasks
-from pipeline.models import Anomaly, Backup, Category, PartitionStatus, Run, RunPartition, Severity, WorkerSign
-from pipeline.review import dashboard, trends
-from pipeline.review.dashboard import CellStatus
-from pipeline.runs.lifecycle import start
-from pipeline.runs.plan import make_plan
-from pipeline.runs.request import Request
-from pipeline.task_names import START_SCHEDULED
+from pipeline.models import Anomaly, Category, Run, Severity
+from pipeline.review import alarms, dashboard, trends
+from pipeline.review.dashboard import CellLabel
 from tests.management.calling import call
 from tests.management.publications import (
     DAY,
@@ -67,7 +59,7 @@ def backfill(*arguments: object) -> None:
     call("backfill", *arguments, "--run-date", DAY)
 
 
-def looks() -> dict[tuple[date, str], CellStatus]:
+def looks() -> dict[tuple[date, str], CellLabel]:
     return {(row.week_ending, cell.tier): seen for row in dashboard.weeks() for cell, seen in row.cells}
 
 
@@ -76,22 +68,22 @@ def test_each_cell_tells_how_its_partition_stands(weeks: Path) -> None:
 
     assert len(seen) == (6 + 4) * 3  # six weeks of which all tiers are due, four that are awaited
     assert [seen[WEEK, tier] for tier in ("NMS_TIER_1", "NMS_TIER_2", "OTC")] == [
-        CellStatus.FAILED,
-        CellStatus.REFUSED,
-        CellStatus.RESTATED,
+        CellLabel.FAILED,
+        CellLabel.REFUSED,
+        CellLabel.RESTATED,
     ]
-    assert seen[OLDER_WEEK, "OTC"] == CellStatus.READY
-    assert seen[NEWER_WEEK, "NMS_TIER_1"] == CellStatus.MISSING
-    assert seen[NEWER_WEEK, "OTC"] == CellStatus.NOT_YET_DUE
+    assert seen[OLDER_WEEK, "OTC"] == CellLabel.READY
+    assert seen[NEWER_WEEK, "NMS_TIER_1"] == CellLabel.MISSING
+    assert seen[NEWER_WEEK, "OTC"] == CellLabel.NOT_YET_DUE
     backfill("--weeks", OLDER_WEEK)
-    assert looks()[OLDER_WEEK, "OTC"] == CellStatus.UNCHANGED
+    assert looks()[OLDER_WEEK, "OTC"] == CellLabel.UNCHANGED
     with time_machine.travel(NOON + timedelta(days=8)):
-        assert looks()[WEEK, "OTC"] == CellStatus.READY
+        assert looks()[WEEK, "OTC"] == CellLabel.READY
 
 
 def test_a_partition_that_is_due_and_not_there_is_late(ledger: Ledger, source_dir: Path) -> None:
     backfill("--weeks", WEEK)
-    assert {looks()[WEEK, tier] for tier in ("NMS_TIER_1", "NMS_TIER_2", "OTC")} == {CellStatus.LATE}
+    assert {looks()[WEEK, tier] for tier in ("NMS_TIER_1", "NMS_TIER_2", "OTC")} == {CellLabel.LATE}
 
 
 def test_the_figures_count_over_the_weeks_of_the_grid(weeks: Path) -> None:
@@ -111,7 +103,7 @@ def test_the_number_of_queries_does_not_grow_with_the_ledger(weeks: Path) -> Non
             connection,
         ) as asked:
             dashboard.figures(dashboard.weeks())
-            dashboard.alarms()
+            alarms.raised()
         return len(asked)
 
     before = queries()
@@ -119,83 +111,6 @@ def test_the_number_of_queries_does_not_grow_with_the_ledger(weeks: Path) -> Non
         publish_week(weeks, date(2025, 10, 31))
         backfill("--from", date(2025, 10, 31), "--to", WEEK)
     assert queries() == before <= 20
-
-
-def beat_was_heard(ago: timedelta) -> None:
-    PeriodicTask.objects.update(last_run_at=timezone.now() - ago)
-
-
-def worker_was_seen(ago: timedelta) -> None:
-    WorkerSign.objects.update_or_create(machine="one", defaults={"seen_at": timezone.now() - ago})
-
-
-@pytest.fixture
-def nothing_owed(ledger: Ledger) -> None:
-    PeriodicTask.objects.filter(task=START_SCHEDULED).update(enabled=False)
-
-
-@pytest.mark.parametrize(
-    ("beat", "worker", "told"),
-    [
-        (None, None, ["Beat has never sent anything"]),
-        (MINUTES[11], MINUTES[11], ["Beat is silent: it has sent nothing for 11 minutes"]),
-        (MINUTES[9], None, ["No worker has ever answered"]),
-        (MINUTES[2], MINUTES[30], ["No worker has answered for 30 minutes"]),
-        (MINUTES[9], MINUTES[9], []),
-    ],
-)
-def test_silence_of_beat_and_of_workers_is_told(
-    nothing_owed: None, beat: timedelta | None, worker: timedelta | None, told: list[str]
-) -> None:
-    if beat:
-        beat_was_heard(beat)
-    if worker:
-        worker_was_seen(worker)
-    assert [alarm.what for alarm in dashboard.alarms()] == told
-
-
-def test_an_old_backup_is_told_where_backups_are_expected(nothing_owed: None, settings: Settings) -> None:
-    beat_was_heard(MINUTES[1])
-    worker_was_seen(MINUTES[1])
-    now = timezone.now()
-    told = list[str]()
-    for expected, age in (("elsewhere", None), ("expected", None), ("expected", 37), ("expected", 35)):
-        settings.MARKETSPINE_BACKUP = expected
-        if age:
-            made = now - timedelta(hours=age)
-            Backup.objects.create(made_at=made, finished_at=made, place="elsewhere", name="nightly")
-        told.append(", ".join(alarm.what for alarm in dashboard.alarms(now)))
-    assert told == ["", "There is no backup", "The newest backup is 1 day old", ""]
-
-
-def test_where_every_schedule_is_off_beat_may_be_silent(ledger: Ledger) -> None:
-    PeriodicTask.objects.update(enabled=False)
-    assert dashboard.alarms() == []
-
-
-def test_a_worker_that_sweeps_is_seen(nothing_owed: None) -> None:
-    beat_was_heard(MINUTES[1])
-    tasks.sweep()
-    assert dashboard.alarms() == []
-
-
-def test_a_slot_that_nothing_ran_for_is_told(ledger: Ledger) -> None:
-    beat_was_heard(MINUTES[1])
-    worker_was_seen(MINUTES[1])
-    PeriodicTask.objects.filter(name="weekly run").update(start_time=NOON - timedelta(days=30))
-    (alarm,) = dashboard.alarms()
-    assert alarm.what == "Nothing has run for the slot of 2025-12-15 15:30 UTC of the schedule 'weekly run'"
-
-
-def test_a_run_that_nobody_works_on_is_told(nothing_owed: None) -> None:
-    beat_was_heard(MINUTES[1])
-    worker_was_seen(MINUTES[1])
-    run = start(make_plan(Request(command="reingest", run_date=DAY, partitions=(OTC, TIER_1))))
-    RunPartition.objects.update(queued_at=NOON - MINUTES[7])
-    (alarm,) = dashboard.alarms()
-    assert (alarm.what, alarm.run_id) == (f"Run {run.pk} has waited for 7 minutes, and no worker works on it", run.pk)
-    RunPartition.objects.filter(partition__tier="OTC").update(status=PartitionStatus.RUNNING)
-    assert dashboard.alarms() == []
 
 
 def test_the_series_hold_the_newest_snapshots_figures(weeks: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.finra.rows import FIGURES, FIRM, KEY
 from pipeline.vintages import compare
-from pipeline.vintages.compare import Kind, RowChange, RowKey, RowValues, difference_of
+from pipeline.vintages.compare import ChangeKind, RowChange, RowKey, RowValues, difference_of
 from tests.support.engines import Ledger
 from tests.vintages.frames import T1, Line, frame_of, stored
 
@@ -127,7 +127,7 @@ def test_two_rows_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch, ap
 def test_the_biggest_mover_comes_first_whichever_way_it_moved(ledger: Ledger) -> None:
     difference = compare.compare(stored(A, NOON), stored(B, NOON + HOUR))
 
-    assert [difference.count(kind) for kind in (*Kind, None)] == [1, 1, 1, 3]
+    assert [difference.count(kind) for kind in (*ChangeKind, None)] == [1, 1, 1, 3]
     newcomer, berkshire, apple = (
         RowChange(ats("NEWW", "SGMT"), None, values("9")),
         RowChange(ats("BRK.B", "SGMT"), values("7"), None),
@@ -136,7 +136,7 @@ def test_the_biggest_mover_comes_first_whichever_way_it_moved(ledger: Ledger) ->
     assert compare.movers(difference, 0, 10) == [newcomer, berkshire, apple]
     assert [change.kind for change in compare.movers(difference, 0, 10)] == ["added", "removed", "changed"]
     assert compare.movers(difference, 1, 1) == [berkshire]
-    assert compare.movers(difference, 0, 10, Kind.CHANGED) == [apple]
+    assert compare.movers(difference, 0, 10, ChangeKind.CHANGED) == [apple]
     assert compare.movers(difference, 3, 10) == []
 
 

@@ -55,7 +55,7 @@ def test_a_lost_vintage_file_is_made_again_of_the_payloads_bytes(ledger: Ledger)
 
     default_storage.delete(capture.vintage_path)
 
-    assert holdings.restore(payload, holdings.made_of(payload.sha256)) == [holdings.Kind.VINTAGE]
+    assert holdings.restore(payload, holdings.made_of(payload.sha256)) == [holdings.FileKind.VINTAGE]
     assert read.of_capture(capture).collect().height == 1
     assert FileCheck.objects.get(sha256=capture.vintage_sha256).state == FileState.WHOLE
 

@@ -18,11 +18,11 @@ from pipeline.models import Capture
 from pipeline.readers import ReadersError, Result
 from pipeline.resilience.failures import sentence_of
 from pipeline.review import equations
-from pipeline.vintages.compare import Kind
+from pipeline.vintages.compare import ChangeKind
 
 PER_PAGE = 50
 CANNOT_COMPARE = (ReadersError, OSError)
-ICONS = {Kind.ADDED: "add", Kind.CHANGED: "edit", Kind.REMOVED: "remove"}
+ICONS = {ChangeKind.ADDED: "add", ChangeKind.CHANGED: "edit", ChangeKind.REMOVED: "remove"}
 MOST_DIGITS = 9  # of a version: a column of the database holds no more
 
 
@@ -34,7 +34,7 @@ class ChangeLine:
 
     @property
     def icon(self) -> str:
-        return ICONS[Kind(self.record["change"])]
+        return ICONS[ChangeKind(self.record["change"])]
 
     @property
     def shares(self) -> tuple[str, str]:
@@ -104,17 +104,17 @@ def as_download(capture: Capture, before: Capture, form: str) -> HttpResponseBas
     return downloads.FORMATS[form](name, _difference(before, capture, None).frame)
 
 
-def _asked(before: Capture, after: Capture, kind: Kind | None) -> dict[str, str]:
+def _asked(before: Capture, after: Capture, kind: ChangeKind | None) -> dict[str, str]:
     """The question to the readers, and to the API."""
     pair = {"from_capture": before.capture_id, "to_capture": after.capture_id}
     return pair | ({"change": kind.value} if kind else {})
 
 
-def _difference(before: Capture, after: Capture, kind: Kind | None) -> Result:
+def _difference(before: Capture, after: Capture, kind: ChangeKind | None) -> Result:
     return readers.differences(**_asked(before, after, kind))
 
 
-def _rows(before: Capture, after: Capture, kind: Kind | None, page: str | None) -> dict[str, Any]:
+def _rows(before: Capture, after: Capture, kind: ChangeKind | None, page: str | None) -> dict[str, Any]:
     difference = _difference(before, after, kind)
     found = difference.frame
     pages = Paginator(range(found.height), PER_PAGE).get_page(page)
@@ -136,18 +136,21 @@ def _rows(before: Capture, after: Capture, kind: Kind | None, page: str | None) 
     }
 
 
-def _pills(difference: Result, before: Capture, here: Kind | None) -> list[Pill]:
+def _pills(difference: Result, before: Capture, here: ChangeKind | None) -> list[Pill]:
     sums, base = difference.summary, f"with={before.version}"
-    counts = {Kind.ADDED: sums.added, Kind.CHANGED: sums.changed, Kind.REMOVED: sums.removed}
+    counts = {ChangeKind.ADDED: sums.added, ChangeKind.CHANGED: sums.changed, ChangeKind.REMOVED: sums.removed}
     every = Pill("all", figures.number(sum(counts.values())), base, here is None)
-    return [every, *(Pill(kind, figures.number(counts[kind]), f"{base}&kind={kind}", kind == here) for kind in Kind)]
+    return [
+        every,
+        *(Pill(kind, figures.number(counts[kind]), f"{base}&kind={kind}", kind == here) for kind in ChangeKind),
+    ]
 
 
-def _kind(asked: Mapping[str, str]) -> Kind | None:
+def _kind(asked: Mapping[str, str]) -> ChangeKind | None:
     kind = asked.get("kind", "")
-    if kind and kind not in list(Kind):
+    if kind and kind not in list(ChangeKind):
         raise Http404(f"a row is added, changed or removed, not {kind}")
-    return Kind(kind) if kind else None
+    return ChangeKind(kind) if kind else None
 
 
 def _text(value: object) -> str:

@@ -18,26 +18,26 @@ from pipeline.admin.shared.acting import may
 from pipeline.admin.shared.base import LOOKS, UNKNOWN, page_url
 from pipeline.finra.calendar import Tier
 from pipeline.models import Act, Readiness, Run, Use
+from pipeline.review import alarms, trends
 from pipeline.review import dashboard as ledger_dashboard
-from pipeline.review import trends
-from pipeline.review.dashboard import CellStatus
+from pipeline.review.dashboard import CellLabel
 from pipeline.review.grid import Cell
 from pipeline.runs.request import Only
 
 SAID = {
-    CellStatus.READY: "captured",
-    CellStatus.RESTATED: "restated in the last 7 days",
-    CellStatus.FORCED: "captured again by force, the same content",
-    CellStatus.UNCHANGED: "unchanged at the last look",
-    CellStatus.NOT_OFFERED: "captured, and not in the source any more",
-    CellStatus.ARCHIVED: "archived, rows not stored",
-    CellStatus.NOT_YET_DUE: "not yet due",
-    CellStatus.MISSING: "due, never captured",
-    CellStatus.LATE: "late: due, and not published",
-    CellStatus.FAILED: "last try failed",
-    CellStatus.REFUSED: "last try refused",
-    CellStatus.BLOCKED: "captured, and something stands against it",
-    CellStatus.DAMAGED: "its payload is lost",
+    CellLabel.READY: "captured",
+    CellLabel.RESTATED: "restated in the last 7 days",
+    CellLabel.FORCED: "captured again by force, the same content",
+    CellLabel.UNCHANGED: "unchanged at the last look",
+    CellLabel.NOT_OFFERED: "captured, and not in the source any more",
+    CellLabel.ARCHIVED: "archived, rows not stored",
+    CellLabel.NOT_YET_DUE: "not yet due",
+    CellLabel.MISSING: "due, never captured",
+    CellLabel.LATE: "late: due, and not published",
+    CellLabel.FAILED: "last try failed",
+    CellLabel.REFUSED: "last try refused",
+    CellLabel.BLOCKED: "captured, and something stands against it",
+    CellLabel.DAMAGED: "its payload is lost",
 }
 
 
@@ -76,12 +76,12 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         uses=list(Use.values),
         lines=[_line(week, now, may_backfill=may(request, Act.BACKFILL)) for week in weeks],
         missing_url=_missing_url(weeks) if may(request, Act.BACKFILL) else "",
-        legend=[(*LOOKS.get(status, UNKNOWN), SAID[status]) for status in CellStatus],
+        legend=[(*LOOKS.get(status, UNKNOWN), SAID[status]) for status in CellLabel],
         four=four,
         last_run=_last_run(four.last_run, now),
         alarms=[
             (alarm, reverse("admin:pipeline_run_change", args=[alarm.run_id]) if alarm.run_id else "")
-            for alarm in ledger_dashboard.alarms()
+            for alarm in alarms.raised()
         ],
         charts=_charts(),
         may_backfill=may(request, Act.BACKFILL),
@@ -100,11 +100,11 @@ def _line(week: ledger_dashboard.Week, now: datetime, *, may_backfill: bool) -> 
     )
 
 
-def _square(cell: Cell, status: CellStatus, now: datetime, *, may_backfill: bool) -> Square:
+def _square(cell: Cell, status: CellLabel, now: datetime, *, may_backfill: bool) -> Square:
     """A cell leads to its partition; what no run has planned yet, to the plan that captures it."""
     tone, icon = LOOKS.get(status, UNKNOWN)
     url = reverse("admin:pipeline_partition_change", args=[cell.partition_id]) if cell.partition_id else ""
-    if not url and status is CellStatus.MISSING and may_backfill:
+    if not url and status is CellLabel.MISSING and may_backfill:
         url = _plan_url(cell.week_ending, cell.week_ending, [cell.tier])
     title = [f"{cell.week_ending} {cell.tier}: {SAID[status]}"]
     if cell.newest and cell.captured_at:
@@ -120,7 +120,7 @@ def _missing_url(weeks: Iterable[ledger_dashboard.Week]) -> str:
         cell
         for week in weeks
         for cell, status in week.cells
-        if cell.newest is None and status is not CellStatus.NOT_YET_DUE
+        if cell.newest is None and status is not CellLabel.NOT_YET_DUE
     ]
     ending = [cell.week_ending for cell in missing]
     return _plan_url(min(ending), max(ending), list(Tier), Only.MISSING) if missing else ""
@@ -132,15 +132,15 @@ def _plan_url(first: date, last: date, tiers: Sequence[str], only: Only = Only.A
     return f"{reverse('admin:pipeline_backfill')}?{urlencode(asked, doseq=True)}"
 
 
-def _word(cell: Cell, status: CellStatus) -> str:
-    if status is CellStatus.NOT_YET_DUE:
+def _word(cell: Cell, status: CellLabel) -> str:
+    if status is CellLabel.NOT_YET_DUE:
         return f"due {cell.due:%m-%d}"
     return status.replace("_", " ").lower()
 
 
-def _detail(cell: Cell, status: CellStatus, now: datetime) -> str:
+def _detail(cell: Cell, status: CellLabel, now: datetime) -> str:
     if cell.captured_at is None:
-        return f"due {cell.due:%m-%d}" if status is not CellStatus.NOT_YET_DUE else ""
+        return f"due {cell.due:%m-%d}" if status is not CellLabel.NOT_YET_DUE else ""
     return f"v{cell.version}, {figures.ago(cell.captured_at, now)}"
 
 

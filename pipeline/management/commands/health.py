@@ -16,7 +16,7 @@ from pipeline.engine.canvas import UNREACHABLE
 from pipeline.engine.embedded import NO_BROKER
 from pipeline.management.base import BadArguments, SpineCommand, failed_if
 from pipeline.resilience import clock
-from pipeline.review.dashboard import SILENCE
+from pipeline.review.alarms import SILENCE
 
 TIMEOUT = 5
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline.models import Channel, Kind
+from pipeline.models import Channel, ChannelKind
 from pipeline.notices.transports import apprise, email, pagerduty, slack, webhook
 from pipeline.notices.transports.base import Transport
 
 TRANSPORTS: dict[str, Transport] = {
-    Kind.EMAIL: email,
-    Kind.SLACK: slack,
-    Kind.PAGERDUTY: pagerduty,
-    Kind.WEBHOOK: webhook,
-    Kind.APPRISE: apprise,
+    ChannelKind.EMAIL: email,
+    ChannelKind.SLACK: slack,
+    ChannelKind.PAGERDUTY: pagerduty,
+    ChannelKind.WEBHOOK: webhook,
+    ChannelKind.APPRISE: apprise,
 }
 
 
