@@ -26,9 +26,9 @@ class PipelineConfig(AppConfig):
     verbose_name = "Market Spine"
 
     def ready(self) -> None:
-        """Register the system checks; what the pages name as the navigation does, they name so everywhere.
+        """Register the system checks, and name models of other apps in this product's words.
 
-        polars has all cores of a process that stands alone; where several share them, they say so later.
+        polars gets all cores here, as in a process that stands alone; processes that share them say so later.
         """
         import_module("pipeline.checks")
         cores.share(settings.MARKETSPINE_CORES, processes=1)

@@ -1,7 +1,7 @@
-"""Named points of the work: a test listens there to kill the process, to hang it or to have the work fail.
+"""Named points of the work, at which a test kills the process, hangs it, or makes the work fail.
 
-A point is named for what happens, `commit.before` say, and not for the function that does it: code can move. Without a
-listener a point costs one comparison.
+A point is named for the event, such as `commit.before`, and not for the function, so that code can move. Without a
+listener it costs one comparison.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _listeners: list[Listener] = []
 
 
 def checkpoint(point: str, *about: object) -> None:
-    """Tell a listener that the work has come to a point. An error that the listener raises is one of the work."""
+    """Tell the listeners that the work has reached a point. An error that a listener raises becomes the work's."""
     for listener in _listeners:
         listener(point, about)
 
 
 def checkpoints(work: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Have a function pass the points `work.before` and, when it succeeds, `work.after`; they are about its arguments."""
+    """Let a function pass the points `work.before` and, when it succeeds, `work.after`, each with its arguments."""
 
     def with_checkpoints(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
@@ -44,7 +44,7 @@ def checkpoints(work: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Have a listener hear of all points that the threads of this process pass during the block."""
+    """Let a listener hear of all points that the threads of this process pass during the block."""
     _listeners.append(listener)
     try:
         yield

@@ -1,4 +1,4 @@
-"""System checks: a configuration that cannot work, or will hurt later, is said at each start, with what to do."""
+"""System checks: each start names the settings that cannot work, or will hurt later, and the remedy."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _engine() -> Iterator[CheckMessage]:
 
 
 def _unverified() -> Iterator[CheckMessage]:
-    """A `rediss://` that takes any server for Redis: who stands between reads the passwords, and may send tasks."""
+    """A `rediss://` that verifies no server: a man in the middle reads the passwords, and can send tasks."""
     for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
         options = parse_qs(urlsplit(getattr(settings, name)).query)
         if options.get("ssl_cert_reqs", ["required"]) != ["required"] or options.get("ssl_check_hostname") == ["false"]:
@@ -94,7 +94,7 @@ def _limits() -> Iterator[CheckMessage]:
 
 
 def _redelivery() -> Iterator[CheckMessage]:
-    """Redis delivers again what a worker has had for the visibility timeout.
+    """Redis delivers a task again that a worker has had for longer than the visibility timeout.
 
     https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html#visibility-timeout
     """
@@ -117,7 +117,7 @@ def _visibility_timeouts() -> dict[str, int]:
 
 
 def _archive() -> Iterator[CheckMessage]:
-    """The archive: a bucket, or a folder. The laptop's is made when first needed; one that was named should be there."""
+    """The archive: a bucket, or a folder. The default folder is made when first needed; a named one should exist."""
     if settings.MARKETSPINE_STORAGE_URL:
         yield from _bucket()
         return
@@ -138,10 +138,10 @@ def _archive() -> Iterator[CheckMessage]:
 
 
 def _bucket() -> Iterator[CheckMessage]:
-    """A bucket is not asked here: it may be away for a while. What asks it has to be installed."""
+    """The packages for a bucket have to be installed. The bucket itself is not asked: it may be away for a while."""
     if any(importlib.util.find_spec(package) is None for package in ("boto3", "storages")):
         yield Error(
-            "MARKETSPINE_STORAGE_URL names a bucket, and what speaks to buckets is not installed.",
+            "MARKETSPINE_STORAGE_URL names a bucket, and the packages for buckets are not installed.",
             hint="Install requirements-extras.txt in place of requirements.txt, or unset MARKETSPINE_STORAGE_URL.",
             id="marketspine.E019",
         )
@@ -180,7 +180,7 @@ def _source() -> Iterator[CheckMessage]:
 
 
 def _origins() -> Iterator[CheckMessage]:
-    """Where forms come from: a typing error would have every sign-in answered with 403."""
+    """The origins of forms: with a typing error every sign-in would be answered with 403."""
     for origin in settings.CSRF_TRUSTED_ORIGINS:
         parts = urlsplit(origin)
         host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
@@ -199,7 +199,7 @@ def _origins() -> Iterator[CheckMessage]:
 
 
 def _unread() -> Iterator[CheckMessage]:
-    """Variables that look like settings and are none. A misspelt one would otherwise leave the default, in silence."""
+    """Variables that look like settings and are none: a misspelt one would silently leave the default."""
     names = {name.removesuffix("_FILE"): name for name in os.environ if name.upper().startswith(PREFIXES)}
     for name, written in sorted(names.items()):
         if name in settings.READ_FROM_ENVIRONMENT or SERVICE_LINK.fullmatch(name):
@@ -219,7 +219,7 @@ def _unread() -> Iterator[CheckMessage]:
 
 
 def _demo() -> Iterator[CheckMessage]:
-    """The demo is apart from everything else, or it is none."""
+    """The demo keeps its data apart: no setting may place it elsewhere."""
     named = [name for name in settings.LOCATIONS if is_set(name)]
     if settings.MARKETSPINE_DEMO and named:
         yield Error(

@@ -1,4 +1,4 @@
-"""The names of the tasks, as messages, schedules and routes have them. The tasks themselves are in `pipeline.tasks`."""
+"""The names of the tasks in messages, schedules and routes. The tasks themselves are in `pipeline.tasks`."""
 
 from __future__ import annotations
 

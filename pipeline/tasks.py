@@ -1,9 +1,8 @@
-"""Celery's shells: load a row, call a function, done. They take ids, return nothing, and raise for bugs only.
+"""Celery's shells: load a row, call a function. They take ids, return nothing, and raise for bugs only.
 
-None is retried by Celery: a message that waits for its time waits in a worker's memory, and dies with it. The next try of
-a partition stands in its row, and a database that is away is waited for.
-
-Results are kept for chords only: who sends a task that has one listens for it, on a connection that dies with the broker.
+Celery retries none of them: a message with a later time waits in a worker's memory, and dies with it. A partition's next
+try stands in its row instead, and a task waits for a database that is away.
+Only chords keep results: the sender of a task with a result listens on a connection, which dies with the broker.
 """
 
 from __future__ import annotations
@@ -54,9 +53,9 @@ def process_partition(run_partition_id: int) -> None:
 
 @shared_task(name=task_names.CLOSE_WEEK, throws=(OSError,))
 def close_week(run_id: int, week_ending: str) -> None:
-    """Close one week of a run, when all of it is done, and bring the run on.
+    """Close one week of a run, when all its partitions are done, and advance the run.
 
-    A full disk, say, leaves the week open for another try: it is told as such, without the traceback of a bug.
+    An error of the system, such as a full disk, leaves the week open for another try: it is no bug, so no traceback.
     """
     try:
         patiently(partial(_close_week, run_id, date.fromisoformat(week_ending)))
@@ -73,7 +72,7 @@ def _close_week(run_id: int, week_ending: date) -> None:
 
 @shared_task(name=task_names.RECOVER, ignore_result=True)
 def recover() -> None:
-    """Show that a worker is there, bring stalled runs to their end, tell people: each worker of `control` has it done."""
+    """Report this worker alive, recover stalled runs, tell people. Each worker of the queue `control` sends it."""
     sweeper.report_alive()
     sweeper.sweep()
     look.look_in_turn()
@@ -83,20 +82,20 @@ def recover() -> None:
 
 @shared_task(name=task_names.SEND_NOTICES, ignore_result=True)
 def send_notices(channel_id: int) -> None:
-    """Send what is due to one channel: a service that hangs keeps no other channel, and no sweep, waiting."""
+    """Send one channel's due messages. A task for each channel: a service that hangs delays no other, and no sweep."""
     sending.send_channel(channel_id)
 
 
 @beat_init.connect
 def stand_in_for_workers(**_signal: object) -> None:
-    """Where no worker is left to tell of it, beat does."""
+    """Let beat tell people that no worker is left."""
     if settings.CELERY_BROKER_URL != NO_BROKER:
         stand_in.begin()
 
 
 @shared_task(name=task_names.SWEEP, ignore_result=True)
 def sweep() -> None:
-    """The same from beat, each minute, which also makes up for missed slots."""
+    """Recover, mend the schedules and start owed runs: beat sends it each minute."""
     recover()
     schedules.mend()
     schedules.start_owed()
@@ -104,7 +103,7 @@ def sweep() -> None:
 
 @shared_task(name=task_names.START_SCHEDULED, ignore_result=True)
 def start_scheduled(**_parameters: object) -> None:
-    """Start the runs that the schedules owe: what is owed comes from the schedules' rows and the ledger."""
+    """Start the runs that the schedules owe, by their rows and the ledger; the message's parameters do not count."""
     schedules.start_owed()
 
 
@@ -118,16 +117,16 @@ def check_up(run_id: int | None = None) -> None:
 
 @shared_task(name=task_names.CHECK_ARCHIVE)
 def check_archive(everything: bool = False) -> None:
-    """See that the archive has the files of every capture, and read some of them whole, in turn; or all.
+    """See that the archive has the files of every capture, and read some of them whole, in turn, or all.
 
-    Cut short by its time limit, it has kept what it found, and the next goes on with those not read for longest.
+    Its findings are kept as it goes: cut short by the time limit, the next check goes on with those not read for longest.
     """
     losses.check(market_today(), read=EVERYTHING if everything else settings.MARKETSPINE_ARCHIVE_READS)
 
 
 @shared_task(name=task_names.PLAN_PRUNING, ignore_result=True)
 def plan_pruning(**policy: Any) -> None:
-    """Plan what may be pruned, for a person to look at. A policy that cannot be is in the log, and plans nothing."""
+    """Plan a pruning for a person to look at. A bad policy is logged, and plans nothing."""
     try:
         pruning.plan_pruning(Policy.read(policy), BY_SCHEDULE)
     except BadPolicy as error:
@@ -136,7 +135,7 @@ def plan_pruning(**policy: Any) -> None:
 
 @shared_task(name=task_names.REMOVE_PRUNED, ignore_result=True)
 def remove_pruned() -> None:
-    """Remove what a person has marked, and what is due; while a backup is made, the next day."""
+    """Remove the marked captures whose undo window has passed; while a backup is made, none until the next day."""
     try:
         for one in pruning.remove_pruned(BY_SCHEDULE):
             logger.info("%s: %s, %s", one.state, one.capture, one.why)
@@ -146,14 +145,14 @@ def remove_pruned() -> None:
 
 @worker_ready.connect
 def sweep_at_start(sender: Any, **_signal: object) -> None:
-    """Sweep at the start of a worker: slots were missed while none was there. (A queue in memory starts empty.)"""
+    """Sweep when a worker starts: slots may have been missed. An embedded one has no past: its queue is in memory."""
     if not _is_embedded(sender):
         sweep.apply_async(expires=sweeper.SWEEP_SECONDS)
 
 
 @worker_shutting_down.connect
 def stop(**_signal: object) -> None:
-    """A worker that was told to stop, warm or cold, begins no partition, whatever message it has in hand."""
+    """Let a worker that was told to stop, warm or cold, begin no further partition, whatever message it has in hand."""
     stopping.order()
 
 
@@ -163,7 +162,7 @@ class Recovering(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, parent: Any) -> None:
-        """With each connection to the broker: losing one clears the timer."""
+        """Set the timer with each connection to the broker: losing one clears it."""
         if not _is_embedded(parent) and current_app.conf.task_default_queue in parent.app.amqp.queues.consume_from:
             parent.timer.call_repeatedly(sweeper.SWEEP_SECONDS, _send_recover)
 

@@ -1,1 +1,1 @@
-"""What no transaction makes true, and is found by looking: silence, and lateness."""
+"""Conditions that no transaction makes true, silence and lateness: they are found by looking."""

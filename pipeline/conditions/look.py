@@ -26,7 +26,7 @@ NO_MORE = "it is not so any more"
 
 
 def look_in_turn(now: datetime | None = None) -> bool:
-    """Look, unless somebody did within the last minute; whether this call did."""
+    """Look, unless another process did within the last minute; whether this call did."""
     now = now or timezone.now()
     ConditionLook.objects.get_or_create(pk=1, defaults={"looked_at": now - EVERY})
     due = ConditionLook.objects.filter(pk=1).exclude(looked_at__gt=now - EVERY, looked_at__lte=now + clock.SKEW)
@@ -39,7 +39,7 @@ def look_in_turn(now: datetime | None = None) -> bool:
 def look(now: datetime) -> None:
     """Open a notice of each alarm and of each late partition, and close those that are over."""
     found = {one.key: one for alarm in alarms.raised(now) if (one := _occurrence(alarm))}
-    _observe(found, set(Notice.objects.is_open().filter(event__in=WATCHED).values_list("key", flat=True)))
+    _observe(found, set(Notice.objects.unclosed().filter(event__in=WATCHED).values_list("key", flat=True)))
     _look_for_lateness(now)
 
 
@@ -59,8 +59,8 @@ def _occurrence(alarm: Alarm) -> Occurrence | None:
 
 @transaction.atomic
 def _observe(found: Mapping[str, Occurrence], open_keys: set[str]) -> None:
-    """Open what is found, close what is not found any more; what goes on is only opened again when it is graver."""
-    standing = dict(Notice.objects.is_open().filter(key__in=found).values_list("key", "severity"))
+    """Open a notice of each occurrence found, and close the notices of those found no more."""
+    standing = dict(Notice.objects.unclosed().filter(key__in=found).values_list("key", "severity"))
     for key, occurrence in found.items():
         if key not in standing or Severity.is_graver(occurrence.severity, standing[key]):
             Notice.objects.open(occurrence)
@@ -68,19 +68,22 @@ def _observe(found: Mapping[str, Occurrence], open_keys: set[str]) -> None:
 
 
 def _look_for_lateness(now: datetime) -> None:
-    """Of the weeks that are watched. What a run found to be late ends with its anomaly, what none has tried ends here."""
+    """Look for late partitions of the watched weeks.
+
+    A partition that a run found late has an anomaly, which closes the notice; of an untried one it is closed here.
+    """
     today = market_today(now)
     weeks = dashboard.weeks(today)
     first = Run.objects.order_by("pk").values_list("created_at", flat=True).first()
     late = [cell for week in weeks for cell, _ in week.cells if _is_late(cell, first)]
     found = {one.key: one for cell in late if (one := _lateness(cell, today))}
-    watched = Notice.objects.is_open().filter(event=Event.LATE, week_ending__in=[week.week_ending for week in weeks])
+    watched = Notice.objects.unclosed().filter(event=Event.LATE, week_ending__in=[week.week_ending for week in weeks])
     still = {key_of(Event.LATE, _place(cell)) for cell in late}
     _observe(found, set(watched.values_list("key", flat=True)) - still)
 
 
 def _is_late(cell: Cell, first: datetime | None) -> bool:
-    """Whether it was found late, or came due since runs began and was not so much as tried."""
+    """Whether a run found it late, or it came due since runs began and no run has tried it."""
     if cell.state is CellState.LATE:
         return True
     is_untried = cell.state is CellState.MISSING and cell.last_try is None
@@ -88,7 +91,7 @@ def _is_late(cell: Cell, first: datetime | None) -> bool:
 
 
 def _lateness(cell: Cell, today: date) -> Occurrence | None:
-    """What people are told of it: after a day where no run was there to tell, and that it is graver after three."""
+    """The occurrence for people: an ERROR after three days; where no run has tried, a WARN after one."""
     overdue = today - cell.due
     if overdue < (LONG_OVERDUE if cell.state is CellState.LATE else OVERDUE):
         return None

@@ -1,6 +1,6 @@
-"""Beat stands in for the workers where none is left: somebody has to tell that no worker answers.
+"""Beat looks and sends notices in place of the workers while none answers.
 
-The workers tell that beat is silent, beat tells that they are. That both are gone, only an outside watcher sees.
+Workers tell that beat is silent, and beat tells that workers are. Only a watcher outside sees that both are gone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _for_ever() -> None:
 
 
 def tell() -> bool:
-    """Look and send in the workers' place, where they are silent; whether they were."""
+    """Look and send in the workers' place, if they are silent; whether they are."""
     is_silent = any(alarm.event is Event.WORKERS_SILENT for alarm in alarms.raised())
     if is_silent:
         look.look_in_turn()

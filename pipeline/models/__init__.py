@@ -1,4 +1,4 @@
-"""The ledger."""
+"""The ledger: its tables, its constraints, and the verbs that change one row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from pipeline.models.backup import Backup, Drill, Restoration
 from pipeline.models.capture import Capture, CaptureKind, Cause, capture_id_for
 from pipeline.models.channel import Channel, ChannelKind, Digest
 from pipeline.models.check import Check, Seen
-from pipeline.models.delivery import ConditionLook, Delivery, DeliveryAction, DeliveryState
+from pipeline.models.condition_look import ConditionLook
+from pipeline.models.delivery import Delivery, DeliveryAction, DeliveryState
 from pipeline.models.event import Event, Occurrence
 from pipeline.models.feed import FeedCounter
 from pipeline.models.file_check import FileCheck, FileState

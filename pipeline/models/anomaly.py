@@ -48,7 +48,7 @@ class Category(models.TextChoices):
     INTERNAL = "INTERNAL", "our own failure"
 
 
-# What people are told of an anomaly; of a category that is not named here, that there is one.
+# The event that people are told of; Event.ANOMALY for a category that is not listed.
 EVENTS = {
     Category.LATE: Event.LATE,
     Category.FETCH_FAILED: Event.FAILED,
@@ -62,7 +62,7 @@ EVENTS = {
     Category.LEDGER_BEHIND: Event.ARCHIVE_DAMAGED,
 }
 MARK_LENGTH = 12
-MARKETSPINE = "marketspine"  # who resolves what ends by itself
+MARKETSPINE = "marketspine"  # in `resolved_by` of an anomaly that ended by itself
 
 
 class NotOpen(Exception):
@@ -81,7 +81,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         return self.filter(resolved_at__isnull=True)
 
     def grave(self) -> AnomalyQuerySet:
-        """Those that stand against their week: of ERROR or above."""
+        """Those that block their week: of ERROR or above."""
         return self.filter(severity__in=Severity.at_least(Severity.ERROR))
 
     def of_week(self, week_ending: date) -> AnomalyQuerySet:
@@ -102,7 +102,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         run: Run | None = None,
         payload_sha256: str = "",
     ) -> Anomaly:
-        """Open an anomaly, or count one more of the same that is open; a grave one blocks its week. People are told."""
+        """Open an anomaly, or count another occurrence of an open one; a grave one blocks its week. People are told."""
         now, place = timezone.now(), partition.pk if partition else week_ending
         seen = Anomaly(
             fingerprint=_fingerprint(category, place, stage, payload_sha256),
@@ -124,7 +124,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         return anomaly
 
     def _opened(self, seen: Anomaly) -> Anomaly:
-        """The anomaly, saved; or the same, when another process opened it a moment ago."""
+        """The anomaly, saved; or the one that another process opened a moment ago, counted."""
         try:
             with transaction.atomic():
                 seen.save(force_insert=True)
@@ -138,7 +138,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         return seen
 
     def _counted(self, seen: Anomaly) -> Anomaly | None:
-        """The same anomaly, open already, with one more occurrence; None where there is none."""
+        """The open anomaly with the same fingerprint, counted once more; None where there is none."""
         anomaly = self.filter(fingerprint=seen.fingerprint, resolved_at=None).first()
         if anomaly is None:
             return None
@@ -155,7 +155,7 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
 
 
 def _named(anomaly: Anomaly) -> dict[str, object]:
-    """What the log says of it: not its message, which may hold text of a payload."""
+    """The anomaly's fields for the log; without its message, which may hold text of a payload."""
     named = {"event": "anomaly_opened", "severity": anomaly.severity, "category": anomaly.category}
     return {**named, "anomaly_id": anomaly.pk}
 
@@ -169,7 +169,7 @@ def _fingerprint(category: Category, place: object, stage: Stage | None, payload
 class Anomaly(models.Model):
     """Something a person may have to look at.
 
-    The same thing seen again while it is open is counted, not repeated: the same category, partition or week, and stage.
+    While it is open, another occurrence (the same category, partition or week, and stage) is counted, and opens no second.
     `message`, `payload_sha256` (the archived payload that could not be captured, or the file that the archive has lost) and
     `last_run` are of its newest occurrence, `run` is of its first, and `severity` is the gravest of all.
     """
@@ -221,7 +221,7 @@ class Anomaly(models.Model):
 
     @property
     def weeks_concerned(self) -> list[date]:
-        """The weeks to be judged again with it: the one it concerns, or all that were judged."""
+        """The weeks to be judged again when it changes: its own, or all that were judged."""
         week = self.concerns_week
         return [week] if week else Readiness.objects.judged_weeks()
 
@@ -236,14 +236,14 @@ class Anomaly(models.Model):
         return f"{self.place}: open {self.severity} anomaly {self.pk}, {self.category}: {self.message}"
 
     def block_week(self) -> None:
-        """Block the week that it concerns, where it is of ERROR or above."""
+        """Block its week, where it is of ERROR or above."""
         week = self.concerns_week
         if week is not None and self.severity in Severity.at_least(Severity.ERROR):
             Readiness.objects.block(week, f"{self.category}: {self.message}")
 
     @property
     def occurrence(self) -> Occurrence:
-        """What people are told of it. A partition is late once, whoever finds it; of anything else each anomaly counts."""
+        """The occurrence for a notice. A late partition has one notice, whoever finds it; any other anomaly has its own."""
         event = EVENTS.get(Category(self.category), Event.ANOMALY)
         return Occurrence(
             event=event,

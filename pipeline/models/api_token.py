@@ -15,7 +15,7 @@ USE_NOTED_EVERY = timedelta(minutes=1)  # a reader may ask ten times a second, a
 
 
 class ApiToken(AbstractAuthToken):  # type: ignore[misc] # knox has no types
-    """One token of a user: its name, when it expires, when it was last used. The token itself is nowhere.
+    """One token of a user: its name, when it expires, when it was last used. The token itself is stored nowhere.
 
     `digest` is the SHA-512 of the whole token, by which it is found; `token_key` its first 15 characters, by which people
     tell tokens apart. knox keeps tokens by their digest, which no address and no log should show: here they have a number.
@@ -40,12 +40,12 @@ class ApiToken(AbstractAuthToken):  # type: ignore[misc] # knox has no types
 
     @property
     def is_expired(self) -> bool:
-        """Whether its last instant is over."""
+        """Whether it has expired."""
         expiry: datetime = self.expiry
         return expiry <= timezone.now()
 
     def note_use(self) -> None:
-        """Note that it was used now, where that was not noted within the last minute."""
+        """Note that it was used now, once a minute at most."""
         now = timezone.now()
         if self.last_used_at is None or self.last_used_at <= now - USE_NOTED_EVERY:
             type(self)._default_manager.filter(pk=self.pk).update(last_used_at=now)

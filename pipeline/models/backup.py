@@ -11,11 +11,11 @@ class BackupManager(models.Manager["Backup"]):
     """Backups by age."""
 
     def newest(self) -> Backup | None:
-        """The newest backup that lacks nothing, made here or recorded by hand: for metrics and notices, too."""
+        """The newest backup that lacks no file, made here or recorded by hand."""
         return self.filter(missing=0).order_by("-made_at").first()
 
     def age(self, now: datetime) -> timedelta | None:
-        """How old what the newest backup holds is; None where there is none."""
+        """The age of the newest backup's contents; None without a backup."""
         newest = self.newest()
         return now - newest.made_at if newest else None
 
@@ -23,7 +23,7 @@ class BackupManager(models.Manager["Backup"]):
 class Backup(models.Model):
     """A backup that is complete.
 
-    `made_at` is the instant that the database was read at: what was captured later is not in it. `missing` counts the files
+    `made_at` is the instant at which the database was read: later captures are not in it. `missing` counts the files
     that the archive itself had lost. One made by other means (`is_outside`: a snapshot of a volume, say) is known only from
     the person who recorded it.
     """
@@ -57,12 +57,12 @@ class DrillManager(models.Manager["Drill"]):
     """Drills by age."""
 
     def newest_passed(self) -> Drill | None:
-        """The newest drill that proved its backup: for metrics and notices, too."""
+        """The newest drill that proved its backup."""
         return self.filter(passed=True).order_by("-begun_at").first()
 
 
 class Drill(models.Model):
-    """A backup was restored into a database and a folder of its own, and proved there or not.
+    """A trial restoration of a backup, into a database and a folder of its own, and whether it was proved there.
 
     `seconds` is how long a restoration takes; a disaster at `begun_at` would have lost the `lost_seconds` before it.
     `report` lists what was looked at: {"seed": ..., "checks": [{"what": ..., "passed": ...}]}.
@@ -90,7 +90,7 @@ class RestorationManager(models.Manager["Restoration"]):
     """Whether this database has just come out of a backup."""
 
     def unfinished(self) -> Restoration | None:
-        """The restoration that a person has not finished: meanwhile schedules and notices are paused."""
+        """The restoration that no person has finished yet; until then schedules and notices are paused."""
         return self.filter(finished_at__isnull=True).first()
 
 

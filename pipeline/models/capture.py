@@ -30,7 +30,7 @@ class CaptureKind(models.TextChoices):
 
 
 class Cause(models.TextChoices):
-    """The cause of a capture's rows: a reader of the feed tells FINRA's restatements from our own acts by it."""
+    """The cause of a capture's rows, by which readers of the feed tell FINRA's restatements from our own acts."""
 
     SOURCE = "SOURCE", "the source published it"
     PARSER = "PARSER", "a newer parser read the same payload"
@@ -59,11 +59,11 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
         return {capture.partition.key: capture for capture in newest}
 
     def standing(self) -> CaptureQuerySet:
-        """Those that no operator has taken back, and that take none back themselves."""
+        """Those that no operator has taken back, less the annulments themselves."""
         return self.filter(annulled_by__isnull=True).exclude(kind=CaptureKind.ANNULMENT)
 
     def with_payload(self) -> CaptureQuerySet:
-        """Those whose payload the archive ought to have: it is not given up, and retention has left it."""
+        """Those whose payload the archive ought to have: retention has not removed it, and no operator gave it up."""
         marked = self.model.objects.filter(prune_entries__state__in=("MARKED", "HELD", "REMOVING", "REMOVED"))
         without = self.model.objects.filter(
             prune_entries__state__in=("REMOVING", "REMOVED"), prune_entries__with_payload=True
@@ -80,16 +80,16 @@ class Capture(models.Model):
     """One vintage of a partition.
 
     `captured_on` is the run's day (America/New_York), which names the capture; `captured_at` the instant it was
-    made; `normalized_at` the instant since which its rows are known (null while only its payload is archived), which
-    is what as-of questions ask. `shares` is the sum over all rows kept, `shares_non_ats` over those of non-ATS firms.
+    made; `normalized_at` the instant since which its rows are known, by which as-of questions choose (null while only
+    its payload is archived). `shares` is the sum over all rows kept, `shares_non_ats` over those of non-ATS firms.
     Row counts added / changed / removed / unchanged compare with the vintage before it.
 
     `vintage_path`, `vintage_bytes` and `vintage_sha256` name the file that holds its rows, `rows_kept` of them; they are
     empty while only its payload is archived, and stay when retention has removed the file. `position` is its place in the
     feed of captures (`FeedCounter`), given when its rows become known.
 
-    A capture that an operator takes back stays; one of kind ANNULMENT follows it, with the rows of one before it, and names
-    it in `annuls`. So what was known at an instant stays the same, and the feed tells of it.
+    A capture that an operator takes back stays. A capture of kind ANNULMENT follows it, has the rows of an earlier one and
+    names it in `annuls`: so as-of answers stay the same, and the feed tells of it.
     """
 
     partition = models.ForeignKey(Partition, on_delete=models.PROTECT, related_name="captures")

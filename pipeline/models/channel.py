@@ -1,4 +1,4 @@
-"""The channel: where people are told, of what, and how often."""
+"""The channel: a place where people are told of notices, with its filters, digests and quiet hours."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ChannelKind(models.TextChoices):
 
 
 class Digest(models.TextChoices):
-    """When a channel is told."""
+    """How notices are gathered into messages."""
 
     EACH = "each", "each at once"
     HOURLY = "hourly", "all of an hour"
@@ -39,17 +39,17 @@ class Digest(models.TextChoices):
 
 
 def everything() -> list[str]:
-    """The choice that leaves nothing out: none is named."""
+    """An empty filter, which lets everything pass."""
     return []
 
 
 def trading() -> list[str]:
-    """The use that a new channel is told of: one message for each week, and not three."""
+    """The filter of a new channel's uses: one message for each week instead of three."""
     return ["trading"]
 
 
 class Channel(models.Model):
-    """Where people are told, and of what. Empty `events`, `tiers` and `uses` mean all.
+    """A place where people are told, and its filters. Empty `events`, `tiers` and `uses` mean all.
 
     Secrets are named, and never stored: `secret` names the environment variable that holds the address or the key
     (SLACK_URL, or the file that SLACK_URL_FILE names), `signing_secret` the one that a webhook's messages are signed with.
@@ -106,7 +106,7 @@ class Channel(models.Model):
         return self.name
 
     def wants(self, notice: Notice) -> bool:
-        """Whether a notice is one of those that the channel is told."""
+        """Whether a notice passes the channel's filters."""
         if notice.event == Event.CHANNEL_FAILED and notice.place == self.name:
             return False
         if self.kind == ChannelKind.PAGERDUTY and notice.is_momentary:  # an incident that nothing would resolve
@@ -119,7 +119,7 @@ class Channel(models.Model):
         )
 
     def due_at(self, now: datetime) -> datetime:
-        """When what happens now is sent: at once, or with the next digest."""
+        """When a notice of now is sent: at once, or with the next digest."""
         local = now.astimezone(ZoneInfo(self.zone))
         if self.digest == Digest.EACH:
             return now
@@ -131,7 +131,7 @@ class Channel(models.Model):
         return (coming if coming > now else _at_hour(local, days + period)).astimezone(now.tzinfo)
 
     def is_quiet(self, now: datetime) -> bool:
-        """Whether its quiet hours are on: until, and not at, the minute that is given."""
+        """Whether its quiet hours are on; `quiet_until` itself is no longer quiet."""
         if self.quiet_from is None or self.quiet_until is None:
             return False
         clock = now.astimezone(ZoneInfo(self.zone)).time()

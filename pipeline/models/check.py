@@ -1,4 +1,4 @@
-"""The check: one look at what the source has of a partition. Without these, an unchanged week leaves no trace."""
+"""The check: one question to the source about a partition. Without checks an unchanged week would leave no trace."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class CheckManager(models.Manager["Check"]):
     """The checks of partitions."""
 
     def note(self, partition: Partition, run: Run | None, outcome: Seen | Outcome) -> None:
-        """Note that the source was asked for a partition just now, by a run or by hand, and what was seen.
+        """Note that the source was asked for a partition just now, by a run or by hand, and the outcome.
 
-        ValueError for an outcome that no look at the source has.
+        ValueError for an outcome that no question to a source has.
         """
         self.create(partition=partition, run=run, outcome=Seen(outcome.value), checked_at=timezone.now())
 
 
 class Check(models.Model):
-    """The source was asked for a partition at `checked_at`, by a run or by hand, and this is what it had.
+    """The source was asked for a partition at `checked_at`, by a run or by hand, with this outcome.
 
-    A replay makes no capture: that a week has not moved since Tuesday, and was asked for each day, is known from here.
+    A replay makes no capture: only checks tell that a week was asked for each day and has not moved since Tuesday.
     """
 
     partition = models.ForeignKey(Partition, on_delete=models.CASCADE, db_index=False, related_name="checks")

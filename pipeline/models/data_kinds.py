@@ -1,4 +1,4 @@
-"""FINRA's data and invented samples: which of them a source delivers, which the ledger takes, what it shows."""
+"""FINRA's data or invented samples: which of them a source delivers, and which the ledger takes and shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEMO_ONLY = (
 
 
 def refuse_mixture(source: str) -> None:
-    """MixedData when the ledger does not take what this source delivers. Reads only."""
+    """MixedData when the ledger does not take this source's kind of data. Reads only."""
     kind = _kind_of(source)
     if kind is not None:
         _check_settings(kind)
@@ -31,7 +31,7 @@ def refuse_mixture(source: str) -> None:
 
 
 def decide(kind: DataKind) -> None:
-    """Within the transaction of a capture: have the ledger take this kind; MixedData when it holds the other one."""
+    """In a capture's transaction: settle the ledger on this kind of data; MixedData when it holds the other one."""
     _check_settings(kind)
     LedgerKind.objects.decide(kind)
 
@@ -42,18 +42,18 @@ def works_on_samples() -> bool:
 
 
 def file_name(name: str) -> str:
-    """The name of a file that is handed out: of invented data it says so."""
+    """The name of a downloaded file; samples say that they are samples."""
     return f"samples_{name}" if shows_samples() else name
 
 
 def shows_samples() -> bool:
-    """Whether what the ledger shows is invented; before the first capture the settings say what it will be."""
+    """Whether the ledger shows invented data; before its first capture the settings tell what it will show."""
     found = LedgerKind.objects.found()
     return works_on_samples() if found is None else found is DataKind.SAMPLES
 
 
 def as_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[Sequence[object]]:
-    """The lines of a table for a program; where they are invented, a last column says so in each."""
+    """The lines of a table for a program; invented ones have a last column that says so."""
     marked = shows_samples()
     yield (*header, "samples") if marked else header
     for row in rows:
@@ -61,7 +61,7 @@ def as_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterato
 
 
 def manage_py() -> str:
-    """How a command of this ledger is typed: in another shell the demo's would work on the ledger of one's own."""
+    """The beginning of a command line for this ledger. The demo's names the demo: another shell has another ledger."""
     return "MARKETSPINE_DEMO=1 python manage.py" if settings.MARKETSPINE_DEMO else "python manage.py"
 
 

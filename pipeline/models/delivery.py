@@ -1,4 +1,4 @@
-"""The delivery: what a channel is told of a notice, and what became of it."""
+"""The delivery: one piece of news about a notice for a channel, and its way to the channel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.models.silence import Silence
 
 
 class DeliveryAction(models.TextChoices):
-    """What a channel is told of a notice."""
+    """The news about a notice."""
 
     TRIGGER = "TRIGGER", "it has happened"
     UPDATE = "UPDATE", "it is graver, or goes on"
@@ -24,7 +24,7 @@ class DeliveryAction(models.TextChoices):
 
 
 class DeliveryState(models.TextChoices):
-    """What became of it."""
+    """Where a delivery stands."""
 
     PENDING = "PENDING", "to be sent"
     MUTED = "MUTED", "held by a silence or by quiet hours"
@@ -37,27 +37,27 @@ UNSENT = (DeliveryState.PENDING, DeliveryState.MUTED)
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
-    """Deliveries by what is to be done with them."""
+    """Deliveries by the work that is left on them."""
 
     def due(self, now: datetime) -> DeliveryQuerySet:
-        """Those whose time has come, in the order in which a channel is told."""
+        """Those whose time has come, in the order in which they are sent."""
         return self.filter(state=DeliveryState.PENDING, next_at__lte=now).order_by("pk")
 
     def cancel(self, why: str) -> int:
-        """Send none of these that nobody has tried to send; how many that were. One that was tried may have arrived."""
+        """Cancel those that were never tried; how many. One that was tried may have arrived."""
         untried = self.filter(state__in=UNSENT, attempts=0)
         return untried.update(state=DeliveryState.CANCELLED, last_error=why, muted_by=None)
 
     def drop_pending(self, why: str) -> int:
-        """Send nothing of what waits, tried or not: what a restored database has waiting is old; how many that were."""
+        """Cancel all that wait, tried or not; how many."""
         return self.filter(state__in=UNSENT).update(state=DeliveryState.CANCELLED, last_error=why, muted_by=None)
 
 
 class Delivery(models.Model):
-    """One thing that a channel is told of a notice. `uid` goes with it, so that who gets it twice can tell.
+    """One piece of news about a notice for a channel. `uid` goes with it: a receiver knows a second copy by it.
 
-    `due_at` is when it was first to be sent, `next_at` when it is tried next, `severity` that of the notice then.
-    `muted_by` is the silence that holds it; one that is MUTED without is held by the channel's quiet hours.
+    `due_at` is when it was first to be sent, `next_at` when it is tried next, `severity` the notice's when it was written.
+    `muted_by` is the silence that holds a MUTED one; without it the channel's quiet hours do.
     """
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -95,12 +95,3 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} to {self.channel}: {self.notice}"
-
-
-class ConditionLook(models.Model):
-    """When somebody last looked for what no transaction makes true: silence, lateness. One row."""
-
-    looked_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"looked at {self.looked_at:%Y-%m-%d %H:%M:%S} UTC"

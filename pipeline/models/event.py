@@ -1,4 +1,4 @@
-"""What people are told of: the events, and one occurrence of an event before it is written down as a notice."""
+"""The events that people are told of, and one occurrence of an event, before it is written as a notice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Event(models.TextChoices):
-    """What can happen. Most go on until they are over; those of MOMENTARY are news, and over at once."""
+    """The events. Most last until they are over; those in MOMENTARY are news, over at once."""
 
     READY = "READY", "a week may be used"
     BLOCKED = "BLOCKED", "a week may not be used"
@@ -43,8 +43,8 @@ class Occurrence:
     """An event at a place, as the code that sees it reports it.
 
     `place` is where: "2025-11-14 OTC", "beat". `what` is a sentence, `advice` another. Two occurrences of an event at a
-    place are one notice, unless their `mark` differs. `settles` is how long it may take to be over by itself: so long
-    nobody is told. `rows` is how many rows a restatement touched.
+    place are one notice, unless their `mark` differs. For `settles` people are not told yet: it may be over by itself.
+    `rows` is how many rows a restatement touched.
     """
 
     event: Event
@@ -63,10 +63,10 @@ class Occurrence:
 
     @property
     def key(self) -> str:
-        """What makes two occurrences the same: event, place and mark, not the text."""
+        """The identity of an occurrence: event, place and mark, without the text."""
         return key_of(self.event, self.place, self.mark)
 
 
 def key_of(event: Event, place: str, mark: str = "") -> str:
-    """The key of what happens at a place."""
+    """The key of an event at a place."""
     return f"{event.value}|{place}" + (f"|{mark}" if mark else "")

@@ -1,4 +1,4 @@
-"""The feed counter: the last position given in the feed of captures, which grows by one with each that becomes known."""
+"""The feed counter: the last position given in the feed of captures. Each capture that becomes known takes the next."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ class FeedCounterManager(models.Manager["FeedCounter"]):
     """The one row."""
 
     def take(self) -> int:
-        """The next position, in the caller's transaction: the last thing that it does before it commits.
+        """The next position. The caller takes it last in its transaction, just before the commit.
 
         The row stays locked until the transaction ends, so positions grow in the order of the commits: a reader of the feed
-        who has seen a position never misses a smaller one. One that is rolled back is given again.
+        who has seen a position never misses a smaller one. A position that is rolled back is given again.
         """
         self.get_or_create(pk=ONLY)
         self.filter(pk=ONLY).update(last=F("last") + 1)
         return self.values_list("last", flat=True).get(pk=ONLY)
 
     def skip(self, number: int) -> None:
-        """Leave out so many positions: they may have been given by a ledger that is lost."""
+        """Leave out so many positions: a ledger that is lost may have given them."""
         self.get_or_create(pk=ONLY)
         self.filter(pk=ONLY).update(last=F("last") + number)
 
     def raise_to(self, position: int) -> None:
-        """Give no position up to this one any more."""
+        """From now on give only positions above this one."""
         self.get_or_create(pk=ONLY)
         self.filter(pk=ONLY, last__lt=position).update(last=position)
 
 
 class FeedCounter(models.Model):
-    """How many positions have been given: one row, made with the first."""
+    """The last position given: one row, made with the first position."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
     last = models.PositiveBigIntegerField(default=0)

@@ -1,7 +1,7 @@
 """Exact decimals that SQLite and PostgreSQL store, compare and order alike.
 
-SQLite has no decimal type: Django's DecimalField is kept there as a float of 15 digits. Weekly sums of shares have up to 24,
-six of them places: so a field of our own, numeric on PostgreSQL and fixed-width text on SQLite.
+SQLite has no decimal type: Django keeps a DecimalField there as a float of 15 digits. Weekly sums of shares have up to 24
+digits, six of them decimal places. So this field is numeric on PostgreSQL and fixed-width text on SQLite.
 """
 
 from __future__ import annotations
@@ -36,10 +36,7 @@ class ExactDecimalField(FieldOfDecimal):
         return name, path, args, {**options, **({"places": self.places} if self.places != PLACES else {})}
 
     def get_internal_type(self) -> str:
-        """A text's: of types that it does not know, Django sends PostgreSQL each value of many rows by itself.
-
-        Each column as one array takes half as long.
-        """
+        """A text's. In bulk inserts Django then sends PostgreSQL each column as one array, which takes half as long."""
         return "TextField"
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
@@ -62,7 +59,7 @@ class ExactDecimalField(FieldOfDecimal):
             raise ValidationError(f"{value!r} is not a decimal") from error
 
     def _not_negative(self, value: Decimal | int) -> Decimal:
-        """`value` with all places; ValueError when that is not what it is. The negative zero becomes zero."""
+        """`value` with all places, -0 as 0; ValueError where it is negative or has too many digits."""
         try:
             exact = Decimal(value).quantize(self._quantum, context=self._exactly)
             if exact < 0:

@@ -1,4 +1,4 @@
-"""The file check: what was last found of an archived payload or a vintage file, so that all get their turn to be read."""
+"""The file check: when a file of the archive was last read, and in which state it was. So each gets its turn."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class FileState(models.TextChoices):
 class FileCheck(models.Model):
     """One payload or vintage file of the archive, by the SHA-256 that its capture has of it.
 
-    `since` is when `state` was first found, `read_at` when it was last read whole. A file without
-    a row has not been looked at yet: it is the first whose turn it is.
+    `since` is when `state` was first found, `read_at` when the file was last read whole. A file without a row was never
+    checked, and comes first.
     """
 
     sha256 = models.CharField(max_length=64, primary_key=True)

@@ -32,7 +32,7 @@ class LedgerKindManager(models.Manager["LedgerKind"]):
             raise MixedData(REFUSALS[kind])
 
     def decide(self, kind: DataKind) -> None:
-        """Decide with the first capture, in its transaction; MixedData when another capture has decided otherwise.
+        """Decide with the first capture, in its transaction; MixedData when an earlier capture decided otherwise.
 
         Of two first captures at once, the second waits here for the first one's transaction.
         """

@@ -1,4 +1,4 @@
-"""The sketch of each partition's newest capture: what finds another week's rows under a wrong name."""
+"""The sketch of each partition's newest capture, by which another week's rows are found under a wrong name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pipeline.models.partition import Partition
 
 
 class PartitionSketch(models.Model):
-    """The smallest hashes of the rows of a partition's newest capture, four bytes each (`pipeline.likeness`).
+    """The smallest hashes of the rows of a partition's newest capture, four bytes each (`pipeline.capture.likeness`).
 
-    Every hash up to `ceiling` is among them. Derived: it is written with each capture.
+    Every hash up to `ceiling` is among them. It is derived from the rows, and written with each capture.
     """
 
     partition = models.OneToOneField(Partition, primary_key=True, on_delete=models.CASCADE, related_name="sketch")

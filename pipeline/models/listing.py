@@ -1,4 +1,4 @@
-"""The state of a partition at its source when it was last read whole: a probe compares with it."""
+"""The listing: the state of a partition at its source when it was last fetched whole. A probe compares with it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pipeline.models.partition import Partition
 class Listing(models.Model):
     """There were `rows`, and `updated` of them had the newest lastUpdateDate, `update_date`.
 
-    With `with_totals`, the API's totals by symbol are counted, too. Not part of a capture: a reading that finds the same
-    content makes no capture, and the totals may have moved all the same.
+    With `with_totals`, the API's totals by symbol are counted, too. It is no part of a capture: a fetch that finds the same
+    content makes no capture, and yet the totals may have moved.
     """
 
     partition = models.OneToOneField(Partition, on_delete=models.CASCADE, primary_key=True, related_name="listing")

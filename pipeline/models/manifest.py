@@ -1,4 +1,4 @@
-"""Manifests, which say that a stage completed, and rejects, the rows that a payload had and the store has not."""
+"""Manifests, the records that a stage completed, and rejects, the lines of a payload that are not stored as rows."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Manifest(models.Model):
 
 
 class Reject(models.Model):
-    """A line of a payload that is not stored as a row: where it stood, why, and its text."""
+    """A line of a payload that is not stored as a row: its part and number, the reason, and its text."""
 
     capture = models.ForeignKey(Capture, on_delete=models.CASCADE, related_name="rejects")
     part = models.CharField(max_length=20)

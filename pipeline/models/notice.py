@@ -22,10 +22,10 @@ LONGEST_KEY, LONGEST_PLACE = 300, 200
 
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
-    """Writing notices, and asking for those that are to be told."""
+    """Writing notices, and finding those that channels have to be told of."""
 
-    def is_open(self) -> NoticeQuerySet:
-        """Those that are not over."""
+    def unclosed(self) -> NoticeQuerySet:
+        """Those of events that go on."""
         return self.filter(closed_at__isnull=True)
 
     def unrouted(self) -> NoticeQuerySet:
@@ -34,9 +34,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
     @transaction.atomic
     def open(self, occurrence: Occurrence) -> Notice:
-        """Write that something holds, or count one more occurrence of what is open already.
+        """Write that an event has begun, or count another occurrence of an open notice.
 
-        Channels are told again only when it is graver than it was, or is certain where it might have been over soon.
+        Channels are told again only when it is graver than before, or no longer expected to be over by itself.
         """
         now = timezone.now()
         notice, is_new = self.get_or_create(
@@ -56,20 +56,20 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return notice
 
     def close(self, event: Event, place: str, why: str, mark: str = "") -> int:
-        """Write that something is over, and why; how many notices that ended."""
+        """Write that an event is over, and why; how many notices that closed."""
         return self.close_keys([storable(key_of(event, place, mark), LONGEST_KEY)], why)
 
     def close_keys(self, keys: Iterable[str], why: str) -> int:
-        """The same of several keys."""
+        """Close the notices with these keys."""
         now = timezone.now()
         return (
-            self.is_open()
+            self.unclosed()
             .filter(key__in=keys)
             .update(closed_at=now, closed_why=storable(why), revision=F("revision") + 1, changed_at=now)
         )
 
     def tell(self, occurrence: Occurrence) -> Notice | None:
-        """Write a piece of news, which is over at once; None when the same has been told before."""
+        """Write a piece of news, which is over at once; None when it was written before."""
         key = storable(occurrence.key, LONGEST_KEY)
         if self.filter(key=key).exists():
             return None
@@ -96,16 +96,16 @@ def _fields(occurrence: Occurrence) -> dict[str, object]:
 
 
 def _text(occurrence: Occurrence) -> dict[str, object]:
-    """What its newest occurrence says."""
+    """The fields that each occurrence writes anew."""
     return {"what": storable(occurrence.what), "advice": storable(occurrence.advice), "run": occurrence.run}
 
 
 class Notice(models.Model):
-    """An event at a place, open until it is over. The same again while it is open is counted.
+    """An event at a place, open until it is over. Further occurrences while it is open are counted.
 
-    `what`, `advice` and `run` are of its newest occurrence, `severity` is the gravest. `revision` counts what channels
-    have to be told: opened, graver, over; `routed` is the revision up to which they have been. Until `settles_at` it may
-    be over by itself, and nobody is told.
+    `what`, `advice` and `run` are of its newest occurrence, `severity` is the gravest. `revision` counts the changes that
+    channels have to be told (opened, graver, over); `routed` is the revision up to which they have been. Until
+    `settles_at` channels are not told: it may be over by itself.
     """
 
     key = models.CharField(max_length=LONGEST_KEY)

@@ -1,4 +1,4 @@
-"""The operator log: what a person did in the admin or by a command, on what, why, and what came of it. It only grows."""
+"""The operator log: each act of a person in the admin or by a command, its subjects, reason and outcome. It only grows."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class ActOutcome(models.TextChoices):
 
 
 class OperatorLogEntry(models.Model):
-    """One act of one person, by the name that the person had then and the number of the account, which stays the same.
+    """One act of one person: `operator` is the person's name at the time, `account` the number, which stays the same.
 
-    `token` is that of the form which gave the order: the same form sent twice acts once. `sentence` tells what was started,
-    what was passed over and why, or why it was refused; of a change in a form, from what to what.
+    `token` is that of the form that was sent: sent twice, it acts once. `sentence` says what was started, what was passed
+    over and why, or why the act was refused; of a changed form, the old and the new values.
     Triggers on both databases refuse to change or remove an entry.
     """
 

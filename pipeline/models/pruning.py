@@ -1,4 +1,4 @@
-"""Retention: a plan of what is pruned and what is kept, with the reason for each capture, and what became of each."""
+"""Retention: a plan that prunes some captures and keeps the others, each with its reason and its present state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PlanState(models.TextChoices):
 
 
 class EntryState(models.TextChoices):
-    """What a plan says of a capture, and what became of it."""
+    """The decision of a plan on a capture, and how far it has been carried out."""
 
     KEEP = "KEEP", "kept"
     PRUNE = "PRUNE", "to be pruned"
@@ -39,7 +39,7 @@ GONE = (EntryState.REMOVING, EntryState.REMOVED)
 
 @dataclass(frozen=True, slots=True)
 class Removals:
-    """What is marked and not removed yet: captures, their bytes, how many are held, and when the first is removed."""
+    """Marked captures that are not removed yet: their number and bytes, how many are held, when the first is removed."""
 
     captures: int
     held: int
@@ -48,10 +48,10 @@ class Removals:
 
 
 class PrunePlan(models.Model):
-    """What a policy says of every capture at `made_at`. Nothing is marked before a person applies it.
+    """The decisions of a policy on every capture at `made_at`. Nothing is marked before a person applies the plan.
 
-    `policy` is that of `pipeline.keeping.policy.Policy`. `digest` names exactly this plan: it is marked only while the
-    ledger still comes to the same. `remove_after` ends the undo window. `unbacked_reason` says why no backup was needed.
+    `policy` is a stored `pipeline.keeping.policy.Policy`. `digest` identifies the decisions: the plan is marked only while
+    the ledger still leads to the same. `remove_after` ends the undo window. `unbacked_reason` says why no backup was needed.
     """
 
     made_at = models.DateTimeField()
@@ -84,7 +84,7 @@ class PrunePlan(models.Model):
 
 
 class PruneEntryQuerySet(models.QuerySet["PruneEntry"]):
-    """Entries by what became of them."""
+    """Entries by their state."""
 
     def in_window(self) -> PruneEntryQuerySet:
         """Those that are marked and can still be undone."""
@@ -100,7 +100,7 @@ class PruneEntryQuerySet(models.QuerySet["PruneEntry"]):
         return self.filter(passed | Q(state=EntryState.REMOVING)).order_by("capture__partition", "capture__version")
 
     def removals(self) -> Removals:
-        """What lies ahead: for metrics and notices."""
+        """The removals that lie ahead."""
         found = self.in_window().aggregate(
             captures=Count("pk"),
             held=Count("pk", filter=Q(state=EntryState.HELD)),
@@ -111,10 +111,10 @@ class PruneEntryQuerySet(models.QuerySet["PruneEntry"]):
 
 
 class PruneEntry(models.Model):
-    """What a plan says of one capture, and why; what became of it since `settled_at`.
+    """A plan's decision on one capture, its reason, and its state since `settled_at`.
 
     `bytes` are those that its removal frees: of the vintage file, and of the payload where `with_payload`. `files` are the
-    paths that are being removed, or were. A capture is marked by one plan at a time.
+    paths that are being removed, or were. Only one plan at a time marks a capture.
     """
 
     plan = models.ForeignKey(PrunePlan, on_delete=models.CASCADE, related_name="entries")

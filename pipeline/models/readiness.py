@@ -33,7 +33,7 @@ class ReadinessState(models.TextChoices):
 
 
 USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)
-SETTLING = timedelta(minutes=10)  # a week whose ground has moved is judged again within seconds, where all is well
+SETTLING = timedelta(minutes=10)  # normally a week whose inputs changed is judged again within seconds
 
 
 class ReadinessQuerySet(models.QuerySet["Readiness"]):
@@ -43,7 +43,7 @@ class ReadinessQuerySet(models.QuerySet["Readiness"]):
     def block(self, week_ending: date, why: str) -> None:
         """Block a week whose inputs change, in the transaction that changes them, until it is judged again.
 
-        People are told of the uses for which it was good, unless it is good again before they would be.
+        People are told of each use that could use it, unless it is usable again within SETTLING.
         """
         standing = self.filter(week_ending=week_ending).exclude(state=ReadinessState.BLOCKED)
         states = dict(standing.values_list("use", "state"))
@@ -62,7 +62,7 @@ class ReadinessQuerySet(models.QuerySet["Readiness"]):
 def blocked(
     week_ending: date, use: str, reasons: Iterable[str], *, was_usable: bool, settles: timedelta = timedelta()
 ) -> Occurrence:
-    """That a week may not be used. It is graver where it could be: somebody may have used it."""
+    """The occurrence of a week that may not be used; graver where it was usable, since somebody may have used it."""
     return Occurrence(
         event=Event.BLOCKED,
         place=f"{week_ending} {use}",
@@ -75,7 +75,7 @@ def blocked(
 
 
 def usable(week_ending: date, use: str, state: str, reasons: Iterable[str]) -> Occurrence:
-    """That a week may be used, and with which reservations. It is told once for each of the two states."""
+    """The occurrence of a week that may be used, with its reservations. People are told once for each of the two states."""
     reservations = "; ".join(reasons)
     return Occurrence(
         event=Event.READY,

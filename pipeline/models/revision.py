@@ -11,9 +11,9 @@ from pipeline.models.fields import ExactDecimalField
 
 
 class Revision(models.Model):
-    """What moved from `base` to `capture`, two vintages of one partition, in a kind of venues or in both.
+    """The change from `base` to `capture`, two vintages of one partition, in a kind of venues or in both.
 
-    The fields are those of `pipeline.vintages.measures.Measure`. Derived from the two vintage files: what is not here can be
+    The fields are those of `pipeline.vintages.measures.Measure`. They are derived from the two vintage files, and can be
     computed again.
     """
 

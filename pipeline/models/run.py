@@ -12,7 +12,7 @@ from pipeline.models.severity import Severity
 
 
 class RunStatus(models.TextChoices):
-    """Where a run stands. Allowed moves are in `pipeline.runs`."""
+    """Where a run stands. `pipeline.runs.lifecycle` has the allowed moves."""
 
     RUNNING = "RUNNING", "under way"
     SUCCEEDED = "SUCCEEDED", "every due partition is good"
@@ -87,7 +87,7 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.filter(status=RunStatus.RUNNING)
 
     def of_queue(self) -> RunQuerySet:
-        """Those that belong to the queue: they end with no process, any worker may go on with them."""
+        """Those that belong to the queue: any worker may go on with them, and no process's end ends them."""
         return self.filter(worker="")
 
 
@@ -95,8 +95,8 @@ class Run(models.Model):
     """One execution of a plan over partitions, from the command line, beat or the admin.
 
     `parameters` are those the plan was made from; `run_date` is its "today" in America/New_York. `worker` names the
-    process that executes the run and with which it ends. Empty, the run belongs to the queue: any worker goes on with it. A
-    run that a schedule started has the schedule's name and the slot it is for: there is one run for each slot.
+    process that executes the run, and whose end interrupts it; empty where the run belongs to the queue. A run that a
+    schedule started has the schedule's name and its slot: there is one run for each slot.
     """
 
     trigger = models.CharField(max_length=5, choices=Trigger.choices)
@@ -146,11 +146,11 @@ class Run(models.Model):
 
     @property
     def kind(self) -> str:
-        """What it is one of: the runs of a schedule, or of a command."""
+        """The runs that it is one of: those of its schedule, or of its command."""
         return self.schedule or self.command
 
     def failure(self, how: str) -> Occurrence:
-        """What people are told when it failed: once, until one of its kind succeeds."""
+        """The occurrence of its failure. People are told once, until a run of its kind succeeds."""
         return Occurrence(
             event=Event.RUN_FAILED,
             place=self.kind,
@@ -165,8 +165,8 @@ class RunPartition(models.Model):
     """One partition of a run: the planned action and its result. Claimed by one conditional UPDATE.
 
     `queued_at`: when the plan was written; `sent_at`: when it was last sent to the workers, `sendings` times so far;
-    `retry_at`: when a try that a passing error ended is to be repeated; `stop_ordered_at`: since when the worker that has it
-    is to stop, so that a try which is cut by that is none.
+    `retry_at`: when a try that a passing error ended is to be repeated; `stop_ordered_at`: when its worker was told to stop,
+    after which a try that is cut short does not count.
     """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="partitions")
@@ -236,7 +236,7 @@ class RunWeek(models.Model):
 
 
 class WorkerSign(models.Model):
-    """The last sign of life of the workers on a machine: one comes with each sweep that they do, each minute."""
+    """The last sign of life of the workers on a machine: each of their sweeps leaves one, every minute."""
 
     machine = models.CharField(max_length=120, unique=True)
     seen_at = models.DateTimeField()

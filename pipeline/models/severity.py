@@ -1,4 +1,4 @@
-"""How much something matters: of anomalies and of notices."""
+"""The severity of anomalies and of notices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Severity(models.TextChoices):
-    """How much it matters; readiness has a policy on each."""
+    """How much something matters; readiness has a policy on each."""
 
     INFO = "INFO", "worth knowing"
     WARN = "WARN", "look when there is time"

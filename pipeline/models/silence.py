@@ -1,4 +1,4 @@
-"""The silence: notices that are not sent for a while, because somebody said so and why."""
+"""The silence: notices that are not sent for a while, because a person said so, with a reason."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class SilenceQuerySet(models.QuerySet["Silence"]):
 
 
 class Silence(models.Model):
-    """What matches is written down and not sent until it ends, or is ended; what is open then is sent.
+    """Matching notices are written and not sent until the silence ends; those still open are sent then.
 
-    An empty field matches everything: all four empty, all notices.
+    An empty field matches everything.
     """
 
     event = models.CharField(max_length=20, choices=Event.choices, blank=True)
@@ -53,12 +53,12 @@ class Silence(models.Model):
 
     @property
     def matches_what(self) -> str:
-        """What it is about, for a person: "LATE, OTC", or "everything"."""
+        """Its matcher for a person: "LATE, OTC", or "everything"."""
         named = (self.event, self.tier, self.week_ending and self.week_ending.isoformat(), self.category)
         return ", ".join(str(one) for one in named if one) or "everything"
 
     def matches(self, notice: Notice) -> bool:
-        """Whether a notice is about what is silenced."""
+        """Whether it silences a notice."""
         return (
             self.event in ("", notice.event)
             and self.tier in ("", notice.tier)

@@ -1,8 +1,8 @@
-"""The tally: how often things have happened, ever. It only grows, whatever retention removes.
+"""The tally: the counters behind Prometheus's. They only grow, whatever retention removes.
 
-A counter that is counted over rows falls when rows are removed, and Prometheus takes a fall for a restart: events that
-never happened. An event is added as a row of its own, so that transactions do not wait for each other at one sum, and the
-sweeps add these up.
+A count of rows falls when rows are removed, and Prometheus takes a fall for a restart, and counts events that never
+happened. Each event is added as a row of its own, so that transactions do not wait for each other at one sum; the sweeps
+add these rows up.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class TallyQuerySet(models.QuerySet["Tally"]):
             TallyEntry.objects.create(name=name, labels=_written(labels), amount=amount)
 
     def sums(self) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
-        """What has been counted: per name, per labels. What is not added up yet is in it."""
+        """The counters by name and labels, with the entries that no sweep has added up yet."""
         found: defaultdict[Key, float] = defaultdict(float)
         for name, labels, value in self.values_list("name", "labels", "value"):
             found[name, labels] += value
@@ -39,7 +39,7 @@ class TallyQuerySet(models.QuerySet["Tally"]):
         return sums
 
     def fold(self) -> int:
-        """Add up what has been counted; how many entries that were. Safe on every machine at once."""
+        """Add up the entries; how many there were. Safe on every machine at once."""
         if not TallyEntry.objects.exists():  # no lock is taken for nothing
             return 0
         with transaction.atomic():

@@ -90,7 +90,7 @@ def _repeat(channels: Collection[Channel], now: datetime) -> None:
         if not channel.repeat_hours or channel.kind == ChannelKind.PAGERDUTY:
             continue
         before = now - timedelta(hours=channel.repeat_hours)
-        of_channel = Delivery.objects.filter(channel=channel, notice__in=Notice.objects.is_open())
+        of_channel = Delivery.objects.filter(channel=channel, notice__in=Notice.objects.unclosed())
         critical = of_channel.filter(notice__severity=Severity.CRITICAL)
         waiting = critical.filter(state__in=UNSENT).values("notice")
         newest = critical.exclude(notice__in=waiting).values("notice").annotate(newest=Max("sent_at")).order_by()

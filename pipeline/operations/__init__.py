@@ -1,4 +1,4 @@
-"""The acts of operators, below any web request: each done once, for a reason, and written into the operator log."""
+"""The acts of operators, for the admin and the commands: each done once, for a reason, and written into the operator log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking a capture back: at once, with its week's analytics and verdicts."""
+"""Annulling a capture, with its week's analytics and verdicts, at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.weeks import analytics
 
 
 def annul(capture: Capture, order: Order) -> OperatorLogEntry:
-    """Take a capture back, with the order's reason as the note: it stays, and the rows before it are the latest again."""
+    """Annul a capture, with the order's reason as the note: it stays, and the rows before it are the latest again."""
 
     def work() -> ActResult:
         order.with_reason()

@@ -32,14 +32,14 @@ def create_backup(folder: Path, order: Order) -> tuple[Backup, Manifest]:
 
 
 def record_backup(place: str, at: datetime, order: Order) -> Backup:
-    """Note a backup that was made by other means. Refused for one to come."""
+    """Note a backup that was made by other means. Refused for an instant in the future."""
     backup = _refusing(Act.BACKUP_RECORD, order, lambda: backups.record(place, at))
     write_down(Act.BACKUP_RECORD, order, [backup], f"A backup of {at:%Y-%m-%d %H:%M} UTC is in {place}.")
     return backup
 
 
 def drill_backup(folder: Path, name: str, into: str, seed: int | None, order: Order) -> Drill:
-    """Restore a backup elsewhere and prove it. Refused where that cannot be tried."""
+    """Restore a backup elsewhere and prove it there. Refused where no drill is possible."""
     drill = _refusing(Act.BACKUP_DRILL, order, lambda: drills.drill(folder, name, into, seed))
     proved = "is proved" if drill.passed else "is NOT proved"
     write_down(Act.BACKUP_DRILL, order, [drill], f"{drill.name} {proved}: restored in {drill.seconds:.1f} s.")
@@ -47,7 +47,10 @@ def drill_backup(folder: Path, name: str, into: str, seed: int | None, order: Or
 
 
 def restore_backup(folder: Path, name: str, order: Order) -> tuple[Restoration, list[str]]:
-    """Restore a backup into the empty database and archive of the settings. NoBackup, CannotRestore, ToolFailed."""
+    """Restore a backup into the empty database and archive of the settings; also the paths that the backup lacks.
+
+    NoBackup, CannotRestore, ToolFailed.
+    """
     restored, missing = restoration.restore(folder, name)
     told = (
         f"{restored.name}, made {restored.made_at:%Y-%m-%d %H:%M} UTC, was restored. Schedules and notices are paused."
@@ -57,7 +60,7 @@ def restore_backup(folder: Path, name: str, order: Order) -> tuple[Restoration, 
 
 
 def finish_restoration(order: Order) -> Restoration:
-    """Switch schedules and notices on again. CannotRestore where nothing is to be finished."""
+    """Switch schedules and notices on again. CannotRestore where no restoration waits for it."""
     finished = restoration.finish()
     told = f"Schedules and notices go on: {', '.join(finished.schedules) or 'no schedule was on'}."
     write_down(Act.RESTORE_FINISH, order, [finished], told)

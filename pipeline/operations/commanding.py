@@ -34,7 +34,7 @@ def log_resumption(plan: Plan, run: Run) -> None:
 
 
 def _write(plan: Plan, work: Callable[[], ActResult]) -> OperatorLogEntry:
-    """An entry on the partitions that are forced or brought by hand; what a range concerns is in its run."""
+    """Write the entry. Its subjects are partitions that are forced or brought by hand; those of a range are in its run."""
     request = plan.request
     act = Act.FORCE_REINGEST if request.force else ACTS[request.command]
     subjects = _partitions(plan) if act in (Act.FORCE_REINGEST, Act.INGEST_FILE) else []

@@ -1,4 +1,4 @@
-"""What a person does about notices: silence some for a while, try a channel, have sent again what one did not take."""
+"""A person's acts on notices: silence some for a while, test a channel, resend the messages that a channel did not take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.operations.orders import ActResult, Order, Refused, carry_out, giv
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matcher:
-    """Which notices a silence is about; what is empty matches everything."""
+    """Which notices a silence holds; an empty field matches everything."""
 
     event: str = ""
     tier: str = ""
@@ -24,13 +24,13 @@ class Matcher:
 
 
 def silence(matcher: Matcher, until: datetime, order: Order) -> OperatorLogEntry:
-    """Hold what matches until an instant, 14 days at most; a reason is required."""
+    """Hold matching notices until an instant, 14 days at most; a reason is required."""
 
     def work() -> ActResult:
         order.with_reason()
         now = timezone.now()
         if not now < until <= now + LONGEST:
-            raise Refused(f"a silence ends in the future, and within {LONGEST // timedelta(days=1)} days")
+            raise Refused(f"a silence ends in the future, within {LONGEST // timedelta(days=1)} days at most")
         if matcher.event not in ("", *Event.values) or matcher.category not in ("", *Category.values):
             raise Refused("there is no such event or category")
         made = Silence.objects.create(
@@ -43,13 +43,13 @@ def silence(matcher: Matcher, until: datetime, order: Order) -> OperatorLogEntry
             by=order.operator,
             why=order.reason.strip(),
         )
-        return ActResult(f"Silence {made.pk} holds {made}. What is still so then is sent.")
+        return ActResult(f"Silence {made.pk} holds {made}. Notices that are still open then are sent.")
 
     return carry_out(Act.SILENCE, order, (), work)
 
 
 def end_silence(one: Silence, order: Order) -> OperatorLogEntry:
-    """End a silence before its time: what it held, and is still so, is sent with the next sweep."""
+    """End a silence before its time: the notices that it held and that are still open are sent with the next sweep."""
 
     def work() -> ActResult:
         now = timezone.now()
@@ -63,7 +63,7 @@ def end_silence(one: Silence, order: Order) -> OperatorLogEntry:
 
 
 def test_channel(channel: Channel, order: Order) -> OperatorLogEntry:
-    """Send a test to a channel, once; Refused when its service does not take it. No transaction is held meanwhile."""
+    """Send a test to a channel, once, outside any transaction; Refused when its service does not take it."""
     if (before := given_before(Act.TEST_CHANNEL, order)) is not None:
         return before
     sent = trials.try_channel(channel, order.operator)
@@ -77,12 +77,12 @@ def test_channel(channel: Channel, order: Order) -> OperatorLogEntry:
 
 
 def resend(channel: Channel, order: Order) -> OperatorLogEntry:
-    """Have sent again what a channel was given up on, but that which has ended meanwhile."""
+    """Send again the messages that were given up on a channel, less those whose event is over."""
 
     def work() -> ActResult:
         again = trials.resend(channel)
         if not again:
-            raise Refused(f"nothing was given up on the channel {channel}, or it is over")
+            raise Refused(f"no message to the channel {channel} was given up, or all of them are over")
         return ActResult(f"{again} {'message is' if again == 1 else 'messages are'} sent again to {channel}.")
 
     return carry_out(Act.RESEND, order, [channel], work)

@@ -18,12 +18,12 @@ LONGEST_LABEL = 200
 
 
 class Refused(Exception):
-    """The act makes no sense now; the message says why. Nothing was done but written down."""
+    """The act makes no sense now; the message says why. Nothing was done, and the log says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """The person who wants an act, and why. `token` is that of the form: a double click sends it twice.
+    """The person who wants an act, and why. `token` is that of the form, by which a double click is known.
 
     `account` is the number of the operator's account; None where the order comes by a command.
     """
@@ -49,16 +49,16 @@ class ActResult:
 
 
 def new_token() -> str:
-    """A new token, which tells one showing of a form from another."""
+    """A new token for one showing of a form."""
     return str(uuid.uuid4())
 
 
 def carry_out(
     act: Act, order: Order, subjects: Iterable[models.Model], work: Callable[[], ActResult]
 ) -> OperatorLogEntry:
-    """Do the work and write it down, both or neither; of an order given before, the entry written then.
+    """Do the work and write it down, both or neither; for an order given before, return the entry written then.
 
-    Refused, which `work` raises, is written down too, and goes to the caller.
+    A Refused that `work` raises is written down too, and goes on to the caller.
     """
     named = _named(subjects)
     given = _Given(act, order, named)
@@ -83,7 +83,7 @@ def carry_out(
 def write_down(
     act: Act, order: Order, subjects: Iterable[models.Model], sentence: str, outcome: ActOutcome = ActOutcome.DONE
 ) -> OperatorLogEntry:
-    """The entry of what has just been done, in the transaction in which it was done; or of what could not be."""
+    """Write the entry of an act that was just done, in the caller's transaction, or of one that was refused."""
     return _write(act, replace(order, token=None), _named(subjects), outcome, ActResult(sentence))
 
 
@@ -92,13 +92,13 @@ def _named(subjects: Iterable[models.Model]) -> list[tuple[str, str, str]]:
 
 
 def given_before(act: Act, order: Order) -> OperatorLogEntry | None:
-    """The entry of this showing of a form, when it was sent before; Refused when it was used for another act."""
+    """The entry of the same form, sent before; None where it was not; Refused where it was used for another act."""
     return _Given(act, order, None).before()
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """An order as its form was sent: the act, and on what (None: whatever it is)."""
+    """An order with its act and its subjects (None for any)."""
 
     act: Act
     order: Order

@@ -1,4 +1,4 @@
-"""Pruning captures: a plan, its marks, their undoing, and the removal of what is due."""
+"""Pruning captures: plan, mark, undo, and remove the captures that are due."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pipeline.operations.orders import ActResult, Order, Refused, carry_out, wri
 
 
 def plan_pruning(policy: Policy, order: Order) -> PrunePlan:
-    """Write a plan down: what the policy would prune now, and why it keeps the rest. Nothing is marked."""
+    """Store a plan: the captures that the policy would prune now, and why it keeps the others. Nothing is marked."""
     plan = plans.store(plans.outline(policy), order.operator)
     write_down(Act.PRUNE_PLAN, order, [plan], f"{plan}: {counted(plan)}. It asks for {policy.sentence()}.")
     return plan
 
 
 def counted(plan: PrunePlan) -> str:
-    """How much a plan prunes, in words."""
+    """The size of a plan, in words."""
     return f"{plan.prunable:,} of {plan.captures:,} captures are to be pruned, {plan.prunable_bytes:,} bytes"
 
 
 def mark_pruned(
     plan: PrunePlan, order: Order, *, count: int | None = None, unbacked_reason: str = ""
 ) -> OperatorLogEntry:
-    """Mark what a plan prunes. Refused as `marking.mark` refuses."""
+    """Mark the captures that a plan prunes. Refused as `marking.mark` refuses."""
 
     def work() -> ActResult:
         order.with_reason()
@@ -43,7 +43,7 @@ def mark_pruned(
 
 
 def undo_pruning(plan: PrunePlan, order: Order) -> OperatorLogEntry:
-    """Take back what a plan has marked and what is not removed yet. Refused where nothing is."""
+    """Take back the captures that a plan has marked and that are not removed yet. Refused where there are none."""
 
     def work() -> ActResult:
         order.with_reason()
@@ -57,7 +57,7 @@ def undo_pruning(plan: PrunePlan, order: Order) -> OperatorLogEntry:
 
 
 def remove_pruned(order: Order) -> Iterator[Removed]:
-    """Remove what is due, one after the other, and write down what was removed, also where it stops midway."""
+    """Remove the captures that are due, one after the other; the log has those removed, also after a stop midway."""
     found: list[Removed] = []
     try:
         for one in removal.remove_due():

@@ -1,4 +1,4 @@
-"""Making derived files again that the archive has lost or damaged.
+"""Rebuilding derived files that the archive has lost or damaged.
 
 A vintage file is made from the payload of its capture, the file of a snapshot's symbols from the vintage files.
 """
@@ -32,7 +32,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A capture's vintage file, or the file of a snapshot's symbols: what became of it, and why."""
+    """The fate of a capture's vintage file, or of the file of a snapshot's symbols, and the reason."""
 
     of: Capture | AnalyticsSnapshot
     fate: Fate
@@ -47,10 +47,10 @@ class Rebuilt:
 
 
 def rebuild_vintages(weeks: Collection[date], order: Order, today: date, *, verify: bool = False) -> Iterator[Rebuilt]:
-    """Make again what is lost of these weeks, all where none is given; one result for each file, as it is done.
+    """Rebuild the lost files of these weeks, or of all where none is given; one result for each file, as it is done.
 
-    Lost is a file that is not there, has another size, or was found to be damaged; with `verify` each is read whole. A bare
-    folder is taken for the right one. At the end the archive is looked at, which judges the weeks concerned again.
+    A file is lost when it is missing, has another size, or was found damaged; with `verify` each is read whole. A bare
+    folder is taken for the right one. At the end the archive is checked, and the weeks concerned are judged again.
     """
     store.begin_anew()
     damaged = {one.needed.path for one in holdings.recorded() if not one.is_payload}
@@ -123,7 +123,7 @@ def _with_symbols(snapshot: AnalyticsSnapshot, *, whole: bool) -> Rebuilt:
 
 @contextmanager
 def _written_down(done: list[Rebuilt], order: Order) -> Iterator[None]:
-    """Write down what was done, also where it stops midway."""
+    """Write the entry of the files that were rebuilt, also after a stop midway."""
     try:
         yield
     finally:

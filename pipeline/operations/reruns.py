@@ -1,4 +1,4 @@
-"""Acts that start a run, or end one: what is passed over is named with its reason, and a run of nothing is refused."""
+"""Acts that start or cancel a run. Partitions passed over are named with the reason; a run of none is refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def reingest(partitions: Collection[Partition], order: Order) -> OperatorLogEntr
 
 
 def force_reingest(partitions: Collection[Partition], order: Order) -> OperatorLogEntry:
-    """Capture whatever the source holds, changed or not; a reason is required, and no more go at once than the limit."""
+    """Capture the source's content, changed or not; a reason is required, and a limit holds for their number."""
     return _run_over(Act.FORCE_REINGEST, partitions, order, partial(_forced, partitions, order))
 
 
@@ -104,9 +104,9 @@ def still_failed(run: Run) -> QuerySet[RunPartition]:
 
 
 def retry_failed(run: Run, order: Order) -> OperatorLogEntry:
-    """Do again, of what a run was to do, what went wrong; refused while it is under way, and when nothing did.
+    """Do the failed partitions of a run again; Refused while it is under way, and where none failed.
 
-    From the source that it asked and for the stages that it had, but never by force, which is an act of its own.
+    The new run asks the same source for the same stages, but never by force, which is an act of its own.
     """
     return carry_out(Act.RETRY_FAILED, order, [run], lambda: _start(_retried(run, order)))
 
@@ -145,7 +145,7 @@ def backfill(plan: Plan, order: Order) -> OperatorLogEntry:
 
 
 def run_now(schedule: PeriodicTask, order: Order) -> OperatorLogEntry:
-    """Start a schedule's run now, or send its task where it starts no runs."""
+    """Start a schedule's run now; of a schedule that starts no runs, send its task."""
     return carry_out(Act.RUN_NOW, order, [schedule], partial(_run_now, schedule, order))
 
 
@@ -158,7 +158,7 @@ def _run_now(schedule: PeriodicTask, order: Order) -> ActResult:
 
 
 def _reach_the_broker() -> None:
-    """Refused where nothing can be sent."""
+    """Refused where the broker cannot be reached."""
     try:
         with current_app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=5)
@@ -167,7 +167,7 @@ def _reach_the_broker() -> None:
 
 
 def _send(schedule: PeriodicTask) -> None:
-    """Send what beat would, once it is written down that it was sent: of two clicks one gets there."""
+    """Send the message that beat would send. Called after the log's commit, so that of two clicks one sends."""
     queue = {"queue": schedule.queue} if schedule.queue else {}
     current_app.send_task(
         schedule.task,
@@ -207,7 +207,7 @@ def _refuse_mixture(request: Request) -> None:
 
 
 def _start(request: Request, left_out: Iterable[Step] = ()) -> ActResult:
-    """At once: no source is asked what it has, the run will find out."""
+    """Start without a probe of the source: the run finds out what is there."""
     return _start_plan(make_plan(request, skip_in_flight=True), left_out)
 
 
@@ -252,9 +252,9 @@ def _request(
 
 
 def _again(asked: Request, keys: Iterable[PartitionKey], order: Order) -> Request:
-    """The same request for some partitions, today and for who orders it.
+    """The same request for some partitions, today and for the operator of the order.
 
-    What came from a file that somebody named by hand is fetched from where everything comes from.
+    After a run from a file that somebody named by hand, the source of the settings is asked.
     """
     by_hand = asked.source not in REGISTRY
     return replace(

@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 def resolve(anomalies: Collection[Anomaly], order: Order, today: date | None = None) -> OperatorLogEntry:
-    """Resolve those that are open, with the order's reason as the note, and judge their weeks again.
+    """Resolve the open ones, with the order's reason as the note, and judge their weeks again.
 
-    One that has ended meanwhile is named, and stops no other; Refused when all have. `today` decides what is due; by
-    default it is today's date in New York.
+    The result names those that had ended already; Refused when all had. `today` decides what is due; by default it is
+    today's date in New York.
     """
 
     def work() -> ActResult:
@@ -48,7 +48,7 @@ def _resolved(anomaly: Anomaly, order: Order) -> bool:
 
 
 def reopen(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
-    """Open resolved anomalies again, and judge their weeks again; all of them or none."""
+    """Reopen resolved anomalies, all or none, and judge their weeks again."""
 
     def work() -> ActResult:
         order.with_reason()
@@ -65,7 +65,7 @@ def reopen(anomalies: Collection[Anomaly], order: Order) -> OperatorLogEntry:
 
 
 def _resolution(anomaly: Anomaly) -> str:
-    """The resolution that reopening clears, for the log: who, when and why."""
+    """The resolution that reopening clears, with who, when and why, for the log."""
     if anomaly.resolved_at is None:
         return f"anomaly {anomaly.pk} was open"
     when = f"{anomaly.resolved_at:%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""A clock that was ahead and is set back: a heartbeat from the future is none, and no rows are known only then."""
+"""A clock that was ahead and is set back: heartbeats from the future do not count, and captures known then are mended."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ SKEW = timedelta(minutes=3)  # the clocks of a fleet may differ so much
 
 
 def is_ahead(moment: datetime, now: datetime) -> bool:
-    """Whether a moment that has been written down lies further in the future than clocks may differ."""
+    """Whether a stored moment lies further in the future than clocks may differ."""
     return moment - now > SKEW
 
 
 def is_sign_of_life(seen: datetime, now: datetime, within: timedelta) -> bool:
-    """Whether a sign was left of late; one from the future was left by a clock that has been set back since."""
+    """Whether a sign of life is recent. One from the future does not count: its clock has been set back since."""
     return now - seen <= within and not is_ahead(seen, now)
 
 
 def known_in_the_future(now: datetime | None = None) -> list[Capture]:
-    """The captures that would be known only later than now, in the order of their versions."""
+    """The captures whose rows become known only in the future, in the order of their versions."""
     ahead = Capture.objects.filter(normalized_at__gt=(now or timezone.now()) + SKEW)
     return list(ahead.select_related("partition").order_by("partition_id", "version"))
 
 
 def mend_captures() -> list[Capture]:
-    """Have captures that would be known only in the future be known from now on; return them.
+    """Make such captures known from now on; return them.
 
     As-of questions find them then. No earlier answer changes, since a future instant is refused. Versions keep their order.
     """

@@ -1,7 +1,7 @@
-"""The database's connections around slow work: none is held while a source is asked, and a lost one loses no work.
+"""The database's connections around slow work: none is held while a source is asked, and losing one loses no work.
 
-A database that goes away is waited for: a process with a piece of work in hand keeps it, and goes on when the database is
-back. So an outage costs no attempt, no message, no second download and no time beyond its own.
+While the database is away, a process waits with its work in hand and goes on when it is back. So an outage costs no
+attempt, no message, no second download and no time beyond its own.
 """
 
 from __future__ import annotations

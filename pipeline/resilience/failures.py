@@ -1,4 +1,4 @@
-"""Failures of the machine and of the database, told for the person who can mend them: what it was, and what to do."""
+"""Failures of the machine and of the database, in sentences for the person who can mend them, with the remedy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OF_POSTGRESQL = {
     "57P": LATER,
     "58": f"the server's own files cannot be read or written: look at its log, {AGAIN}",
 }
-# Where there is no code: what SQLite says of itself, and what libpq says of a server that it does not reach
+# Errors without a code: SQLite's own texts, and libpq's about a server that it cannot reach.
 BY_WORDS = {
     "database is locked": OF_SQLITE["SQLITE_BUSY"],
     "table is locked": OF_SQLITE["SQLITE_BUSY"],
@@ -89,7 +89,7 @@ PASSING = frozenset(
 
 
 def explained(error: BaseException) -> str | None:
-    """A sentence with what to do; None for a failure of our own."""
+    """A sentence with the remedy; None for a failure of our own."""
     if isinstance(error, OperationalError | InterfaceError) or (isinstance(error, DatabaseFailure) and _advice(error)):
         return database_sentence(error)
     if isinstance(error, OSError) and error.errno:
@@ -100,7 +100,7 @@ def explained(error: BaseException) -> str | None:
 
 
 def sentence_of(error: BaseException) -> str:
-    """The sentence about an error for a person, with the remedy where one is known."""
+    """An error as a sentence for a person, with the remedy where one is known."""
     return explained(error) or str(error)
 
 

@@ -27,7 +27,7 @@ PASSING_STATES = frozenset(
         "55P03",  # lock_not_available
     }
 )
-# The connection is ended, or leads to a server that takes no writes (any more, after a failover): a new one may do.
+# The connection was ended, or its server takes no writes (after a failover): a new connection may work.
 LOST_STATES = frozenset(
     {
         "25006",  # read_only_sql_transaction
@@ -39,7 +39,7 @@ LOST_STATES = frozenset(
         "57P05",  # idle_session_timeout
     }
 )
-# What libpq, psycopg and SQLite say where there is no state: a connection that went away, a lock that is held, a full disk.
+# The texts of libpq, psycopg and SQLite where there is no state: a lost connection, a held lock, a full disk.
 LOST_WORDS = ("connection", "could not receive data from server", "the database system is")
 FULL_WORDS = ("disk is full", "disk i/o error")
 PASSING_WORDS = (*LOST_WORDS, *FULL_WORDS, "database is locked", "database table is locked")
@@ -57,18 +57,18 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the database will answer again without anybody's doing: unlike a full disk, on which nothing is waited for."""
+    """Whether the database is likely to answer again by itself. A full disk is not: somebody has to free space."""
     return is_transient(error) and not _says(error, FULL_STATES, FULL_WORDS)
 
 
 def is_lost_connection(error: BaseException) -> bool:
-    """Whether the database ended the connection, or does not take this one's writes: another connection may do."""
+    """Whether the database ended the connection, or takes no writes on it: another connection may work."""
     state = getattr(error.__cause__, "sqlstate", None) or ""
     return state.startswith(CONNECTION_CLASS) or _says(error, LOST_STATES, LOST_WORDS)
 
 
 def _says(error: BaseException, states: frozenset[str], words: tuple[str, ...]) -> bool:
-    """Whether a database's error has one of the states or, having none, one of the words."""
+    """Whether a database's error has one of the states or, where it has no state, one of the words."""
     state = getattr(error.__cause__, "sqlstate", None)
     if state is not None:
         return state in states

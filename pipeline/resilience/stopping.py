@@ -1,7 +1,7 @@
 """The order to stop: once this process has it, no partition begins, and those under way are finished.
 
-A byte that the children of a worker's pool share with their parent, which alone is told: it may have a message for an
-idle child in hand. Writing a byte is all that a signal's handler does here, whatever it interrupts.
+It is a byte that the children of a worker's pool share with their parent: only the parent is told to stop, and it may
+hold a message for an idle child. A signal's handler can write a byte safely, whatever it interrupts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def order() -> None:
 
 
 def withdraw() -> None:
-    """Let partitions begin again: the next command, or engine, of the same process."""
+    """Let partitions begin again, for the next command or engine of the same process."""
     _order[0] = 0
 
 

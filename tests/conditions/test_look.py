@@ -32,7 +32,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 def open_ones() -> set[tuple[str, str, str]]:
-    return {(one.event, one.place, one.severity) for one in Notice.objects.is_open()}
+    return {(one.event, one.place, one.severity) for one in Notice.objects.unclosed()}
 
 
 def all_is_well() -> None:
@@ -89,7 +89,7 @@ def test_what_is_late_gets_graver_and_what_no_run_tried_is_late_a_day_after(
         path.unlink()
     call("run_weekly", "--weeks", WEEK, "--run-date", DAY)
     look.look(timezone.now())
-    late = Notice.objects.is_open().filter(event=Event.LATE)
+    late = Notice.objects.unclosed().filter(event=Event.LATE)
     assert [(one.place, one.severity, one.category) for one in late.all()] == [(str(OTC), "WARN", "LATE")]
     clock.shift(timedelta(days=4))
     look.look(timezone.now())

@@ -158,7 +158,7 @@ def test_what_was_given_up_is_sent_again_but_what_is_over(ledger: Ledger, receiv
     close()
     assert trials.resend(one) == 1
     assert [sent.subject for sent in sending.send_all()] == ["[Market Spine prod] WARN Late: 2025-11-21 OTC"]
-    assert not Notice.objects.is_open().filter(event=Event.CHANNEL_FAILED).exists()
+    assert not Notice.objects.unclosed().filter(event=Event.CHANNEL_FAILED).exists()
 
 
 def test_the_outbox_is_stuck_when_something_is_due_for_half_an_hour(

@@ -20,7 +20,7 @@ from tests.support.engines import Ledger
 
 
 def open_ones() -> set[tuple[str, str, str]]:
-    return {(one.event, one.place, one.severity) for one in Notice.objects.is_open()}
+    return {(one.event, one.place, one.severity) for one in Notice.objects.unclosed()}
 
 
 def news() -> list[tuple[str, str]]:

@@ -108,7 +108,7 @@ class Command(SpineCommand):
     def _list(self, _options: dict[str, Any]) -> int:
         now = timezone.now()
         waiting = outbox.facts(now)
-        newest = list(Notice.objects.is_open())
+        newest = list(Notice.objects.unclosed())
         notices = sorted(newest, key=lambda one: -Severity.values.index(one.severity))[:SHOWN]
         silences = list(Silence.objects.in_force(now))
         if self.as_json:
