@@ -1,1 +1,1 @@
-"""Keeping: what may be pruned and is, backups, drills and restorations, and what to know before an upgrade."""
+"""Keeping: pruning, backups, drills and restorations, and the checks before an upgrade."""

@@ -1,6 +1,6 @@
-"""Making a backup: the database first, then the files that it names, then the manifest, and last that it is complete.
+"""Making a backup: the database first, then the files that it names, then the manifest, and at last the mark COMPLETE.
 
-Files are written before the rows that name them and are never changed, so those copied after the database are all there.
+Files are written before the rows that name them, and never change: copied after the database, all of them are there.
 Nothing is removed meanwhile.
 """
 
@@ -26,16 +26,16 @@ from pipeline.keeping.repository import NoBackup, Repository
 from pipeline.models import Backup
 from pipeline.vintages import archive, files, store
 
-SPARE = 64 * 2**20  # bytes that are left free beside what a backup takes
+SPARE = 64 * 2**20  # bytes that a backup leaves free
 
 
 class CannotBackUp(Exception):
-    """No backup can be made; the message says why. What was begun is not complete, and no backup."""
+    """No backup can be made; the message says why. An incomplete one does not count as a backup."""
 
 
 @dataclass(slots=True)
 class _Copied:
-    """What became of the files so far."""
+    """The files so far: those kept, the paths of missing ones, and how many are new."""
 
     files: list[Stored] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ def create(folder: Path) -> tuple[Backup, Manifest]:
         path = _begin(held, begun)
         try:
             made, new = _made(held, path, begun)
-        except Exception:  # each night's failure would leave another dump
+        except Exception:  # otherwise each failed night would leave another dump
             shutil.rmtree(path, ignore_errors=True)
             raise
         return note(made, folder, timezone.now(), new), made
@@ -116,7 +116,7 @@ def _kept_already(wanted: Wanted, known: Mapping[str, Stored], held: Repository)
 
 
 def _check_room(to_read: Iterable[Wanted], held: Repository) -> None:
-    """CannotBackUp before the disk is full, not when it is."""
+    """CannotBackUp where the disk has too little room, before anything is copied."""
     takes = sum(_size(one.path) for one in to_read) + SPARE
     free = shutil.disk_usage(held.folder).free
     if free < takes:
@@ -131,7 +131,7 @@ def _size(path: str) -> int:
 
 
 def _read(wanted: Wanted, held: Repository, copied: _Copied) -> None:
-    """Copy a file that is what was written; of one that is lost or damaged its path is noted."""
+    """Copy a file if it is whole; else note its path as missing."""
     content = files.read(wanted.path)
     if content is not None and _is_whole(wanted, content):
         file, is_new = held.put(wanted.path, content)
@@ -178,7 +178,7 @@ def note(made: Manifest, place: Path, finished_at: datetime, new: int = 0) -> Ba
 
 
 def record(place: str, at: datetime) -> Backup:
-    """Note a backup that was made by other means, of the ledger and of the archive. CannotBackUp for one to come."""
+    """Note a backup of ledger and archive that was made by other means. CannotBackUp for an instant in the future."""
     now = timezone.now()
     if at > now:
         raise CannotBackUp(f"{at.isoformat()} is yet to come")

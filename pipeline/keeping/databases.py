@@ -1,4 +1,4 @@
-"""The database of a backup: read at one instant, written into one file, and put back from it. SQLite or PostgreSQL."""
+"""The database of a backup: dumped at one instant into one file, and restored from it. SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILES = {SQLITE: "database.sqlite3", POSTGRESQL: "database.dump"}
 
 
 def engine_of(entry: Mapping[str, Any]) -> str:
-    """Which database a Django entry names."""
+    """The kind of database of an entry in DATABASES: SQLITE or POSTGRESQL."""
     return SQLITE if entry["ENGINE"].endswith("sqlite3") else POSTGRESQL
 
 
@@ -33,7 +33,7 @@ def check_tools() -> None:
 
 
 def version() -> str:
-    """That of the server, or of SQLite."""
+    """The version of the server, or of SQLite."""
     if connection.vendor == SQLITE:
         return sqlite3.sqlite_version
     with connection.cursor() as cursor:
@@ -42,15 +42,15 @@ def version() -> str:
 
 
 def major_of(server: str) -> int:
-    """The major version of a server: "18.1 (Debian ...)" is of 18."""
+    """The major version of a server: 18 of "18.1 (Debian ...)"."""
     return int(server.partition(".")[0].split()[0])
 
 
 @contextmanager
 def one_instant() -> Iterator[str]:
-    """Within, the ledger is read as it is at one instant, and `dump` writes just that; yields the snapshot's name.
+    """Within, queries and `dump` see the ledger of one instant; yields the snapshot's name.
 
-    On PostgreSQL others go on writing. On SQLite they wait: the ledger is small, and copied in a moment.
+    Meanwhile others go on writing on PostgreSQL; on SQLite they wait, for a moment: the ledger is small.
     """
     if connection.in_atomic_block:
         raise RuntimeError("a snapshot begins its own transaction")
@@ -66,7 +66,7 @@ def one_instant() -> Iterator[str]:
 
 
 def dump(snapshot: str, into: Path) -> None:
-    """Write the database of the settings into a file, within `one_instant`; all of it is on the disk when this returns."""
+    """Write the database of the settings into a file, within `one_instant`; it is on the disk when this returns."""
     if connection.vendor == SQLITE:
         _copy_sqlite(str(connection.settings_dict["NAME"]), into)
     else:
@@ -75,7 +75,7 @@ def dump(snapshot: str, into: Path) -> None:
 
 
 def _copy_sqlite(name: str, into: Path) -> None:
-    """In one step: one in small steps begins anew with each write of another, and never ends."""
+    """Copy in one step: a copy in small steps begins anew with each write of another process, and may never end."""
     address = f"file:{quote(name)}?mode=ro"
     with closing(sqlite3.connect(address, uri=True)) as source, closing(sqlite3.connect(into)) as target:
         source.backup(target, pages=-1)
@@ -95,7 +95,7 @@ def check_sqlite(path: Path) -> None:
 
 
 def put_back(dumped: Path, entry: Mapping[str, Any]) -> None:
-    """Restore a database into an empty one to which nothing is connected: all of it, or nothing."""
+    """Restore a dump into an empty database without connections: all of it, or nothing."""
     if engine_of(entry) == POSTGRESQL:
         postgresql.restore(entry, dumped)
         return
@@ -141,7 +141,7 @@ def _bracketed(host: str) -> str:
 
 
 def flush(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk."""
+    """Put a file, or the names in a folder, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

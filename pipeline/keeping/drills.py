@@ -1,6 +1,6 @@
-"""A drill: a backup is restored into a database and a folder of its own, and a process of its own proves what came out.
+"""A drill: a backup is restored into a scratch database and folder, and a process of its own proves the result.
 
-Nothing here touches what the product works on: the process that proves is given the scratch database as its own.
+The product's own data is not touched: the settings of the proving process name the scratch database and folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pipeline.models import Drill
 SAID = 2000
 OWN = (
     "DATABASE_URL",
-    "MARKETSPINE_DEMO",  # the demo is in var/demo and nowhere else: what is restored stands elsewhere
+    "MARKETSPINE_DEMO",  # a demo lives in var/demo only, and the drill does not
     "MARKETSPINE_ARCHIVE_DIR",
     "MARKETSPINE_STORAGE_URL",
     "CELERY_BROKER_URL",
@@ -51,10 +51,10 @@ class _Restored:
 
 
 def drill(folder: Path, name: str = "", into: str = "", seed: int | None = None) -> Drill:
-    """Restore a backup, by default the newest, prove it, and note what came of it.
+    """Restore a backup, by default the newest, prove it, and note the result.
 
-    `into` is the address of a database, on whose server it is done; by default that of the settings. NoBackup, CannotDrill,
-    ToolFailed.
+    `into` is the address of a database; the drill uses its server, by default that of the settings. NoBackup,
+    CannotDrill, ToolFailed.
     """
     held, begun = Repository(folder), timezone.now()
     found, drawn = held.read(name), secrets.randbelow(10**9) if seed is None else seed
@@ -76,7 +76,7 @@ def drill(folder: Path, name: str = "", into: str = "", seed: int | None = None)
 
 
 def _restored(held: Repository, found: Manifest, entry: Mapping[str, Any], seed: int) -> _Restored:
-    """In a folder beside the backups: there is room, and files are linked."""
+    """Restore in a folder beside the backups, where files can be linked and take no room."""
     with tempfile.TemporaryDirectory(prefix="drill-", dir=held.folder) as name:
         folder, begun = Path(name), timezone.now()
         with databases.scratch(entry, folder) as scratch:
@@ -88,7 +88,7 @@ def _restored(held: Repository, found: Manifest, entry: Mapping[str, Any], seed:
 
 
 def _proved_elsewhere(address: str, folder: Path, of: Path, seed: int) -> list[Proved]:
-    """What a process finds whose database and archive are those that were restored."""
+    """The proofs by a process whose settings name the restored database and archive."""
     words = [sys.executable, "manage.py", "backup", "prove", str(of), "--seed", str(seed), "--json"]
     hidden = {*OWN, *(f"{variable}_FILE" for variable in OWN)}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}

@@ -1,4 +1,4 @@
-"""One backup or one removal at a time: what a backup is about to copy is not removed under it."""
+"""One backup or one removal at a time: a removal could take a file that a backup is about to copy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Busy(Exception):
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Within, no other process makes a backup or removes what was pruned. Busy where one does; a dead one holds nothing."""
+    """Within, no other process makes a backup or removes pruned captures; Busy where one does. A dead one holds no lock."""
     holding = _in_postgresql() if connection.vendor == "postgresql" else _beside_sqlite()
     with holding as is_held:
         if not is_held:
@@ -28,7 +28,7 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def _in_postgresql() -> Iterator[bool]:
-    """A lock of the session: on a connection of its own, which the server frees with it."""
+    """A session's lock, on a connection of its own: the server frees it with the connection."""
     own = connection.copy()
     try:
         with own.cursor() as cursor:
@@ -40,7 +40,7 @@ def _in_postgresql() -> Iterator[bool]:
 
 @contextmanager
 def _beside_sqlite() -> Iterator[bool]:
-    """A lock on an empty file beside the database: its processes are on one machine."""
+    """A lock on an empty file beside the database, which serves one machine's processes only."""
     path = Path(f"{connection.settings_dict['NAME']}.keeping")
     with path.open("a") as lock:
         try:

@@ -1,4 +1,4 @@
-"""What the ledger says of each capture, as far as retention asks: since when it is superseded, and what guards it."""
+"""The facts of each capture that retention decides by: since when it is superseded, and its guards."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from pipeline.models.pruning import GONE, IN_WINDOW
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What guards captures, each with the sentence that says so: by capture, and by partition."""
+    """The guards of captures, a sentence each, by capture and by partition."""
 
     captures: Mapping[int, list[str]] = field(default_factory=dict)
     partitions: Mapping[int, list[str]] = field(default_factory=dict)
 
     def of(self, capture: Capture) -> tuple[str, ...]:
-        """All that guards a capture."""
+        """All guards of a capture."""
         return (
             *_of_itself(capture),
             *self.captures.get(capture.pk, ()),
@@ -54,7 +54,7 @@ def vintages(
 ) -> dict[int, list[Vintage]]:
     """The captures of each partition that has any, oldest first; of all partitions, or of some.
 
-    What was given up or pruned is guarded by that, except by `plan`, which is asked about its own marks.
+    A capture that was pruned or given up is guarded by that, except from `plan`, which marked it.
     """
     captures = Capture.objects.select_related("partition").order_by("partition", "version")
     found = list(captures if partitions is None else captures.filter(partition__in=partitions))
@@ -66,7 +66,7 @@ def vintages(
 
 
 def _vintages(captures: list[Capture], guards: Guards) -> list[Vintage]:
-    """`superseded_at` is when the next version's rows became known: versions become known in their order."""
+    """`superseded_at` is the instant at which the next version's rows became known."""
     later: datetime | None = None
     found = []
     for capture in reversed(captures):
@@ -85,7 +85,7 @@ def _guards(captures: list[Capture], policy: Policy, now: datetime, plan: int | 
 
 
 def _of_partitions(captures: list[Capture]) -> Mapping[int, list[str]]:
-    """Open anomalies of the partition or of its week, and runs that have it under way."""
+    """The guards of each partition: open anomalies of it or of its week, and runs that have it in flight."""
     partitions = {capture.partition_id: capture.partition for capture in captures}
     found: dict[int, list[str]] = defaultdict(list)
     of_week: dict[date, list[int]] = defaultdict(list)
@@ -103,7 +103,7 @@ def _of_partitions(captures: list[Capture]) -> Mapping[int, list[str]]:
 
 
 def _by_pruning(captures: list[Capture], policy: Policy, plan: int | None) -> Iterable[tuple[int, str]]:
-    """What has no rows any more is not pruned again, but of its payload."""
+    """Captures without rows are not pruned again, but for their payload."""
     entries = PruneEntry.objects.filter(state__in=(*IN_WINDOW, *GONE))
     of_capture = {entry.capture_id: entry for entry in entries.order_by("pk")}
     for capture in captures:
@@ -119,7 +119,7 @@ def _by_pruning(captures: list[Capture], policy: Policy, plan: int | None) -> It
 
 
 def kept_snapshots(weeks: Iterable[date], policy: Policy, now: datetime) -> list[tuple[AnalyticsSnapshot, str]]:
-    """The snapshots of these weeks that stay, each with the reason; what they were computed from stays with them."""
+    """The snapshots of these weeks that stay, each with the reason for which its captures stay, too."""
     verdicts = set(
         AnalyticsSnapshot.objects.filter(pk__in=Readiness.objects.values("snapshot")).values_list("pk", flat=True)
     )

@@ -1,4 +1,4 @@
-"""What a backup holds, from the same instant as its database: counts, sums, and every file with its hash."""
+"""The manifest of a backup: counts and sums from the instant of its database, and every file with its hash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A file: where it is kept, the SHA-256 of its bytes, and how many they are."""
+    """A file: its path, the SHA-256 of its bytes, and their number."""
 
     path: str
     sha256: str
@@ -42,7 +42,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a database holds: the migrations applied, the rows of each table, the totals of each tier."""
+    """The contents of a database: the migrations applied, the rows of each table, the totals of each tier."""
 
     migrations: list[str]
     tables: dict[str, int]
@@ -51,9 +51,9 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A backup. `environment` are the names of the settings that were given: their values are in no backup.
+    """A backup. `environment` has the names of the settings that were given; no backup holds their values.
 
-    `missing` are the paths that the ledger names, and that the archive had lost or damaged.
+    `missing` has the paths that the ledger names and that the archive had lost or damaged.
     """
 
     format: int
@@ -79,7 +79,7 @@ class Manifest:
 
     @classmethod
     def read(cls, text: bytes) -> Manifest:
-        """The manifest as it was written; ValueError, KeyError or TypeError when it is none."""
+        """The manifest in a text; ValueError, KeyError or TypeError where it holds none."""
         said: dict[str, Any] = json.loads(text)
         contents = said["contents"]
         typed: dict[str, Any] = {
@@ -98,13 +98,13 @@ def _as_text(value: datetime) -> str:
 
 
 def contents() -> Contents:
-    """What the database of the settings holds now. Reads only."""
+    """The contents of the settings' database now. Reads only."""
     applied = sorted(f"{app}.{name}" for app, name in MigrationRecorder(connection).applied_migrations())
     return Contents(applied, tables(), list(_totals()))
 
 
 def tables() -> dict[str, int]:
-    """The rows of each table; no table where the database is empty."""
+    """The number of rows of each table; empty for an empty database."""
     with connection.cursor() as cursor:
         found = {}
         for table in sorted(connection.introspection.table_names(cursor)):
@@ -114,7 +114,7 @@ def tables() -> dict[str, int]:
 
 
 def _totals() -> Iterator[Totals]:
-    """Summed here: SQLite adds exact decimals as floats."""
+    """The totals of each tier. They are summed in Python: SQLite would add exact decimals as floats."""
     for tier in Tier:
         held = list(Capture.objects.filter(partition__tier=tier).values_list("rows_kept", "shares", "trades"))
         rows, trades = sum(one[0] for one in held), sum(one[2] for one in held)

@@ -1,6 +1,6 @@
-"""Marking what a plan prunes, and undoing that: one transaction each, under the locks of the partitions.
+"""Marking the captures that a plan prunes, and undoing that: one transaction each, under the locks of the partitions.
 
-A marked capture is whole. As-of questions that it would answer are refused, and lists say that it is pruned.
+A marked capture still has its files. As-of questions that it would answer are refused, and lists say that it is pruned.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class CannotPrune(Exception):
 
 @transaction.atomic
 def mark(plan: PrunePlan, by: str, *, count: int | None = None, unbacked_reason: str = "") -> PrunePlan:
-    """Mark what a plan prunes, until its undo window has passed.
+    """Mark the captures that a plan prunes, and begin its undo window.
 
-    CannotPrune where the ledger does not come to the same any more, where no backup is younger than a week and no reason is
-    given, where the plan is large and `count` is not how many captures it prunes, and where there is nothing to mark.
+    CannotPrune where the ledger has changed and leads to another plan, where no backup is younger than a week and no reason
+    is given, where the plan is large and `count` is not the number that it prunes, and where there is nothing to mark.
     """
     plan = PrunePlan.objects.select_for_update().get(pk=plan.pk)
     if plan.state != PlanState.PLANNED:
@@ -62,7 +62,7 @@ def _check_size(plan: PrunePlan, count: int | None) -> None:
 
 
 def check_backup(unbacked_reason: str) -> None:
-    """CannotPrune where no backup is younger than a week, and no reason is given to do without."""
+    """CannotPrune where no backup is younger than a week and no reason is given to go without."""
     age = Backup.objects.age(timezone.now())
     if not unbacked_reason.strip() and (age is None or age > FRESH):
         how = "there is no backup" if age is None else f"the newest backup is {age.days} days old"
@@ -70,14 +70,14 @@ def check_backup(unbacked_reason: str) -> None:
 
 
 def lock(captures: Collection[int]) -> None:
-    """Lock the partitions until the transaction ends: none gets a capture, a snapshot or a pin unseen meanwhile."""
+    """Lock the partitions until the transaction ends: meanwhile none gets a capture, a snapshot or a pin."""
     concerned = Partition.objects.filter(pk__in=facts.partitions_of(captures)).order_by("pk")
     list(concerned.select_for_update(of=("self",), no_key=True))
 
 
 @transaction.atomic
 def undo(plan: PrunePlan) -> int:
-    """Take back what a plan has marked and what is not removed yet; how many captures. CannotPrune where nothing is."""
+    """Take back a plan's marked captures that are not removed yet; how many. CannotPrune where there are none."""
     plan = PrunePlan.objects.select_for_update().get(pk=plan.pk)
     marked = list(PruneEntry.objects.in_window().filter(plan=plan))
     if not marked:
@@ -89,7 +89,7 @@ def undo(plan: PrunePlan) -> int:
 
 @transaction.atomic
 def rescue(capture: Capture) -> int | None:
-    """Take one capture back that a plan has marked: the plan's number; None where none has."""
+    """Take back one marked capture; the number of its plan, None where it is not marked."""
     marked = list(PruneEntry.objects.in_window().filter(capture=capture))
     if not marked:
         return None
@@ -99,7 +99,7 @@ def rescue(capture: Capture) -> int | None:
 
 
 def _take_back(marked: Collection[PruneEntry]) -> None:
-    """Of some an earlier plan has removed the rows, and this one has marked the payload: their rows stay gone."""
+    """Undo the marks. Where an earlier plan removed the rows, and this one only marked the payload, they stay gone."""
     captures = {entry.capture_id for entry in marked}
     lock(captures)
     gone = PruneEntry.objects.filter(capture__in=captures, state__in=GONE).values_list("capture_id", flat=True)
@@ -110,7 +110,7 @@ def _take_back(marked: Collection[PruneEntry]) -> None:
 
 
 def settle(plan: PrunePlan) -> None:
-    """Say of a plan that it is done when nothing of it is marked or under way any more."""
+    """Close a plan once none of its captures is marked or being removed any more."""
     open_ = plan.entries.filter(state__in=(*IN_WINDOW, EntryState.REMOVING))
     if not open_.exists():
         removed = plan.entries.filter(state=EntryState.REMOVED).exists()

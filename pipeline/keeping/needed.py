@@ -1,4 +1,4 @@
-"""The files that a ledger names, and that a backup keeps with it."""
+"""The files that a ledger names: a backup keeps them with it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pipeline.vintages import archive
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A file of the archive. `sha256` is that of its bytes where the ledger knows it; `payload` that of a payload's content.
+    """A file of the archive. `sha256` is the hash of its bytes where the ledger has it; `payload` that of its payload.
 
-    One that is not `needed` is kept where it is there: what was refused, or what an operator has accepted the loss of.
+    A file that is not `is_needed` is kept if it is there: a refused payload, or one whose loss an operator accepted.
     """
 
     path: str
@@ -27,7 +27,7 @@ class Wanted:
 
 
 def files() -> list[Wanted]:
-    """All of them, each path once. Reads the ledger, and lists the records in the archive. ArchiveDamaged."""
+    """All files, each path once: from the ledger, and from the list of records in the archive. ArchiveDamaged."""
     found = {wanted.path: wanted for wanted in (*_refused(), *_payloads(), *_vintages(), *_symbols(), *_records())}
     return [found[path] for path in sorted(found)]
 
@@ -39,13 +39,13 @@ def _payloads() -> Iterator[Wanted]:
 
 
 def _accepted() -> set[str]:
-    """The files that a person has accepted the loss of."""
+    """The hashes of files whose loss a person has accepted."""
     resolved = Anomaly.objects.filter(category=Category.ARCHIVE_DAMAGED, resolved_at__isnull=False)
     return set(resolved.values_list("payload_sha256", flat=True))
 
 
 def _vintages() -> Iterator[Wanted]:
-    """Also those that are marked for removal: what is undone after a restoration needs them."""
+    """The vintage files, also those marked for removal: an undo after a restoration needs them."""
     held = Q(pruned_at__isnull=True) | Q(prune_entries__state__in=IN_WINDOW)
     captures = Capture.objects.normalized().filter(held).order_by().distinct()
     accepted = _accepted()
@@ -59,7 +59,7 @@ def _symbols() -> Iterator[Wanted]:
 
 
 def _refused() -> Iterator[Wanted]:
-    """The payloads of anomalies: what was refused can still be forced."""
+    """The payloads of anomalies: a refused payload can still be forced."""
     hashes = Anomaly.objects.exclude(payload_sha256="").order_by().values_list("payload_sha256", flat=True)
     return (Wanted(archive.path_of(one), payload=one, is_needed=False) for one in hashes.distinct())
 

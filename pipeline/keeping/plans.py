@@ -1,4 +1,4 @@
-"""The stored plan: what a policy says of every capture. It is marked only while the ledger still comes to the same."""
+"""The stored plan: a policy's decision on every capture. It is marked only while the ledger still leads to the same."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGE_SHARE, LARGE_PARTITIONS, LARGE_BYTES = 0.25, 50, 10 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a policy comes to now: the decision on each capture, and what each pruned one would free, in bytes."""
+    """A policy's decision on each capture, and the bytes that pruning each would free."""
 
     policy: Policy
     at: datetime
@@ -37,7 +37,7 @@ class Outline:
 
     @property
     def digest(self) -> str:
-        """The same for the same policy that prunes the same captures, and no other."""
+        """The hash of the policy and the captures that it prunes."""
         captures = sorted(decision.capture for decision in self.pruned)
         return hashlib.sha256(json.dumps([self.policy.stored(), captures], sort_keys=True).encode()).hexdigest()
 
@@ -45,7 +45,7 @@ class Outline:
 def outline(
     of: Policy, at: datetime | None = None, partitions: Collection[int] | None = None, plan: int | None = None
 ) -> Outline:
-    """What a policy comes to, at an instant or now, for all partitions or some. Reads only."""
+    """The outline of a policy, at an instant or now, for all partitions or some. Reads only."""
     at = at or timezone.now()
     held = facts.vintages(of, at, partitions, plan)
     decisions = tuple(decision for ones in held.values() for decision in policy.decide(ones, of, at))
@@ -54,7 +54,7 @@ def outline(
 
 
 def _freed(captures: Collection[int], of: Policy) -> Iterator[tuple[int, int]]:
-    """What the removal of each frees: the vintage file where it is there, and the payload as it was fetched."""
+    """The bytes that the removal of each frees: of the vintage file if it is there, and of the payload as fetched."""
     removed = set(PruneEntry.objects.filter(state__in=GONE).values_list("capture_id", flat=True))
     kept_payloads = _payloads_of_others(captures) if of.payloads else set()
     sizes = Capture.objects.filter(pk__in=captures).values_list(
@@ -66,7 +66,7 @@ def _freed(captures: Collection[int], of: Policy) -> Iterator[tuple[int, int]]:
 
 
 def _payloads_of_others(captures: Collection[int]) -> set[str]:
-    """The payloads that captures beside these were made of: they stay."""
+    """The payloads of other captures, which stay."""
     return set(Capture.objects.exclude(pk__in=captures).values_list("payload_sha256", flat=True))
 
 
@@ -102,7 +102,7 @@ def _entries(plan: PrunePlan, found: Outline) -> Iterator[PruneEntry]:
 
 
 def snapshots_going(captures: Iterable[int]) -> dict[int, list[AnalyticsSnapshot]]:
-    """The snapshots that were computed from captures that go, by capture: they go with them."""
+    """The snapshots that were computed from captures that go, by capture: they go, too."""
     found: dict[int, list[AnalyticsSnapshot]] = {}
     through = AnalyticsSnapshot.inputs.through.objects.filter(capture__in=list(captures))
     for one in through.select_related("analyticssnapshot").order_by("analyticssnapshot"):
@@ -111,12 +111,12 @@ def snapshots_going(captures: Iterable[int]) -> dict[int, list[AnalyticsSnapshot
 
 
 def again(plan: PrunePlan) -> Outline:
-    """What the plan's policy comes to at the plan's instant, from what the ledger says now."""
+    """The outline of the plan's policy at the plan's instant, from the present ledger."""
     return outline(Policy.read(plan.policy), plan.made_at)
 
 
 def large_because(plan: PrunePlan) -> str:
-    """Why a person has to say how many captures a plan prunes; empty where it is small."""
+    """Why a person has to confirm the number of captures of a plan; empty for a small plan."""
     partitions = len(
         facts.partitions_of(plan.entries.filter(state=EntryState.PRUNE).values_list("capture_id", flat=True))
     )

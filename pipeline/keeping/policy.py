@@ -1,7 +1,7 @@
 """Which captures of a partition a policy prunes, and why it keeps the others. Pure: nothing is read or written.
 
-A capture's age counts from when the next one superseded it: with 730 days, each as-of question about the last 730 days keeps
-its answer. What guards a capture comes first, whatever the policy says.
+A capture's age counts from the instant at which the next one superseded it: with 730 days, each as-of question about the
+last 730 days keeps its answer. Guards come first, whatever the policy says.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ LEAST_DAYS = 35  # the weeks that FINRA restates most are never pruned
 
 
 class BadPolicy(ValueError):
-    """The policy cannot be; the message says what is wrong with it."""
+    """The policy makes no sense; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What is pruned: captures superseded for `older_than` days, but those that a keep rule names.
+    """A policy prunes captures superseded for `older_than` days, less those that a keep rule names.
 
     Rules count within a partition: the newest N, the first, the last of each of the newest N months (years) that have any,
     by New York's calendar. `payloads` prunes the payloads as well; `snapshots` lets superseded snapshots go with captures.
@@ -37,7 +37,7 @@ class Policy:
     snapshots: bool = True
 
     def __post_init__(self) -> None:
-        """BadPolicy for numbers that make no sense."""
+        """BadPolicy for numbers out of bounds."""
         if self.older_than < LEAST_DAYS:
             raise BadPolicy(f"captures younger than {LEAST_DAYS} days are never pruned: older than {self.older_than}?")
         if self.keep_last < 1 or self.keep_monthly < 0 or self.keep_yearly < 0:
@@ -45,7 +45,7 @@ class Policy:
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Policy:
-        """The policy as it was stored, or as a schedule's row has it; BadPolicy where it is none."""
+        """The policy in a plan or in a schedule's row; BadPolicy where it is none."""
         known = {field.name: bool if field.type == "bool" else int for field in fields(cls)}
         if unknown := sorted(stored.keys() - known.keys()):
             raise BadPolicy(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}")
@@ -56,11 +56,11 @@ class Policy:
         return cls(**stored)
 
     def stored(self) -> dict[str, Any]:
-        """For the ledger."""
+        """The policy for a plan in the ledger."""
         return asdict(self)
 
     def sentence(self) -> str:
-        """What it asks for, in words."""
+        """The policy in words."""
         keeps = [
             "the newest" if self.keep_last == 1 else f"the newest {self.keep_last}",
             *(["the first"] if self.keep_first else []),
@@ -77,7 +77,7 @@ _KINDS: dict[type, str] = {bool: "true or false", int: "a whole number"}
 
 @dataclass(frozen=True, slots=True)
 class Vintage:
-    """What the ledger says of one capture. `guards` are the reasons, a sentence each, for which it is kept in any case.
+    """The facts of one capture. `guards` are the reasons, a sentence each, for which it is kept in any case.
 
     `superseded_at` is None for the newest; `known_since` is None while its rows are not stored.
     """
@@ -91,7 +91,7 @@ class Vintage:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a capture, and why."""
+    """The decision on a capture, and its reason."""
 
     capture: int
     is_pruned: bool
@@ -99,7 +99,7 @@ class Decision:
 
 
 def decide(vintages: Sequence[Vintage], policy: Policy, now: datetime) -> list[Decision]:
-    """A decision for each capture of one partition; `vintages` are all of it, oldest first."""
+    """A decision on each capture of one partition; `vintages` are all of its captures, oldest first."""
     rules = _kept_by_rule(vintages, policy)
     return [_decide(vintage, rules, policy, now) for vintage in vintages]
 
@@ -119,7 +119,7 @@ def _decide(vintage: Vintage, rules: Mapping[int, str], policy: Policy, now: dat
 
 
 def _kept_by_rule(vintages: Sequence[Vintage], policy: Policy) -> dict[int, str]:
-    """The captures that a rule names, each with the first rule that does."""
+    """The captures that a rule keeps, each with the first such rule."""
     stored = [vintage for vintage in vintages if vintage.known_since is not None]
     named = [
         *((one, f"among the newest {policy.keep_last}") for one in stored[-policy.keep_last :]),
@@ -131,7 +131,7 @@ def _kept_by_rule(vintages: Sequence[Vintage], policy: Policy) -> dict[int, str]
 
 
 def _last_of(stored: Iterable[Vintage], period: str, number: int) -> Iterator[tuple[Vintage, str]]:
-    """The last capture of each of the newest so many periods that have one."""
+    """The last capture of each of the newest `number` periods that have one."""
     newest: dict[str, Vintage] = {}
     for vintage in stored:
         if vintage.known_since is not None:

@@ -1,4 +1,4 @@
-"""PostgreSQL's own tools: pg_dump and pg_restore, their versions, and databases to restore into for a while."""
+"""PostgreSQL's own tools, pg_dump and pg_restore, their versions, and scratch databases to restore into."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def major(name: str) -> int:
 
 
 def require(name: str, least: int, of: str) -> None:
-    """ToolFailed unless a tool is at least as new as what it is to work on: an older one refuses, or reads it wrongly."""
+    """ToolFailed unless a tool is as new as the server or dump that it has to read: an older one refuses, or misreads."""
     found = major(name)
     if found < least:
         raise ToolFailed(
@@ -58,7 +58,7 @@ def require(name: str, least: int, of: str) -> None:
 
 
 def dump(entry: Mapping[str, Any], snapshot: str, into: Path) -> None:
-    """Dump a database as it is in an exported snapshot."""
+    """Dump a database as an exported snapshot sees it."""
     words = [tool(DUMP), "--format=custom", "--no-owner", "--no-acl", f"--snapshot={snapshot}", f"--file={into}"]
     _run([*words, f"--dbname={_address(entry)}"], _secrets(entry))
 
@@ -78,7 +78,7 @@ def check_readable(dumped: Path) -> None:
 def scratch(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """A new, empty database on the server of `entry`, and its entry; it is dropped at the end.
 
-    Its name cannot be that of a database that is there: the server refuses to create that.
+    Its name cannot be an existing database's: the server would refuse to create it.
     """
     name = f"{SCRATCH}{secrets.token_hex(6)}"
     with psycopg.connect(_address(entry), password=entry["PASSWORD"] or None, autocommit=True) as server:
@@ -90,7 +90,7 @@ def scratch(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _address(entry: Mapping[str, Any]) -> str:
-    """What libpq takes; without the password, since every user of the machine sees a command's arguments."""
+    """The connection string for libpq, without the password: every user of the machine sees a command's arguments."""
     parts = {"dbname": entry["NAME"], "user": entry["USER"], "host": entry["HOST"], "port": entry["PORT"]}
     known = {name: value for name, value in entry.get("OPTIONS", {}).items() if isinstance(value, str)}
     return make_conninfo(**{name: value for name, value in (parts | known).items() if value})

@@ -1,7 +1,7 @@
-"""Proving that the database and the archive of the settings are what a backup says: reads only.
+"""Proving that the settings' database and archive are what a backup's manifest says. Reads only.
 
-Counts and sums are compared with the manifest; payloads are read again from the archive, an as-of question is answered, and
-a snapshot is computed again, to the bit.
+Counts and sums are compared with the manifest, payloads are read again, an as-of question is answered, and a snapshot is
+computed again, to the bit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DAMAGE = (ArchiveDamaged, VintageDamaged, NoSuchVintage, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """Something that was looked at, and whether it is as it should be."""
+    """One thing that was checked, and whether it is as it should be."""
 
     what: str
     passed: bool
@@ -38,7 +38,7 @@ class Proved:
 
 
 def prove(of: Manifest, seed: int) -> Iterator[Proved]:
-    """What was looked at, one after the other; which payloads, capture and snapshot are read is drawn from `seed`."""
+    """The checks, one after the other. `seed` draws the payloads, the capture and the snapshot that are read."""
     yield from same_contents(of.contents, manifest.contents())
     draw = random.Random(seed)  # noqa: S311 - a sample, no secret
     captures = _readable(of)
@@ -55,7 +55,7 @@ def prove(of: Manifest, seed: int) -> Iterator[Proved]:
 
 
 def same_contents(expected: Contents, found: Contents) -> Iterator[Proved]:
-    """Migrations, rows per table, and sums per tier; a ledger without a capture proves nothing."""
+    """Compare migrations, rows per table, and sums per tier. A ledger without a capture fails: it would prove nothing."""
     yield Proved(f"{len(expected.migrations)} migrations are applied", expected.migrations == found.migrations)
     yield same_tables(expected.tables, found.tables)
     for of_tier in expected.totals:
@@ -65,14 +65,14 @@ def same_contents(expected: Contents, found: Contents) -> Iterator[Proved]:
 
 
 def same_tables(expected: dict[str, int], found: dict[str, int]) -> Proved:
-    """Whether each table is there, and no other, with as many rows."""
+    """Whether the same tables are there with the same numbers of rows."""
     differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     named = f"; not so in {', '.join(differing)}" if differing else ""
     return Proved(f"{len(expected)} tables have {sum(expected.values()):,} rows in all{named}", not differing)
 
 
 def _readable(of: Manifest) -> list[Capture]:
-    """The captures whose payload and rows the backup has."""
+    """The captures whose payload and vintage file the backup has."""
     stored = Capture.objects.normalized().filter(pruned_at__isnull=True).select_related("partition")
     missing = set(of.missing)
     return [
@@ -83,7 +83,7 @@ def _readable(of: Manifest) -> list[Capture]:
 
 
 def _computable() -> list[AnalyticsSnapshot]:
-    """The snapshots of this version of the calculation, of captures that are all there."""
+    """The snapshots of this version of the calculation whose captures all have their rows."""
     pruned = AnalyticsSnapshot.objects.filter(inputs__pruned_at__isnull=False).values("pk")
     same = AnalyticsSnapshot.objects.filter(calculation_version=analytics.CALCULATION_VERSION)
     return list(same.exclude(pk__in=pruned).order_by("pk"))

@@ -1,7 +1,7 @@
-"""Removing what was marked, when the undo window has passed: every guard is looked at again first.
+"""Removing marked captures whose undo window has passed: first every guard is looked at again.
 
-Kill-safe: a transaction says what is being removed and deletes the snapshots that go with it; then, under the partition's
-lock, the files go and a second transaction says so. What was cut short between is done again.
+Kill-safe: one transaction marks a capture REMOVING and deletes the snapshots that go with it; a second one, under the
+partition's lock, removes the files and marks it REMOVED. A removal that was cut short between them is done again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What became of a capture that a plan has marked: REMOVED, or HELD with the reason."""
+    """A marked capture after the removal: REMOVED, or HELD with the reason."""
 
     plan: int
     capture: Capture
@@ -36,9 +36,9 @@ class Removed:
 
 
 def remove_due(now: datetime | None = None) -> Iterator[Removed]:
-    """Remove what is due, one capture after the other; what became of each.
+    """Remove the captures that are due, one after the other; the result of each.
 
-    StorageAway when the storage is not mounted, Busy while a backup is made: then nothing is removed.
+    StorageAway when the storage is not mounted, Busy while a backup is made: then none is removed.
     """
     due = list(PruneEntry.objects.due(now or timezone.now()).select_related("capture__partition", "plan"))
     if not due:
@@ -51,14 +51,14 @@ def remove_due(now: datetime | None = None) -> Iterator[Removed]:
 
 
 def _remove(entry: PruneEntry) -> Removed | None:
-    """None where it was undone, or another process is at it."""
+    """Remove one capture; None where it was undone meanwhile, or another process removes it."""
     held = _begin(entry) if entry.state in IN_WINDOW else None
     return held or _finish(entry)
 
 
 @transaction.atomic
 def _begin(entry: PruneEntry) -> Removed | None:
-    """Say that a capture is being removed, and delete the snapshots that go with it; what holds it, if something does."""
+    """Mark a capture REMOVING, and delete the snapshots that go with it; or mark it HELD by a guard, and return that."""
     locked = _locked(entry)
     if locked.state not in IN_WINDOW:
         return None
@@ -78,7 +78,7 @@ def _begin(entry: PruneEntry) -> Removed | None:
 
 @transaction.atomic
 def _finish(entry: PruneEntry) -> Removed | None:
-    """Remove the files, and say so. Under the partition's lock no capture is made of a payload that goes."""
+    """Remove the files, and mark it REMOVED. The partition's lock keeps captures from being made of its payload."""
     locked = _locked(entry)
     if locked.state != EntryState.REMOVING:
         return None
@@ -105,7 +105,7 @@ def _locked(entry: PruneEntry) -> PruneEntry:
 
 
 def _held_by(entry: PruneEntry) -> str:
-    """What guards the capture by now; empty where it is still to be removed."""
+    """The guard that holds the capture by now; empty without one."""
     policy, partition = Policy.read(entry.plan.policy), entry.capture.partition_id
     again = plans.outline(policy, entry.plan.made_at, [partition], entry.plan_id)
     decision = next(one for one in again.decisions if one.capture == entry.capture_id)
@@ -113,21 +113,21 @@ def _held_by(entry: PruneEntry) -> str:
 
 
 def _own_files(entry: PruneEntry) -> list[str]:
-    """The vintage file, and the payload where it is to go."""
+    """The vintage file unless another capture shares it, and the payload if the plan prunes it."""
     path = entry.capture.vintage_path
     is_shared = Capture.objects.filter(vintage_path=path, pruned_at__isnull=True).exists()
     return [*([] if is_shared else [path]), *([plans.payload_path(entry.capture)] if entry.with_payload else [])]
 
 
 def _is_payload_of_another(capture: Capture) -> bool:
-    """Whether a capture was made of the same bytes that was not pruned with its payload, or whose pruning can be undone."""
+    """Whether another capture still needs the same payload: its own is not removed for good."""
     without = PruneEntry.objects.filter(with_payload=True, state__in=GONE).values("capture")
     same = Capture.objects.filter(payload_sha256=capture.payload_sha256).exclude(pk=capture.pk)
     return same.exclude(pk__in=without).exists()
 
 
 def _size(path: str) -> int:
-    """The bytes that a file frees; 0 where it is gone already."""
+    """The bytes of a file; 0 where it is gone already."""
     try:
         return default_storage.size(path)
     except OSError:
@@ -135,7 +135,7 @@ def _size(path: str) -> int:
 
 
 def _count(gone: list[str], payload: str, freed: int) -> None:
-    """Count what was removed, for good: rows of the ledger may go."""
+    """Count the removals in the tally, which stays when rows of the ledger go."""
     for path in gone:
         kind = "payload" if path == payload else "vintage" if path.startswith(store.FOLDER) else "snapshot"
         Tally.objects.add("prune_removed", kind=kind)

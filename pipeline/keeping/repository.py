@@ -1,9 +1,9 @@
-"""The folder that backups are kept in: files once, by the hash of their bytes, and each backup with its manifest.
+"""The folder of backups: files once, by the hash of their bytes, and each backup with its manifest.
 
-    files/ab/abcdef...             a payload, a vintage file, a record: what many backups share is there once
+    files/ab/abcdef...             a payload, a vintage file, a record: once, for all backups that share it
     backups/20261126T031600Z/      database.sqlite3 or database.dump, manifest.json, and COMPLETE, which is written last
 
-A file is on the disk before it has its name. What has no COMPLETE is what a killed process left, and no backup.
+A file is on the disk before it has its name. A folder without COMPLETE was left by a killed process, and is no backup.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Repository:
         return path
 
     def complete(self, manifest: Manifest) -> None:
-        """Write the manifest, and then that the backup is complete."""
+        """Write the manifest, then COMPLETE."""
         path, text = self._backups / manifest.name, manifest.text()
         _write(path / MANIFEST, text)
         _write(path / COMPLETE, f"{hashlib.sha256(text).hexdigest()}\n".encode())
@@ -67,15 +67,15 @@ class Repository:
         return found
 
     def manifest_path(self, manifest: Manifest) -> Path:
-        """Where a backup's manifest is."""
+        """The path of a backup's manifest."""
         return self._backups / manifest.name / MANIFEST
 
     def database_of(self, manifest: Manifest) -> Path:
-        """Where a backup's database is."""
+        """The path of a backup's database."""
         return self._backups / manifest.name / manifest.database.path
 
     def path_of(self, sha256: str) -> Path:
-        """Where the file with this hash is."""
+        """The path of the file with this hash."""
         return self.folder / "files" / sha256[:2] / sha256
 
     def holds(self, file: Stored) -> bool:
@@ -86,7 +86,7 @@ class Repository:
             return False
 
     def put(self, path: str, content: bytes) -> tuple[Stored, bool]:
-        """Keep a file; whether it is new."""
+        """Keep a file; also whether it is new."""
         file = Stored(path, hashlib.sha256(content).hexdigest(), len(content))
         if self.holds(file):
             return file, False
@@ -96,7 +96,7 @@ class Repository:
         return file, True
 
     def content_of(self, file: Stored) -> bytes:
-        """The bytes of a file; NoBackup where they are not what was kept."""
+        """The bytes of a file; NoBackup where it is missing or damaged."""
         try:
             content = self.path_of(file.sha256).read_bytes()
         except OSError as error:
@@ -106,7 +106,7 @@ class Repository:
         return content
 
     def lay_out(self, manifest: Manifest, folder: Path) -> None:
-        """The files of a backup under their paths: linked where the file system can, else copied."""
+        """Lay out the files of a backup under their paths: linked where the file system can, else copied."""
         for file in manifest.files:
             target = folder / file.path
             target.parent.mkdir(parents=True, exist_ok=True)

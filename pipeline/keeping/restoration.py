@@ -1,4 +1,4 @@
-"""Restoring a backup into an empty database and archive; what would act on it is paused until a person is ready."""
+"""Restoring a backup into an empty database and archive. Schedules and notices are paused until a person finishes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.runs import lifecycle
 from pipeline.vintages import files
 
 SHOWN = 3
-FEED_GAP = 1_000_000  # more positions than were given since any backup was made
+FEED_GAP = 1_000_000  # more positions than the lost ledger can have given since the backup
 
 
 class CannotRestore(Exception):
@@ -29,10 +29,10 @@ class CannotRestore(Exception):
 
 
 def restore(folder: Path, name: str = "") -> tuple[Restoration, list[str]]:
-    """Restore a backup, by default the newest, into what the settings name; and the files that it lacks.
+    """Restore a backup, by default the newest, into the settings' database and archive; also the paths that it lacks.
 
-    NoBackup, CannotRestore, ToolFailed. Cut short, the same again goes on: files that are there already are those of the
-    backup, and the database comes last, whole or not at all.
+    NoBackup, CannotRestore, ToolFailed. After an interruption the same call goes on: files that are there already are the
+    backup's, and the database comes last, whole or not at all.
     """
     held = Repository(folder)
     found = held.read(name)
@@ -49,7 +49,7 @@ def restore(folder: Path, name: str = "") -> tuple[Restoration, list[str]]:
 
 
 def _check_fits(found: Manifest) -> None:
-    """The database is of the same kind, the code is not older than the backup, and the tools are there."""
+    """CannotRestore for another kind of database or a backup of newer code; ToolFailed without the tools."""
     if found.engine != connection.vendor:
         raise CannotRestore(f"{found.name} is of {found.engine}, and DATABASE_URL names a {connection.vendor}")
     known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
@@ -64,7 +64,7 @@ def _check_fits(found: Manifest) -> None:
 
 
 def _check_empty(found: Manifest) -> None:
-    """Nothing is written over: a person moves away what is there."""
+    """CannotRestore where database or archive hold anything else: nothing is overwritten."""
     tables = manifest.tables()
     if tables:
         raise CannotRestore(
@@ -80,7 +80,7 @@ def _check_empty(found: Manifest) -> None:
 
 
 def _stored(folder: str) -> Iterator[str]:
-    """Every file of the archive, but what a killed process left."""
+    """Every file of the archive, less the parts that a killed process left."""
     try:
         folders, names = default_storage.listdir(folder)
     except FileNotFoundError:
@@ -100,9 +100,9 @@ def _put_files_back(held: Repository, found: Manifest) -> None:
 
 @transaction.atomic
 def _pause(found: Manifest, folder: Path) -> Restoration:
-    """What was under way is interrupted, schedules are off, and no position of the feed is given again.
+    """Interrupt the runs under way, switch schedules off, and skip positions of the feed, so that none is given twice.
 
-    The backup itself is noted: its database was read before it could be.
+    The backup itself is noted: when its database was read, it was not noted yet.
     """
     for run in Run.objects.filter(status=RunStatus.RUNNING):
         lifecycle.interrupt(run)
@@ -118,7 +118,7 @@ def _pause(found: Manifest, folder: Path) -> Restoration:
 
 @transaction.atomic
 def finish() -> Restoration:
-    """Switch on again what was on. CannotRestore where nothing is to be finished."""
+    """Switch on the schedules that were on. CannotRestore where no restoration is unfinished."""
     found = Restoration.objects.unfinished()
     if found is None:
         raise CannotRestore("no restoration is to be finished")

@@ -1,4 +1,4 @@
-"""What to know before an upgrade: what will be migrated and locked, whether a backup is fresh, and what is under way."""
+"""The look before an upgrade: migrations to come, tables that they lock, the age of the backup, and runs under way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ON_A_MODEL = (operations.DeleteModel,)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A migration that is to come, and the tables that are there and that it locks, with the rows of each."""
+    """A migration to come, and the existing tables that it locks, with the number of rows of each."""
 
     name: str
     does: tuple[str, ...]
@@ -33,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What an upgrade comes to. `against` are the reasons, a sentence each, not to do it now."""
+    """The steps of an upgrade. `against` are the reasons, a sentence each, not to do it now."""
 
     version: str
     steps: tuple[Step, ...]
@@ -41,7 +41,7 @@ class Outlook:
 
 
 def outlook() -> Outlook:
-    """Look at the database of the settings with this version's migrations. Reads only."""
+    """Compare the settings' database with this version's migrations. Reads only."""
     executor = MigrationExecutor(connection)
     tables = manifest.tables()
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes()) if tables else []
@@ -61,7 +61,7 @@ def _step(migration: Migration, tables: dict[str, int]) -> Step:
 
 
 def _tables_of(operation: Operation, app: str) -> Iterator[str]:
-    """The tables that an operation alters while others wait; a new table locks no one out."""
+    """The tables that an operation locks. A new table locks none."""
     if isinstance(operation, (*ON_A_FIELD, *ON_A_CONSTRAINT)):
         yield f"{app}_{operation.model_name}".lower()
     elif isinstance(operation, ON_A_MODEL):

@@ -1,4 +1,4 @@
-"""Whether a backup is what was written: its manifest, its database, and its files against their hashes. Reads only."""
+"""Verifying that a backup is still what was written: manifest, database, and files by their hashes. Reads only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAMPLE = 200
 
 
 def verify(folder: Path, name: str = "", *, everything: bool = False, seed: int = 0) -> Iterator[Proved]:
-    """What was looked at: every file is there with its size, and so many, or all, have their hash. NoBackup."""
+    """The checks: every file has its size, and a sample of them, or all, have their hash. NoBackup."""
     held = Repository(folder)
     manifest = held.read(name)
     yield Proved(f"the manifest of {manifest.name} is what was written", passed=True)

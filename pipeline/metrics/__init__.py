@@ -1,1 +1,1 @@
-"""The metrics: what Prometheus is told, read from the ledger by the functions that the dashboard and the doctor use."""
+"""The metrics for Prometheus, read from the ledger by the functions that the dashboard and the doctor use."""

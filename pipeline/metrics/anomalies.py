@@ -1,4 +1,4 @@
-"""Anomalies that nobody has resolved, in each pair of severity and category, also where there is none."""
+"""Open anomalies, for each pair of severity and category, also where there is none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.models import Anomaly, Category, Severity
 
 
 def read(_now: datetime) -> Iterator[Sample]:
-    """How many are open, and since when the oldest of each severity."""
+    """How many are open, and when the oldest of each severity was first seen."""
     found = Anomaly.objects.open().values_list("severity", "category").order_by()
     counts = {(severity, category): n for severity, category, n in found.annotate(Count("pk"))}
     for severity in Severity.values:

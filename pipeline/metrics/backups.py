@@ -1,4 +1,4 @@
-"""Backups, the drills that prove them, and what retention has marked."""
+"""Backups, the drills that prove them, and the captures that retention has marked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.models import Backup, Drill, EntryState, PruneEntry
 
 
 def read(_now: datetime) -> Iterator[Sample]:
-    """The newest good backup and drill; captures by where retention stands with them."""
+    """The newest good backup and drill; captures that retention has marked, or holds."""
     yield sample("backup_expected", settings.MARKETSPINE_BACKUP == "expected")
     if backup := Backup.objects.newest():
         yield from instant("backup_last_success_timestamp_seconds", backup.finished_at)

@@ -1,4 +1,4 @@
-"""Captures: that of the newest week of each tier, and the newest restatement."""
+"""Captures: the newest week's and the newest restatement of each tier."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHANGES = ("added", "changed", "removed")
 
 
 def read(_now: datetime) -> Iterator[Sample]:
-    """Per tier; and when something was last fetched."""
+    """The figures of each tier, and when something was last fetched."""
     fetched = RunPartition.objects.aggregate(newest=Max("fetched_at"))["newest"]
     yield from instant("finra_last_success_timestamp_seconds", fetched)
     for tier in Tier:

@@ -1,6 +1,6 @@
-"""The counters, from the tally: each combination of labels that can be, also where nothing has been counted.
+"""The counters, from the tally: every possible combination of labels, also where nothing has been counted.
 
-A series that is born above 0 loses its first events: Prometheus counts from the first value that it sees.
+Prometheus counts from the first value that it sees: a series that begins above 0 would lose its first events.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def read(_now: datetime) -> Iterator[Sample]:
 
 
 def _of(name: str, labels: tuple[str, ...], sums: Sums, known: Mapping[str, Iterable[str]] | None) -> Iterator[Sample]:
-    """A counter: what can be counted, and what has been. Where the labels are the operators' (channels), only the latter."""
+    """A counter for each possible combination of labels and each counted one; only the latter without `known`."""
     values: dict[tuple[str, ...], float] = {}
     if known is not None:
         values = dict.fromkeys(product(*(known[label] for label in labels)), 0.0)

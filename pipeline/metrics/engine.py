@@ -42,7 +42,7 @@ def read(now: datetime) -> Iterator[Sample]:
 
 
 def read_broker() -> Iterator[Sample]:
-    """Whether the broker answers, and what waits in its queues; asked outside the ledger's transaction."""
+    """Whether the broker answers, and the lengths of its queues; called outside the ledger's transaction."""
     if not is_distributed():
         return
     try:
@@ -59,7 +59,7 @@ def read_broker() -> Iterator[Sample]:
 
 
 def _lengths() -> dict[str, int]:
-    """kombu keeps a list for each priority of a queue, and counts all of them."""
+    """The messages that wait in each queue. kombu's `_size` adds up the lists that it keeps for the priorities."""
     options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "socket_timeout": BROKER_SECONDS}
     options |= {"socket_connect_timeout": BROKER_SECONDS, "max_retries": 0}
     with current_app.connection_for_read(settings.CELERY_BROKER_URL, transport_options=options) as connection:

@@ -1,6 +1,6 @@
-"""The metrics as text, for Prometheus to scrape or to be left in a file. One reading serves a process for 15 seconds.
+"""The metrics as text, for Prometheus to scrape or for a file. One reading serves a process for 15 seconds.
 
-The registry is of our own: the default one would read the ledger while this module is imported, when it may not be migrated.
+The registry is our own: the default one would read the ledger during the import of this module, before any migration.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LedgerCollector(Collector):
         return families(self._kept().samples)
 
     def _kept(self) -> Reading:
-        """The last reading, or a new one; of several that ask at once, one reads."""
+        """The last reading while it is fresh, else a new one; of several threads that ask at once, one reads."""
         with self._lock:
             if not self._read_at or time.monotonic() - self._read_at > KEPT_SECONDS:
                 self._reading, self._read_at = reading.read(self._reading), time.monotonic()
@@ -49,7 +49,7 @@ class LedgerCollector(Collector):
 
 
 def families(samples: Iterable[Sample]) -> Iterator[Family]:
-    """The samples by metric; KeyError for one that the list does not have, ValueError for other labels than it says."""
+    """The samples by metric; KeyError for one that METRICS lacks, ValueError for other labels than it names."""
     by_name: dict[str, list[Sample]] = {metric.name: [] for metric in METRICS}
     for one in samples:
         by_name[one.name].append(one)
@@ -73,9 +73,9 @@ registry.register(collector)
 
 
 def with_process() -> CollectorRegistry:
-    """The registry of a process that does nothing else: its memory and its processor time are told, too.
+    """The registry of a process that does nothing else, with its memory and processor time.
 
-    Of several web processes each would tell its own.
+    Web processes do not report theirs: each of several would report other figures under the same names.
     """
     own = CollectorRegistry()
     own.register(collector)
@@ -84,12 +84,12 @@ def with_process() -> CollectorRegistry:
 
 
 def text(of: CollectorRegistry = registry) -> bytes:
-    """All of it, in Prometheus's text format."""
+    """All metrics of a registry, in Prometheus's text format."""
     return generate_latest(of)
 
 
 def write(path: Path) -> None:
-    """Leave the text in a file, whole at every moment: node_exporter reads it when it likes."""
+    """Write the text into a file, whole at every moment: node_exporter reads it at any time."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(text())

@@ -1,4 +1,4 @@
-"""What is kept: the archive by the ledger, the database, the volumes of this machine. No bucket is listed."""
+"""Storage: the archive by the ledger, the database, and the volumes of this machine. No bucket is listed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHELVES = {FileKind.PAYLOAD: "payloads", FileKind.VINTAGE: "vintages"}
 
 
 def read(_now: datetime) -> Iterator[Sample]:
-    """From the ledger, and from the file system where it is of this machine."""
+    """Sizes, numbers of files, and free space."""
     yield from _archive()
     yield sample("database_size_bytes", _database_size())
     for volume, folder in _volumes().items():

@@ -1,4 +1,4 @@
-"""A port of its own for the metrics: for a scrape that cannot send a token, and a process that does nothing else."""
+"""A port for the metrics alone: for a scrape that cannot send a token, from a process that does nothing else."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ PREFIX = "marketspine_"
 
 
 class MetricKind(StrEnum):
-    """What a metric is to Prometheus."""
+    """The kinds of metrics in Prometheus."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
@@ -17,7 +17,7 @@ class MetricKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric by its name less the prefix; that of a counter ends in `_total`."""
+    """A metric; `name` is without the prefix, and ends in `_total` for a counter."""
 
     name: str
     kind: MetricKind
@@ -26,7 +26,7 @@ class Metric:
 
     @property
     def full_name(self) -> str:
-        """As Prometheus knows it."""
+        """The name in Prometheus."""
         return f"{PREFIX}{self.name}"
 
 

@@ -1,4 +1,4 @@
-"""Telling people: what waits in the outbox, and when each channel last took something."""
+"""Telling people: deliveries that wait in the outbox, and when each channel last took a message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.notices import outbox
 
 
 def read(now: datetime) -> Iterator[Sample]:
-    """From the facts that the dashboard's banner is made of."""
+    """The outbox, from the facts that also make the dashboard's alarm."""
     facts = outbox.facts(now)
     for state, number in (("pending", facts.pending), ("muted", facts.muted), ("failed", facts.failed)):
         yield sample("notifications", number, state=state)

@@ -1,4 +1,4 @@
-"""Partitions and verdicts of the weeks that are watched: those of the dashboard's grid, by the same functions."""
+"""Partitions and verdicts of the watched weeks: those of the dashboard's grid, by the same functions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _cells(cells: Collection[Cell], today: date) -> Iterator[Sample]:
 
 
 def _is_captured(cell: Cell) -> bool:
-    """Whether its rows are held. What stands against a captured one is told by anomalies and readiness."""
+    """Whether its rows are held. Anomalies and readiness tell the faults of captured ones."""
     return cell.newest is not None and cell.newest.normalized_at is not None
 
 

@@ -1,4 +1,4 @@
-"""People: who has to wait after wrong passwords."""
+"""People who have to wait after wrong passwords."""
 
 from __future__ import annotations
 

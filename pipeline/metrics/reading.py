@@ -1,4 +1,4 @@
-"""One reading of the ledger: all figures in one transaction that can only read, and is ended when it takes too long."""
+"""One reading of the ledger: all figures in one read-only transaction, with a limit of time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ PARTS: tuple[Callable[[datetime], Iterator[Sample]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All samples of a moment: those of the ledger, as of `read_at`, and those of now. `is_up`: the ledger could be read."""
+    """All samples: those of the ledger, as of `read_at`, and those of now. `is_up`: the ledger could be read."""
 
     of_ledger: tuple[Sample, ...] = ()
     of_now: tuple[Sample, ...] = ()
@@ -68,14 +68,14 @@ class Reading:
 
 
 def read(before: Reading) -> Reading:
-    """The state of now. While the ledger cannot be read its last figures stay: an alert that fires is not over by that."""
+    """A new reading. While the ledger cannot be read its last figures stay, so that an alert that fires does not end."""
     now, started = timezone.now(), time.monotonic()
     pending: list[Sample] = []
     try:
         with read_only():
             pending.append(sample("migrations_pending", schema.pending()))
             of_ledger = tuple(one for part in PARTS for one in part(now))
-    except Exception as error:  # one that escapes would hide the build, and that the ledger cannot be read
+    except Exception as error:  # if it escaped, build_info and ledger_up would be missing as well
         bug = None if isinstance(error, Error | OSError) else error
         logger.error("the metrics cannot be read: %s: %s", type(error).__name__, error, exc_info=bug)
         return Reading(before.of_ledger, (_build(), *pending, *engine.read_broker()), before.read_at)
@@ -85,7 +85,7 @@ def read(before: Reading) -> Reading:
 
 @contextmanager
 def read_only() -> Iterator[None]:
-    """A transaction on one state of the ledger, which writes nothing and keeps nobody from writing."""
+    """A read-only transaction on one state of the ledger, which keeps no other process from writing."""
     if connection.vendor == "postgresql":
         with transaction.atomic():
             with connection.cursor() as cursor:
@@ -95,7 +95,7 @@ def read_only() -> Iterator[None]:
         return
     sqlite: Any = connection
     sqlite.ensure_connection()
-    mode = sqlite.transaction_mode  # IMMEDIATE would wait for who writes, and have others wait
+    mode = sqlite.transaction_mode  # IMMEDIATE would wait for writers, and make them wait
     sqlite.transaction_mode = "DEFERRED"
     try:
         _only_query(is_on=True)

@@ -1,4 +1,4 @@
-"""Runs and their work: what is under way, when each kind of run last started, succeeded and ended."""
+"""Runs and their work: those under way, and when each kind of run last started, succeeded and ended."""
 
 from __future__ import annotations
 

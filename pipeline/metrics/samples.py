@@ -10,7 +10,7 @@ from pipeline.finra.calendar import MARKET_ZONE
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The value of the metric `name` (less the prefix) for some labels. Instants are seconds since 1970, in UTC."""
+    """The value of the metric `name` (without the prefix) for some labels. Instants are seconds since 1970, in UTC."""
 
     name: str
     value: float
@@ -23,7 +23,7 @@ def sample(name: str, value: float, **labels: str) -> Sample:
 
 
 def instant(name: str, at: datetime | None, **labels: str) -> list[Sample]:
-    """An instant; nothing where there has been none: 0 would be 1970."""
+    """A sample of an instant; none without one, since 0 would mean 1970."""
     return [] if at is None else [sample(name, at.timestamp(), **labels)]
 
 

@@ -1,4 +1,4 @@
-"""Schedules: which are on, which cannot be read, what they owe, how often they have failed since they last did not."""
+"""Schedules: which are on, which are invalid, which runs they owe, and how often they failed since the last success."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.models import Run, RunStatus
 
 
 def read(now: datetime) -> Iterator[Sample]:
-    """Each row that starts runs; of the others, whether they are on."""
+    """Whether each schedule is on; of those that start runs, also the slots and failures."""
     for row in PeriodicTask.objects.select_related("crontab").order_by("pk"):
         yield sample("schedule_enabled", row.enabled, schedule=row.name)
         if row.task == task_names.START_SCHEDULED:

@@ -1,1 +1,1 @@
-"""Telling people: from notices, which the ledger's own code writes, to messages that a service has accepted."""
+"""Telling people: from the notices in the ledger to messages that a service has accepted."""

@@ -1,7 +1,7 @@
-"""Where messages may go: hosts that the settings name, by https, to addresses that are those of no machine's own secrets.
+"""Where messages may go: to hosts that the settings name, by https, and to no address where machines keep secrets.
 
 An address is judged when a channel is saved and again when a message is sent; the connection goes to the very address
-that was judged, whatever the name leads to a moment later.
+that was judged, even if the name resolves to another a moment later.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address that may be asked. `port` is the one that the scheme implies where none is written."""
+    """An address that may be asked. `port` is the scheme's where none is written."""
 
     url: SplitResult
     host: str
@@ -35,12 +35,12 @@ class Target:
 
     @property
     def is_proxied(self) -> bool:
-        """Whether the environment has a proxy for it, which then finds the host by itself."""
+        """Whether the environment names a proxy for it, which then resolves the host itself."""
         return self.url.scheme in getproxies() and not proxy_bypass(self.host)
 
 
 def target(address: str) -> Target:
-    """The target of a URL; Lasting, which shows the host alone, when it may not be asked."""
+    """The target of a URL; Lasting where it may not be asked, with the host alone in its text."""
     try:
         url = urlsplit(address)
         port = url.port
@@ -71,7 +71,7 @@ def addresses_of(at: Target) -> list[str]:
 
 
 def check_address(host: str, port: int) -> list[Address]:
-    """The IP addresses of a host; Passing where the name leads nowhere now, Lasting where it leads to is refused."""
+    """The IP addresses of a host; Passing where the name does not resolve now, Lasting where an address is refused."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -88,7 +88,7 @@ def check_address(host: str, port: int) -> list[Address]:
 
 
 def is_refused(address: Address, named: frozenset[str]) -> bool:
-    """Whether an IP address is asked only by its own name: loopback, link-local, metadata, and what is no host's."""
+    """Whether an address is refused unless the settings name it: loopback, link-local, metadata, or no single host's."""
     if str(address) in named or (address.is_loopback and "localhost" in named):
         return False
     inner = _within(address)
@@ -102,7 +102,7 @@ def is_refused(address: Address, named: frozenset[str]) -> bool:
 
 
 def _within(address: Address) -> Address | None:
-    """The IPv4 address that an IPv6 address stands for."""
+    """The IPv4 address inside an IPv6 address; None without one."""
     if not isinstance(address, ipaddress.IPv6Address):
         return None
     if address in NAT64:

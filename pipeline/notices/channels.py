@@ -1,4 +1,4 @@
-"""Whether a channel makes sense, asked by whoever saves one: the admin's form and the command."""
+"""Whether a channel makes sense: asked by the admin's form and by the command before they save one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NEEDS_SECRET = "name the environment variable that holds its address or key, suc
 
 @dataclass(slots=True)
 class Judged:
-    """What is wrong with a channel, by the name of its field, and what will only hurt later."""
+    """The faults of a channel, by the name of the field, and warnings of what will only hurt later."""
 
     wrong: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
 def judge(channel: Channel) -> Judged:
-    """Look at a channel before it is saved. Where its messages go is judged as far as this process knows the secret."""
+    """Judge a channel before it is saved. Its target is judged as far as this process knows the secret."""
     judged = Judged()
     _judge_target(channel, judged)
     for name, known in (("events", Event.values), ("tiers", list(Tier)), ("uses", Use.values)):
@@ -60,7 +60,7 @@ def _judge_target(channel: Channel, judged: Judged) -> None:
 
 
 def _try_place(channel: Channel, judged: Judged) -> None:
-    """A secret that is not set here may be set where messages are sent; one that leads astray is refused."""
+    """A bad target is refused. A secret that is not set here is a warning: it may be set where messages are sent."""
     try:
         registry.place(channel)
     except NotAccepted as error:

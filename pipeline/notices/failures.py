@@ -1,4 +1,4 @@
-"""Why a message was not accepted: in a way that may pass, or for good."""
+"""The failures of sending a message: those that may pass, and those that last."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ class Passing(NotAccepted):
 
 
 class Lasting(NotAccepted):
-    """No other try helps until somebody changes the channel, its secret, or the service."""
+    """Another try helps only after somebody has changed the channel, its secret, or the service."""

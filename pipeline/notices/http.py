@@ -1,4 +1,4 @@
-"""One request to a service that takes messages: no redirect, a bounded answer, and nothing of a secret in what is told."""
+"""One request to a service that takes messages: no redirect, a bounded answer, and no secret in an error's text."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ OURS = {"Content-Type": "application/json", "User-Agent": "MarketSpine", "Accept
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service that took a message said."""
+    """The answer of a service that took a message."""
 
     status: int
     body: bytes
 
 
 def post(to: Target, content: Mapping[str, object], headers: Mapping[str, str], *hidden: str) -> Answer:
-    """Send JSON. Passing for what another try may help, Lasting for everything else but 2xx; `hidden` is never told."""
+    """Send JSON. Passing where another try may help, Lasting for any other answer but 2xx; no error shows `hidden`."""
     return post_bytes(to, json.dumps(content).encode(), headers, *hidden)
 
 
 def post_bytes(to: Target, body: bytes, headers: Mapping[str, str], *hidden: str) -> Answer:
-    """The same of what is JSON already."""
+    """Send bytes that are JSON already, with the same errors."""
     if to.is_proxied:
         return _exchange(to, to.url.geturl(), body, headers, hidden)
     *others, last = addresses_of(to)
@@ -48,11 +48,11 @@ def post_bytes(to: Target, body: bytes, headers: Mapping[str, str], *hidden: str
 
 
 class _Unreachable(Passing):
-    """No connection came about: nothing was sent."""
+    """No connection could be made: nothing was sent."""
 
 
 def _at(to: Target, address: str) -> str:
-    """The URL with the address that was judged in the place of the host's name."""
+    """The URL with the judged address in place of the host's name."""
     return to.url._replace(netloc=f"{address}:{to.port}").geturl()
 
 
@@ -90,7 +90,7 @@ def _accepted(to: Target, response: httpx2.Response, hidden: tuple[str, ...]) ->
 
 
 def _beginning(response: httpx2.Response) -> bytes:
-    """The beginning of the body, as it came: it may have no end, and be larger than it looks."""
+    """The first bytes of the body, not decompressed: it may have no end, and be larger than it looks."""
     read = b""
     for piece in response.iter_raw():
         read += piece

@@ -1,4 +1,4 @@
-"""A message: what a channel is told, in the same words each time, so that mail clients and people find it again."""
+"""A message: one or more deliveries in words that stay the same, so that mail clients and people find it again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESOLVED = "RESOLVED"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one channel, of one delivery or of several. `uid` is the same however often it is sent."""
+    """One message to one channel, of one delivery or of several. `uid` stays the same when it is sent again."""
 
     uid: str
     subject: str
@@ -33,30 +33,30 @@ class Message:
 
     @property
     def only(self) -> Delivery | None:
-        """Its delivery, where it has one alone."""
+        """Its only delivery; None where it has several."""
         return self.deliveries[0] if len(self.deliveries) == 1 else None
 
 
 def message_of(channel: Channel, deliveries: Sequence[Delivery], now: datetime) -> Message:
-    """The message that tells a channel of these deliveries: of one in full, of several in a summary."""
+    """The message of these deliveries: one in full, several as a summary."""
     if len(deliveries) == 1 and channel.digest == Digest.EACH:
         return _single(deliveries[0])
     return _summary(channel, deliveries, now)
 
 
 def prefix() -> str:
-    """Who speaks: "[Market Spine prod]"."""
+    """The sender, at the beginning of each subject: "[Market Spine prod]"."""
     return f"[Market Spine {settings.MARKETSPINE_INSTANCE}]" if settings.MARKETSPINE_INSTANCE else "[Market Spine]"
 
 
 def dedupe_key(notice: Notice) -> str:
-    """What tells services that messages are about the same thing: at most 255 characters."""
+    """The key by which services know messages about the same notice: at most 255 characters."""
     key = f"{settings.MARKETSPINE_INSTANCE or 'marketspine'}:{notice.key}"
     return key if len(key) <= 255 else f"{key[:200]}:{hashlib.sha256(key.encode()).hexdigest()[:40]}"
 
 
 def headline(delivery: Delivery) -> str:
-    """What happened where, in one line: "ERROR Late: 2026-10-30 OTC"."""
+    """Severity, event and place in one line: "ERROR Late: 2026-10-30 OTC"."""
     notice = delivery.notice
     how = RESOLVED if delivery.action == DeliveryAction.RESOLVE else delivery.severity
     return printable(f"{how} {notice.event_name}: {notice.place}")
@@ -99,7 +99,7 @@ def _told(delivery: Delivery) -> str:
 
 
 def _summary(channel: Channel, deliveries: Sequence[Delivery], now: datetime) -> Message:
-    """All in one: how many of each, the gravest first, ten of them by name, and where all are listed."""
+    """A summary: how many of each severity, the ten gravest by name, and the address of the list."""
     ranks = {severity: rank for rank, severity in enumerate(reversed(Severity.values))}
     ordered = sorted(deliveries, key=lambda one: (one.action == DeliveryAction.RESOLVE, ranks[one.severity]))
     lines = [f"{headline(one)}: {shortened(_told(one), 160)}" for one in ordered[:LISTED]]

@@ -1,6 +1,6 @@
-"""What is not sent now: what a silence is about, and what can wait until a channel's quiet hours are over.
+"""Deliveries that are held: by a silence, or by a channel's quiet hours, which hold all but the critical ones.
 
-It is written down as ever. When nothing holds it any more, what is still so is sent; of news that a silence held, nothing.
+Their notices are written as ever. Afterwards those still open are sent; news that a silence held is not sent at all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def hold(channel: Channel, deliveries: Sequence[Delivery], now: datetime) -> lis
 
 
 def release(now: datetime) -> int:
-    """Have what nothing holds any more sent, or not where it is over; how many are to be sent."""
+    """Send the held deliveries that nothing holds any more, less those that are over; how many will be sent."""
     silences = list(Silence.objects.in_force(now))
     muted = Delivery.objects.filter(state=DeliveryState.MUTED).select_related("notice", "channel", "muted_by")
     released = 0
@@ -40,7 +40,7 @@ def release(now: datetime) -> int:
 
 
 def _let_go(delivery: Delivery, now: datetime) -> int:
-    """Send it when its channel is told next. News that a silence held is old by then."""
+    """Send it with the channel's next messages. News that a silence held is old by then, and cancelled."""
     waiting = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.MUTED)
     if delivery.notice.is_momentary and delivery.muted_by is not None:
         waiting.update(state=DeliveryState.CANCELLED, last_error=SILENCED, muted_by=None)
@@ -50,13 +50,13 @@ def _let_go(delivery: Delivery, now: datetime) -> int:
 
 
 def _silence(delivery: Delivery, silences: Sequence[Silence]) -> Silence | None:
-    """What silences it; a test is always sent."""
+    """The silence that holds it; None for a test, which is always sent."""
     if delivery.action == DeliveryAction.TEST:
         return None
     return next((silence for silence in silences if silence.matches(delivery.notice)), None)
 
 
 def _is_quiet(channel: Channel, delivery: Delivery, now: datetime) -> bool:
-    """Whether quiet hours hold it: nothing that is critical, and no test."""
+    """Whether quiet hours hold it. They hold no critical delivery, and no test."""
     is_urgent = delivery.severity == Severity.CRITICAL or delivery.action == DeliveryAction.TEST
     return not is_urgent and channel.is_quiet(now)

@@ -1,4 +1,4 @@
-"""How the outbox stands, for the dashboard, the metrics and `notify list`: read from the ledger, nothing is asked."""
+"""The state of the outbox, for the dashboard, the metrics and `notify list`, read from the ledger alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STUCK_AFTER = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
-    """One channel: what waits, and what was sent. `sent`, `retried` and `failed` count messages, and only grow."""
+    """One channel: deliveries that wait, and messages so far. `sent`, `retried` and `failed` only grow."""
 
     name: str
     kind: str
@@ -32,9 +32,9 @@ class ChannelFacts:
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """What waits in all. `oldest_pending_at` is since when the oldest is due that is not sent; None when nothing is.
+    """All deliveries that wait. `oldest_pending_at` is when the oldest unsent one was due; None without one.
 
-    What a silence or quiet hours hold is muted, what was given up is failed: neither is pending.
+    Those that a silence or quiet hours hold are muted, those given up are failed: neither is pending.
     """
 
     pending: int
@@ -44,12 +44,12 @@ class Outbox:
     channels: tuple[ChannelFacts, ...]
 
     def is_stuck(self, now: datetime) -> bool:
-        """Whether something waits for longer than a service that is away for a moment takes."""
+        """Whether a delivery waits for longer than a passing failure of a service would explain."""
         return self.oldest_pending_at is not None and now - self.oldest_pending_at > STUCK_AFTER
 
 
 def facts(now: datetime) -> Outbox:
-    """The outbox. Notices that no sweep has routed wait as well, where there is a channel."""
+    """The outbox. Notices that no sweep has routed wait as well, if any channel is on."""
     channels = tuple(map(_facts, _counted()))
     enabled = Delivery.objects.filter(channel__enabled=True)
     due = enabled.filter(state=DeliveryState.PENDING, due_at__lte=now)

@@ -1,4 +1,4 @@
-"""Which channels are told of what has changed: from notices to deliveries, once, however many processes look."""
+"""Routing: from changed notices to deliveries for the channels that want them; once, however many processes route."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ DISABLED = "the channel is switched off"
 
 
 def route(now: datetime) -> int:
-    """Write what each channel is to be told of the notices that have changed, and of those that go on; how many changed.
+    """Write the deliveries of changed notices, and repeat those of critical ones that go on; how many had changed.
 
-    A notice that changes meanwhile has another revision, and is looked at again.
+    A notice that changes meanwhile has another revision, and is routed again.
     """
     Delivery.objects.filter(channel__enabled=False).drop_pending(DISABLED)
     channels = list(Channel.objects.filter(enabled=True))
@@ -41,7 +41,7 @@ def _route(notice: Notice, channels: Iterable[Channel], now: datetime) -> None:
 
 
 def _tell(notice: Notice, channel: Channel, told: list[Delivery], now: datetime) -> None:
-    """What one channel is to be told, beyond what it has been."""
+    """Add the delivery that one channel still lacks, if any."""
     if not told:
         if not notice.is_over and channel.wants(notice):
             _add(notice, channel, DeliveryAction.TRIGGER, now)
@@ -55,7 +55,7 @@ def _tell(notice: Notice, channel: Channel, told: list[Delivery], now: datetime)
 
 
 def _end(notice: Notice, channel: Channel, told: list[Delivery], now: datetime) -> None:
-    """Say that it is over, where it was said that it had begun, or may have been: what was never tried is not sent."""
+    """Say that it is over, if its beginning was sent or may have arrived; cancel deliveries that were never tried."""
     own = Delivery.objects.filter(notice=notice, channel=channel).exclude(action=DeliveryAction.RESOLVE)
     own.cancel(OVER)
     arrived = own.filter(Q(state=DeliveryState.SENT) | Q(state__in=UNSENT, attempts__gt=0)).exists()
@@ -64,7 +64,7 @@ def _end(notice: Notice, channel: Channel, told: list[Delivery], now: datetime) 
 
 
 def _add(notice: Notice, channel: Channel, action: DeliveryAction, now: datetime) -> None:
-    """One more delivery. Of two processes that find the same, one writes it."""
+    """Add a delivery. Of two processes that find the same, one writes it."""
     sequence = Delivery.objects.filter(notice=notice, channel=channel, action=action).count()
     due = channel.due_at(max(now, notice.settles_at) if notice.settles_at else now)
     Delivery.objects.bulk_create(
@@ -85,7 +85,7 @@ def _add(notice: Notice, channel: Channel, action: DeliveryAction, now: datetime
 
 
 def _repeat(channels: Collection[Channel], now: datetime) -> None:
-    """Say again what is critical and goes on. PagerDuty does so by itself."""
+    """Repeat critical notices that go on. PagerDuty repeats them itself."""
     for channel in channels:
         if not channel.repeat_hours or channel.kind == ChannelKind.PAGERDUTY:
             continue

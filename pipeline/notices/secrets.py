@@ -1,4 +1,4 @@
-"""Secrets of channels: named in the ledger, read from the environment or from a file when they are needed, never stored."""
+"""Secrets of channels: the ledger names them, and the environment or a file has them; they are never stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RULE = "SLACK_, PAGERDUTY_, WEBHOOK_, APPRISE_ or NOTIFY_ and capital letters be
 
 
 def value_of(name: str) -> str:
-    """The secret of a name, from NAME or from the file that NAME_FILE names; Lasting when there is none."""
+    """The secret called `name`, from NAME or from the file that NAME_FILE names; Lasting when there is none."""
     check_name(name)
     if not is_set(name):
         raise Lasting(f"{name} is not set: set it, or {name}_FILE, in the environment of every process that sends")
@@ -30,13 +30,13 @@ def value_of(name: str) -> str:
 
 
 def check_name(name: str) -> None:
-    """Lasting for what is not the name of a channel's secret: no other variable of the environment is ever read."""
+    """Lasting for a name that is no channel's secret: no other variable of the environment is ever read."""
     if not SECRET_NAME.fullmatch(name) or name.endswith("_FILE") or name in settings.READ_FROM_ENVIRONMENT:
         raise Lasting(f"{name!r} names no secret of a channel: write {RULE}")
 
 
 def without(text: str, *values: str) -> str:
-    """A text of a library or of a service, in which a secret and the parts of its address are not to be seen."""
+    """The text of a library or a service, with secrets and the parts of their addresses hidden."""
     for value in values:
         parts = urlsplit(value) if "://" in value else None
         hidden = [value, parts.path, *parts.path.split("/"), parts.query] if parts else [value]

@@ -1,8 +1,8 @@
-"""Sending what is due: at least once, in order, by one process at a time for each channel.
+"""Sending due deliveries: at least once, in order, by one process at a time for each channel.
 
-A sender takes a channel by one conditional UPDATE, for a minute at a time. It writes that it tries before it sends, and what
-came of it afterwards: one that dies in between has another sender try again, so that a message may arrive twice and never
-not at all. No transaction and no idle connection is held while a service is asked.
+A sender takes a channel by one conditional UPDATE, for a minute at a time. It notes the try before it sends, and the
+result afterwards. After a death in between another sender tries again: a message may arrive twice, but is never lost. No
+transaction and no idle connection is held while a service is asked.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ from pipeline.runs import liveness
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
-SEND_SECONDS = 20.0  # of one message, whatever hangs: a name, a connection, a body that comes a byte at a time
-BUDGET_SECONDS = 60.0  # of one pass over a channel
+SEND_SECONDS = 20.0  # for one message, whether a name, a connection or a slow body hangs
+BUDGET_SECONDS = 60.0  # for one pass over a channel
 AT_ONCE = 200
 PAUSES = {ChannelKind.SLACK: 1.0}  # seconds between two messages: https://docs.slack.dev/apis/web-api/rate-limits
 # After these many minutes a message is tried again; then it is given up.
@@ -62,7 +62,7 @@ STORM, STORM_SPAN = 10, timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one message."""
+    """The result of sending one message."""
 
     channel: str
     subject: str
@@ -72,12 +72,12 @@ class Sent:
 
 
 def send_all(now: datetime | None = None) -> list[Sent]:
-    """Route what has changed, then send what is due, channel after channel; what became of each message."""
+    """Route changed notices, then send due deliveries, channel after channel; the result of each message."""
     return [sent for channel in prepare(now) for sent in send_channel(channel)]
 
 
 def prepare(now: datetime | None = None) -> list[int]:
-    """Write what the channels are to be told; those that something is due for. None while a restoration is unfinished."""
+    """Route changed notices; the channels with due deliveries. None while a restoration is unfinished."""
     if not Channel.objects.exists() or Restoration.objects.unfinished():
         return []
     now = now or timezone.now()
@@ -87,7 +87,7 @@ def prepare(now: datetime | None = None) -> list[int]:
 
 
 def channels_due(now: datetime) -> list[int]:
-    """The channels that something is due for, the one that waits longest first. Waits from a clock that was ahead end."""
+    """The channels with due deliveries, the one that waits longest first. Waits set by a clock that was ahead end here."""
     too_long = Delivery.objects.filter(state=DeliveryState.PENDING, channel__digest=Digest.EACH)
     too_long.filter(next_at__gt=now + LONGEST_WAIT + clock.SKEW).update(next_at=now)
     due = Delivery.objects.due(now).filter(channel__enabled=True).order_by("next_at", "pk")
@@ -96,7 +96,7 @@ def channels_due(now: datetime) -> list[int]:
 
 
 def send_channel(channel_id: int, only: Delivery | None = None) -> list[Sent]:
-    """Send what is due to a channel, or one delivery alone; nothing while another process sends to it."""
+    """Send a channel's due deliveries, or one alone; none while another process sends to the channel."""
     with liveness.working() as sender:
         if not _take(channel_id, sender):
             return []
@@ -107,7 +107,7 @@ def send_channel(channel_id: int, only: Delivery | None = None) -> list[Sent]:
 
 
 def _take(channel_id: int, sender: str) -> bool:
-    """Take a channel that nobody has: nobody whose minute is not over, and who may be alive."""
+    """Take a channel, unless another sender has it whose minute is not over and who may be alive."""
     now = timezone.now()
     has = Q(claimed_until__gt=now, claimed_until__lte=now + LEASE + clock.SKEW)
     channel = Channel.objects.filter(pk=channel_id)
@@ -144,7 +144,7 @@ def _send_while_it_is_ours(channel_id: int, sender: str, only: Delivery | None) 
 
 
 def _batches(channel: Channel, only: Delivery | None) -> list[list[Delivery]]:
-    """What goes into one message each: everything in its own, but in a digest, or when there is too much of it."""
+    """The deliveries of each message: one in each, but all in one for a digest, or when there are too many."""
     now = timezone.now()
     if only is not None:
         return [[only]]
@@ -164,7 +164,7 @@ def _batches(channel: Channel, only: Delivery | None) -> list[list[Delivery]]:
 
 
 def _begin(batch: Sequence[Delivery]) -> list[Delivery]:
-    """Write that they are tried; those that are still to be sent."""
+    """Note that they are tried; those that are still to be sent."""
     for delivery in batch:
         pending = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.PENDING)
         if pending.update(attempts=F("attempts") + 1):
@@ -175,7 +175,7 @@ def _begin(batch: Sequence[Delivery]) -> list[Delivery]:
 
 
 def _try(channel: Channel, deliveries: Sequence[Delivery]) -> Sent:
-    """One try of one message, and what came of it."""
+    """Try one message once; the result."""
     message = message_of(channel, deliveries, timezone.now())
     release()
     started = time.perf_counter()
@@ -205,7 +205,7 @@ def _send(channel: Channel, message: Message) -> str:
 @checkpoints("message.record")
 @transaction.atomic
 def record_sent(channel: Channel, message: Message, remote_id: str) -> None:
-    """Write that a service has accepted a message. What was cancelled meanwhile has arrived nevertheless, and is ended."""
+    """Note that a service accepted a message. One cancelled meanwhile has arrived too: its notice's end is told."""
     now = timezone.now()
     ids = [one.pk for one in message.deliveries]
     cancelled = Delivery.objects.filter(pk__in=ids, state=DeliveryState.CANCELLED).values("notice")
@@ -227,7 +227,7 @@ def record_sent(channel: Channel, message: Message, remote_id: str) -> None:
 
 @transaction.atomic
 def record_failure(channel: Channel, message: Message, failure: NotAccepted) -> DeliveryState:
-    """Write that a message was not accepted: it is tried again later, or given up, of which the other channels are told."""
+    """Note that a message was not accepted. It is tried again later, or given up: then the other channels are told."""
     now, told = timezone.now(), storable(str(failure))
     logger.warning("channel %s: %s: %s", channel, message.subject, told)
     attempts = max(one.attempts for one in message.deliveries)
@@ -255,7 +255,7 @@ def _count(channel: Channel, outcome: str) -> None:
 
 
 def _wait(attempts: int) -> timedelta:
-    """How long until the next try: a fifth more or less, so that a fleet does not come at once."""
+    """The wait until the next try, a fifth longer or shorter by chance, so that a fleet does not come at once."""
     return RETRIES[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 # no secret
 
 

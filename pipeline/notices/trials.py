@@ -1,4 +1,4 @@
-"""A person tries a channel, or has sent again what it did not take: through the same outbox and the same code."""
+"""A person tests a channel, or resends its failed messages: through the same outbox and the same code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUSY = "another process sends to this channel just now: try again in a minute"
 
 
 def try_channel(channel: Channel, by: str) -> Sent:
-    """Send a test notice to a channel, once, whatever its filters, silences and quiet hours; what came of it."""
+    """Send a test notice to a channel, once, past its filters, silences and quiet hours; the result."""
     delivery = _test(channel, by)
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -56,7 +56,7 @@ def _test(channel: Channel, by: str) -> Delivery:
 
 @transaction.atomic
 def resend(channel: Channel) -> int:
-    """Have sent again what a channel was given up on, but that which has ended meanwhile; how many that are."""
+    """Send a channel's failed deliveries again, less those whose event is over; how many."""
     now = timezone.now()
     failed = channel.deliveries.filter(state=DeliveryState.FAILED).exclude(action=DeliveryAction.TEST)
     over = [one.pk for one in failed.select_related("notice") if one.notice.is_over]

@@ -81,7 +81,7 @@ def _silent(now: datetime) -> Iterator[Alarm]:
 
 
 def _restoration_unfinished() -> Iterator[Alarm]:
-    """The ledger came out of a backup, and no person has said yet that it may go on."""
+    """The ledger was restored from a backup, and no person has finished the restoration yet."""
     restored = Restoration.objects.unfinished()
     if restored is not None:
         what = f"This ledger was restored from the backup {restored.name}: schedules and notices are paused"
@@ -99,7 +99,7 @@ def _backup_old(now: datetime) -> Iterator[Alarm]:
 
 
 def _outbox_stuck(now: datetime) -> Iterator[Alarm]:
-    """Notices that nobody was told of, though a channel is there for them."""
+    """Notices wait too long, although a channel is there for them."""
     waiting = outbox.facts(now)
     if waiting.oldest_pending_at is not None and waiting.is_stuck(now):
         named = ", ".join(channel.name for channel in waiting.channels if channel.pending)
@@ -113,7 +113,7 @@ def _outbox_stuck(now: datetime) -> Iterator[Alarm]:
 
 
 def _slots_missed(now: datetime) -> Iterator[Alarm]:
-    """Slots that have passed without a run, for longer than a sweep takes to make up for them."""
+    """A slot has passed without a run, longer ago than a sweep takes to make up for it."""
     for due in schedules.owed(now):
         if now - due.slot > SLOT_GRACE:
             yield Alarm(
@@ -132,7 +132,7 @@ def last_beat() -> datetime | None:
 
 
 def _no_worker(now: datetime) -> Iterator[Alarm]:
-    """Beat sends a sweep each minute, so that a worker that is there leaves a sign each minute."""
+    """No worker has left a sign lately. Beat sends a sweep each minute, and a worker that does it leaves one."""
     if not PeriodicTask.objects.filter(task=task_names.SWEEP, enabled=True).exists():
         return
     seen = last_worker_sign()
@@ -153,7 +153,7 @@ def last_worker_sign() -> datetime | None:
 
 
 def _runs_waiting(now: datetime) -> Iterator[Alarm]:
-    """Runs of the queue of which something was sent long ago, and nothing is under way."""
+    """A run of the queue has had partitions waiting for long, and none under way."""
     resend = timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS)
     of_queue = RunPartition.objects.filter(run__in=Run.objects.under_way().of_queue())
     waiting = of_queue.filter(status=PartitionStatus.PENDING, retry_at__isnull=True)
@@ -173,7 +173,7 @@ def _runs_waiting(now: datetime) -> Iterator[Alarm]:
 
 
 def _since(seen: datetime, now: datetime) -> str:
-    """For how long; of a sign from the future, that the clock was set back."""
+    """How long ago a sign was; for one from the future, that the clock was set back."""
     return "since the clock was set back" if clock.is_ahead(seen, now) else f"for {_ago(now - seen)}"
 
 

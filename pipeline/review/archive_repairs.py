@@ -1,6 +1,6 @@
-"""How what the archive has lost can be brought back.
+"""The repairs of files that the archive has lost.
 
-A payload comes back from the source, while it has it, and from a backup otherwise; a vintage file is made again from its
+A payload comes back from the source while the source has it, else from a backup. A vintage file is made again from its
 payload, the file of a snapshot's symbols from vintage files.
 """
 
@@ -32,14 +32,14 @@ FROM_BACKUP = (
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Something lost, and the words of the command that repairs it or sees that it is repaired."""
+    """A loss, and the words of the command that repairs it, or checks that it is repaired."""
 
     what: str
     words: tuple[str, ...]
 
 
 def repairs() -> Iterator[Repair]:
-    """One for all where the archive as a whole is gone; otherwise by what can be done. Reads only."""
+    """One repair for all where the whole archive is gone; else a repair for each way of mending. Reads only."""
     held = holdings.holdings()
     if losses.is_gone(held):
         yield Repair(f"{held.gone}: {GONE}", CHECK)
@@ -82,7 +82,7 @@ def _way(one: Lost) -> tuple[str, ...]:
 
 
 def _was_asked(one: Lost) -> bool:
-    """Whether the source was asked since, and had other bytes: only a capture of these gives its rows a payload again."""
+    """Whether the source was asked since the loss, and had other bytes: only a forced capture of those has a payload."""
     done = RunPartition.objects.filter(partition=one.capture.partition, status=PartitionStatus.DONE)
     return done.exclude(action__in=IDLE).filter(run__finished_at__gte=one.since).exists()
 
@@ -108,7 +108,7 @@ def _computed_again() -> Iterator[Repair]:
 
 
 def _over(lost: Iterable[Lost]) -> Iterator[Repair]:
-    """Anomalies that speak of what is there again: the next look ends them."""
+    """Anomalies about files that are there again: the next check ends them."""
     still = {(one.capture.partition_id, one.needed.sha256) for one in lost}
     damaged = losses.standing().exclude(losses.BEHIND | lost_symbols.ABOUT_SYMBOLS)
     over = [one for one in damaged if (one.partition_id, one.payload_sha256) not in still]

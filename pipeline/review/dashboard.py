@@ -1,4 +1,4 @@
-"""The dashboard's contents for a Monday morning: the grid, its figures, silent parts, and news.
+"""The dashboard's contents for a Monday morning: the grid, its figures, and news.
 
 Read from the ledger in a number of queries that does not grow with it. No other process is asked: it might not answer.
 """
@@ -35,7 +35,7 @@ LATELY = timedelta(days=7)
 
 
 class CellLabel(StrEnum):
-    """How a cell of the grid stands, in an operator's words."""
+    """The label of a cell: its state, or the news about a good one."""
 
     READY = "READY"
     RESTATED = "RESTATED"
@@ -57,7 +57,7 @@ LAST_TRIED = {Outcome.UNCHANGED.value: CellLabel.UNCHANGED, Outcome.NOT_OFFERED.
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """A row of the grid: a cell per tier with how it stands, and the verdict for each use (None where never judged)."""
+    """A row of the grid: a cell with its label for each tier, and the verdict for each use (None where never judged)."""
 
     week_ending: date
     cells: list[tuple[Cell, CellLabel]]
@@ -77,7 +77,7 @@ class Figures:
 
 
 def weeks(today: date | None = None) -> list[Week]:
-    """The grid: the weeks that are watched, newest first."""
+    """The grid of the watched weeks, newest first."""
     day = today or market_today()
     fridays = look_back(settings.MARKETSPINE_LOOKBACK_WEEKS, day)
     keys = [PartitionKey(week, tier) for week in fridays for tier in Tier]
@@ -96,7 +96,7 @@ def weeks(today: date | None = None) -> list[Week]:
 
 
 def label_of(cell: Cell, now: datetime) -> CellLabel:
-    """How a cell stands: a good one tells whether its content is news."""
+    """The label of a cell. That of a good one says whether its content is news."""
     if cell.state is not CellState.GOOD:
         return CellLabel(cell.state)
     if cell.newest and now - cell.newest.captured_at < LATELY and (news := _news(cell.newest)):

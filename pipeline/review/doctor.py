@@ -1,4 +1,4 @@
-"""The diagnosis: a week x tier grid of stages, what is wrong, and the exact command that repairs it."""
+"""The diagnosis: a week x tier grid of stages, and findings, each with the exact command that repairs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.weeks import analytics, readiness
 
 logger = logging.getLogger(__name__)
 
-SETTLED = (CellState.GOOD, CellState.NOT_YET_DUE, CellState.DAMAGED)  # what is damaged is a finding of the archive
+SETTLED = (CellState.GOOD, CellState.NOT_YET_DUE, CellState.DAMAGED)  # damage is a finding of the archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ class Diagnosis:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing is to be repaired."""
+        """Whether there are no findings."""
         return not self.findings
 
 
 def diagnose(weeks: int, today: date) -> Diagnosis:
-    """Look at a look-back of `weeks`, and at no other week. Reads only."""
+    """Diagnose a look-back of `weeks`, and no other week. Reads only."""
     keys = {PartitionKey(week, tier) for week in look_back(weeks, today) for tier in Tier}
     cells = grid.cells(keys, today, losses.unaccepted(holdings.holdings().lost))
     verdicts = list(Readiness.objects.filter(week_ending__in={cell.week_ending for cell in cells}))
@@ -75,13 +75,13 @@ def diagnose(weeks: int, today: date) -> Diagnosis:
 
 
 def log_findings(diagnosis: Diagnosis) -> None:
-    """Say each finding in the log, with the command that repairs it."""
+    """Log each finding, with the command that repairs it."""
     for finding in diagnosis.findings:
         logger.warning("doctor: %s | repaired by: %s", finding.what, finding.command)
 
 
 def _seen_from(today: date, finding: Finding) -> Finding:
-    """The finding of another day than today is repaired by a command of that day."""
+    """The finding; when seen from another day than today, its command names that day."""
     if today == market_today():
         return finding
     return Finding(finding.what, f"{finding.command} --run-date {today}")
@@ -94,7 +94,7 @@ def _archive_findings() -> Iterator[_OfWeeks]:
 
 
 def _partition_findings(cells: Iterable[Cell]) -> Iterator[_OfWeeks]:
-    """A finding per partition, but one per tier for all that the same backfill mends."""
+    """A finding for each partition, but only one for all of a tier that the same backfill mends."""
     to_backfill: dict[str, list[Cell]] = {}
     for cell in cells:
         if cell.state is CellState.ARCHIVED:
@@ -109,7 +109,7 @@ def _partition_findings(cells: Iterable[Cell]) -> Iterator[_OfWeeks]:
 
 
 def _is_backfilled(cell: Cell) -> bool:
-    """Whether fetching it is all that it needs: nothing stands against it, or what a fetch proves to be over."""
+    """Whether a fetch repairs it: no anomaly stands against it, or one that a fetch proves to be over."""
     if cell.anomaly is None:
         return True
     return cell.state in BACKFILLED and repairs.is_backfilled(cell.anomaly, cell)
@@ -132,7 +132,7 @@ def _week_findings(cells: list[Cell]) -> Iterator[_OfWeeks]:
 
 
 def _clock_findings() -> Iterator[Finding]:
-    """Captures of any week that as-of questions do not find before an instant that is to come."""
+    """Captures of any week whose rows become known only in the future."""
     for capture in clock.known_in_the_future():
         since = f"{capture.normalized_at:%Y-%m-%d %H:%M} UTC"
         yield Finding(
@@ -141,7 +141,7 @@ def _clock_findings() -> Iterator[Finding]:
 
 
 def _anomaly_findings(cells: list[Cell]) -> Iterator[_OfWeeks]:
-    """Open anomalies that stand against a week and are not told with their cell, and what ends each."""
+    """Open anomalies against a week that are not told with their cell, each with the command that ends it."""
     of_key = {PartitionKey(cell.week_ending, Tier(cell.tier)): cell for cell in cells}
     seen: set[int] = set()
     for week in _weeks(cells):
@@ -156,7 +156,7 @@ def _anomaly_findings(cells: list[Cell]) -> Iterator[_OfWeeks]:
 
 
 def _anomaly_sentence(anomaly: Anomaly, cell: Cell | None) -> str:
-    """By the state that it gives its cell; with its number, where only a person can end it."""
+    """Its cell's sentence; where only a person can end it, its own, with its number."""
     if cell is not None and cell.anomaly == anomaly and cell.state is not CellState.BLOCKED:
         return _cell_sentence(cell)
     return anomaly.sentence
@@ -165,7 +165,7 @@ def _anomaly_sentence(anomaly: Anomaly, cell: Cell | None) -> str:
 def _verdict_findings(
     cells: list[Cell], verdicts: list[Readiness], found: Collection[date], today: date
 ) -> Iterator[_OfWeeks]:
-    """Weeks with a verdict that the ledger bears out no more, and weeks that are BLOCKED for a reason not told yet."""
+    """Weeks whose verdict no longer follows from the ledger, and weeks BLOCKED for a reason that no finding tells."""
     held = {cell.week_ending for cell in cells if cell.newest}
     for week in _weeks(cells):
         stored = {verdict.use: verdict.state for verdict in verdicts if verdict.week_ending == week}

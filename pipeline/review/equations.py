@@ -1,6 +1,6 @@
-"""Whether a capture's figures add up, from the ledger alone: equations that hold or do not.
+"""Equations that tell whether a capture's figures add up, from the ledger alone.
 
-`review.verification.verify` goes further, and reads the archive and the rows: seconds for a large tier.
+`review.verification.verify` goes further: it reads the archive and the rows, which takes seconds for a large tier.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Figure = Decimal | int
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A figure and what it is of; `sign` -1 subtracts it."""
+    """A figure with its name; `sign` -1 subtracts it."""
 
     name: str
     value: Figure
@@ -82,7 +82,7 @@ def _against_the_manifest(capture: Capture) -> Iterator[Equation]:
 
 
 def _against_analytics(capture: Capture) -> Iterator[Equation]:
-    """A tier's ATS and non-ATS volume, as the first snapshot has it that was computed from the capture."""
+    """The tier's ATS and non-ATS volume in the first snapshot that was computed from the capture."""
     snapshot = capture.snapshots.order_by("sequence").first()
     if snapshot is None:
         return

@@ -1,4 +1,4 @@
-"""The week x tier grid: what each partition is found to be, read in a handful of queries whatever the number of weeks."""
+"""The week x tier grid: the state of each partition, read in a handful of queries whatever the number of weeks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CellState(StrEnum):
 
 STAGE_WORDS = {"RAW": "archived", "NORMALIZED": "stored", "CALC": "calculated"}
 
-# What an open anomaly makes of its partition, whatever its severity; any other one blocks from ERROR on.
+# The state that an open anomaly gives its partition, whatever its severity; one of another category blocks from ERROR on.
 STANDING = {
     Category.REFUSED: CellState.REFUSED,
     Category.FETCH_FAILED: CellState.FAILED,
@@ -50,8 +50,8 @@ BACKFILLED = (CellState.LATE, CellState.FAILED)
 class Cell:
     """One partition of the grid. `stage` is how far its newest capture has come.
 
-    `newest` is that capture, `last_try` what became of it last, `anomaly` the gravest open one that stands against it;
-    `partition_id` is None while nothing is known of it.
+    `newest` is that capture, `last_try` the newest try of a run, `anomaly` the gravest open one that stands against it;
+    `partition_id` is None while the ledger has no row of it.
     """
 
     week_ending: date

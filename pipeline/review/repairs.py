@@ -8,7 +8,7 @@ from pipeline.finra.sources import REGISTRY
 from pipeline.models import Anomaly, Category, Severity, Stage
 from pipeline.review.grid import BACKFILLED, Cell
 
-# What another fetch proves to be over, where the source is right by then.
+# Another fetch proves them over, if the source is right by then.
 FETCHED_AGAIN = (
     Category.LATE,
     Category.FETCH_FAILED,
@@ -19,7 +19,7 @@ FETCHED_AGAIN = (
 
 
 def is_finding(anomaly: Anomaly, cell: Cell | None) -> bool:
-    """Whether it is to be repaired by itself: it stands against its week or cell, and no backfill of the cell ends it."""
+    """Whether it needs a repair of its own: it stands against its week or cell, and no backfill of the cell ends it."""
     if cell is not None and is_backfilled(anomaly, cell) and cell.state in BACKFILLED:
         return False
     is_of_cell = cell is not None and cell.anomaly is not None and cell.anomaly.pk == anomaly.pk
@@ -27,14 +27,14 @@ def is_finding(anomaly: Anomaly, cell: Cell | None) -> bool:
 
 
 def is_backfilled(anomaly: Anomaly, cell: Cell) -> bool:
-    """Whether fetching the partition again is what ends it."""
+    """Whether fetching the partition again ends it."""
     if anomaly.category not in FETCHED_AGAIN or _is_by_hand(anomaly, cell):
         return False
     return anomaly.category == Category.UNREADABLE or anomaly.stage != Stage.NORMALIZED
 
 
 def words(anomaly: Anomaly, cell: Cell | None, week: date) -> tuple[str, ...]:
-    """The command: what follows `manage.py`. A note or a reason in it is the operator's to write."""
+    """The words of the command behind `manage.py`. The operator has to write its note or reason."""
     if cell is None:
         calc = ("run_weekly", "--weeks", week.isoformat(), "--only-stage", "calc")
         if anomaly.category == Category.NOT_OFFERED:
@@ -47,7 +47,7 @@ def words(anomaly: Anomaly, cell: Cell | None, week: date) -> tuple[str, ...]:
         return ("backfill", *of_one)
     if anomaly.category in FETCHED_AGAIN:
         return ("run_weekly", *of_one, "--only-stage", "normalize")
-    if anomaly.category == Category.REFUSED:  # never by force: whether what was refused is right, a person has to say
+    if anomaly.category == Category.REFUSED:  # never by force: only a person can say that refused content is right
         return ("backfill", *of_one)
     if anomaly.category == Category.ARCHIVE_DAMAGED:
         return ("backfill", *of_one, "--force", "--reason", "the archived payload cannot be read")
@@ -55,7 +55,7 @@ def words(anomaly: Anomaly, cell: Cell | None, week: date) -> tuple[str, ...]:
 
 
 def _is_by_hand(anomaly: Anomaly, cell: Cell) -> bool:
-    """Whether it came of a file that somebody named: no run brings another of what is held, or not due yet."""
+    """Whether it came from a file that somebody named, of a partition that is held or not due: no run fetches that."""
     named = anomaly.last_run.parameters.get("source") if anomaly.last_run else None
     of_a_file = named is not None and named not in REGISTRY
     return of_a_file and (cell.newest is not None or cell.due > anomaly.last_seen_at.date())

@@ -1,4 +1,4 @@
-"""Series over the weeks, from the newest snapshot of each: who trades off-exchange, how concentrated, what was restated."""
+"""Series over the weeks, from each week's newest snapshot: venue shares, concentrations, restated rows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def last_weeks(today: date | None = None) -> list[date]:
 
 
 def newest_snapshots(weeks: Collection[date]) -> dict[int, date]:
-    """The last snapshot that was computed of each week, by its id."""
+    """The week of each newest snapshot, by the snapshot's id."""
     computed = AnalyticsSnapshot.objects.filter(week_ending__in=weeks, calculation_version=CALCULATION_VERSION)
     newest = computed.values("week_ending").annotate(newest=Max("sequence")).values_list("week_ending", "newest")
     wanted = dict(newest)
@@ -68,7 +68,7 @@ def venue_shares(weeks: Sequence[date], snapshots: dict[int, date]) -> Series:
     """The share (0-1) of the ten largest ATS in the week's ATS volume over all tiers, and that of all others."""
     volumes = VenueVolume.objects.filter(snapshot__in=snapshots, scope=ALL_TIERS, venue_kind=VenueKind.ATS)
     shares: dict[str, dict[date, float]] = defaultdict(lambda: defaultdict(float))
-    for snapshot, mpid, share in volumes.values_list("snapshot", "mpid", "share"):  # one may stand under two CRDs
+    for snapshot, mpid, share in volumes.values_list("snapshot", "mpid", "share"):  # an MPID may have two CRD numbers
         shares[mpid][snapshots[snapshot]] += share or 0.0
     top = sorted(shares, key=lambda mpid: (-sum(shares[mpid].values()), mpid))[:TOP_VENUES]
     values: dict[str, list[float | None]] = {mpid: [shares[mpid].get(week) for week in weeks] for mpid in top}

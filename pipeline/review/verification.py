@@ -1,4 +1,4 @@
-"""Looking at a capture: its figures, and whether its payload, its rows and its vintage file still are what it says."""
+"""A capture's figures, and the proof that its payload, rows and vintage file are still what it says."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.vintages.store import VintageDamaged
 
 
 class NoSuchCapture(Exception):
-    """No capture is the one that was asked for; the message says which there are."""
+    """The capture that was asked for is not there; the message says which are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One thing that was verified, or not."""
+    """One check, and whether it holds."""
 
     what: str
     holds: bool
@@ -89,7 +89,7 @@ def describe(capture: Capture) -> dict[str, object]:
 
 
 def verify(capture: Capture) -> list[Checked]:
-    """Prove payload, rows and file: that the payload is whole and reads as the captured rows, and that the file has them."""
+    """Prove that the payload is whole and reads as the captured rows, and that the vintage file has these rows."""
     kept = Capture.objects.with_payload().filter(pk=capture.pk).exists()
     checks = list(_payload_checks(capture)) if kept else [Checked("retention has removed its payload and rows", True)]
     if capture.normalized_at is not None and capture.pruned_at is None:
@@ -111,7 +111,7 @@ def _payload_checks(capture: Capture) -> Iterator[Checked]:
 
 
 def _file_checks(capture: Capture) -> Iterator[Checked]:
-    """The file is what was written, and its own rows have the content hash: the one does not follow from the other."""
+    """The bytes are what was written, and the rows in them have the content hash: neither follows from the other."""
     try:
         store.verify(capture)
         with read.naming_damage([capture]):

@@ -1,1 +1,1 @@
-"""The ways to a channel, one module each: what it sends, and what it takes for an answer."""
+"""The transports, a module for each kind of channel: how it sends a message, and how it reads the answer."""

@@ -1,6 +1,6 @@
 """Any other service, by apprise (an extra: requirements-extras.txt). The secret is an apprise URL.
 
-apprise tells of no status and of no Retry-After: whatever a service does not take is tried again. https://appriseit.com
+apprise reports no status and no Retry-After, so each failure is tried again. https://appriseit.com
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _apprise() -> Any:
 
 
 def _service(secret: str) -> Any:
-    """What apprise makes of the URL, told to follow no redirect and to wait no longer than other channels do."""
+    """apprise's service for the URL, set to follow no redirect and to wait no longer than other channels do."""
     library = _apprise()
     asset = library.AppriseAsset(http_redirects=False, secure_logging=True)
     service = library.Apprise.instantiate(secret, asset=asset)

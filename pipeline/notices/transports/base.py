@@ -1,4 +1,4 @@
-"""What a way to a channel is: a module with two functions."""
+"""The interface of a transport: a module with two functions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pipeline.notices.message import Message
 
 
 class Transport(Protocol):
-    """A module that reaches channels of one kind. Neither function uses the database."""
+    """A module that sends to channels of one kind. Neither function uses the database."""
 
     def place(self, channel: Channel) -> str:
-        """Where its messages go, without anything secret: a host, or an e-mail address. Lasting where they cannot go."""
+        """Where its messages go, without any secret: a host, or an e-mail address. Lasting where they cannot go."""
 
     def send(self, channel: Channel, message: Message) -> str:
-        """Send a message; what the service calls it, if it says so. Passing or Lasting when it does not take it."""
+        """Send a message; the service's id of it, or "". Passing or Lasting when the service does not take it."""

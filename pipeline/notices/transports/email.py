@@ -1,4 +1,4 @@
-"""E-mail, by Django's mail settings: one message to one address, text only, threaded by what it is about."""
+"""E-mail, by Django's mail settings: one message to one address, text only, threaded by notice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def place(channel: Channel) -> str:
 
 
 def send(channel: Channel, message: Message) -> str:
-    """Hand it to the mail server; the Message-ID, which is the same however often it is tried."""
+    """Hand it to the mail server; the Message-ID, which stays the same when it is tried again."""
     place(channel)
     mail = EmailMessage(
         subject=message.subject,
@@ -44,7 +44,7 @@ def send(channel: Channel, message: Message) -> str:
     except smtplib.SMTPResponseException as error:
         raise _failure(error.smtp_code, error.smtp_error) from None
     except smtplib.SMTPNotSupportedError as error:
-        raise Lasting(f"the mail server cannot what the settings want: {error}") from None
+        raise Lasting(f"the mail server does not support what the EMAIL_ settings ask for: {error}") from None
     except (smtplib.SMTPException, OSError) as error:
         raise Passing(f"the mail server {settings.EMAIL_HOST} cannot be reached: {error}") from None
     return str(mail.extra_headers["Message-ID"])

@@ -1,6 +1,6 @@
 """PagerDuty, by its Events API v2: the secret is a routing key. https://developer.pagerduty.com/docs/events-api-v2/overview/
 
-One incident for each notice, by its key: repeats do not open another, and what is over resolves it.
+One incident for each notice, by its key: repeats open no other, and the notice's end resolves it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which way leads to a channel."""
+"""The transport of each kind of channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRANSPORTS: dict[str, Transport] = {
 
 
 def transport_of(channel: Channel) -> Transport:
-    """How a channel is reached."""
+    """The transport of a channel."""
     return TRANSPORTS[channel.kind]
 
 

@@ -19,14 +19,14 @@ VERSION = 1
 
 
 def place(channel: Channel) -> str:
-    """The host of the address; where messages are signed, there has to be a key."""
+    """The host of the address; Lasting where messages are to be signed and no key is set."""
     if channel.signing_secret:
         value_of(channel.signing_secret)
     return target(value_of(channel.secret)).host
 
 
 def send(channel: Channel, message: Message) -> str:
-    """Post the message. Who gets it twice can tell by Idempotency-Key."""
+    """Post the message. A receiver knows a second copy by its Idempotency-Key."""
     address = value_of(channel.secret)
     body = json.dumps(document(message)).encode()
     hidden = [address]
