@@ -26,6 +26,7 @@ from pipeline.finra.calendar import CalendarError
 from pipeline.finra.plain_text import as_typed, is_utf8, printable, storable
 from pipeline.finra.sources.base import SourceError
 from pipeline.management import terminal
+from pipeline.management.help import JSON_HELP, VERBOSE, Example, HelpFormatter, below, show_own_options
 from pipeline.models import data_kinds
 from pipeline.resilience import stopping
 from pipeline.resilience.failures import database_sentence, explained
@@ -34,7 +35,6 @@ from pipeline.runs.summary import COULD_NOT_RUN, FAILURES
 
 logger = logging.getLogger(__name__)
 
-VERBOSE = 2
 LONGEST_NAME = 150
 DRY_RUN = "dry-run"
 RUN_DATE_HELP = "YYYY-MM-DD to take for today: an earlier day (default: today in America/New_York)"
@@ -52,14 +52,21 @@ class SpineCommand(BaseCommand, ABC):
     """
 
     requires_migrations_checks = False
+    examples: Sequence[Example]
+    more_help = ""
     as_json = False
     needs_database = True
     _shows_samples = False
 
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """As the base has it, with examples beneath."""
+        epilog = below(self.examples, self.more_help)
+        return super().create_parser(prog_name, subcommand, epilog=epilog, formatter_class=HelpFormatter, **kwargs)
+
     def add_arguments(self, parser: CommandParser) -> None:
         """`--json`, for all."""
-        parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
-        _let_v_stand_alone(parser)
+        parser.add_argument("--json", action="store_true", help=JSON_HELP)
+        show_own_options(parser)
         self.add_own_arguments(parser)
 
     def add_own_arguments(self, parser: CommandParser) -> None:
@@ -230,13 +237,6 @@ def _or_the_demo() -> str:
     own = connection.settings_dict["NAME"] == f"{settings.VAR_DIR / 'marketspine.sqlite3'}"
     has_demo = own and (settings.DEMO_DIR / "marketspine.sqlite3").exists()
     return ", or see the demo with MARKETSPINE_DEMO=1" if has_demo else ""
-
-
-def _let_v_stand_alone(parser: CommandParser) -> None:
-    """Let `-v` mean `-v 2`: Django's takes a level, everybody else's stands alone."""
-    for action in parser._actions:
-        if action.dest == "verbosity":
-            action.nargs, action.const = "?", VERBOSE
 
 
 def _drop_stdout() -> None:

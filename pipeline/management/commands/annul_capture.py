@@ -21,6 +21,12 @@ class Command(SpineCommand):
         "one before it follows and is the latest. The same rows are refused from then on, unless forced. Exit code: 0 done, "
         "2 could not."
     )
+    examples = (
+        (
+            "annul_capture OTC 2026-10-16 --note 'FINRA served half of the file'",
+            "take back the newest capture of a partition",
+        ),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Which one, and the note."""

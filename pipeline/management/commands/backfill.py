@@ -21,6 +21,17 @@ class Command(PlanCommand):
         "Capture a range of weeks, or a list. Prints what it will do first. Killed and started again, it goes on where it "
         "was. Exit code: 0 every due partition is good, 1 finished and something is not good, 2 could not run."
     )
+    examples = (
+        (
+            "backfill --from 2026-08-07 --to 2026-10-30 --mode dry-run",
+            "what it will do, and about how many requests to FINRA it makes",
+        ),
+        ("backfill --weeks 2026-10-16 --tiers OTC", "one partition again"),
+        (
+            "backfill --from 2025-01-03 --to 2026-10-30 --only missing --queue",
+            "what was never captured, by the workers",
+        ),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The weeks, and the partitions of them."""
@@ -29,7 +40,7 @@ class Command(PlanCommand):
         parser.add_argument("--weeks", help="comma-separated week endings instead of a range")
         parser.add_argument(
             "--only",
-            choices=list(Only),
+            choices=[only.value for only in Only],
             default=Only.ALL,
             help="missing: never captured; captured: held already; failed: whose last try went wrong; all (default)",
         )

@@ -17,6 +17,7 @@ from pipeline.keeping.manifest import Manifest
 from pipeline.keeping.proof import Proved
 from pipeline.keeping.repository import NoBackup
 from pipeline.management.base import BadArguments, SpineCommand, failed_if, operator
+from pipeline.management.help import add_verb
 from pipeline.operations import Order, Refused
 
 
@@ -24,27 +25,36 @@ class Command(SpineCommand):
     """One command for all that is done with backups; `restore` is another, since it needs no database."""
 
     help = (
-        "create: the database, the files that it names and a manifest, into a folder. verify: they are what was "
-        "written. drill: restore it elsewhere and prove it. record: note a backup made by other means. prove: compare "
-        "the database and the archive of the settings with a manifest. Exit code: 0 good, 1 something is missing or not "
-        "proved, 2 could not run."
+        "Make backups, and prove that they can be restored. Exit code: 0 good, 1 something is missing or not proved, "
+        "2 could not run."
+    )
+    examples = (
+        ("backup create", "into MARKETSPINE_BACKUP_DIR"),
+        ("backup verify --all", "read every file of the newest one"),
+        ("backup drill", "restore it elsewhere, and prove it"),
+        ("backup record 'the snapshots of the volume' --at '2026-11-26 03:00'", "note one made by other means"),
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """What to do, and where."""
-        parser.add_argument("what", choices=("create", "verify", "drill", "record", "prove"))
-        parser.add_argument(
-            "place",
-            nargs="?",
-            default=settings.MARKETSPINE_BACKUP_DIR,
-            help="the folder of the backups (default: MARKETSPINE_BACKUP_DIR); to prove, the manifest's file",
-        )
-        parser.add_argument("--name", default="", help="which backup, such as 20261126T031600Z (default: the newest)")
-        parser.add_argument("--all", action="store_true", help="verify: read every file, not some")
-        parser.add_argument("--into", default="", metavar="URL", help="drill: on the server of this database address")
-        parser.add_argument("--seed", type=int, help="drill and prove: draw what is read as another drill did")
-        parser.add_argument("--at", default="", metavar="INSTANT", help="record: what the backup holds, in UTC")
-        parser.add_argument("--reason", default="", help="why, for the operator log")
+        verbs = parser.add_subparsers(dest="what", required=True, metavar="VERB", title="verbs")
+        create = add_verb(verbs, "create", "the database, the files that it names and a manifest, into a folder")
+        verify = add_verb(verbs, "verify", "that its files are what was written")
+        drill = add_verb(verbs, "drill", "restore it elsewhere, and prove it")
+        record = add_verb(verbs, "record", "note a backup made by other means")
+        prove = add_verb(verbs, "prove", "compare the database and the archive of the settings with a manifest")
+        for one in (create, verify, drill, record):
+            _add_place(one, "the folder of the backups (default: MARKETSPINE_BACKUP_DIR)")
+        _add_place(prove, "the manifest's file")
+        for one in (verify, drill):
+            one.add_argument("--name", default="", help="which backup, such as 20261126T031600Z (default: the newest)")
+        verify.add_argument("--all", action="store_true", help="read every file, not some")
+        drill.add_argument("--into", default="", metavar="URL", help="on the server of this database address")
+        for one in (verify, drill, prove):
+            one.add_argument("--seed", type=int, help="draw what is read as another one did")
+        record.add_argument("--at", default="", metavar="INSTANT", help="what the backup holds, in UTC")
+        for one in (create, drill, record):
+            one.add_argument("--reason", default="", help="why, for the operator log")
 
     def work(self, **options: Any) -> int:
         """Do what was asked, print."""
@@ -115,6 +125,10 @@ class Command(SpineCommand):
         if self.as_json:
             self.document({"checks": [one.stored() for one in found]})
         return failed_if(not all(one.passed for one in found))
+
+
+def _add_place(parser: CommandParser, told: str) -> None:
+    parser.add_argument("place", nargs="?", default=settings.MARKETSPINE_BACKUP_DIR, help=told)
 
 
 def _order(options: dict[str, Any]) -> Order:

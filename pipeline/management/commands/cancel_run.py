@@ -19,6 +19,7 @@ class Command(SpineCommand):
         "Cancel a run: its partitions that have not started are marked cancelled, those under way finish, and the run "
         "ends CANCELLED. What was captured stays. Exit code: 0 cancelled, 2 there is no such run, or it has ended."
     )
+    examples = (("cancel_run 3 --reason 'wrong range'", "start no more of run 3"),)
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The run, the person who cancels it, and the reason."""

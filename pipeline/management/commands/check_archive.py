@@ -26,6 +26,10 @@ class Command(SpineCommand):
         "becomes an ERROR anomaly, what is there again ends it, and the weeks concerned are judged again. Exit code: 0 "
         "nothing is lost, 1 something is, 2 could not run."
     )
+    examples = (
+        ("check_archive", "that every file is there, and read 200 of them"),
+        ("check_archive --all", "read all of them"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """How many to read."""

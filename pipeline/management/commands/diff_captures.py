@@ -27,6 +27,10 @@ class Command(SpineCommand):
         "Print the rows in which two captures of one partition differ: added, changed, removed, with the figures before "
         "and after. Exit code: 0, also when nothing differs; 2 could not run."
     )
+    examples = (
+        ("diff_captures OTC 2026-10-16", "what the newest capture of a partition changed"),
+        ("diff_captures OTC 2026-10-16 v1 v3 --format csv", "between two versions, for a program"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The two captures, and the format."""

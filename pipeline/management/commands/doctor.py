@@ -26,6 +26,10 @@ class Command(SpineCommand):
         "Show the week x tier grid of stages, and for what is missing, late, failed or stale the exact command that "
         "repairs it. Reads only. Exit code: 0 healthy, 1 something is to be repaired, 2 could not run."
     )
+    examples = (
+        ("doctor", "the weeks that the weekly job works on"),
+        ("doctor --lookback-weeks 52", "a year of them"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """How many weeks, seen from what day."""

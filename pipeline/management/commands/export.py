@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import SUPPRESS
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +13,11 @@ from django.core.management.base import CommandParser
 
 from pipeline import readers
 from pipeline.management.base import BadArguments, SpineCommand, failed_if
+from pipeline.management.help import add_verb
 from pipeline.models import data_kinds
 from pipeline.readers import PARAMETERS, ReadersError, Result, written
 from pipeline.readers.answers import FUNCTIONS
-from pipeline.readers.parameters import SAMPLES
+from pipeline.readers.parameters import SAMPLES, Parameter, parameters_of
 from pipeline.readers.release import build, checked
 from pipeline.readers.sizes import sizes_of
 from pipeline.readers.written import AlreadyThere, Format, Written
@@ -28,37 +30,32 @@ class Command(SpineCommand):
     """Write what readers get to files."""
 
     help = (
-        "Write a dataset to a file (rows, venues, restatements ...), a release of all of them as a Data Package of Parquet "
-        "files (`export release DIR`), or check one (`export verify DIR`). Exit code: 0 written; 1 written, and partitions "
-        "that were asked for are missing, or verify found a difference; 2 could not."
+        "Write a dataset to a file, a release of all of them as a Data Package of Parquet files, or check one. Exit code: "
+        "0 written; 1 written, and partitions that were asked for are missing, or verify found a difference; 2 could not."
     )
+    examples = (
+        ("export rows --weeks 13 --symbol BRK.B --as-of 2026-11-18 --format parquet", "as they were known on that day"),
+        ("export venues --tier ALL --venue-kind ATS --sort share_change_bp --top 10", "the ATSs that gained most"),
+        ("export rows --describe", "the fields of a dataset: type, unit, meaning"),
+        ("export release /data/otc --incremental", "everything; links what has not changed"),
+    )
+    more_help = "`export DATASET --help` lists what a dataset can be asked."
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """What to export, which rows of it, and in what form."""
-        parser.add_argument("what", choices=[*readers.DATASETS, RELEASE, VERIFY], help="a dataset, release or verify")
-        parser.add_argument("folder", nargs="?", help="of releases (default: MARKETSPINE_RELEASES_DIR)")
-        for name, parameter in PARAMETERS.items():
-            names = [f"--{name.replace('_', '-')}", *(["--week"] if name == "week_ending" else [])]
-            parser.add_argument(*names, dest=name, help=parameter.meaning.replace("%", "%%"))
-        parser.add_argument("--format", choices=[form.value for form in Format], default=Format.CSV.value)
-        parser.add_argument("--out", help="the file, or - for stdout (default: {dataset}.{format} in this folder)")
-        parser.add_argument("--fields", help="some columns, with commas")
-        parser.add_argument("--gzip", action="store_true", help="compress CSV or NDJSON")
-        parser.add_argument(
-            "--if-changed", action="store_true", help="leave a file, or a release, that was made from the same inputs"
-        )
-        parser.add_argument("--force", action="store_true", help="replace a file that is there")
-        parser.add_argument("--count-only", action="store_true", help="say how many rows there are, and write nothing")
-        parser.add_argument(
-            "--describe", action="store_true", help="print the fields of the dataset, and write nothing"
-        )
-        parser.add_argument("--allow-incomplete", action="store_true", help="exit 0 where partitions are missing")
-        parser.add_argument(
-            "--spreadsheet-safe", action="store_true", help="put ' before what a spreadsheet would compute"
-        )
-        parser.add_argument("--incremental", action="store_true", help="link files that the newest release has already")
-        parser.add_argument("--verify", action="store_true", help="check a release once it is made")
-        parser.add_argument("--keep", type=int, help="remove releases beyond the newest so many")
+        verbs = parser.add_subparsers(dest="what", required=True, metavar="WHAT", title="a dataset, release or verify")
+        for name, dataset in readers.DATASETS.items():
+            _add_dataset(add_verb(verbs, name, dataset.meaning), parameters_of(FUNCTIONS[name]))
+        release = add_verb(verbs, RELEASE, "all datasets, as a Data Package of Parquet files")
+        verify = add_verb(verbs, VERIFY, "that a release, or each in a folder, is what was written")
+        for one in (release, verify):
+            one.add_argument("folder", nargs="?", help="of releases (default: MARKETSPINE_RELEASES_DIR)")
+        for name in ("as_of", "weeks"):
+            _add_parameter(release, PARAMETERS[name])
+        release.add_argument("--if-changed", action="store_true", help="leave one that was made from the same inputs")
+        release.add_argument("--incremental", action="store_true", help="link files that the newest one has already")
+        release.add_argument("--verify", action="store_true", help="check it once it is made")
+        release.add_argument("--keep", type=int, metavar="N", help="remove those beyond the newest N")
 
     def mark(self) -> None:
         """Say on stderr that the data is invented: stdout may be the data."""
@@ -172,6 +169,31 @@ class Command(SpineCommand):
         if as_json:
             self.document({"files": findings.files, "differences": list(findings.differences)})
         return failed_if(bool(findings.differences))
+
+
+def _add_dataset(parser: CommandParser, own: Mapping[str, Parameter]) -> None:
+    """A dataset's own parameters, and how it is written. Those of others are taken, too: the readers say what is meant."""
+    for name, parameter in PARAMETERS.items():
+        _add_parameter(parser, parameter, is_listed=name in own)
+    parser.add_argument("folder", nargs="?", help=SUPPRESS)  # to say that it takes none
+    parser.add_argument("--format", choices=[form.value for form in Format], default=Format.CSV.value)
+    parser.add_argument("--out", help="the file, or - for stdout (default: {dataset}.{format} in this folder)")
+    parser.add_argument("--fields", help="some columns, with commas")
+    parser.add_argument("--gzip", action="store_true", help="compress CSV or NDJSON")
+    parser.add_argument("--if-changed", action="store_true", help="leave a file that was made from the same inputs")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    parser.add_argument("--count-only", action="store_true", help="say how many rows there are, and write nothing")
+    parser.add_argument("--describe", action="store_true", help="print the fields, and write nothing")
+    parser.add_argument("--allow-incomplete", action="store_true", help="exit 0 where partitions are missing")
+    parser.add_argument("--spreadsheet-safe", action="store_true", help="put ' before what a spreadsheet would compute")
+
+
+def _add_parameter(parser: CommandParser, parameter: Parameter, *, is_listed: bool = True) -> None:
+    name = parameter.name
+    names = [f"--{name.replace('_', '-')}", *(["--week"] if name == "week_ending" else [])]
+    told = f"{parameter.meaning}: {', '.join(parameter.choices)}" if parameter.choices else parameter.meaning
+    metavar = parameter.example or parameter.type.value.upper()
+    parser.add_argument(*names, dest=name, metavar=metavar, help=told.replace("%", "%%") if is_listed else SUPPRESS)
 
 
 TOLD = ("field", "type", "unit", "null", "meaning")

@@ -28,6 +28,7 @@ class Command(SpineCommand):
         "Ask whether the web server, the worker of this host, or beat does its work. For health checks of containers. "
         "Exit code: 0 it does, 1 it does not."
     )
+    examples = (("health web --port 8000", "whether the web server of this host answers"),)
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The service to ask, and its port."""

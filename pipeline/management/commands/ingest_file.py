@@ -26,6 +26,10 @@ class Command(PlanCommand):
         "(--nonats), or both, which is one capture. One half alone is refused where both are held. Exit code: 0 captured "
         "or unchanged, 1 refused or failed, 2 could not run."
     )
+    examples = (
+        ("ingest_file ~/Downloads/otc.csv --tier OTC --week 2026-10-16", "the ATS file of a partition"),
+        ("ingest_file ats.csv --nonats firms.csv --tier OTC --week 2026-10-16", "both halves, as one capture"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The file, and the partition that it is."""

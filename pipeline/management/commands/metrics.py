@@ -23,6 +23,10 @@ class Command(SpineCommand):
         "Print what Prometheus is told; leave it in a file for node_exporter; or answer scrapes on a port until told to "
         "stop. Exit code: 0 told, 1 the ledger cannot be read, 2 could not run."
     )
+    examples = (
+        ("metrics", "once, to look at"),
+        ("metrics --textfile /var/lib/node_exporter/marketspine.prom", "for node_exporter, by cron"),
+    )
     needs_database = False  # that it cannot be read is told, too
 
     def add_own_arguments(self, parser: CommandParser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from pipeline.finra.calendar import CalendarError, Tier, parse_day, parse_instan
 from pipeline.finra.plain_text import shortened
 from pipeline.management import channel_options
 from pipeline.management.base import BadArguments, SpineCommand, failed_if, operator
+from pipeline.management.help import add_verb
 from pipeline.models import Act, Category, Channel, DeliveryState, Event, Notice, Severity, Silence
 from pipeline.notices import channels, outbox, sending
 from pipeline.notices.failures import NotAccepted
@@ -23,19 +23,11 @@ from pipeline.notices.sending import Sent
 from pipeline.notices.transports import registry
 from pipeline.operations import Matcher, Order, Refused
 
-EPILOG = """\
-A first channel:
-  export SLACK_URL_FILE=/run/secrets/slack_url       in the environment of every process that sends
-  manage.py notify add ops --kind slack --secret SLACK_URL --least ERROR
-  manage.py notify test ops
-
+MORE = """\
 Slack and PagerDuty are known. The host of a webhook of your own has to be named in MARKETSPINE_NOTIFY_HOSTS.
 Notices are sent by the workers and by `serve`, each 15 seconds. Without either, cron sends them:
-  */5 * * * *  manage.py notify send
-
-Exit code: 0 done; 1 done, and something was not accepted or is stuck; 2 could not (bad arguments, refused).
-docs/notifications.md has the events, the retries and the fields of a webhook.
-"""
+  */5 * * * *  python manage.py notify send
+docs/notifications.md has the events, the retries and the fields of a webhook."""
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 SHOWN, SHOWN_OF_A_TEXT = 30, 100
 
@@ -43,36 +35,34 @@ SHOWN, SHOWN_OF_A_TEXT = 30, 100
 class Command(SpineCommand):
     """Channels, silences, and what is sent."""
 
-    help = "Tell people what happens: e-mail, Slack, PagerDuty, a webhook of your own, or any service of apprise."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """With examples beneath, line by line."""
-        parser = super().create_parser(prog_name, subcommand, epilog=EPILOG, **kwargs)
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        return parser
+    help = (
+        "Tell people what happens: e-mail, Slack, PagerDuty, a webhook of your own, or any service of apprise. Exit code: "
+        "0 done; 1 done, and something was not accepted or is stuck; 2 could not."
+    )
+    examples = (
+        ("notify add ops --kind slack --secret SLACK_URL --least ERROR", "where SLACK_URL or SLACK_URL_FILE is set"),
+        ("notify test ops", "does it arrive?"),
+        ("notify silence --event LATE --for 2d --why 'FINRA has a holiday'", "hold notices"),
+    )
+    more_help = MORE
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """What to do."""
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
-        self._verb(verbs, "list", "the channels, what waits for each, what is open, what is silenced")
-        channel_options.add(self._verb(verbs, "add", "a new channel"), is_new=True)
-        channel_options.add(self._verb(verbs, "change", "what a channel is told, or switch it on or off"), is_new=False)
-        test = self._verb(verbs, "test", "send a test to a channel, now and once, whatever its filters")
+        add_verb(verbs, "list", "the channels, what waits for each, what is open, what is silenced")
+        channel_options.add(add_verb(verbs, "add", "a new channel"), is_new=True)
+        channel_options.add(add_verb(verbs, "change", "what a channel is told, or switch it on or off"), is_new=False)
+        test = add_verb(verbs, "test", "send a test to a channel, now and once, whatever its filters")
         test.add_argument("name", help="the channel")
         self._by(test)
-        self._add_silence(self._verb(verbs, "silence", "hold notices for a while; what is still so at the end is sent"))
-        end = self._verb(verbs, "end-silence", "end a silence before its time")
+        self._add_silence(add_verb(verbs, "silence", "hold notices for a while; what is still so at the end is sent"))
+        end = add_verb(verbs, "end-silence", "end a silence before its time")
         end.add_argument("number", type=int, help="its number, as `notify list` prints it")
         self._by(end)
-        self._verb(verbs, "send", "look for what is silent or late, and send what is due: what the sweep does")
-        again = self._verb(verbs, "resend", "send again what a channel was given up on")
+        add_verb(verbs, "send", "look for what is silent or late, and send what is due: what the sweep does")
+        again = add_verb(verbs, "resend", "send again what a channel was given up on")
         again.add_argument("name", help="the channel")
         self._by(again)
-
-    def _verb(self, verbs: Any, name: str, told: str) -> CommandParser:
-        parser: CommandParser = verbs.add_parser(name, help=told, description=told[:1].upper() + told[1:] + ".")
-        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
-        return parser
 
     def _by(self, parser: CommandParser) -> None:
         parser.add_argument("--by", default=operator(), help="who does it, for the record (default: %(default)s)")
@@ -83,7 +73,7 @@ class Command(SpineCommand):
         ends.add_argument("--for", dest="span", metavar="SPAN", help="how long: 90m, 2h, 3d; 14 days at most")
         ends.add_argument("--until", help="an instant: 2026-01-05T18:00Z")
         parser.add_argument("--event", default="", choices=Event.values, metavar="EVENT", help=", ".join(Event.values))
-        parser.add_argument("--tier", default="", choices=list(Tier), help="of one tier")
+        parser.add_argument("--tier", default="", choices=[tier.value for tier in Tier], help="of one tier")
         parser.add_argument("--week", help="of one week ending, YYYY-MM-DD")
         parser.add_argument("--category", default="", choices=Category.values, metavar="CATEGORY", help="of anomalies")
         self._by(parser)

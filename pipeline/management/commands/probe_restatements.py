@@ -34,6 +34,10 @@ class Command(PlanCommand):
         "requests each (rows updated after the newest lastUpdateDate held, rows updated on it, all rows). Only what moved "
         "is captured again. Exit code: 0 every partition was asked and is good, 1 finished with failures, 2 could not run."
     )
+    examples = (
+        ("probe_restatements --mode dry-run", "which captured weeks has FINRA restated since?"),
+        ("probe_restatements --from 2026-01-02", "capture what has moved since the first week of 2026"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The weeks, run or dry run."""

@@ -29,6 +29,11 @@ class Command(SpineCommand):
         "under way. The capture itself stays in the ledger, without rows. Exit code: 0 done, 1 something that was to be "
         "removed is held, 2 could not run."
     )
+    examples = (
+        ("prune_captures --older-than 730 --keep-first --keep-yearly 10", "a plan: what would be pruned, and why"),
+        ("prune_captures --apply 4 --reason 'the desk keeps two years'", "mark what plan 4 prunes"),
+        ("prune_captures --remove", "remove what was marked 14 days ago"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The policy of a plan, or what to do with one."""

@@ -22,6 +22,10 @@ class Command(SpineCommand):
         "Say whether weeks may be used, and what stands in the way. Exit code: 0 every week asked is READY for the use, 1 "
         "some week is not, 2 could not run."
     )
+    examples = (
+        ("readiness && ./trade.sh", "trade only when the newest week is READY"),
+        ("readiness --week 2026-10-16 --use research --allow-provisional", "one week, for another use"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Which weeks, for what."""

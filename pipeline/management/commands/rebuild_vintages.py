@@ -23,6 +23,10 @@ class Command(SpineCommand):
         "snapshots, from the vintage files. Exit code: 0 all are whole, 1 some cannot "
         "be made again, 2 could not run."
     )
+    examples = (
+        ("rebuild_vintages", "what is missing or damaged"),
+        ("rebuild_vintages --weeks 2026-10-16 --verify", "of one week, after reading each file"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The weeks, and whether every file is read whole."""

@@ -21,6 +21,7 @@ class Command(SpineCommand):
         "with nothing left to do. Idempotent, and safe on every machine at once. Without a broker, what is left of the runs "
         "of `serve` is worked off here. Exit code: 0, whatever was found."
     )
+    examples = (("recover_runs", "what the sweep of each minute does; by cron where there is no beat"),)
 
     def work(self, **_options: Any) -> int:
         """Sweep, say what was found; without a broker, work off what the sweep has sent."""

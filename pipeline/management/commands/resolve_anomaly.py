@@ -17,6 +17,12 @@ class Command(SpineCommand):
     """Resolve an anomaly with a note, and judge its week again."""
 
     help = "Resolve an open anomaly, with a note on what was found and done, and judge its week's readiness again."
+    examples = (
+        (
+            "resolve_anomaly 5 --note 'fetched again; the first was an error page'",
+            "end anomaly 5, and judge its week again",
+        ),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The anomaly, and the note."""

@@ -25,6 +25,10 @@ class Command(SpineCommand):
         "notices are paused until `restore --finish`; runs that were under way are interrupted, and the same commands "
         "resume them. Exit code: 0 restored, 1 restored, and the backup lacks files, 2 could not run."
     )
+    examples = (
+        ("restore /backups", "the newest backup, into an empty database and archive"),
+        ("restore --finish", "all is there: let schedules and notices go on"),
+    )
     needs_database = False
 
     def add_own_arguments(self, parser: CommandParser) -> None:

@@ -24,6 +24,10 @@ class Command(SpineCommand):
         "with their ids, versions and instants, their rows read from the archived payloads. Exit code: 0 the ledger lacks "
         "nothing (any more), 1 it does, 2 could not run."
     )
+    examples = (
+        ("restore_captures --mode dry-run", "which captures the ledger lacks"),
+        ("restore_captures", "take them back"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Whether to write."""

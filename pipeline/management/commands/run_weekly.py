@@ -21,6 +21,11 @@ class Command(PlanCommand):
         "Capture the last N weeks, skip what has not changed, compute the week's analytics and judge "
         "readiness. Exit code: 0 every due partition is good, 1 finished and something is not good, 2 could not run."
     )
+    examples = (
+        ("run_weekly --mode dry-run", "the plan, with the reason for each step"),
+        ("run_weekly", "look at the last weeks, and capture what is missing or has changed"),
+        ("run_weekly --weeks 2026-10-16 --only-stage calc", "compute the analytics of a week again"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The weeks, the stages, run or dry run."""
@@ -35,7 +40,10 @@ class Command(PlanCommand):
         self.add_run_arguments(parser)
         add_mode(parser, "prints the plan")
         parser.add_argument(
-            "--only-stage", choices=list(OnlyStage), default=OnlyStage.ALL, help="work on one stage only"
+            "--only-stage",
+            choices=[stage.value for stage in OnlyStage],
+            default=OnlyStage.ALL.value,
+            help="work on one stage only",
         )
 
     def work(self, **options: Any) -> int:

@@ -44,6 +44,10 @@ class Command(SpineCommand):
         "Run the whole product in one process, on one port: the admin, a worker and beat. SIGTERM or Ctrl-C finishes "
         "what is under way and ends; a second Ctrl-C ends at once. Exit code: 0 told to stop, 2 could not run."
     )
+    examples = (
+        ("serve", "on http://127.0.0.1:8000"),
+        ("serve --host 0.0.0.0 --port 8080", "for others, too; set ALLOWED_HOSTS"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Where to listen, and whether to follow the schedules."""

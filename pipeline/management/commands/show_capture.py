@@ -18,6 +18,10 @@ class Command(SpineCommand):
         "Print one capture: figures, hashes, manifests, rejects. --verify reads its payload back from the archive, parses "
         "it and compares hashes and stored rows. Exit code: 0 good, 1 not what it was, 2 could not run."
     )
+    examples = (
+        ("show_capture OTC 2026-10-16", "the newest capture of a partition"),
+        ("show_capture OTC 2026-10-16 v1 --verify", "its first one, read again from the archive"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The capture."""

@@ -30,6 +30,10 @@ class Command(SpineCommand):
         "and refuses a folder that holds anything else. --restate rewrites some samples as FINRA restates. "
         "Exit code: 0, or 2 when it could not run."
     )
+    examples = (
+        ("simulate_source", "what samples are missing"),
+        ("simulate_source --restate 0.2 --seed 2", "a fifth of the files restated"),
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Where, which weeks, how large, and whether to restate."""

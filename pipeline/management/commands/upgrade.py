@@ -19,6 +19,7 @@ class Command(SpineCommand):
         "whether a backup is fresh, and what is under way. Reads only. Exit code: 0 nothing speaks against it, 1 something "
         "does, 2 could not run."
     )
+    examples = (("upgrade --check", "before the new version is started"),)
     needs_database = False
 
     def add_own_arguments(self, parser: CommandParser) -> None:
