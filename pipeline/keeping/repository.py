@@ -52,8 +52,8 @@ class Repository:
         """The manifest of a backup, by default of the newest. NoBackup."""
         names = self.names()
         if not names or (name and name not in names):
-            there = f"those that are: {', '.join(names)}" if names else "none is"
-            raise NoBackup(f"no backup {name + ' ' if name else ''}in {self.folder} is complete; {there}")
+            known = f" {name}; there are: {', '.join(names)}" if names else ""
+            raise NoBackup(f"{self.folder} has no complete backup{known}")
         path = self._backups / (name or names[-1])
         text = (path / MANIFEST).read_bytes()
         if hashlib.sha256(text).hexdigest() != (path / COMPLETE).read_text().strip():

@@ -177,8 +177,7 @@ class SpineCommand(BaseCommand, ABC):
         """Print a table: drawn on a terminal, aligned plain lines elsewhere."""
         if self.as_json:
             return
-        encoding = terminal.encoding_of(self.stdout)
-        cells = [[terminal.cell(_as_text(cell), encoding) for cell in row] for row in rows]
+        cells = self._cells(rows)
         if self.on_terminal:
             terminal.draw(title, columns, cells, self.stdout)
             return
@@ -186,6 +185,14 @@ class SpineCommand(BaseCommand, ABC):
         self.line(f"{title}:")
         for row in [list(columns), *cells]:
             self._print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def fits(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bool:
+        """Whether a table is printed as a table: elsewhere than on a terminal lines may be long."""
+        return not self.on_terminal or terminal.fits(columns, self._cells(rows), self.stdout)
+
+    def _cells(self, rows: Iterable[Sequence[object]]) -> list[list[str]]:
+        encoding = terminal.encoding_of(self.stdout)
+        return [[terminal.cell(_as_text(cell), encoding) for cell in row] for row in rows]
 
 
 def operator() -> str:

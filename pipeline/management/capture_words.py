@@ -11,6 +11,7 @@ from pipeline.models.capture import DOMAIN, CaptureQuerySet
 from pipeline.review.verification import NoSuchCapture, find_capture
 
 LATEST, PREVIOUS = "latest", "previous"
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 VERSION = re.compile(r"v([1-9][0-9]{0,8})")
 HELP = (
     "TIER WEEK (OTC 2026-10-16), with latest, previous or v2 behind it for a certain one; latest or previous alone, of the "
@@ -26,10 +27,20 @@ def select(words: Sequence[str], default: Sequence[str]) -> list[Capture]:
     given = " ".join(words).split()
     key, rest = _partition(given)
     if key is not None and len(rest) < len(default):
-        rest = [*default[: len(default) - len(rest)], *rest]
+        rest = [*_before(rest, default)[: len(default) - len(rest)], *rest]
     if len(rest) != len(default):
         raise NoSuchCapture(f"{len(default)} to be named, not {len(rest)}: write {HELP}")
     return [_named(word, key) for word in rest]
+
+
+def _before(rest: Sequence[str], default: Sequence[str]) -> Sequence[str]:
+    """The words that stand for those not given: before a version the one before it, else those of `default`."""
+    version = VERSION.fullmatch(rest[0]) if rest else None
+    if version is None:
+        return default
+    if version[1] == "1":
+        raise NoSuchCapture("v1 is the first capture of a partition: no other is before it")
+    return [f"v{int(version[1]) - 1}"]
 
 
 def _partition(words: list[str]) -> tuple[PartitionKey | None, list[str]]:
@@ -37,7 +48,7 @@ def _partition(words: list[str]) -> tuple[PartitionKey | None, list[str]]:
     head = words[0].split(":") if words else []
     if len(head) == 2:
         return _key(*head), words[1:]
-    if len(words) > 1 and _is_tier(words[0]):
+    if len(words) > 1 and (_is_tier(words[0]) or DAY.fullmatch(words[1])):
         return _key(*words[:2]), words[2:]
     return None, words
 
@@ -51,9 +62,10 @@ def _is_tier(word: str) -> bool:
 
 
 def _key(tier: str, week_ending: str) -> PartitionKey:
+    known_tier = Tier.parse(tier)
     friday = parse_day(week_ending, "a week ending")
     check_friday(friday)
-    return PartitionKey(friday, Tier.parse(tier))
+    return PartitionKey(friday, known_tier)
 
 
 def _named(word: str, key: PartitionKey | None) -> Capture:
@@ -67,7 +79,7 @@ def _named(word: str, key: PartitionKey | None) -> Capture:
     else:
         found = of_partition.normalized().order_by("-version")[int(word == PREVIOUS) :].first()
     if found is None:
-        raise NoSuchCapture(f"{key or 'the ledger'} has no {word} capture{_there(of_partition)}")
+        raise NoSuchCapture(_lacking(word, key, of_partition))
     return found
 
 
@@ -80,6 +92,9 @@ def _captures_of(key: PartitionKey | None) -> CaptureQuerySet:
     return captures.filter(partition=newest.partition) if newest else captures.none()
 
 
-def _there(captures: CaptureQuerySet) -> str:
-    ids = list(captures.order_by("version").values_list("capture_id", flat=True)[:8])
-    return f"; there are: {', '.join(ids)}" if ids else ""
+def _lacking(word: str, key: PartitionKey | None, of_partition: CaptureQuerySet) -> str:
+    """That there is no such capture, and which there are."""
+    ids = list(of_partition.order_by("version").values_list("capture_id", flat=True)[:8])
+    if not ids:
+        return f"nothing of {key} is captured" if key else "nothing is captured yet"
+    return f"{key or 'the partition captured last'} has no {word} capture; there are: {', '.join(ids)}"

@@ -177,8 +177,8 @@ class PlanCommand(SpineCommand):
         except Error as error:
             self.warn(f"Nobody is told of it yet: {database_sentence(error)}")
             return code
-        for sent in untold:
-            self.warn(f"The channel {sent.channel} did not take a notice: {sent.told}")
+        for channel, told in dict.fromkeys((sent.channel, sent.told) for sent in untold):
+            self.warn(f"The channel {channel} did not take what it is to be told: {told}")
         return code
 
     def _sent_again(self, plan: Plan) -> Run | None:

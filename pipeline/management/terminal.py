@@ -52,11 +52,21 @@ def draw(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], fil
     out = console(file)
     out.print(Text(printable(title), style="italic"), soft_wrap=True)
     texts = list(zip(columns, *cells, strict=True))
-    widths = _widths(texts, out.width - BORDERS * len(columns) - 1)
+    widths = _widths(texts, _room(columns, out))
     if widths:
         out.print(_table(columns, widths, cells))
     else:
         _print_rows(columns, cells, out)
+
+
+def fits(columns: Sequence[str], cells: Sequence[Sequence[str]], file: Any) -> bool:
+    """Whether `draw` would draw a table."""
+    texts = list(zip(columns, *cells, strict=True))
+    return bool(_widths(texts, _room(columns, console(file))))
+
+
+def _room(columns: Sequence[str], out: Console) -> int:
+    return out.width - BORDERS * len(columns) - 1
 
 
 def _widths(texts: Sequence[Sequence[str]], room: int) -> list[int]:

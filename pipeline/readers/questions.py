@@ -247,7 +247,9 @@ def instant(name: str, value: datetime | date | str) -> datetime:
     if isinstance(value, str):
         value = value.strip().replace(" ", "+") if "T" in value else value.strip()  # "+" in a URL is a space
         if read_day(value) is None and not WITH_OFFSET.fullmatch(value):
-            raise _invalid(name, f"{value!r} needs an offset, as 2026-11-18T00:00:00Z has; or give a day, 2026-11-18")
+            raise _invalid(
+                name, f"{value!r} is no instant with an offset, 2026-11-18T00:00:00Z, and no day, 2026-11-18"
+            )
     try:
         found = read.instant_of(value)
     except CalendarError as error:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from pipeline.models import Capture
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
+from pipeline.resilience.failures import sentence_of
 from pipeline.vintages import read
 from pipeline.vintages.files import StorageAway
 from pipeline.vintages.store import VintageDamaged
@@ -24,4 +25,4 @@ def reading(captures: Collection[Capture] = ()) -> Iterator[None]:
     except VintageDamaged as error:
         raise ReadersError(ErrorKind.DAMAGED, str(error)) from error
     except StorageAway as error:
-        raise ReadersError(ErrorKind.STORAGE_AWAY, str(error)) from error
+        raise ReadersError(ErrorKind.STORAGE_AWAY, sentence_of(error)) from error

@@ -179,6 +179,7 @@ def test_a_capture_is_named_as_a_person_thinks_of_it(held: Path, words: str, fou
         "OTC 2025-11-14",
         "OTC 2025-11-14 previous latest",
         "OTC 2025-11-14 v1 v2",
+        "OTC 2025-11-14 v2",
         "previous latest",
         f"{FIRST} {SECOND}",
     ],
@@ -192,12 +193,13 @@ def test_two_captures_are_compared_without_their_ids(held: Path, words: str) -> 
     ("words", "said"),
     [
         ("NMS_TIER_1 2025-11-14 previous", "2025-11-14 NMS_TIER_1 has no previous capture; there are: finra."),
-        ("OTC 2025-11-07", "2025-11-07 OTC has no latest capture"),
+        ("OTC 2025-11-07", "nothing of 2025-11-07 OTC is captured"),
         ("OTC 2025-11-14 v9", "2025-11-14 OTC has no v9 capture; there are: "),
         ("OTC 2025-11-13", "2025-11-13 is a Thursday"),
         ("OTC 20251114", "'20251114' is not a date"),
         ("OTC:2025-11-14:20251216", "there is no capture 'finra.otc_transparency:OTC:2025-11-14:20251216'; of that"),
         ("latest previous", "1 to be named, not 2"),
+        ("OTCC 2025-11-14", "unknown tier 'OTCC'; known tiers: NMS_TIER_1, NMS_TIER_2, OTC"),
         ("newest", "there is no capture 'newest'"),
     ],
 )
@@ -209,10 +211,11 @@ def test_a_capture_that_is_not_there_is_told(held: Path, words: str, said: str) 
 
 def test_an_empty_ledger_has_no_latest_capture(ledger: Ledger) -> None:
     ran = call("show_capture", "latest")
-    assert (ran.code, "the ledger has no latest capture" in ran.err) == (2, True)
+    assert (ran.code, "nothing is captured yet" in ran.err) == (2, True)
     assert call("diff_captures", "OTC", date(2025, 11, 14)).code == 2
 
 
 def test_a_partition_with_one_capture_has_nothing_to_compare(held: Path) -> None:
     assert [one.version for one in select(["OTC", str(WEEK)], ("previous", "latest"))] == [1, 2]
     assert call("diff_captures", "NMS_TIER_1", WEEK).code == 2
+    assert "v1 is the first capture of a partition" in call("diff_captures", "OTC", WEEK, "v1").err

@@ -19,6 +19,7 @@ from pipeline.keeping.repository import NoBackup
 from pipeline.management.base import BadArguments, SpineCommand, failed_if, operator
 from pipeline.management.help import add_verb
 from pipeline.operations import Order, Refused
+from pipeline.resilience.failures import sentence_of
 
 
 class Command(SpineCommand):
@@ -114,7 +115,7 @@ class Command(SpineCommand):
         try:
             manifest = Manifest.read(Path(options["place"]).read_bytes())
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadArguments(f"{options['place']} is no manifest of a backup: {error}") from error
+            raise BadArguments(f"{options['place']} is no manifest of a backup: {sentence_of(error)}") from error
         return self._told(proof.prove(manifest, options["seed"] or 0))
 
     def _told(self, proofs: Iterable[Proved]) -> int:

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from pipeline import operations
 from pipeline.finra.calendar import parse_run_date
 from pipeline.integrity import losses, lost_symbols
-from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if, operator
+from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
 from pipeline.models import Act
 from pipeline.operations import Order
 from pipeline.vintages.holdings import Holdings, Lost
@@ -47,7 +47,9 @@ class Command(SpineCommand):
     def work(self, **options: Any) -> int:
         """Look, print."""
         today = parse_run_date(options["run_date"])
-        held = losses.check(today, read=2**31 if options["all"] else max(options["read"], 0))
+        if options["read"] < 0:
+            raise BadArguments(f"--read must be at least 0, not {options['read']}")
+        held = losses.check(today, read=2**31 if options["all"] else options["read"])
         unaccepted = losses.unaccepted(held.lost)
         sentence = f"{_counted(held)}; {len(unaccepted):,} lost."
         operations.write_down(Act.CHECK_ARCHIVE, Order(operator=operator()), (), sentence)

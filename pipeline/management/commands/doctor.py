@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.management.base import CommandParser
 from pipeline.finra.calendar import Tier, parse_run_date
 from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if
 from pipeline.models import Use
-from pipeline.review.doctor import diagnose
+from pipeline.review.doctor import Diagnosis, diagnose
 
 LEGEND = (
     "v2 calculated: version 2 is the newest capture, and the week's analytics are computed from it; stored: they are not "
@@ -53,17 +54,7 @@ class Command(SpineCommand):
                     "readiness": [asdict(verdict) for verdict in diagnosis.readiness],
                 }
             )
-        cells = {(cell.week_ending, cell.tier): cell.text for cell in diagnosis.cells}
-        verdicts = {(verdict.week_ending, verdict.use): verdict.state for verdict in diagnosis.readiness}
-        rows = [
-            (
-                week,
-                *(cells.get((week, tier), "") for tier in Tier),
-                *(verdicts.get((week, use), "") for use in Use.values),
-            )
-            for week in diagnosis.weeks
-        ]
-        self.table("Weeks", ("week ending", *Tier, *Use.values), rows)
+        self._print_weeks(diagnosis)
         if any(cell.version for cell in diagnosis.cells):
             self.line(LEGEND)
         for finding in diagnosis.findings:
@@ -72,3 +63,31 @@ class Command(SpineCommand):
         if diagnosis.is_healthy:
             self.line("Healthy: everything due is captured, and calculated from its newest captures.")
         return failed_if(not diagnosis.is_healthy)
+
+    def _print_weeks(self, diagnosis: Diagnosis) -> None:
+        """The grid; on a narrow terminal the tiers, and what the weeks may be used for beneath."""
+        cells = {(cell.week_ending, cell.tier): cell.text for cell in diagnosis.cells}
+        verdicts = {(verdict.week_ending, verdict.use): verdict.state for verdict in diagnosis.readiness}
+        held = [(week, *(cells.get((week, tier), "") for tier in Tier)) for week in diagnosis.weeks]
+        judged = [[verdicts.get((week, use), "") for use in Use.values] for week in diagnosis.weeks]
+        columns = ("week ending", *Tier, *Use.values)
+        rows = [(*of_tiers, *of_uses) for of_tiers, of_uses in zip(held, judged, strict=True)]
+        if self.fits(columns, rows):
+            self.table("Weeks", columns, rows)
+            return
+        self.table("Weeks", ("week ending", *Tier), held)
+        self.table(
+            "What they may be used for",
+            ("week ending", "verdict"),
+            zip(diagnosis.weeks, map(_told, judged), strict=True),
+        )
+
+
+def _told(states: Sequence[str]) -> str:
+    """The verdicts of a week in a line: "BLOCKED for trading, compliance; PROVISIONAL for research"."""
+    uses: dict[str, list[str]] = {}
+    for use, state in zip(Use.values, states, strict=True):
+        uses.setdefault(state or "not judged", []).append(use)
+    return (
+        next(iter(uses)) if len(uses) == 1 else "; ".join(f"{state} for {', '.join(of)}" for state, of in uses.items())
+    )
