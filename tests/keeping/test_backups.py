@@ -142,7 +142,7 @@ def test_a_backup_that_was_cut_short_is_none(
         dying.setattr(repository.Repository, "complete", _die)
         assert created().code == 1
     verified = call("backup", "verify")
-    assert (verified.code, "no backup in" in verified.err) == (2, True)
+    assert (verified.code, "has no complete backup" in verified.err) == (2, True)
     assert not Backup.objects.exists()
     (begun,) = (place / "backups").iterdir()
     begun.rename(place / "backups" / "20000101T000000Z")
