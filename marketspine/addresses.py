@@ -1,7 +1,7 @@
-"""The addresses of servers: of the database, of the broker, of FINRA. Read whole, or refused.
+"""The addresses of servers (database, broker, FINRA, ...): read whole, or refused.
 
-A message says which part is wrong, and never shows it: any part may hold a piece of a password whose `/` or `?` ended
-the part before it.
+A message names the wrong part, and never shows it: any part may hold a piece of a password, whose `/` or `?` was taken
+for the end of the part before it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from marketspine.environment import BASE_DIR, BOOLEANS, Misconfigured, is_host
 
 IN_PROCESS = "memory://"
+SOCKET = "redis+socket"  # the scheme in kombu
 DEFAULT_PORT = 5432
 HIGHEST_PORT = 65535
 LONGEST_NAME = 63  # bytes: PostgreSQL cuts a longer one
@@ -60,7 +61,7 @@ TLS_OPTIONS = {
 BROKER_OPTIONS: dict[str, dict[str, str]] = {
     "redis": {},
     "rediss": TLS_OPTIONS,
-    "redis+socket": {"virtual_host": "[0-9]{1,4}"},
+    SOCKET: {"virtual_host": "[0-9]{1,4}"},
 }
 
 
@@ -77,16 +78,16 @@ class Address:
 
     @property
     def user(self) -> str:
-        """Before the first colon of the credentials."""
+        """The user's name."""
         return self.decoded(self.credentials.partition(":")[0])
 
     @property
     def password(self) -> str:
-        """After it."""
+        """The password; empty without one."""
         return self.decoded(self.credentials.partition(":")[2])
 
     def decoded(self, text: str) -> str:
-        """A part without percent signs; Misconfigured where they do not stand for UTF-8."""
+        """A part with its percent escapes decoded; Misconfigured where they are no UTF-8."""
         return _decoded(self.name, text)
 
     def refused(self, problem: str) -> Misconfigured:
@@ -95,7 +96,7 @@ class Address:
 
 
 def parse(name: str, url: str, known: Mapping[str, Mapping[str, str]]) -> Address:
-    """The parts of `url`; `known` holds the schemes, and of each the options with what their values match."""
+    """The parts of `url`; `known` has the schemes, and for each its options with the pattern of their values."""
     examples = ", ".join(f"{scheme}://..." for scheme in known)
     matched = URL.fullmatch(url)
     if matched is None:
@@ -118,7 +119,7 @@ def parse(name: str, url: str, known: Mapping[str, Mapping[str, str]]) -> Addres
 
 
 def _places(name: str, text: str) -> tuple[tuple[str, str], ...]:
-    """Hosts with their ports: "h1:5432,h2" are two; nothing is none."""
+    """Hosts with their ports: "h1:5432,h2" has two."""
     return tuple(_place(name, place) for place in text.split(",")) if text else ()
 
 
@@ -207,23 +208,23 @@ def _postgresql(address: Address) -> dict[str, Any]:
         "PASSWORD": address.password,
         "HOST": ",".join(hosts),
         "PORT": ",".join(port or f"{DEFAULT_PORT}" for port in ports) if any(ports) else "",
-        "CONN_HEALTH_CHECKS": True,  # a kept connection that the server has ended is made anew, and nothing restarted
+        "CONN_HEALTH_CHECKS": True,  # a kept connection that the server has ended is made anew, without a restart
         "OPTIONS": options,
     }
 
 
 def broker(url: str, name: str = "CELERY_BROKER_URL") -> str:
-    """The URL of the one Redis that is the broker, as Celery and redis-py both read it; or that of the process's memory.
+    """The URL of the one Redis that is the broker, as Celery and redis-py both read it; or IN_PROCESS.
 
-    Celery does not verify the certificate of a `rediss://` that does not ask for it; here it is verified unless the URL
-    says otherwise.
+    Celery verifies the certificate of a `rediss://` only if the URL asks for it; here it is verified unless the URL says
+    otherwise.
     """
     if url == IN_PROCESS:
         return url
     if ";" in url:
         raise Misconfigured(f"{name} names several servers: the broker is one Redis; within a password write ; as %3B")
     address = parse(name, url, BROKER_OPTIONS)
-    is_socket = address.scheme == "redis+socket"
+    is_socket = address.scheme == SOCKET
     if is_socket and (address.places or address.path in ("", "/")):
         raise address.refused("write redis+socket:///path/of/the/socket?virtual_host=0")
     if not is_socket and (len(address.places) != 1 or address.places[0][0].startswith("/")):
@@ -235,8 +236,17 @@ def broker(url: str, name: str = "CELERY_BROKER_URL") -> str:
     return f"{address.scheme}://{plain}{'?' if options else ''}{urlencode(options)}"
 
 
+def for_redis_py(broker_url: str) -> str:
+    """The broker's URL for redis-py: kombu's `redis+socket://...?virtual_host=3` is its `unix://...?db=3`."""
+    url = urlsplit(broker_url)
+    if url.scheme != SOCKET:
+        return broker_url
+    number = parse_qs(url.query).get("virtual_host", ["0"])[0]
+    return url._replace(scheme="unix", query=f"db={number}").geturl()
+
+
 def _verified(address: Address) -> dict[str, str]:
-    """The options of TLS; the server's certificate is required where they do not say."""
+    """The options of TLS; unless they say otherwise, the server's certificate is required."""
     options = {"ssl_cert_reqs": "required", **address.options}
     options["ssl_cert_reqs"] = options["ssl_cert_reqs"].lower().removeprefix("cert_")
     if "ssl_check_hostname" in options:
@@ -265,7 +275,7 @@ def results_of(url: str, name: str = "CELERY_RESULT_BACKEND") -> str:
 
 
 def origins(text: str, hosts: Collection[str], name: str = "CSRF_TRUSTED_ORIGINS") -> list[str]:
-    """From where a browser may send forms: https on each of the hosts, and what `text` lists (another port, say)."""
+    """The origins from which a browser may send forms: https on each host, and those in `text` (another port, say)."""
     named = [origin.strip() for origin in text.split(",")] if text else []
     for origin in named:
         address = parse(name, origin.replace("://*.", "://", 1), {"https": {}, "http": {}})

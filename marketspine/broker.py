@@ -1,9 +1,9 @@
 """kombu's Redis, mended: a worker outlives a broker that dies while it holds messages.
 
-When kombu gives a lost connection up, the channel keeps messages that it still has to acknowledge or hand back, and the
-connection has no address any more. kombu then fails with AttributeError, where it ignores errors of the connection only, and
-the worker ends (kombu 5.7.0: `Channel._connparams`). Here it is an error of the connection: the messages are
-delivered again by the new one, or sent again from the ledger.
+When kombu gives up a lost connection, its channel still has messages to acknowledge or hand back, but no address any more.
+kombu 5.7.0 then raises AttributeError (`Channel._connparams`) where it ignores only errors of the connection, and the
+worker ends. Here it is an error of the connection: the new connection delivers the messages again, or the ledger resends
+them.
 """
 
 from __future__ import annotations

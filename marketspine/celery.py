@@ -30,20 +30,20 @@ app.steps["consumer"].add(alive.Round)
 
 @app.on_configure.connect
 def end_where_settings_cannot_be_read(**_signal: object) -> None:
-    """`celery -A marketspine ...` says which variable, instead of a traceback."""
+    """Let `celery -A marketspine ...` name the variable instead of showing a traceback."""
     require_readable_settings()
 
 
 @celeryd_init.connect
 @beat_init.connect
 def end_where_settings_cannot_work(**_signal: object) -> None:
-    """A worker and beat do not begin on settings that end a command."""
+    """Let worker and beat refuse the settings that a command refuses."""
     require_sound_settings()
 
 
 @celeryd_init.connect
 def name_worker(sender: str, instance: Any, **_signal: object) -> None:
-    """Its lines in the log say which of the workers it is: `ingest` of `-n ingest@%h`. Its banner is no line of JSON."""
+    """Let its log lines name the worker: `ingest` of `-n ingest@%h`. In JSON the banner is left out."""
     logs.bind_process(process=sender.partition("@")[0])
     if settings.MARKETSPINE_LOG_FORMAT == logs.JSON:
         instance.quiet = True
@@ -52,13 +52,13 @@ def name_worker(sender: str, instance: Any, **_signal: object) -> None:
 
 @beat_init.connect
 def name_beat(**_signal: object) -> None:
-    """The same of beat."""
+    """Let beat's log lines name it."""
     logs.bind_process(process="beat")
 
 
 @worker_init.connect
 def share_the_cores(sender: Any, **_signal: object) -> None:
-    """The processes of a worker divide the cores; a parent that has used polars starts none."""
+    """Divide the cores among a worker's processes; refuse to fork them where the parent has used polars."""
     if not issubclass(get_implementation(sender.pool_cls), ForkingPool):
         return
     if cores.polars_was_used():
@@ -69,7 +69,7 @@ def share_the_cores(sender: Any, **_signal: object) -> None:
 
 @worker_init.connect
 def order_to_stop_before_a_soft_shutdown(sender: Any, **_signal: object) -> None:
-    """Celery says that a worker shuts down when a soft shutdown is over; what is cut then was to have known."""
+    """Give the order to stop when a soft shutdown begins: Celery's own signal comes after it, too late for cut tasks."""
     wait = sender.wait_for_soft_shutdown
 
     def order_and_wait() -> None:
@@ -81,4 +81,4 @@ def order_to_stop_before_a_soft_shutdown(sender: Any, **_signal: object) -> None
 
 @setup_logging.connect
 def keep_logging(**_signal: object) -> None:
-    """A worker and beat log as the settings say, like every other process: with a listener, Celery sets nothing up."""
+    """Let worker and beat log as the settings say: Celery sets up no log of its own while a listener is connected."""

@@ -1,4 +1,4 @@
-"""Client connections with a deadline for the request and for taking the answer: a slow client delays no other."""
+"""Client connections with deadlines for sending the request and for taking the answer: a slow client delays no other."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ END_OF_HEAD = b"\r\n\r\n"
 
 
 class TimedSocket(socket.socket):
-    """A socket that is reset once a request has not arrived whole in time, however often a byte of it does."""
+    """A socket that is reset when a request is not complete in time, even if its bytes keep trickling in."""
 
     _deadline = 0.0
 
     @classmethod
     def of(cls, accepted: socket.socket) -> TimedSocket:
-        """The same connection; the one that was accepted is left empty."""
+        """The same connection as a TimedSocket; `accepted` is detached from it."""
         timed = cls(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         timed.begin()
         return timed
 
     def begin(self) -> None:
-        """From now on a request may take REQUEST_SECONDS to arrive."""
+        """Start the time of a request: REQUEST_SECONDS from now."""
         self._deadline = time.monotonic() + REQUEST_SECONDS
 
     @property
@@ -38,7 +38,7 @@ class TimedSocket(socket.socket):
         return time.monotonic() >= self._deadline
 
     def waiting(self) -> bytes | None:
-        """The first of what has arrived and was not read yet; None while nothing has, nothing at the client's end."""
+        """The bytes that have arrived and were not read yet; None while there are none, b"" after the client's end."""
         self.setblocking(False)
         try:
             return super().recv(LOOKED_AT, socket.MSG_PEEK)
@@ -46,17 +46,17 @@ class TimedSocket(socket.socket):
             return None
 
     def recv(self, *args: Any) -> bytes:
-        """As a socket's; ConnectionResetError when the time is over."""
+        """As `socket.recv`; ConnectionResetError when the time is over."""
         with self._in_time():
             return super().recv(*args)
 
     def recv_into(self, *args: Any) -> int:
-        """The same into a buffer."""
+        """As `socket.recv_into`; ConnectionResetError when the time is over."""
         with self._in_time():
             return super().recv_into(*args)
 
     def sendall(self, *args: Any) -> None:
-        """As a socket's; ConnectionResetError when the client does not take it."""
+        """As `socket.sendall`; ConnectionResetError when the client does not take the bytes in time."""
         with _reset():
             self.settimeout(ANSWER_SECONDS)
             super().sendall(*args)
@@ -71,7 +71,7 @@ class TimedSocket(socket.socket):
 
 
 def is_whole(arrived: bytes) -> bool:
-    """Whether what has arrived is a whole request, or as much of one as can be looked at before it is read."""
+    """Whether the bytes are a whole request, the client's end, or as many as can be looked at before they are read."""
     head, end, body = arrived.partition(END_OF_HEAD)
     length = LENGTH.search(head + end)
     whole = bool(end) and len(body) >= (int(length[1]) if length else 0)
@@ -80,7 +80,7 @@ def is_whole(arrived: bytes) -> bool:
 
 @contextmanager
 def _reset() -> Iterator[None]:
-    """Servers end what was reset without a word."""
+    """Turn a time-out into a reset, which servers handle without a traceback."""
     try:
         yield
     except TimeoutError:

@@ -1,8 +1,6 @@
-"""The cores, and polars' threads on them: how many a process starts, and that none forks once it has started them.
+"""polars in a process: how many threads it starts, how long it keeps freed memory, and no fork after its first use.
 
-And the memory that it keeps.
-
-polars starts its threads when it is first used, not when it is imported. A child that is forked after that has no thread of
+polars starts its threads when it is first used, not when it is imported. A child that is forked after that has none of
 them, and waits for them for ever (docs/adr/0035).
 """
 
@@ -26,25 +24,25 @@ KEPT_MEMORY = "dirty_decay_ms:10000,muzzy_decay_ms:10000"
 
 
 def keep_freed_memory() -> None:
-    """Have polars give memory back 10 s after it was freed, and not after 0.5 s. Before polars is imported.
+    """Let polars give memory back 10 s after it was freed, instead of 0.5 s. To be called before polars is imported.
 
-    What reads one payload after another takes the same pages again: the kernel clears a fifth as many of them.
+    A process that reads one payload after another then takes the same pages again: the kernel clears a fifth as many.
     """
     os.environ.setdefault("_RJEM_MALLOC_CONF", KEPT_MEMORY)
 
 
 def available() -> int:
-    """The cores that this machine, or this container, gives the process: affinity and the quota of its group count."""
+    """The cores that the process may use, by its affinity and by the quota of its container."""
     return int(cpu_budget().count)
 
 
 def share(cores: int, processes: int) -> None:
-    """Have polars, once it is used here or in a child, start its part of the cores in threads: one at least."""
+    """Limit polars, here or in a child, to its share of the cores in threads, one at least."""
     os.environ["POLARS_MAX_THREADS"] = f"{max(1, cores // processes)}"
 
 
 def polars_was_used() -> bool:
-    """Whether this process has threads of polars that a child would lack. False where no /proc tells: not on Linux."""
+    """Whether this process has threads of polars that a child would lack. False without /proc: not on Linux."""
     if not OWN_TASKS.exists():
         return False
     names = map(_name_of, OWN_TASKS.iterdir())

@@ -1,7 +1,7 @@
 """Choose whether `make run` and `make serve` show the demo. Runs before anything is installed.
 
-The demo is for a clone in which nothing is configured and nothing of one's own lies. The environment and the folder `var`
-decide, never an empty inbox alone.
+The demo is for a clone without configuration and without data of one's own. The environment and the folder `var` decide:
+an empty source folder alone makes no demo.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FRESH = "Your own data: this begins a ledger of its own, var/marketspine.sqlite3
 
 
 def is_demo(environment: Mapping[str, str], var: Path) -> bool:
-    """Whether it is the demo: asked for, or nothing else is there."""
+    """Whether it is the demo: asked for, or nothing is configured and there is no data of one's own."""
     asked = environment.get("MARKETSPINE_DEMO")
     if asked is not None:
         return asked.strip().lower() in ON

@@ -1,6 +1,6 @@
 """The environment, read by one strict reader: a value is read whole, or refused with the variable's name.
 
-The reader is ours: django-environ follows a value that begins with `$` to another variable, takes `"true"` for false,
+The reader is our own: django-environ follows a value that begins with `$` to another variable, takes `"true"` for false,
 and cuts an address at the first character that it does not expect (docs/adr/0026).
 """
 
@@ -24,7 +24,7 @@ BOOLEANS = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-LARGEST = 1_000_000_000  # seconds, say: above 30 years, and below what threads and databases can wait
+LARGEST = 1_000_000_000  # as seconds: above 30 years, and not too long for threads and databases to wait
 LONGEST_FILE = 64 * 1024
 LONGEST_SHOWN = 80
 INVISIBLE = frozenset(
@@ -38,7 +38,7 @@ HOST = re.compile(
 )
 
 
-# The reader's methods are named as Python's types are: within it, these names stand for the types.
+# The reader's methods are named like Python's types: within the class, these names stand for the types.
 Text: TypeAlias = str
 Truth: TypeAlias = bool
 Words: TypeAlias = list[str]
@@ -54,10 +54,10 @@ def is_set(name: str) -> bool:
 
 
 class Environment:
-    """Reads variables, each as one kind of value; `names` are those that were asked for.
+    """Reads variables, each as one kind of value; `names` are the variables that were asked for.
 
-    NAME may also come from the file that NAME_FILE points at, less a newline at its end. A variable that is set and empty
-    is refused, but where empty is the default: it is what remains of a name that was misspelt elsewhere.
+    NAME may also come from the file that NAME_FILE points at, less a newline at its end. A variable that is set but empty
+    is refused, unless its default is empty: a misspelt name in a shell or a template leaves an empty value.
     """
 
     def __init__(self, values: Mapping[Text, Text] = os.environ, folder: Path = BASE_DIR) -> None:
@@ -73,7 +73,7 @@ class Environment:
         return value
 
     def secret(self, var: Text, default: Text) -> Text:
-        """Any text; messages do not show it, nor does the log."""
+        """Any text; neither messages nor the log show it."""
         value = self._given(var, default)
         self.secrets.update(_secrets_in(value))
         return value
@@ -138,7 +138,7 @@ class Environment:
         return words
 
     def some_of(self, var: Text, known: Collection[Text], default: Collection[Text]) -> Words:
-        """Some of the words that are known, with commas between them; none, when it is empty."""
+        """Some of the known words, with commas between them; an empty value means none."""
         if self._given(var, ",".join(default), empty=True) == "":
             return []
         words = self.list(var, default)
@@ -147,7 +147,7 @@ class Environment:
         return words
 
     def hosts(self, var: Text, default: Collection[Text], *, patterns: Truth = False) -> Words:
-        """Names or addresses of hosts; with `patterns` also `.example.com` (and what ends in it) and `*` (all)."""
+        """Names or addresses of hosts; with `patterns` also `.example.com` (it and its subdomains) and `*` (all)."""
         value = self.str(var, ",".join(default))
         hosts = [host.strip() for host in value.split(",")]
         for host in hosts:
@@ -166,7 +166,7 @@ class Environment:
         return value.upper()
 
     def folder(self, var: Text, default: Path) -> Text:
-        """An absolute path. One that is relative is below the project's folder; it need not exist yet."""
+        """An absolute path; a relative value is below the project's folder. It need not exist yet."""
         value = self.str(var, f"{default}")
         if value.startswith(("~", "$", '"', "'")):
             raise Misconfigured(f"{var} is {_shown(value)}: no shell reads it, so write the folder's path in full")
@@ -225,7 +225,7 @@ def is_ipv6(text: str) -> bool:
 
 
 def _secrets_in(value: str) -> Iterator[str]:
-    """What of a secret must be in no log: of an address the password, as it is written and as it is meant."""
+    """The parts of a secret that no log may show: of an address the password, as written and decoded."""
     if "://" not in value:
         yield value
     elif "@" in value:
@@ -234,10 +234,10 @@ def _secrets_in(value: str) -> Iterator[str]:
 
 
 def _shown(value: str) -> str:
-    """A value as it was written, for a message; the beginning of a long one."""
+    """A value for a message; of a long one the beginning."""
     return repr(value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}...")
 
 
 def _is_other_than_folder(path: Path) -> bool:
-    """Whether something else stands where a folder should be, or on the way to it."""
+    """Whether the path, or one of its parents, exists and is no folder."""
     return any(part.exists() and not part.is_dir() for part in (path, *path.parents))

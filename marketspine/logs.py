@@ -1,7 +1,7 @@
 """The log: one formatter for the product, Celery and gunicorn; plain lines for a person, or JSON, one object a line.
 
-What is worked on (run, partition, task ...) is bound to the context, and stands in each line that is written meanwhile. A
-thread begins with an empty context: `carried` takes it there. No line holds a secret of the settings or a local variable.
+Fields of the present work (run, partition, task ...) are bound to the context, and each line has them. A thread begins with
+an empty context: `carried` takes the context there. No line holds a secret of the settings or a local variable.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ PLAIN_LINE = "%(asctime)s %(levelname)s %(name)s %(message)s"
 MOST_BYTES = 16 * 1024  # container runtimes split longer lines
 MOST_TEXT = 6_000  # characters of one field: the longest two of a line fit
 MOST_FRAMES = 40
-SHORTEST_SECRET = 6  # a shorter one is a word that stands in many lines
+SHORTEST_SECRET = 6  # a shorter one may be a word of many lines
 MASK = "***"
 
-# What every LogRecord has; whatever else it has was given as `extra`.
+# The attributes of every LogRecord; any other was given as `extra`.
 OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 _bound: ContextVar[Mapping[str, object]] = ContextVar("marketspine_log", default={})  # noqa: B039 # never changed in place
@@ -46,7 +46,7 @@ _of_process: dict[str, object] = {"process": "command"}
 
 @contextmanager
 def bound(**fields: object) -> Iterator[None]:
-    """Have the lines that are written meanwhile, in this thread, say these fields."""
+    """Add these fields to the lines that this thread writes during the block."""
     token = _bound.set({**_bound.get(), **fields})
     try:
         yield
@@ -56,7 +56,7 @@ def bound(**fields: object) -> Iterator[None]:
 
 @contextmanager
 def bound_in_process(**fields: object) -> Iterator[None]:
-    """The same in all threads of this process: for a command that does one thing."""
+    """Add these fields to the lines of all threads of this process during the block."""
     _of_process.update(fields)
     try:
         yield
@@ -66,24 +66,24 @@ def bound_in_process(**fields: object) -> Iterator[None]:
 
 
 def bind_process(**fields: object) -> None:
-    """Have every later line of this process, and of the children that it forks, say these fields."""
+    """Add these fields to every later line of this process, and of the children that it forks."""
     _of_process.update(fields)
 
 
 def carried(work: Callable[..., T]) -> Callable[..., T]:
-    """The same function, for one call in another thread: its lines say what is bound here."""
+    """The function, for one call in another thread, whose lines then have the fields bound here."""
     return partial(copy_context().run, work)
 
 
 def context() -> dict[str, object]:
-    """What is bound to this place."""
+    """The fields bound here."""
     return {**_of_process, **_bound.get()}
 
 
 class Plain(logging.Formatter):
-    """A log line is one line: what it tells of the outside can forge no other, and gives a terminal no orders.
+    """One line for each record: text from outside can forge no other line, and holds no commands for a terminal.
 
-    A log has tracebacks. A person at a terminal has the error instead, and them with the level DEBUG (`-v 3`).
+    A log has tracebacks. A person at a terminal gets the error instead, and the traceback with the level DEBUG (`-v 3`).
     """
 
     def __init__(self, line: str = PLAIN_LINE) -> None:
@@ -100,10 +100,10 @@ class Plain(logging.Formatter):
 
 
 class Json(logging.Formatter):
-    """One JSON object a line, of at most MOST_BYTES: time in UTC, level, logger, message, what is bound, the error."""
+    """One JSON object a line, of at most MOST_BYTES: time in UTC, level, logger, message, bound fields, error."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line. Line ends and controls are JSON's escapes."""
+        """The line; JSON escapes line ends and control characters."""
         fields = {**_heading(record), **context(), **_extra(record), **_failure(record.exc_info)}
         line = _encoded(fields)
         if len(line) > MOST_BYTES:
@@ -114,7 +114,7 @@ class Json(logging.Formatter):
 
 
 def say(message: str, *_stream: object) -> None:
-    """A line that Celery writes beside its log, in the handler of a signal: by one call of the system, without a lock."""
+    """Write a line that Celery prints in a signal's handler: by one system call, without a lock."""
     record = logging.LogRecord("celery.worker", logging.INFO, "", 0, "%s", (message.strip(),), None)
     os.write(2, f"{Json().format(record)}\n".encode())
 
@@ -135,13 +135,13 @@ def _heading(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
-    """What the call gave as `extra`: plain values only, and of Celery's own the task."""
+    """The plain values among the call's `extra`."""
     given = {name: value for name, value in vars(record).items() if name not in OWN}
     return {name: value for name, value in given.items() if isinstance(value, str | int | float | bool | None)}
 
 
 def _failure(failed: Any) -> dict[str, object]:
-    """The error and where it was raised: files, lines and functions, never the values of variables."""
+    """The error with files, lines and functions of its traceback, never the values of variables."""
     if not failed or failed[1] is None:
         return {}
     error: BaseException = failed[1]
@@ -154,7 +154,7 @@ def _frames(raised: TracebackType | None) -> list[str]:
 
 
 def _encoded(fields: Mapping[str, object], most: int = MOST_TEXT) -> str:
-    """JSON in ASCII: characters are bytes, and no line end of Unicode is left in it."""
+    """JSON in ASCII: a character is a byte, and line ends of Unicode are escaped."""
     return json.dumps({name: _short(value, most) for name, value in fields.items()}, default=str)
 
 
@@ -165,7 +165,7 @@ def _short(value: object, most: int) -> object:
 
 
 def maskable(secrets: Iterable[str]) -> tuple[str, ...]:
-    """The secrets to look for in each line, the longest first; a short one is a word of many lines."""
+    """The secrets to hide in each line, the longest first, less the very short ones."""
     return tuple(sorted((secret for secret in secrets if len(secret) >= SHORTEST_SECRET), key=len, reverse=True))
 
 
@@ -177,12 +177,12 @@ def masked(text: str) -> str:
 
 
 def formatter() -> logging.Formatter:
-    """That of the settings."""
+    """The formatter that the settings ask for."""
     return Json() if settings.MARKETSPINE_LOG_FORMAT == JSON else Plain()
 
 
 def configuration(level: str, form: str) -> dict[str, Any]:
-    """Django's LOGGING: everything to stderr, in one form. Celery's lines on each task are left to the ledger's own."""
+    """Django's LOGGING: everything to stderr, in one form, without Celery's own lines on each task."""
     logging.captureWarnings(form == JSON)
     return {
         "version": 1,

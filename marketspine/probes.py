@@ -1,7 +1,7 @@
-"""What machines ask the web: /livez, /readyz, /metrics. Answered before the host and TLS are looked at.
+"""The addresses for machines: /livez, /readyz, /metrics. They are answered before the host and TLS are looked at.
 
-A probe and a scrape ask an address that no ALLOWED_HOSTS names, over plain http. They are told no detail: they have not
-signed in.
+A probe and a scrape ask a container's address, which ALLOWED_HOSTS does not name, over plain http. The answers hold no
+details: nobody has signed in.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class Probes:
 
 
 def livez(_request: HttpRequest) -> HttpResponse:
-    """200: the process answers. It asks nothing: what a restart does not mend is no reason for one."""
+    """200: the process answers. It asks no other service: a restart would not mend one."""
     return HttpResponse("ok\n", PLAIN)
 
 
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """200 while requests can be served; 503 and which part is missing while they cannot."""
+    """200 while requests can be served; else 503 with the missing part."""
     lacking = readiness.lacking()
     return HttpResponse(f"not ready: {lacking}\n", PLAIN, 503) if lacking else HttpResponse("ok\n", PLAIN)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The metrics, to who has the token. Without a token in the settings there is no such page."""
+    """The metrics, for requests with the token. Without a token in the settings there is no such page."""
     if not settings.MARKETSPINE_METRICS_TOKEN:
         return HttpResponseNotFound("not found\n", PLAIN)
     if not _has_token(request.headers.get("Authorization", "")):
@@ -71,13 +71,13 @@ def _has_token(said: str) -> bool:
 
 
 class Readiness:
-    """What this process lacks to serve, looked at once in KEPT_SECONDS however often it is asked."""
+    """The part that this process lacks to serve requests, looked up every KEPT_SECONDS at most."""
 
     def __init__(self) -> None:
         self._lock, self._looked_at, self._lacking = threading.Lock(), 0.0, ""
 
     def lacking(self) -> str:
-        """The part that is missing; empty where all is there."""
+        """The missing part; empty where all are there."""
         with self._lock:
             if not self._looked_at or time.monotonic() - self._looked_at > KEPT_SECONDS:
                 self._lacking, self._looked_at = _lacking(), time.monotonic()

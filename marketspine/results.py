@@ -8,9 +8,9 @@ from celery.backends.redis import RedisBackend
 
 
 class Counters(RedisBackend):
-    """Celery's own, less its listening for results.
+    """Celery's Redis backend without its listening for results.
 
-    Celery subscribes the sender of a chord to a channel for each task of it. Where Redis is away, that raises a bare
+    Celery subscribes the sender of a chord to a channel for each of its tasks. While Redis is away, that raises a bare
     RuntimeError ("the Celery application must be restarted"), even from a destructor.
     """
 

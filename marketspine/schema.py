@@ -1,4 +1,4 @@
-"""Which migrations the database lacks: asked by each command, by /readyz and by the metrics."""
+"""The migrations that the database lacks, for the commands, /readyz and the metrics."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.db.migrations.recorder import MigrationRecorder
 
 
 def pending() -> int:
-    """How many migrations of this code are not applied; an Error of the database where it cannot be asked."""
+    """How many migrations of this code are not applied; a database Error where that cannot be asked."""
     return len(_known() - MigrationRecorder(connection).applied_migrations().keys())
 
 
 @cache
 def _known() -> frozenset[tuple[str, str]]:
-    """The migrations of the code, which do not change while a process lives. None of them replaces others."""
+    """The migrations of the code. They cannot change while the process lives, and none replaces others."""
     return frozenset(MigrationLoader(None).graph.nodes)

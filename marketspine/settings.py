@@ -30,7 +30,7 @@ DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"], patterns=True)
 
 INSTALLED_APPS = [
-    "pipeline",  # before the skin, and the skin before Django's admin: the first template of a name is taken
+    "pipeline",  # before the skin, which is before Django's admin: the first template of a name wins
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
@@ -48,7 +48,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
-    "marketspine.probes.Probes",  # a probe and a scrape know the address of a container, not the site's name
+    "marketspine.probes.Probes",  # first: a probe and a scrape ask a container's address, not the site's name
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "pipeline.admin.shared.offered.OfferedOnly",
@@ -78,9 +78,9 @@ TEMPLATES = [
 ROOT_URLCONF = "marketspine.urls"
 WSGI_APPLICATION = "marketspine.wsgi.application"
 STATIC_URL = "/static/"
-WHITENOISE_USE_FINDERS = True  # the admin's files are served from where they are installed: nothing to collect
+WHITENOISE_USE_FINDERS = True  # static files are served from where they are installed, without collectstatic
 
-# Signing in: after so many wrong passwords for a name from an address that pair waits, after more the whole address.
+# Signing in: after so many wrong passwords for a name from an address, that pair waits; after more, the whole address.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -113,7 +113,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
-# Nothing from elsewhere, and no script but files of ours. The skin's Alpine.js compiles the expressions in its
+# Nothing from other hosts, and only our own files as scripts. The skin's Alpine.js compiles the expressions in its
 # attributes ('unsafe-eval'), and the skin and its charts set styles (docs/adr/0021).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -143,7 +143,7 @@ HOME_DIR = DEMO_DIR if MARKETSPINE_DEMO else VAR_DIR
 LOCATIONS = ("DATABASE_URL", "MARKETSPINE_ARCHIVE_DIR", "MARKETSPINE_SOURCE_DIR")
 MARKETSPINE_TAKES_SAMPLES = MARKETSPINE_DEMO or all(map(is_set, LOCATIONS))
 if not is_set("DATABASE_URL"):
-    with suppress(OSError):  # SQLite makes its file, but not the folder; where that cannot be made, it will say so
+    with suppress(OSError):  # SQLite makes its file, but not the folder; if that fails, SQLite will say so
         HOME_DIR.mkdir(parents=True, exist_ok=True)
 
 DATABASES = {"default": database(env.secret("DATABASE_URL", default=sqlite_at(HOME_DIR / "marketspine.sqlite3")))}
@@ -155,22 +155,22 @@ MARKETSPINE_CACHE_DIR = env.folder("MARKETSPINE_CACHE_DIR", default=HOME_DIR / "
 MARKETSPINE_CACHE_BYTES = env.at_least_one("MARKETSPINE_CACHE_BYTES", default=4 * 2**30, most=2**50)
 STORAGES = storages(MARKETSPINE_STORAGE_URL, MARKETSPINE_ARCHIVE_DIR)
 
-# Where backups are made when no folder is named; the folder of pg_dump and pg_restore, empty for those on the PATH.
+# The default folder of backups; the folder of pg_dump and pg_restore, empty for those on the PATH.
 MARKETSPINE_BACKUP_DIR = env.folder("MARKETSPINE_BACKUP_DIR", default=HOME_DIR / "backup")
 MARKETSPINE_PG_BIN = env.str("MARKETSPINE_PG_BIN", default="")
 
-# So many archived payloads are read whole by each check of the archive, in turn.
+# Each check of the archive reads so many payloads whole, in turn.
 MARKETSPINE_ARCHIVE_READS = env.at_least_one("MARKETSPINE_ARCHIVE_READS", default=200)
 
-# Where the `files` source looks for FINRA's files; the largest it reads, before and after decompression; the most lines of
-# any payload. Reading a payload takes about four times its bytes of memory.
+# The folder of the source `files`; its largest file, before and after decompression; the most lines of any payload. Reading
+# a payload takes about four times its bytes of memory.
 MARKETSPINE_SOURCE = env.str("MARKETSPINE_SOURCE", default="samples" if MARKETSPINE_DEMO else "files")
 MARKETSPINE_SOURCE_DIR = env.folder("MARKETSPINE_SOURCE_DIR", default=HOME_DIR / "source")
 MARKETSPINE_MAX_FILE_BYTES = env.at_least_one("MARKETSPINE_MAX_FILE_BYTES", default=256 * 1024 * 1024, most=2**40)
 MARKETSPINE_MAX_ROWS = env.at_least_one("MARKETSPINE_MAX_ROWS", default=500_000)
 
-# FINRA's API: https, and only these hosts (http on loopback, to try it by hand). Anonymous without credentials. No more
-# requests a second leave this machine, or the fleet where there is a broker; a partition is read over so many connections.
+# FINRA's API: https, and only these hosts (http on loopback, for trials). Without credentials it is asked anonymously. The
+# rate holds for this machine or, with a broker, for the fleet; the connections are those of one partition.
 MARKETSPINE_FINRA_API_URL = web(
     env.secret("MARKETSPINE_FINRA_API_URL", default="https://api.finra.org"), "MARKETSPINE_FINRA_API_URL"
 )
@@ -186,7 +186,7 @@ MARKETSPINE_FINRA_REQUESTS_PER_SECOND = env.at_least_one("MARKETSPINE_FINRA_REQU
 MARKETSPINE_FINRA_CONNECTIONS = env.at_least_one("MARKETSPINE_FINRA_CONNECTIONS", default=4, most=64)
 MARKETSPINE_FINRA_REQUEST_SECONDS = env.at_least_one("MARKETSPINE_FINRA_REQUEST_SECONDS", default=120)
 
-# Telling people (docs/notifications.md): who speaks, where a person looks, and the only hosts that messages go to.
+# Telling people (docs/notifications.md): this instance's name, its public address, and the only hosts of messages.
 MARKETSPINE_INSTANCE = env.str("MARKETSPINE_INSTANCE", default="")
 MARKETSPINE_URL = env.str("MARKETSPINE_URL", default="")
 MARKETSPINE_URL = web(MARKETSPINE_URL, "MARKETSPINE_URL") if MARKETSPINE_URL else ""
@@ -197,7 +197,7 @@ MARKETSPINE_PAGERDUTY_URL = web(
     env.str("MARKETSPINE_PAGERDUTY_URL", default="https://events.pagerduty.com/v2/enqueue"), "MARKETSPINE_PAGERDUTY_URL"
 )
 
-# The server that takes mail. Django's own time-out is none: a server that hangs would hold a worker for ever.
+# The mail server. Django's default has no time-out: a server that hangs would hold a worker for ever.
 EMAIL_HOST = env.str("EMAIL_HOST", default="")
 EMAIL_PORT = env.at_least_one("EMAIL_PORT", default=587, most=65535)
 EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
@@ -207,7 +207,7 @@ EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", default=False)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="marketspine@localhost")
 
-# The folder that `export release` writes to, and from which releases are handed out; without one none is.
+# The folder of releases, which `export release` writes and the API hands out; empty for none.
 MARKETSPINE_RELEASES_DIR = env.str("MARKETSPINE_RELEASES_DIR", default="")
 
 # A run looks so many weeks back; the doctor, the summary, the dashboard and the scheduled check watch the same weeks.
@@ -216,9 +216,9 @@ MARKETSPINE_LOOKBACK_WEEKS = env.at_least_one("MARKETSPINE_LOOKBACK_WEEKS", defa
 # A payload with a larger share of rejected rows fails whole.
 MARKETSPINE_MAX_REJECT_SHARE = env.share("MARKETSPINE_MAX_REJECT_SHARE", default=0.10)
 
-# What is plausible (docs/plausibility.md): from which share on rows are those of another week again; how large a share a
-# restatement touches; from which to which share of its neighbours' median a week has rows, and shares; which halves of a
-# partition are always there.
+# Plausibility (docs/plausibility.md): the share of rows from which a payload is another week's; the largest share of rows
+# that a restatement touches; the bounds of a week's rows, and shares, against its neighbours' median; the halves of a
+# partition that are always there.
 MARKETSPINE_MAX_SAME_SHARE = env.share("MARKETSPINE_MAX_SAME_SHARE", default=0.20)
 MARKETSPINE_MAX_RESTATED_SHARE = env.share("MARKETSPINE_MAX_RESTATED_SHARE", default=0.25)
 MARKETSPINE_PLAUSIBLE_ROWS = env.bounds("MARKETSPINE_PLAUSIBLE_ROWS", default=(0.60, 1.65))
@@ -238,11 +238,11 @@ MARKETSPINE_FETCH_SECONDS = env.at_least_one("MARKETSPINE_FETCH_SECONDS", defaul
 CELERY_TASK_SOFT_TIME_LIMIT = env.at_least_one("MARKETSPINE_SOFT_LIMIT_SECONDS", default=900)
 CELERY_TASK_TIME_LIMIT = env.at_least_one("MARKETSPINE_HARD_LIMIT_SECONDS", default=1200)
 
-# What was sent so long ago and has not started is sent again. No more partitions of a run are sent at a time.
+# A message that has not started after so many seconds is sent again. So many partitions of a run are in flight at most.
 MARKETSPINE_RESEND_AFTER_SECONDS = env.at_least_one("MARKETSPINE_RESEND_AFTER_SECONDS", default=300)
 MARKETSPINE_MAX_IN_FLIGHT = env.at_least_one("MARKETSPINE_MAX_IN_FLIGHT", default=30)
 
-# No more partitions are forced at once from the admin.
+# So many partitions at most can be forced at once from the admin.
 MARKETSPINE_MAX_FORCED = env.at_least_one("MARKETSPINE_MAX_FORCED", default=18)
 
 # The cores that polars may use: the processes of a worker, or of the web, divide them, the threads of a process share them.
@@ -279,20 +279,20 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
-# Where an orchestrator cannot wait for the longest task: REMAP_SIGTERM=SIGQUIT, and what is not done by then is cut.
+# For an orchestrator that cannot wait for the longest task (REMAP_SIGTERM=SIGQUIT): tasks not done by then are cut.
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env.at_least_zero("MARKETSPINE_SOFT_SHUTDOWN_SECONDS", default=0)
 CELERY_TASK_REJECT_ON_WORKER_LOST = False  # attempts are counted in the ledger
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A worker outlives its broker, however long that is away and whatever it answers while it goes and comes.
+# A worker outlives its broker, however long that is away, and whatever errors it answers meanwhile.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_RESULT_EXPIRES = timedelta(days=1)
 CELERY_BEAT_SCHEDULER = "pipeline.engine.beat:Scheduler"
 CELERY_BEAT_SYNC_EVERY = 1  # what beat has sent is written at once, not after three minutes: operators look at it
 
-# The API (docs/api.md): how much a token, or somebody signed in, may ask in a minute, how many whole files in an hour, and
-# how many rows a file may have. A fleet counts in its Redis. Tokens are of our own model: named, never without an end.
+# The API (docs/api.md): requests a minute and whole files an hour of a token or a user, and the most rows of a file. A fleet
+# counts in its Redis. Tokens are of our own model: they have names, and expire.
 MARKETSPINE_API_READS_PER_MINUTE = env.at_least_one("MARKETSPINE_API_READS_PER_MINUTE", default=600)
 MARKETSPINE_API_EXPORTS_PER_HOUR = env.at_least_one("MARKETSPINE_API_EXPORTS_PER_HOUR", default=60)
 MARKETSPINE_API_MAX_ROWS = env.at_least_one("MARKETSPINE_API_MAX_ROWS", default=2_000_000)
@@ -300,7 +300,7 @@ REST_FRAMEWORK, REST_KNOX, SPECTACULAR_SETTINGS = rest.FRAMEWORK, rest.KNOX, res
 KNOX_TOKEN_MODEL = "pipeline.ApiToken"  # noqa: S105 # the name of a model
 CACHES = {"default": cache_beside(CELERY_BROKER_URL)}
 
-# What operators watch: the log, the alive files of worker and beat, the metrics (docs/monitoring.md).
+# Monitoring (docs/monitoring.md): the log, the alive files of worker and beat, the metrics.
 MARKETSPINE_LOG_LEVEL = env.log_level("MARKETSPINE_LOG_LEVEL", default="WARNING")
 MARKETSPINE_LOG_FORMAT = env.one_of("MARKETSPINE_LOG_FORMAT", logs.FORMATS, default=logs.PLAIN)
 LOGGING = logs.configuration(MARKETSPINE_LOG_LEVEL, MARKETSPINE_LOG_FORMAT)

@@ -1,4 +1,4 @@
-"""Signing in: how long a name may be, which address an attempt comes from, and after how many one has to wait."""
+"""Signing in: the longest name, the client's address, and the number of failures after which a client has to wait."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from unfold.forms import AuthenticationForm
 
-NETWORK_BITS = 64  # of an IPv6 address: its owner has all the others of the network
+NETWORK_BITS = 64  # of an IPv6 address: a client usually owns all addresses of its network
 
 
 class SignInForm(AuthenticationForm):  # type: ignore[misc] # the skin has no types
-    """Django's in the skin. A name longer than a name can be is refused: the ledger of attempts has no room for it."""
+    """Django's form in the skin; it refuses names longer than a user's can be, for which attempts have no room."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -28,10 +28,10 @@ class SignInForm(AuthenticationForm):  # type: ignore[misc] # the skin has no ty
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Where a request comes from, as far as that is known for certain.
+    """The client's address, as far as it is certain.
 
-    Each proxy writes the address it was asked from at the end of X-Forwarded-For; before that stands whatever the client
-    likes. So with n proxies of ours the n-th from the end is the client's, and with none the header means nothing.
+    Each proxy appends the address that asked it to X-Forwarded-For; the client can write anything before that. So with n
+    proxies of ours the n-th address from the end is the client's, and with none the header means nothing.
     """
     addresses = request.headers.get("X-Forwarded-For", "").split(",")
     proxies = settings.MARKETSPINE_PROXIES
@@ -40,7 +40,7 @@ def client_address(request: HttpRequest) -> str | None:
 
 
 def _of_one_client(text: str) -> str:
-    """An address, of IPv6 that of its network; empty where it is none."""
+    """An IPv4 address, or the network of an IPv6 one; empty for other text."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -53,10 +53,10 @@ def _of_one_client(text: str) -> str:
 
 
 class Attempts(AxesDatabaseHandler):  # type: ignore[misc] # axes has no types
-    """Counts the wrong passwords for a name from an address, and those from an address for whatever names."""
+    """Counts wrong passwords for a name from an address, and all from an address."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """The failures of the pair; as many as lock it when its address has had too many."""
+        """The failures of the pair; at least the limit once its address alone has had too many."""
         of_pair: int = super().get_failures(request, credentials)
         if self._from_address(request) < settings.MARKETSPINE_LOGIN_ATTEMPTS_PER_ADDRESS:
             return of_pair

@@ -1,4 +1,4 @@
-"""The look of the admin: django-unfold's settings, with the order and the icons of the navigation."""
+"""The admin's skin: django-unfold's settings, with the order and the icons of the navigation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _style(name: str) -> Any:
 
 
 def _page(title: str, icon: str, model: str, permission: str = "") -> dict[str, object]:
-    """A link of the navigation, shown to those who may view what it leads to."""
+    """A link of the navigation, shown to users who may view its page."""
     app, _, name = model.rpartition(".")
     needed = permission or f"{app or 'pipeline'}.view_{name}"
     return {
@@ -32,7 +32,7 @@ def _market(title: str, icon: str, name: str) -> dict[str, object]:
         "title": title,
         "icon": icon,
         "link": reverse_lazy(name),
-        "active": lambda request: request.path == reverse(name),  # the first is where the others' addresses begin
+        "active": lambda request: request.path == reverse(name),  # exact: the first page's path begins all the others'
         "permission": lambda request: _may(request, needed),
     }
 

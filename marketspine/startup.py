@@ -1,4 +1,4 @@
-"""A process that Django's command line did not start ends with a sentence where the settings cannot be or cannot work."""
+"""Processes not started by Django's command line: on bad settings they end with a sentence, too."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 OURS = "marketspine"  # the tag of `pipeline.checks`
 COULD_NOT_RUN = 2
-GUNICORN_GIVES_UP = 3  # any other code of its worker has gunicorn start the next one, for ever
+GUNICORN_GIVES_UP = 3  # after any other code of its worker gunicorn starts the next one, for ever
 
 
 def require_readable_settings(code: int = COULD_NOT_RUN) -> None:
-    """Read them; SystemExit with the code where a variable cannot be read."""
+    """Read the settings; SystemExit with the code where a variable cannot be read."""
     try:
         _ = settings.INSTALLED_APPS
     except ImproperlyConfigured as error:
@@ -24,7 +24,7 @@ def require_readable_settings(code: int = COULD_NOT_RUN) -> None:
 
 
 def require_sound_settings(code: int = COULD_NOT_RUN) -> None:
-    """Look at them as each command does; SystemExit with the code where they cannot work."""
+    """Check the settings as each command does; SystemExit with the code where they cannot work."""
     require_readable_settings(code)
     django.setup()
     if errors := [message for message in run_checks(tags=[OURS]) if message.level >= ERROR]:

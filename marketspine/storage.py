@@ -1,4 +1,4 @@
-"""Where payloads and vintage files are kept: a folder of this machine, or a bucket that speaks S3."""
+"""The storage of payloads and vintage files: a folder of this machine, or a bucket that speaks S3."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIX = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*
 
 
 def storages(url: str, folder: str) -> dict[str, dict[str, Any]]:
-    """Django's STORAGES: the default one is the bucket of the address or, where there is none, the folder."""
+    """Django's STORAGES: the default one is the bucket at `url` or, without it, the folder."""
     folders = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": folder}}
     return {
         "default": bucket(url) if url else folders,
@@ -25,7 +25,7 @@ def storages(url: str, folder: str) -> dict[str, dict[str, Any]]:
 def bucket(url: str) -> dict[str, Any]:
     """An entry of STORAGES for `s3://bucket/prefix?region=...&endpoint=https://...&addressing=path`.
 
-    Credentials are none of its parts: boto3 finds them (a role, AWS_SHARED_CREDENTIALS_FILE, AWS_ACCESS_KEY_ID ...).
+    It holds no credentials: boto3 finds them (a role, AWS_SHARED_CREDENTIALS_FILE, AWS_ACCESS_KEY_ID ...).
     """
     address = parse(VARIABLE, url, {"s3": OPTIONS})
     prefix = address.path.strip("/")

@@ -1,4 +1,4 @@
-"""The product's URLs: the admin and the API. What machines ask is answered before: `marketspine.probes`."""
+"""The product's URLs: the admin and the API. `marketspine.probes` answers those for machines before."""
 
 from __future__ import annotations
 

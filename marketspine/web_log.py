@@ -1,4 +1,4 @@
-"""gunicorn's log in the form of the product's: a line for each request but those of probes, without what follows its `?`."""
+"""gunicorn's log in the product's form: a line for each request without its query string, but none for good probes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class WebLogger(Logger):  # type: ignore[misc] # gunicorn has no types
     """`gunicorn --logger-class marketspine.web_log.WebLogger`."""
 
     def setup(self, cfg: Any) -> None:
-        """As gunicorn has it, in our form."""
+        """Set up gunicorn's log, in our form."""
         require_readable_settings(GUNICORN_GIVES_UP)
         super().setup(cfg)
         logs.bind_process(process="web")
@@ -28,7 +28,7 @@ class WebLogger(Logger):  # type: ignore[misc] # gunicorn has no types
                 handler.setFormatter(logs.formatter())
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        """One request: who asked for what, and what came of it."""
+        """Log one request and its answer."""
         status = int(str(resp.status).split(None, 1)[0])
         path = environ.get("PATH_INFO", "")
         if not self.access_log_enabled or (path in UNTOLD and status < WELL):

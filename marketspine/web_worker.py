@@ -1,7 +1,7 @@
-"""gunicorn's threaded worker, whose threads take a request once all of it has arrived: a slow client delays no other.
+"""gunicorn's threaded worker, except that a thread takes a request only once it is complete: a slow client delays no other.
 
-As it comes, a thread of it waits without an end for the rest of a request, and as many slow connections as there are
-threads keep everybody else out.
+In gunicorn's own, a thread waits without limit for the rest of a request: as many slow connections as threads keep
+everybody else out.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ from marketspine.startup import GUNICORN_GIVES_UP
 
 
 class WebWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """Where nothing has come, a connection is one of gunicorn's pending ones; where a part has, it is looked at again."""
+    """Empty connections are gunicorn's pending ones; those with a part of a request are looked at again and again."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Called in the parent, before it forks this worker."""
+        """Refuse a parent that has used polars: it calls this before it forks the worker."""
         super().__init__(*args, **kwargs)
         if cores.polars_was_used():
             raise HaltServer(cores.REFUSED, GUNICORN_GIVES_UP)
         self.arriving: list[Any] = []
 
     def load_wsgi(self) -> None:
-        """Load the product, whose settings are readable then; its processes share the cores."""
+        """Load the product, and divide the cores among its processes: its settings are readable now."""
         super().load_wsgi()
         cores.share(settings.MARKETSPINE_CORES, self.cfg.workers)
 
     def enqueue_req(self, conn: Any) -> None:
-        """A connection that was accepted, or on which something has come."""
+        """Take a connection that was accepted, or on which bytes have come."""
         if not isinstance(conn.sock, TimedSocket):
             conn.sock = TimedSocket.of(conn.sock)
         conn.sock.begin()
         self._place(conn)
 
     def murder_pending(self) -> None:
-        """Called once a second or more often: as gunicorn has it, then the look at what was arriving."""
+        """Look at the incomplete requests again, after gunicorn's own work: called at least once a second."""
         super().murder_pending()
         arriving, self.arriving = self.arriving, []
         for conn in arriving:
             self._place(conn)
 
     def _place(self, conn: Any) -> None:
-        """Where the connection belongs, by what has arrived on it."""
+        """Put the connection where it belongs, by the bytes that have arrived on it."""
         try:
             arrived = conn.sock.waiting()
         except OSError:

@@ -1,4 +1,4 @@
-"""Beat on the schedules' rows: django-celery-beat's scheduler, where clocks are set back and one-offs have one run."""
+"""Beat on the schedules' rows: django-celery-beat's scheduler, with care for clocks set back and for one-offs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.resilience import clock
 
 
 class Entry(ModelEntry):  # type: ignore[misc] # beat has no types
-    """A row of the schedules. A time of it in the future was written by a clock that was ahead."""
+    """A row of the schedules. Its last run in the future was written by a clock that was ahead."""
 
     last_run_at: datetime
 
     def is_due(self) -> Any:
-        """As the base has it, but that a one-off which starts runs is on until `schedules` has started its run."""
+        """As the base decides, but a one-off that starts runs stays on until `schedules` has started its run."""
         now: datetime = self._default_now()
         if clock.is_ahead(self.last_run_at, now):
             self.last_run_at = self.model.last_run_at = now
@@ -30,18 +30,18 @@ class Entry(ModelEntry):  # type: ignore[misc] # beat has no types
 
 
 class Scheduler(DatabaseScheduler):  # type: ignore[misc] # beat has no types
-    """The rows, read again when they change, and when the clock was set back behind their last change."""
+    """The rows, read again when they change, and when the clock is set back."""
 
     Entry = Entry
     _looked_at = datetime.min.replace(tzinfo=UTC)
 
     def setup_schedule(self) -> None:
-        """Begin with rows that wait for no clock."""
+        """Mend the rows that wait for a clock that was ahead, then begin."""
         schedules.mend()
         super().setup_schedule()
 
     def tick(self, *args: Any, **more: Any) -> Any:
-        """As the base has it. A beat that hangs in the database goes round no more, and its alive file grows old."""
+        """Touch the alive file, then tick: the file of a beat that hangs in the database grows old."""
         alive.touch("beat")
         return super().tick(*args, **more)
 

@@ -1,7 +1,7 @@
-"""The only place that builds a canvas: per week a chord, whose header is a task per partition and whose body closes it.
+"""The canvas of a run: for each week a chord, with a task per partition as its header, and the week's close as its body.
 
-The ledger is the outbox: what is to be sent, what was sent and when stands in its rows. A chord is the fast path only; what
-it loses, the sweeper brings back. Tasks are named here, and imported nowhere.
+The ledger is the outbox: its rows say which messages are to be sent, and which were sent when. A chord is the fast path
+only: the sweeper resends what it loses. Tasks are signatures by name: importing them would be a circle.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ UNREACHABLE = (kombu.exceptions.OperationalError, redis.exceptions.RedisError, C
 
 
 def launch(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | None = None) -> Run:
-    """Write the run, and send it to the workers once that is committed; IntegrityError when the slot has its run."""
+    """Write the run, and send it to the workers after the commit; IntegrityError when the slot has its run."""
     with transaction.atomic():
         run = lifecycle.start(plan, worker, schedule=schedule, slot=slot)
         transaction.on_commit(partial(dispatch, run.pk))
@@ -46,7 +46,7 @@ def launch(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime |
 
 
 def resume(run: Run) -> None:
-    """Resume a run that was stopped: close the weeks that only lack that, and send what it has not done."""
+    """Resume a stopped run: close the weeks whose partitions are done, and send the undone partitions."""
     for week in close_week.complete_weeks(run, timezone.now()):
         _send_quietly(_task(CLOSE_WEEK, run.pk, week.isoformat(), priority=_priority(run)))
     advance(run)
@@ -54,9 +54,9 @@ def resume(run: Run) -> None:
 
 @checkpoints("run.dispatch")
 def dispatch(run_id: int) -> bool:
-    """Send the next weeks of a run, as long as no more partitions than the limit are in flight.
+    """Send the next weeks of a run, up to the limit of partitions in flight.
 
-    False when the broker cannot be reached: what was to be sent stays to be sent, by the next dispatch.
+    False when the broker cannot be reached: the next dispatch sends them.
     """
     with transaction.atomic(durable=True):
         run = Run.objects.under_way().select_for_update().filter(pk=run_id).first()
@@ -67,7 +67,7 @@ def dispatch(run_id: int) -> bool:
 
 
 def _next_weeks(run: Run) -> dict[date, list[int]]:
-    """The partitions to send now, by week, newest first. A week goes whole, and one goes whatever its size.
+    """The partitions to send now, by week, newest first: whole weeks, and at least one, whatever its size.
 
     A week is in flight, with all its partitions, until it is closed: otherwise weeks to close would pile up in the queue.
     """
@@ -90,7 +90,7 @@ def _next_weeks(run: Run) -> dict[date, list[int]]:
 
 
 def unsent_now(run: Run) -> models.QuerySet[RunPartition]:
-    """The partitions to send now: unsent, with no later time for their next try."""
+    """The partitions of a run to send now: unsent, and not to be tried later."""
     pending = run.partitions.filter(status=PartitionStatus.PENDING, sent_at__isnull=True)
     return pending.filter(Q(retry_at__isnull=True) | Q(retry_at__lte=timezone.now()))
 
@@ -142,7 +142,7 @@ def _task(name: str, *arguments: object, **options: object) -> Signature[None]:
 
 @checkpoints("run.advance")
 def advance(run: Run) -> None:
-    """After a week of a run was closed: end the run if that was its last one, or send the next ones."""
+    """After the close of a week: settle the run if it was the last one, else send the next ones."""
     if not lifecycle.settle(run):
         dispatch(run.pk)
         return
@@ -152,7 +152,7 @@ def advance(run: Run) -> None:
 
 
 def _send_quietly(task: Signature[None]) -> None:
-    """Send a task whose loss does no harm: the sweeper, or the next day's schedule, sends it again."""
+    """Send a task; log it if the broker is away. The sweeper, or the next day's schedule, sends it again."""
     try:
         task.apply_async()
     except UNREACHABLE as error:

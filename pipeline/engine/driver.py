@@ -1,6 +1,6 @@
-"""Drives runs to their end: embedded in this process, at the workers of the queue, or what a dead process left.
+"""Driving runs to their end: embedded in this process, on the queue, or after a process died.
 
-A command says what to run and prints what comes of it; `serve` and `recover_runs` start from the ledger.
+A command brings the run and prints its progress; `serve` and `recover_runs` begin with the runs in the ledger.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from pipeline.runs.in_process import Progress
 
 
 def run_embedded(run: Run, worker: str, progress: Progress, tell: Callable[[str], None]) -> None:
-    """Work through a run with an engine of this process; an error or Ctrl-C leaves it INTERRUPTED.
+    """Execute a run with an engine in this process; an error or Ctrl-C leaves it INTERRUPTED.
 
-    Told to stop, the engine finishes what is under way, and leaves the rest to the same command again.
+    Told to stop, the engine finishes partitions under way; the same command resumes the run later.
     """
     try:
         with logs.bound_in_process(run_id=run.pk), embedded.engine() as sleep:
             canvas.resume(run)
             waiting.wait(run, progress, worker, tell=tell, sleep=sleep)
     except BaseException:
-        connection.close()  # Ctrl-C comes in the midst of a query, too: that connection is of no more use
+        connection.close()  # Ctrl-C may have cut a query: that connection is of no more use
         lifecycle.interrupt(run)
         raise
 
 
 def resume_queue() -> None:
-    """Resume the runs of the queue at once: what was sent was in the memory of a process that has gone.
+    """Resume the runs of the queue at once: their sent messages were in the memory of a process that is gone.
 
-    Where another process works on the same ledger, some is sent twice: the second to claim it does nothing.
+    If another process works on the same ledger, some are sent twice: only the first to claim a partition works on it.
     """
     sweeper.report_alive()
     schedules.mend()
@@ -47,7 +47,7 @@ def resume_queue() -> None:
 
 
 def recover(progress: Progress) -> Recovered:
-    """Sweep by hand; without a broker, work off here what the sweep has sent."""
+    """Sweep by hand; without a broker, execute the runs of the queue here."""
     if settings.CELERY_BROKER_URL != NO_BROKER:
         return sweeper.sweep()
     with embedded.engine() as sleep:
@@ -59,11 +59,11 @@ def recover(progress: Progress) -> Recovered:
 
 
 def _sweep_after_restart() -> Recovered:
-    """Resend the messages of the queue, which were in the memory of a process that has ended, and sweep."""
+    """Resend the messages of the queue, which were in the memory of a process that is gone, and sweep."""
     recovery.resend_queued()
     return sweeper.sweep()
 
 
 def _of_queue() -> list[Run]:
-    """The runs under way that belong to the queue, and outlive every process."""
+    """The runs under way that belong to the queue."""
     return list(Run.objects.under_way().of_queue().order_by("pk"))

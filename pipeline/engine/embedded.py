@@ -1,7 +1,7 @@
 """The embedded engine: a Celery worker in threads of this process, over a queue in memory. It dies with the process.
 
-`task_always_eager` would be simpler, and is not faithful: errbacks never fire and retries break. Here the same canvas goes
-through the same worker as on a fleet. Time limits do not exist in a pool of threads: sources have a deadline of their own.
+`task_always_eager` would be simpler, but not faithful: errbacks never fire and retries break. Here the same canvas goes
+through the same worker as on a fleet. A pool of threads has no time limits: sources have a deadline of their own.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from kombu.transport.memory import Channel, Transport
 
 from pipeline.resilience import stopping
 
-NO_BROKER = "memory://"  # what the settings say where the environment names none
+NO_BROKER = "memory://"  # the broker in the settings where the environment names none
 PATIENCE = 30
 
 
 class PromptTransport(Transport):
-    """kombu's queue in memory, which looks for messages once a second and for the order to stop every two, made prompt."""
+    """kombu's queue in memory, made prompt: its own looks for messages once a second, for the order to stop every two."""
 
     polling_interval = 0.01
 
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override]
-        """Wait for a message for a moment; the worker's loop then looks around, and calls again."""
+        """Wait only a moment for a message: the worker's loop then looks for the order to stop, and calls again."""
         super().drain_events(connection, timeout=0.05)
 
 
@@ -93,5 +93,5 @@ def engine() -> Iterator[Callable[[float], None]]:
 
 
 def _forget_messages() -> None:
-    """Drop what is in memory: what it stood for is in the ledger."""
+    """Drop the messages in memory: the ledger has the work."""
     Channel.queues.clear()

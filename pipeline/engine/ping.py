@@ -1,6 +1,6 @@
-"""The dead man's switch: an address elsewhere that is asked after each good weekly run, and raises an alarm when it is not.
+"""The dead man's switch: a service elsewhere is asked after each good weekly run, and raises an alarm when it is not.
 
-It is the only alarm that survives the machine, the cluster and its Prometheus.
+It is the only alarm that survives the loss of the machine, the cluster and its Prometheus.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WEEKLY = "run_weekly"
 
 
 def after(run: Run) -> None:
-    """Ask it, if the run is a good weekly one. What comes of that changes nothing of the run."""
+    """Ask the service after a good weekly run; a failure is logged, and does not change the run."""
     if not settings.MARKETSPINE_PING_URL or run.command != WEEKLY or run.status != RunStatus.SUCCEEDED:
         return
     try:

@@ -1,7 +1,7 @@
 """Runs that the schedules owe: the schedules' rows say when, the ledger says which runs have been started.
 
-A *slot* is an instant at which a schedule's crontab fires. The unique (schedule, slot) of a run makes every further
-firing of it a no-op, so any process may start an owed run: beat's task, each sweep, two of them at once.
+A *slot* is an instant at which a schedule's crontab fires. (schedule, slot) is unique among runs: a slot gets one run however
+often it fires, and any process may start an owed run: beat's task, each sweep, two of them at once.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from pipeline.task_names import START_SCHEDULED
 logger = logging.getLogger(__name__)
 
 
-# A weekly slot is owed until the next one fires, an hour later by the clock when summer time ends between them. An older
-# slot is left: its partitions are in the next run's look-back.
+# More than a week: a weekly slot is owed until the next one fires, a week and an hour later when summer time ends between
+# them. An older slot is given up: its partitions are in the next run's look-back.
 MADE_UP_FOR = timedelta(days=8)
 KEYWORDS = ("lookback_weeks", "probe", "source", "tiers")
 
 
 class BadSchedule(ValueError):
-    """A schedule's row cannot be read; the message says what is wrong and what would do."""
+    """A schedule's row makes no sense; the message says why, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
-    """A slot that has passed and has no run, and what its run is to look at."""
+    """A slot that has passed without a run, and the parameters of its run."""
 
     schedule: str
     slot: datetime
@@ -80,7 +80,7 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a schedule stands: the slots around now, and the one that has passed without a run. None where there is none."""
+    """The slots of a schedule: the last, the next, and one that has passed without a run; None where there is none."""
 
     last_slot: datetime | None = None
     next_slot: datetime | None = None
@@ -89,7 +89,7 @@ class Standing:
 
 @receiver(pre_save, sender=PeriodicTask)
 def owe_nothing_from_before(instance: PeriodicTask, raw: bool, **_: object) -> None:
-    """Move the start of a new or re-timed row to now, so that it owes no slot of its past."""
+    """Move the start of a new or changed row to now, so that it owes no slot of the past."""
     if raw or instance.task != START_SCHEDULED:
         return
     known = PeriodicTask.objects.filter(pk=instance.pk).values("task", "crontab_id", "one_off", "start_time").first()
@@ -101,7 +101,7 @@ def owe_nothing_from_before(instance: PeriodicTask, raw: bool, **_: object) -> N
 
 
 def start_owed(now: datetime | None = None) -> list[Run]:
-    """Start a run for each slot that is owed; those that this call started. Of several callers one starts each.
+    """Start a run for each owed slot; the runs that this call started. Of several callers one starts each.
 
     A one-off that has its run is switched off.
     """
@@ -114,7 +114,7 @@ def start_owed(now: datetime | None = None) -> list[Run]:
 
 
 def mend(now: datetime | None = None) -> list[str]:
-    """Have no row wait for the time that a clock which was ahead has written into it; the names of those that did."""
+    """Mend rows whose last run is in the future, written by a clock that was ahead; their names."""
     now = now or timezone.now()
     ahead = PeriodicTask.objects.filter(last_run_at__gt=now + clock.SKEW)
     names = list(ahead.order_by("pk").values_list("name", flat=True))
@@ -133,18 +133,18 @@ def _rows() -> QuerySet[PeriodicTask]:
 
 
 def owed(now: datetime) -> list[Owed]:
-    """The owed slots, the oldest first: of each schedule that is on, the newest slot, when it has no run.
+    """The owed slots, oldest first: of each schedule that is on, the newest slot if it has no run.
 
     A one-off has one run, for its first slot from its start on, however late.
 
-    An unreadable row owes nothing, and is named in the log.
+    A row that makes no sense owes none, and is logged.
     """
     found = [due for row in _rows() if (due := _owed_by(row, now))]
     return sorted(found, key=lambda due: (due.slot, due.schedule))
 
 
 def request_of(row: PeriodicTask, *, requested_by: str, reason: str, trigger: Trigger) -> Request:
-    """The request of a schedule's row, whether it is due or not; BadSchedule when the row cannot be read."""
+    """The request of a schedule's row, whether it is due or not; BadSchedule when the row makes no sense."""
     now = timezone.now()
     due = _read(row, now)
     if not _can_be_asked(due):
@@ -163,7 +163,7 @@ def _start(due: Owed, run_date: date) -> Run | None:
 
 
 def _plan(request: Request) -> Plan:
-    """A source that cannot be asked still gets its run, whose partitions fail where operators look."""
+    """The plan. If the source cannot be asked, the run starts all the same: operators see its partitions fail."""
     try:
         return plan_with(request, source_of(request, PLAN_SECONDS), skip_in_flight=True)
     except SourceError as error:
@@ -176,7 +176,7 @@ def _has_run(schedule: str, slot: datetime) -> bool:
 
 
 def standing_of(row: PeriodicTask, now: datetime) -> Standing:
-    """How a row that starts runs stands; BadSchedule when it asks for what cannot be. One that is off has no slots."""
+    """The slots of a row that starts runs; BadSchedule when it makes no sense. A row that is off has none."""
     if not row.enabled:
         return Standing()
     crontab, due = _crontab(row), _due(row, now)
@@ -201,12 +201,12 @@ def _due(row: PeriodicTask, now: datetime) -> Owed | None:
 
 
 def _can_be_asked(due: Owed) -> bool:
-    """Whether the source can say if something moved, where that is asked of it."""
+    """Whether the source can be probed, where the schedule probes."""
     return not due.probe or due.source == API
 
 
 def _slot_of(row: PeriodicTask, now: datetime) -> datetime | None:
-    """The slot that a row's next run is for, when it has come: within its life, and not too old to be made up for."""
+    """The slot of a row's next run, if it has passed, after the row's start and not too long ago; else None."""
     crontab = _crontab(row)
     if row.expires is not None and row.expires <= now:
         return None
@@ -219,7 +219,7 @@ def _slot_of(row: PeriodicTask, now: datetime) -> datetime | None:
 
 
 def _begin(row: PeriodicTask) -> datetime:
-    """From when on a row counts."""
+    """The start of a row: older slots do not count."""
     begin: datetime = row.start_time or row.date_changed
     return begin
 
@@ -239,7 +239,7 @@ def _crontab(row: PeriodicTask) -> Crontab:
 
 
 def _read(row: PeriodicTask, slot: datetime) -> Owed:
-    """The row's keyword arguments, checked: what an operator writes in the admin may be anything."""
+    """The row's keyword arguments, checked: an operator may write anything in the admin."""
     given = _keyword_arguments(row)
     return Owed(
         schedule=row.name,

@@ -25,14 +25,14 @@ RESTART_SECONDS = 5
 
 
 def listen(host: str, port: int, application: WSGIApplication) -> ThreadedWSGIServer:
-    """A web server that has its port, and serves nothing yet; OSError when the port is not to be had. 0 is any port."""
+    """A web server that has its port, and does not serve yet; OSError when it cannot have the port. 0 is any port."""
     server = _Server((host, port), _Handler, ipv6=":" in host)
     server.set_app(application)
     return server
 
 
 class _Server(ThreadedWSGIServer):
-    """Django's, whose threads wait for a slow client no longer than a request may take."""
+    """Django's server, whose threads wait for a slow client no longer than a request may take."""
 
     def get_request(self) -> tuple[TimedSocket, Any]:
         """The next connection."""
@@ -41,23 +41,23 @@ class _Server(ThreadedWSGIServer):
 
 
 class _Handler(WSGIRequestHandler):
-    """Logs what failed, and no more."""
+    """Logs failed requests only."""
 
     def handle_one_request(self) -> None:
-        """Each request of a connection has its own time to arrive."""
+        """Start the time of each request of a connection anew."""
         connection: Any = self.connection
         connection.begin()
         super().handle_one_request()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """As the base has it, but for answers that are as they should be."""
+        """Log a request whose answer is a failure."""
         if not str(code).startswith(("2", "3")):
             super().log_request(code, size)
 
 
 @contextmanager
 def web(server: ThreadedWSGIServer) -> Iterator[None]:
-    """Serve for the time of the block. A request that is under way when it ends is cut: browsers hold theirs open."""
+    """Serve during the block. At its end requests under way are cut, since browsers hold connections open."""
     thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), name="web", daemon=True)
     thread.start()
     try:
@@ -70,7 +70,7 @@ def web(server: ThreadedWSGIServer) -> Iterator[None]:
 
 @contextmanager
 def beat() -> Iterator[None]:
-    """Send what the schedules say, for the time of the block."""
+    """Run beat during the block."""
     thread = _Beat()
     thread.start()
     try:
@@ -80,7 +80,7 @@ def beat() -> Iterator[None]:
 
 
 class _Beat(threading.Thread):
-    """Celery's beat in a thread; an error that ends it, a database that goes away say, ends it for seconds only."""
+    """Celery's beat in a thread; after an error, such as a lost database, it starts again within seconds."""
 
     def __init__(self) -> None:
         super().__init__(name="beat", daemon=True)
@@ -100,7 +100,7 @@ class _Beat(threading.Thread):
                 connection.close()
 
     def stop(self) -> None:
-        """Let it write what it has sent, and end."""
+        """Let it write its last sendings, and end."""
         self._stopping.set()
         self._service.stop()
         self.join()

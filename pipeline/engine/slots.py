@@ -13,7 +13,7 @@ OVERLAP = timedelta(hours=1, seconds=1)
 
 
 class Crontab(Protocol):
-    """A crontab as Celery parses it: the numbers that fire, Sunday being 0, and its time zone."""
+    """A crontab as Celery parses it: the numbers of each field (Sunday is 0), and its time zone."""
 
     minute: set[int]
     hour: set[int]
@@ -35,11 +35,11 @@ def first_slot(crontab: Crontab, begin: datetime) -> datetime:
 
 def _slots(crontab: Crontab, start: datetime, *, reverse: bool) -> Iterator[datetime]:
     slots = CronSim(_expression(crontab), start.astimezone(crontab.tz), reverse)
-    slots.day_and = True  # as Celery has it: the day of the month and that of the week; cron takes either
+    slots.day_and = True  # Celery wants both the day of the month and that of the week; cron takes either
     return (slot.astimezone(UTC) for slot in slots)
 
 
 def _expression(crontab: Crontab) -> str:
-    """The five fields, each as its numbers: times of day are fixed for cronsim, which then skips none."""
+    """The five fields as lists of numbers: such times are fixed for cronsim, which then skips none in a clock change."""
     fields = (crontab.minute, crontab.hour, crontab.day_of_month, crontab.month_of_year, crontab.day_of_week)
     return " ".join(",".join(map(str, sorted(field))) for field in fields)

@@ -16,8 +16,8 @@ from pipeline.models import Run, RunStatus, Tally, WorkerSign
 from pipeline.resilience import clock
 from pipeline.runs import close_week, finra_requests, liveness, recovery
 
-# Every process that sweeps does so this often. The work of a message, a partition in an empty queue or a chord's body,
-# gets so long to begin before it is taken to be lost.
+# The interval of sweeps in each process; and the time after which a message that has not begun, with an empty queue, is
+# taken to be lost.
 SWEEP_SECONDS = 15
 LOST_AFTER = timedelta(seconds=10)
 
@@ -26,7 +26,7 @@ LOST_AFTER = timedelta(seconds=10)
 class Recovered:
     """The findings of a sweep: runs whose process died, partitions requeued, failed and resent, weeks closed, runs ended.
 
-    `known_now` are captures that a clock which was ahead had known only in the future.
+    `known_now` are captures whose rows were known only in the future, by a clock that was ahead, until now.
     """
 
     interrupted: list[int]
@@ -39,14 +39,14 @@ class Recovered:
 
     @property
     def found_nothing(self) -> bool:
-        """Whether everything was as it should be."""
+        """Whether the sweep found nothing to do."""
         return not any(
             (self.interrupted, self.requeued, self.failed, self.resent, self.closed, self.ended, self.known_now)
         )
 
 
 def report_alive() -> None:
-    """Write in the ledger that a worker is here: with its first sweep, and with each minute's."""
+    """Write into the ledger that a worker is alive: with its first sweep, and with each minute's."""
     WorkerSign.objects.update_or_create(machine=liveness.machine(), defaults={"seen_at": timezone.now()})
 
 
@@ -73,9 +73,9 @@ def sweep(worker: str = "") -> Recovered:
 
 
 def _resend_lost(worker: str, before: datetime) -> int:
-    """Have what was sent a while ago, has not begun, and waits in no queue, sent again; how many that were.
+    """Let messages be sent again that were sent a while ago, have not begun, and wait in no queue; how many.
 
-    A worker or a broker has died with the message. One that a worker has just taken is sent twice then, and is claimed once.
+    A worker or a broker died with the message. A message that a worker has just taken is then sent twice, and claimed once.
     """
     sent = recovery.sent_before(worker, before)
     return sent.update(sent_at=None) if sent.exists() and canvas.is_queue_empty() else 0

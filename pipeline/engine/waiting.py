@@ -1,4 +1,4 @@
-"""Waiting for a run, with progress from the ledger: the same whichever engine works on it."""
+"""Waiting for a run, with its progress read from the ledger, for both engines alike."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ BACK = "The database answers again."
 
 
 class _Outage:
-    """Whether the database is away, and since when: `tell` hears of its going and its coming."""
+    """An outage of the database: `tell` hears of its beginning and its end."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._since: float | None = None
 
     def bear(self, error: Error) -> None:
-        """The database does not answer. Raises the error when it will not pass, or has not for too long."""
+        """Bear an error of the database; raise it where it will not pass, or has lasted too long."""
         now = time.monotonic()
         if not is_transient(error) or now - (self._since or now) > PATIENCE.total_seconds():
             raise error
@@ -42,7 +42,7 @@ class _Outage:
             self._tell(f"{AWAY}: {str(error).strip().splitlines()[0]}")
 
     def end(self) -> None:
-        """The database answers."""
+        """Note that the database answers."""
         if self._since is not None:
             self._since = None
             self._tell(BACK)
@@ -56,11 +56,11 @@ def wait(
     tell: Callable[[str], None] = logger.warning,
     sleep: Callable[[float], None] | None = None,
 ) -> Run:
-    """Poll until the run has ended, write heartbeats for it, and sweep now and then: no chord, beat or message is needed.
+    """Poll until the run has ended, write its heartbeats, and sweep now and then: no chord, beat or message is needed.
 
-    `progress` hears of each partition once, when it is done. `idle` is called while nothing happens. A database that goes
-    away for less than ten minutes is waited for, and `tell` hears of it. `sleep` is the one of an engine of this process,
-    which ends when a task does; without it one can but look more often while there is news.
+    `progress` hears of each partition once, when it is done. `idle` is called while nothing happens. A database that is
+    away for less than ten minutes is waited for, and `tell` hears of it. `sleep` is that of an engine in this process, which
+    ends with each task; without it, the poll is quicker while partitions end.
     """
     seen: set[int] = set()
     swept, pause, outage = time.monotonic(), SHORTEST_POLL, _Outage(tell)
@@ -92,7 +92,7 @@ def wait(
 
 
 def _poll(run: Run, worker: str) -> bool:
-    """Whether the run has ended. A process that waits for its own run gives a sign of life for it."""
+    """Whether the run has ended. `worker`, if given, executes it in this process, and gets its heartbeat."""
     run.refresh_from_db()
     if worker and abs(timezone.now() - run.heartbeat_at) > BEAT:  # a clock may be set back
         Run.objects.filter(pk=run.pk, worker=worker).update(heartbeat_at=timezone.now())

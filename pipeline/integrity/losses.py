@@ -1,6 +1,6 @@
 """Anomalies about lost files: each is an ERROR, ends by itself when the file is back, and has its week judged again.
 
-A person who resolves one accepts the loss: it is not said again until the payload has been back in between.
+A person who resolves one accepts the loss: no other is opened until the file has been back in between.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ ABOUT_ARCHIVE = BEHIND | Q(category=Category.ARCHIVE_DAMAGED) & (OF_ALL | ~Q(pay
 
 
 def check(today: date, *, read: int = 0, run: Run | None = None) -> Holdings:
-    """See what the archive has, and read so many files whole; open and end anomalies, and judge their weeks again.
+    """Check that the archive has its files, and read `read` of them whole; open and end anomalies, judge their weeks again.
 
-    A storage that fails in a way of its own counts as an archive that is gone: the caller goes on. Database errors are
+    A storage that fails in an unknown way counts as an archive that is gone, and the caller goes on. Database errors are
     raised.
     """
     try:
@@ -63,7 +63,7 @@ def _checked(read: int, run: Run | None) -> tuple[Holdings, set[date]]:
 
 
 def standing() -> QuerySet[Anomaly]:
-    """The open anomalies about the archive, those of all weeks first: while there is one, no run is good."""
+    """The open anomalies about the archive, those of all weeks first. While there is one, no run is good."""
     found = Anomaly.objects.open().filter(ABOUT_ARCHIVE).select_related("partition")
     return found.order_by(F("partition").asc(nulls_first=True), "pk")
 
@@ -90,7 +90,7 @@ def _key(one: Lost) -> tuple[int, str]:
 
 
 def _open(held: Holdings, run: Run | None) -> set[date]:
-    """Record what is lost and not said yet; the weeks concerned."""
+    """Open an anomaly for each new loss; the weeks concerned."""
     if held.gone is not None:
         return _open_for_all(held, held.gone, run)
     said = {(anomaly.partition_id, anomaly.payload_sha256) for anomaly in standing().exclude(BEHIND)}
@@ -115,13 +115,13 @@ def _open_for_all(held: Holdings, gone: str, run: Run | None) -> set[date]:
 
 
 def _say(category: Category, message: str, run: Run | None) -> set[date]:
-    """Record what concerns all weeks."""
+    """Open an anomaly of all weeks; the weeks concerned."""
     anomaly = Anomaly.objects.record(category, Severity.ERROR, message, stage=Stage.RAW, run=run)
     return set(anomaly.weeks_concerned)
 
 
 def _end(held: Holdings) -> set[date]:
-    """Resolve what is over; the weeks concerned. While the archive is gone, nothing is known to be back."""
+    """Resolve the anomalies whose file is back; the weeks concerned. While the archive is gone, none is known to be."""
     if held.gone:
         return set()
     lost = {_key(one) for one in held.lost}
@@ -134,7 +134,7 @@ def _end(held: Holdings) -> set[date]:
 
 
 def _compare_with_records(run: Run | None) -> set[date]:
-    """See that the ledger has all that the archive knows to have been captured, and the archive a record of all."""
+    """Compare both ways: the archive gets a record of each capture, and captures that the ledger lacks are an anomaly."""
     records.confirm_all()
     lacking = restoring.lacking()
     if not lacking:

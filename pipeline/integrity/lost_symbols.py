@@ -1,7 +1,7 @@
-"""What a lost file of a snapshot's symbols does: what a lost vintage file does, as an ERROR anomaly of its week.
+"""Lost files of snapshots' symbols: like a lost vintage file, each is an ERROR anomaly, here of its week.
 
-So the exit code of a run, the doctor, the dashboard and the verdict on the week answer alike. A person who resolves one
-accepts the loss, until the file has been back in between.
+So exit codes, doctor, dashboard and verdicts answer alike. A person who resolves one accepts the loss, until the file has
+been back in between.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BACK = "the archive has it again, or no snapshot needs it"
 
 
 def check(run: Run | None) -> set[date]:
-    """Open an anomaly for each file that is lost, end those that are over; the weeks concerned.
+    """Open an anomaly for each lost file, end those of files that are back; the weeks concerned.
 
     ArchiveDamaged when the storage cannot be asked.
     """
@@ -33,7 +33,7 @@ def check(run: Run | None) -> set[date]:
 
 
 def unaccepted(lost: list[AnalyticsSnapshot]) -> list[AnalyticsSnapshot]:
-    """The snapshots whose file is lost, and of which no person has accepted that."""
+    """The snapshots with a lost file whose loss no person has accepted."""
     since = dict(FileCheck.objects.exclude(state=FileState.WHOLE).values_list("sha256", "since"))
     resolved = Anomaly.objects.filter(ABOUT_SYMBOLS, resolved_at__isnull=False).exclude(resolved_by=MARKETSPINE)
     accepted = dict[str, datetime | None](resolved.order_by("resolved_at").values_list("payload_sha256", "resolved_at"))

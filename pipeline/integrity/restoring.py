@@ -1,7 +1,7 @@
 """Restoring captures into a ledger that is older than its archive, with their ids, versions and instants.
 
-A record holds the facts of a capture, its payload the rows. They are known since the instant of old: as-of answers
-are what they were before the ledger was lost (docs/adr/0032).
+A record holds the facts of a capture, its payload the rows. Restored rows are known since the same instant as before, so
+that as-of answers are what they were before the ledger was lost (docs/adr/0032).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A capture that the archive knows and the ledger does not, what becomes of it, and why."""
+    """A capture that the archive knows and the ledger lacks, its fate, and the reason."""
 
     record: Record
     fate: Fate
@@ -51,13 +51,13 @@ class Orphan:
 def lacking() -> list[Orphan]:
     """The captures that the ledger lacks and that can be restored, or could be if the archive were whole. Reads only.
 
-    Not among them are those whose version another capture has by now: their ids stay theirs, and nothing is to be done.
+    A record whose version another capture has by now is left out: nothing can be done about it.
     """
     return [orphan for orphan in orphans() if orphan.fate is not Fate.REPLACED]
 
 
 def orphans() -> list[Orphan]:
-    """All captures that the archive knows and the ledger does not, by week, tier and version. Reads only."""
+    """All captures that the archive knows and the ledger lacks, by week, tier and version. Reads only."""
     unknown = records.unknown(records.confirmed_ids())
     newest = _newest() if unknown else {}
     present = archive.present({record.payload_sha256 for record in unknown})
@@ -131,7 +131,7 @@ def _restored(orphan: Orphan) -> Orphan:
 
 
 def _position_of(record: Record) -> int | None:
-    """Its place in the feed of old. None, for a new one, where another has it or an earlier version has a later one."""
+    """Its former position in the feed. None, for a new one, where it is taken or an earlier version has a later one."""
     if record.position is None:
         return None
     later = Q(partition__week_ending=record.week_ending, partition__tier=record.tier, position__gt=record.position)

@@ -18,6 +18,7 @@ from pipeline.metrics.samples import Sample, instant, sample
 from pipeline.models import WorkerSign
 from pipeline.resilience import clock
 from pipeline.review import alarms
+from pipeline.runs.sources import access
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def read_broker() -> Iterator[Sample]:
     if not is_distributed():
         return
     try:
-        lengths, held = _lengths(), rate.held_seconds(settings.CELERY_BROKER_URL)
+        lengths, held = _lengths(), rate.held_seconds(access().shared)
     except canvas.UNREACHABLE as error:
         logger.warning("the broker cannot be asked for its queues: %s", error)
         yield sample("broker_up", 0)

@@ -1,4 +1,4 @@
-"""A claim: one process has one partition of a run, by one conditional UPDATE, until it writes what became of it.
+"""A claim: one process has one partition of a run, by one conditional UPDATE, until it writes the outcome.
 
 The database allows one claim per partition at a time, whichever runs want it.
 """
@@ -19,14 +19,14 @@ from pipeline.resilience import stopping
 
 logger = logging.getLogger(__name__)
 
-BUSY = timedelta(seconds=1)  # how long to wait for another run that has the partition under way
+BUSY = timedelta(seconds=1)  # the wait for another run that has the partition under way
 
 
 @checkpoints("claim")
 def claim(run_partition_id: int, worker: str) -> RunPartition | None:
-    """The partition, under way from now on; None when it is not to be had; IntegrityError while another run has it."""
+    """The partition, RUNNING from now on; None when it cannot be claimed; IntegrityError while another run has it."""
     now = timezone.now()
-    # No join: PostgreSQL checks again, on the row as it is then, only what stands beside the row in the WHERE.
+    # No join: after a wait PostgreSQL checks the WHERE again on the new row, but not on joined ones.
     pending = RunPartition.objects.filter(
         pk=run_partition_id, status=PartitionStatus.PENDING, run__in=Run.objects.under_way()
     )
@@ -47,12 +47,12 @@ def claim(run_partition_id: int, worker: str) -> RunPartition | None:
 
 
 def _is_own(run_partition_id: int, worker: str) -> bool:
-    """Whether an earlier try of this execution has claimed it, and the database went away before it could say so."""
+    """Whether an earlier try of this execution claimed it, just before the database went away."""
     return RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.RUNNING, worker=worker).exists()
 
 
 def postpone(run_partition_id: int) -> None:
-    """Have it sent again when the other run may be done with the partition."""
+    """Let it be sent again when the other run may be done with the partition."""
     pending = RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.PENDING)
     pending.update(sent_at=None, retry_at=timezone.now() + BUSY)
 
@@ -60,7 +60,7 @@ def postpone(run_partition_id: int) -> None:
 def requeue(step: RunPartition, wait: timedelta) -> None:
     """Give the partition back, to be tried again after `wait`.
 
-    The instant stands in the ledger: a message that waits in a worker's memory would die with it.
+    The instant is stored in the ledger: a delayed message would wait in a worker's memory, and die with it.
     """
     with transaction.atomic():
         if own(step).update(status=PartitionStatus.PENDING, sent_at=None, retry_at=timezone.now() + wait):
@@ -68,7 +68,7 @@ def requeue(step: RunPartition, wait: timedelta) -> None:
 
 
 def heartbeat(step: RunPartition) -> bool:
-    """A sign of life, from a thread of its own; whether it could be given. It says whether the worker is to stop."""
+    """Write a sign of life, and an order to stop, from a thread of its own; whether that could be written."""
     now = timezone.now()
     ordered = {"stop_ordered_at": Coalesce("stop_ordered_at", Value(now))} if stopping.is_ordered() else {}
     try:
@@ -83,11 +83,11 @@ def heartbeat(step: RunPartition) -> bool:
 
 
 def own(step: RunPartition) -> models.QuerySet[RunPartition]:
-    """The row if this attempt of this worker still has the claim, else none: outcomes are written through it."""
+    """The row, if this attempt of this worker still has the claim; outcomes are written through it."""
     under_way = RunPartition.objects.filter(pk=step.pk, status=PartitionStatus.RUNNING)
     return under_way.filter(attempts=step.attempts, worker=step.worker)
 
 
 def stage_of(step: RunPartition) -> Stage:
-    """The stage that a breakdown of the partition was in: reading an archived payload again, or fetching."""
+    """The stage in which the partition failed: NORMALIZED where it read an archived payload again, else RAW."""
     return Stage.NORMALIZED if step.action == Action.NORMALIZE else Stage.RAW

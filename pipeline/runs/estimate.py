@@ -14,17 +14,15 @@ from pipeline.finra.calendar import Tier
 from pipeline.finra.sources.api.access import NAME
 from pipeline.finra.sources.api.queries import MOST_ROWS
 from pipeline.finra.sources.api.rate import HEADROOM
-from pipeline.models import Action, Capture, Outcome, RunPartition
+from pipeline.models import FETCHING, Action, Capture, Outcome, RunPartition
 from pipeline.runs.plan import Plan, Step
 
 # Firm rows of a partition where none is captured yet: about 229,000 a week (finra.md, "Rows"), by the tiers' shares of all.
 TYPICAL_ROWS = {Tier.NMS_TIER_1: 62_000, Tier.NMS_TIER_2: 146_000, Tier.OTC: 21_000}
 TOTALS_SHARE = 0.1  # rows by symbol, beside those by symbol and firm
-CUTS = 4  # each begins a page of its own
-QUESTIONS = 3  # whether a partition moved
-FETCHING = (Action.INGEST, Action.ARCHIVE)
-# A public client took 47 s for 34 pages, one after another (finra.md, "Limits"). Whether several connections are quicker is
-# measured.
+CUTS = 4  # each begins a new page
+QUESTIONS = 3  # requests of a probe
+# A public client took 47 s for 34 pages, one after another (finra.md, "Limits"). With several connections it is measured.
 TYPICAL_PAGE_SECONDS = 1.4
 CAPTURED = (Outcome.INGESTED, Outcome.RESTATED)
 MEASURED, LEAST_PAGES = 100, 20  # partitions; fewer pages say little
@@ -53,9 +51,9 @@ class Estimate:
 def estimate(plan: Plan) -> Estimate | None:
     """The requests of a plan to FINRA and their time; None when it asks another source, or none.
 
-    As many partitions are under way at once as this process has threads, and no more requests a second than are allowed.
+    The time assumes a partition under way for each thread of this process, within the allowed rate of requests.
     """
-    steps = [step for step in plan.steps if step.action in (*FETCHING, Action.PROBE)]
+    steps = [step for step in plan.steps if step.action in FETCHING]
     if plan.request.source != NAME or not steps:
         return None
     rows, measured = _rows(), _measured_page_seconds()
@@ -76,7 +74,7 @@ def _in_words(time: timedelta) -> str:
 
 
 def _measured_page_seconds() -> float | None:
-    """Seconds from the claim of a partition to its commit, a page of it, over the last ones captured from the API."""
+    """Seconds a page, from the claim of a partition to its commit, over the last ones captured from the API."""
     done = RunPartition.objects.filter(
         capture__source=NAME, outcome__in=CAPTURED, started_at__isnull=False, finished_at__isnull=False
     )

@@ -1,4 +1,4 @@
-"""What this process has asked FINRA, taken to the ledger's tally: with each partition that is done, and with each sweep."""
+"""This process's counts of requests to FINRA go into the ledger's tally with each finished partition and each sweep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.resilience.connections import patiently
 
 
 def record() -> None:
-    """Add what has been counted since the last time."""
+    """Add the counts since the last time."""
     taken = counts.take()
     if taken.requests:
         patiently(lambda: _add(taken))

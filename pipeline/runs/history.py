@@ -20,16 +20,16 @@ IDLE = (Action.NONE, *PASSED_OVER)
 
 
 def in_flight(weeks: Collection[date]) -> dict[PartitionKey, int]:
-    """The partitions of `weeks` that runs under way have not done yet, with the run's number."""
+    """The partitions of `weeks` that a run under way still has to do, with the run's number."""
     open_ = RunPartition.objects.filter(run__status=RunStatus.RUNNING, partition__week_ending__in=weeks)
     undone = open_.exclude(status=PartitionStatus.DONE).select_related("partition")
     return {step.partition.key: step.run_id for step in undone}
 
 
 def last_tries(weeks: Collection[date]) -> dict[PartitionKey, RunPartition]:
-    """The last time that a run worked on each partition of `weeks`, rather than passed over it.
+    """The last try of each partition of `weeks`: runs that passed over it do not count.
 
-    Reading an archived payload again mends nothing that went wrong with the source: the failed fetch stays the last try.
+    Nor does a re-read of an archived payload after a failed fetch: it does not mend the fetch.
     """
     tries: dict[PartitionKey, RunPartition] = {}
     done = RunPartition.objects.filter(partition__week_ending__in=weeks, status=PartitionStatus.DONE)

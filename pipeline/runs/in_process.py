@@ -1,4 +1,4 @@
-"""A run worked through in this process, without an engine."""
+"""A run executed in this process, without an engine."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Progress = Callable[[RunPartition], None]
 
 
 def execute(run: Run, source: Source | None, progress: Progress = lambda step: None) -> Run:
-    """Work through a run in this process, without an engine: a partition at a time, each week closed behind its last.
+    """Execute a run in this process, without an engine: a partition at a time, each week closed after its last one.
 
-    An interruption leaves the run INTERRUPTED, with what was not finished pending.
+    An interruption leaves the run INTERRUPTED, and its unfinished partitions PENDING.
     """
     with liveness.working() as worker:
         try:
@@ -41,7 +41,7 @@ def execute(run: Run, source: Source | None, progress: Progress = lambda step: N
 
 
 def _process(step: RunPartition, source: Source | None, worker: str) -> None:
-    """One partition; while another run has it under way, wait until that is done, or died."""
+    """Process one partition; while another run has it under way, wait until that is done, or dead."""
     while True:
         match process_partition.process(step.pk, worker, source):
             case Done():

@@ -1,7 +1,7 @@
 """Runs: start one from a plan, resume it, settle it, cancel it.
 
-The rows are the ledger: a partition is claimed (`pipeline.runs.claims`) and a week is closed by one conditional UPDATE,
-so that a run may be resumed, or worked on by several processes, without doing anything twice.
+A partition is claimed (`pipeline.runs.claims`) and a week is closed by one conditional UPDATE each: so a run may be resumed,
+or worked on by several processes, and nothing is done twice.
 """
 
 from __future__ import annotations
@@ -91,14 +91,14 @@ def start(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | 
 
 
 def unfinished(plan: Plan) -> Run | None:
-    """The run that executing the plan resumes: the newest of the same request, when it stopped or died."""
+    """The run that the plan would resume: the newest of the same request, if it stopped or died; None without one."""
     run = Run.objects.filter(parameters_hash=plan.request.parameters_hash()).order_by("-pk").first()
     stopped = run is not None and (run.status == RunStatus.INTERRUPTED or is_dead(run))
     return run if stopped else None
 
 
 def queued(plan: Plan) -> Run | None:
-    """The run of the same request that is under way on the queue; None when a new one is needed."""
+    """The run of the same request that is under way on the queue; None without one."""
     same = Run.objects.under_way().of_queue().filter(parameters_hash=plan.request.parameters_hash())
     return same.order_by("-pk").first()
 
@@ -137,7 +137,7 @@ def settle(run: Run) -> bool:
 
 
 def _is_source_empty(run: Run) -> bool:
-    """Whether the source had nothing of all that a run asked for, though some is held; that begins, or ends, an anomaly."""
+    """Whether the source had nothing of all that the run asked for, though some is held; opens or ends that anomaly."""
     asked = run.partitions.filter(action__in=FETCHING).exclude(outcome=Outcome.CANCELLED)
     outcomes = set(asked.values_list("outcome", flat=True))
     empty = Outcome.NOT_OFFERED in outcomes and outcomes <= {Outcome.NOT_OFFERED, Outcome.LATE}
@@ -154,16 +154,16 @@ def _is_source_empty(run: Run) -> bool:
 
 
 def _standing_against(run: Run) -> AnomalyQuerySet:
-    """The open anomalies that block what a run was asked for, from whatever run: the doctor's findings, too."""
+    """The open anomalies, of any run, against the partitions and weeks of this run: those that the doctor finds, too."""
     worked_on = run.partitions.exclude(action__in=PASSED_OVER).values("partition")
     weeks = run.weeks.values("week_ending")
     return Anomaly.objects.open().grave().filter(Q(partition__in=worked_on) | Q(week_ending__in=weeks))
 
 
 def cancel(run: Run, *, by: str, reason: str = "") -> int:
-    """Start no more of a run's partitions; how many that were. Those under way finish, and the run ends CANCELLED.
+    """Cancel a run's unstarted partitions; how many. Those under way finish, and the run ends CANCELLED.
 
-    HasEnded when it has. A run that was interrupted ends at once.
+    HasEnded when it has ended. An interrupted run ends at once.
     """
     with transaction.atomic():
         live = Run.objects.filter(pk=run.pk, status__in=[RunStatus.RUNNING, RunStatus.INTERRUPTED])
@@ -185,12 +185,12 @@ def cancel(run: Run, *, by: str, reason: str = "") -> int:
 
 
 def interrupt(run: Run) -> bool:
-    """End a run before its end: what was under way is pending again. Whether this call did."""
+    """Interrupt a run: its partitions under way are PENDING again. Whether this call did."""
     with transaction.atomic():
         moved = move(run, RunStatus.INTERRUPTED)
         if moved:
             running = run.partitions.filter(status=PartitionStatus.RUNNING)
-            running.filter(stop_ordered_at__isnull=False).update(attempts=F("attempts") - 1)  # cut: no attempt
+            running.filter(stop_ordered_at__isnull=False).update(attempts=F("attempts") - 1)  # cut short: no attempt
             running.update(status=PartitionStatus.PENDING)
     return moved
 
@@ -199,7 +199,7 @@ def interrupt(run: Run) -> bool:
 def move(run: Run, to: RunStatus, worker: str = "") -> bool:
     """Move a run to another status, by one conditional UPDATE over the allowed moves; whether this call did.
 
-    Resuming a run forgets what was sent: the messages were in the memory of a process that has ended.
+    Resuming a run forgets its sent messages: they were in the memory of a process that has ended.
     """
     allowed = [status for status, targets in MOVES.items() if to in targets]
     movable = Run.objects.filter(status__in=allowed, pk=run.pk)
@@ -219,7 +219,7 @@ def move(run: Run, to: RunStatus, worker: str = "") -> bool:
 
 
 def _resume(run: Run, movable: RunQuerySet, worker: str) -> int:
-    """Move to RUNNING. Nothing of the worker that died may stay, or the next sweep would interrupt the run at once."""
+    """Move to RUNNING. The dead worker's token and heartbeat must go, or the next sweep would interrupt the run again."""
     moved = movable.update(status=RunStatus.RUNNING, finished_at=None, worker=worker, heartbeat_at=timezone.now())
     if moved:
         run.partitions.filter(status=PartitionStatus.PENDING).update(sent_at=None, retry_at=None)
@@ -227,7 +227,7 @@ def _resume(run: Run, movable: RunQuerySet, worker: str) -> int:
 
 
 def _tell(event: str, run: Run) -> None:
-    """One line of the log for each start and end of a run."""
+    """Log the start or the end of a run."""
     more = {"run_id": run.pk, "command": run.command, "trigger": run.trigger, "status": run.status}
     if run.schedule and run.slot:
         more |= {"schedule": run.schedule, "slot": run.slot.isoformat()}
@@ -237,7 +237,7 @@ def _tell(event: str, run: Run) -> None:
 
 
 def _tell_people(run: Run, to: RunStatus) -> None:
-    """Have people told that a run failed, or that one of its kind is good again."""
+    """Open a notice of a failed run, or close it when a run of its kind succeeds."""
     if to is RunStatus.FAILED:
         Notice.objects.open(run.failure("it finished, and something is not good"))
     elif to is RunStatus.SUCCEEDED:

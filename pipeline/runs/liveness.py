@@ -25,7 +25,7 @@ from pipeline.models import (
 )
 from pipeline.resilience import clock, stopping
 
-# What tells two machines, or two containers, of one name apart: process numbers mean something within one of them.
+# They tell machines and containers of the same name apart: a process number has a meaning within one of them only.
 BOOT, PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 AGAIN_SECONDS = 1.0
@@ -46,7 +46,7 @@ def machine() -> str:
 
 @contextmanager
 def working() -> Iterator[str]:
-    """A token for the time of an execution: "machine:pid:nonce"."""
+    """A token for an execution, during the block: "machine:pid:nonce"."""
     token = f"{machine()}:{os.getpid()}:{secrets.token_hex(4)}"
     _working.add(token)
     try:
@@ -73,10 +73,10 @@ def is_known_dead(token: str) -> bool:
 
 @contextmanager
 def beating(beat: Callable[[], bool], every: float) -> Iterator[None]:
-    """Call `beat` from a thread every so many seconds while the block works, however long one call in it takes.
+    """Call `beat` from a thread every `every` seconds during the block, however long one call in the block takes.
 
-    A beat that could not be given, so says its return value, is given again after a second: once the database is back
-    every live worker is seen at once.
+    `beat` returns whether it could be given. If not, it is given again after a second: so all live workers are seen soon
+    after the database is back.
     """
     done = threading.Event()
     work = logs.carried(partial(_beat_until, done, beat, every))
@@ -90,14 +90,14 @@ def beating(beat: Callable[[], bool], every: float) -> Iterator[None]:
 
 
 def _beat_until(done: threading.Event, beat: Callable[[], bool], every: float) -> None:
-    given, ordered = True, False  # an order that came since the claim is not written yet
+    given, ordered = True, False  # an order to stop that came since the claim is not written yet
     while not _is_done(done, every if given else min(every, AGAIN_SECONDS), ordered):
         ordered = stopping.is_ordered()
         given = beat()
 
 
 def _is_done(done: threading.Event, seconds: float, ordered: bool) -> bool:
-    """Wait so long for the end of the work; less where the order to stop has come, which is to be written at once."""
+    """Wait for the end of the work, `seconds` at most; less when the order to stop comes, to write it at once."""
     looks = max(1, round(seconds / LOOK_SECONDS))
     for _ in range(looks):
         if done.wait(seconds / looks):
@@ -108,7 +108,7 @@ def _is_done(done: threading.Event, seconds: float, ordered: bool) -> bool:
 
 
 def is_dead(run: Run) -> bool:
-    """Whether the process that a run ends with has died. A run that belongs to the queue outlives every process."""
+    """Whether the process that executes a run has died. A run that belongs to the queue outlives every process."""
     if run.status != RunStatus.RUNNING or not run.worker:
         return False
     return _has_ended(run.worker, run.heartbeat_at)
@@ -116,7 +116,7 @@ def is_dead(run: Run) -> bool:
 
 @checkpoints("stalled.check")
 def is_stalled(step: RunPartition) -> bool:
-    """Whether the execution that has the partition under way has ended without an outcome."""
+    """Whether the execution that has the partition under way ended without an outcome."""
     return _has_ended(step.worker, step.heartbeat_at)
 
 

@@ -1,4 +1,4 @@
-"""The plan: the partitions with what will be done to each, and why. A dry run prints it, a run executes it."""
+"""The plan: an action on each partition, with the reason. A dry run prints it, a run executes it."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class _Ledger:
 
 
 def plan_with(request: Request, source: Source, *, skip_in_flight: bool = False) -> Plan:
-    """The plan, made with what the source has now; SourceError when it cannot be asked.
+    """The plan, after asking the source for its partitions; SourceError when it cannot be asked.
 
-    Where it will be asked about each partition anyway, it is only seen that somebody answers.
+    A run that probes asks about each partition later: here it is asked about one, to see that it answers.
     """
     keys = target_keys(request)
     connections.release()
@@ -70,7 +70,7 @@ def make_plan(
     """The plan for `request`. Reads the ledger, writes nothing.
 
     `offered` are the partitions that the source has now; None where no source is asked (normalize, calc). With
-    `skip_in_flight`, what another run has under way is left to that run; without, it is worked on afterwards.
+    `skip_in_flight`, partitions in flight are left to their run; without, they are worked on afterwards.
     """
     keys = sorted(set(_targets(request)), key=lambda key: (-key.week_ending.toordinal(), key.tier))
     ledger = _read_ledger(keys, skip_in_flight)
@@ -79,7 +79,7 @@ def make_plan(
 
 
 def _is_wanted(only: Only, key: PartitionKey, ledger: _Ledger) -> bool:
-    """Whether a backfill takes the partition: all, those (never) captured, or those whose last try went wrong."""
+    """Whether a backfill takes the partition: all, those never captured, those captured, or those whose last try failed."""
     if only in (Only.MISSING, Only.CAPTURED):
         return (key in ledger.newest) is (only is Only.CAPTURED)
     return only is Only.ALL or key in ledger.failed
@@ -124,10 +124,10 @@ def _step(request: Request, key: PartitionKey, ledger: _Ledger, offered: Collect
 
 
 def _is_asked_about(request: Request) -> bool:
-    """Whether captured partitions are downloaded only if the source says that they moved.
+    """Whether captured partitions are probed first, and downloaded only if they moved.
 
-    FINRA asks clients not to download unchanged data again and again (finra.md, "API"). A partition that an operator
-    forces or names is downloaded.
+    FINRA asks clients not to download unchanged data again and again (finra.md, "API"). Partitions that an operator
+    forces or names are downloaded.
     """
     downloads = request.force or request.partitions is not None or request.only_stage is not OnlyStage.ALL
     return request.probe or (request.source == NAME and not downloads)

@@ -1,6 +1,6 @@
-"""One partition of a run: claim it, do what the plan says, keep what became of it.
+"""One partition of a run: claim it, carry out the planned action, store the outcome.
 
-What is expected to go wrong becomes an outcome; an error that may pass puts the partition back for another try.
+Expected failures become outcomes; an error that may pass requeues the partition for another try.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ BEATS_UNTIL_STALE = 6
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """There is nothing more to do for this call: the partition has its outcome, or another process has it."""
+    """Nothing is left to do for this call: the partition has its outcome, or another process has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """The partition is to be tried again after a while; the ledger has the instant, too."""
+    """The partition is to be tried again after `after`; the ledger has the instant, too."""
 
     after: timedelta
 
@@ -64,8 +64,8 @@ def process(
     """Claim one partition of a run and bring it to its outcome, or to its next try.
 
     Does nothing when another process has it, when the run has ended, or when this process is to stop: then the partition
-    waits to be sent again. Without `source`, the one that the run names is asked. With `retries`, errors that may pass end
-    as another try, until there were enough of them.
+    waits to be sent again. Without `source`, the run's own is asked. With `retries`, an error that may pass leads to
+    another try, up to MARKETSPINE_MAX_ATTEMPTS.
     """
     if stopping.is_ordered():
         RunPartition.objects.filter(pk=run_partition_id, status=PartitionStatus.PENDING).update(sent_at=None)
@@ -93,14 +93,14 @@ def process(
 
 
 def _named(step: RunPartition) -> dict[str, object]:
-    """What lines of the log on this try say."""
+    """The fields of this try's log lines."""
     key = step.partition.key
     place = {"tier": str(key.tier), "week_ending": f"{key.week_ending}"}
     return {"run_id": step.run_id, "run_partition_id": step.pk, "attempt": step.attempts, **place}
 
 
 def _tell(step: RunPartition, result: Result) -> None:
-    """One line of the log for each partition that is done."""
+    """Log a finished partition."""
     taken = timezone.now() - (step.started_at or timezone.now())
     more = {"outcome": str(result.outcome), "duration_ms": round(taken.total_seconds() * 1000)}
     if result.capture:
@@ -114,7 +114,7 @@ def _perform(step: RunPartition, source: Source | None, times: Times, *, retries
     try:
         return _act(step, source, times)
     except Exception as error:
-        close_old_connections()  # the one that the database closed would fail whatever is written next
+        close_old_connections()  # the next write would fail on one that the database closed
         if retries and is_transient(error) and step.attempts < settings.MARKETSPINE_MAX_ATTEMPTS:
             logger.warning("%s: try %s: %s", step, step.attempts, error, extra={"event": "partition_retried"})
             return TryAgain(wait_before_retry(error, step.attempts))
@@ -129,7 +129,7 @@ def _failed(step: RunPartition, error: Exception) -> Result:
         category, message = Category.FETCH_FAILED, str(error)
     else:
         category, message = Category.INTERNAL, explained(error) or f"{type(error).__name__}: {error}"
-        # A traceback tells of our own failures; it only hides what ails the machine.
+        # Only a failure of our own needs its traceback.
         bug = None if explained(error) else error
         logger.error("run %s: %s failed: %s", step.run_id, step.partition, message, exc_info=bug)
     with transaction.atomic():

@@ -41,9 +41,9 @@ def requeue_dead() -> list[Run]:
 
 @checkpoints("stalled.requeue")
 def requeue_stalled() -> tuple[int, int]:
-    """Put back what died or hung under way, and fail what did so too often; how many of each.
+    """Requeue partitions whose worker died or hung, and fail those after too many attempts; how many of each.
 
-    Safe on every machine at once: what another process is taking back is passed over.
+    Safe on every machine at once: rows that another process has locked are passed over.
     """
     with transaction.atomic():
         running = RunPartition.objects.filter(status=PartitionStatus.RUNNING).select_related("run", "partition")
@@ -59,7 +59,7 @@ def requeue_stalled() -> tuple[int, int]:
 
 
 def _requeue(steps: list[RunPartition], counted: str, **changes: object) -> None:
-    """Have them pending again. A try that was cut because its worker had been told to stop is none: nodes are drained."""
+    """Make them PENDING again. A try cut short by its worker's order to stop does not count: nodes are drained often."""
     pending = {"status": PartitionStatus.PENDING, "sent_at": None, "retry_at": None}
     if RunPartition.objects.filter(pk__in=[step.pk for step in steps]).update(**pending, **changes):
         Tally.objects.add("work_attempts", len(steps), outcome=counted)
@@ -77,7 +77,7 @@ def _fail_stalled(step: RunPartition) -> None:
 
 @checkpoints("unstarted.resend")
 def resend_unstarted() -> int:
-    """Have what was sent, and has not started for long, sent again: after twice as long each time. How many."""
+    """Let messages that did not start in time be sent again, each time after twice as long; how many."""
     now, after = timezone.now(), timedelta(seconds=settings.MARKETSPINE_RESEND_AFTER_SECONDS)
     waiting = RunPartition.objects.filter(
         status=PartitionStatus.PENDING, run__in=Run.objects.under_way(), sent_at__isnull=False
@@ -87,7 +87,7 @@ def resend_unstarted() -> int:
 
 
 def _is_overdue(step: RunPartition, sent_at: datetime, now: datetime, after: timedelta) -> bool:
-    """Whether it ought to have started by now; what was sent in the future was sent by a clock that has been set back."""
+    """Whether it should have started by now. One sent in the future was sent by a clock that has been set back."""
     return sent_at < now - after * _doublings(step) or clock.is_ahead(sent_at, now)
 
 
@@ -98,7 +98,7 @@ def sent_before(worker: str, before: datetime) -> models.QuerySet[RunPartition]:
 
 
 def resend_queued() -> int:
-    """Have all that the queue was sent, and has not started, sent again: the queue was in a memory that is gone."""
+    """Let the queue's unstarted messages be sent again, which were in the memory of a process that is gone; how many."""
     queued = RunPartition.objects.filter(status=PartitionStatus.PENDING, run__in=Run.objects.under_way().of_queue())
     return queued.filter(sent_at__isnull=False).update(sent_at=None)
 

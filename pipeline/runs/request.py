@@ -40,9 +40,9 @@ class Only(StrEnum):
 class Request:
     """A request for a run. `weeks` None asks for a look-back of `lookback_weeks` (`calendar.look_back`).
 
-    `partitions` names them one by one instead: what an operator has picked is seldom all tiers of some weeks. `origin`
-    says what the source reads (a folder, a file's hash): the same request of another origin is another one. With `probe`,
-    a captured partition is fetched only if the source says that it moved.
+    `partitions` names them one by one instead, as an operator has picked them. `origin` is the place that the source reads
+    (a folder, an address, a file's hash): another origin makes it another request. With `probe`, a captured partition is
+    fetched only if the source says that it moved.
     """
 
     command: str
@@ -63,12 +63,12 @@ class Request:
     trigger: Trigger = Trigger.CLI
 
     def parameters(self) -> dict[str, object]:
-        """All that decides the plan, as a JSON object."""
+        """The request as a JSON object."""
         return dict(json.loads(json.dumps(asdict(self), default=str, sort_keys=True)))
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Request:
-        """The request whose `parameters()` these are, as a run keeps them."""
+        """The request with these `parameters()`, which a run keeps."""
         weeks, named = parameters["weeks"], parameters["partitions"]
         return cls(
             command=parameters["command"],
@@ -95,7 +95,7 @@ class Request:
         return self.only_stage in (OnlyStage.ALL, OnlyStage.INGEST)
 
     def parameters_hash(self) -> str:
-        """Names the request: an interrupted run of the same is resumed."""
+        """The identity of the request, by which an interrupted run is found."""
         return hashlib.sha256(json.dumps(self.parameters(), sort_keys=True).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The sources as the settings describe them: no source knows Django."""
+"""The sources with their settings, since no source knows Django."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ from pathlib import Path
 
 from django.conf import settings
 
+from marketspine.addresses import for_redis_py
 from pipeline import VERSION
 from pipeline.finra.plain_text import as_typed, is_utf8
 from pipeline.finra.sources import SourceOptions, open_source
 from pipeline.finra.sources.api.access import NAME, Access
 from pipeline.finra.sources.base import Source, SourceError
 from pipeline.finra.sources.deadline import Deadline
-from pipeline.models import (
-    data_kinds,
-)
+from pipeline.models import data_kinds
 from pipeline.runs.request import Request
 
-# A request is tried again sooner than the partition that it is for.
+# A request is tried again sooner than its partition.
 REQUESTS_PER_RETRY = 20
-CELERY_SAYS = {
-    "redis+socket://": "unix://",
-    "virtual_host=": "db=",
-}
 REDIS = ("redis://", "rediss://", "unix://")
+PLAN_SECONDS = 60  # a plan asks a source only for a list; a source that does not answer in time holds up no plan
 
 
 def source(name: str, origin: str) -> Source:
@@ -43,8 +39,8 @@ def origin_of(name: str, folder: str = "") -> str:
 
 
 def access() -> Access:
-    """How FINRA's API is reached. A fleet shares its rate and its token in the Redis that is its broker."""
-    broker = _redis_of(settings.CELERY_BROKER_URL)
+    """The access to FINRA's API. A fleet shares its rate and its token in its broker's Redis."""
+    broker = for_redis_py(settings.CELERY_BROKER_URL)
     return Access(
         api_url=settings.MARKETSPINE_FINRA_API_URL,
         token_url=settings.MARKETSPINE_FINRA_TOKEN_URL,
@@ -64,16 +60,6 @@ def _user_agent(contact: str) -> str:
     """The User-Agent header with the contact. A header is ASCII: other characters of the contact are left out."""
     about = "".join(character for character in contact if " " <= character <= "~" and character not in "()")
     return f"MarketSpine/{VERSION} (+{about})" if about.strip() else f"MarketSpine/{VERSION}"
-
-
-def _redis_of(broker: str) -> str:
-    """The broker's URL as redis-py writes it: Celery has other names for a socket, its database and the certificates."""
-    for celery, plain in CELERY_SAYS.items():
-        broker = broker.replace(celery, plain)
-    return broker
-
-
-PLAN_SECONDS = 60  # a plan asks a source only for a list; a source that does not answer in time holds up no plan
 
 
 def source_of(request: Request, seconds: float | None = None) -> Source:

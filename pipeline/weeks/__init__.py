@@ -1,1 +1,1 @@
-"""One week: its analytics, then its verdict."""
+"""One week: its analytics, then its readiness."""

@@ -1,7 +1,7 @@
-"""One week's analytics: a snapshot of the figures that its newest captures have, once for the same captures.
+"""One week's analytics: a snapshot of figures from its newest captures, computed once for the same captures.
 
-A snapshot is computed from the vintage files of the captures that it names, whatever is restated meanwhile. The figures are
-those of `pipeline.weeks.concentration`.
+A snapshot is computed from the vintage files of the captures that it names, even if one is restated meanwhile.
+`pipeline.weeks.concentration` computes the figures.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Calculated:
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """A week's figures at an instant: the captures that were newest then, and their snapshot where there is one."""
+    """A week's figures at an instant, the captures that were newest then, and their snapshot, if there is one."""
 
     captures: list[Capture]
     snapshot: AnalyticsSnapshot | None
@@ -55,7 +55,7 @@ def inputs_of(week_ending: date) -> list[Capture]:
 
 
 def newest_snapshot(week_ending: date) -> AnalyticsSnapshot | None:
-    """The snapshot of the week's newest captures; while there is none, the one computed last."""
+    """The snapshot of the week's newest captures; while there is none, the last one computed."""
     inputs = inputs_of(week_ending)
     return (_snapshot_of(week_ending, inputs) if inputs else None) or _last_snapshot(week_ending)
 
@@ -65,7 +65,7 @@ def _last_snapshot(week_ending: date) -> AnalyticsSnapshot | None:
 
 
 def is_current(snapshot: AnalyticsSnapshot | None, week_ending: date) -> bool:
-    """Whether a snapshot was computed from what the week's partitions hold now, by this version of the calculation."""
+    """Whether a snapshot was computed from the week's newest captures, by this version of the calculation."""
     return (
         snapshot is not None
         and snapshot.calculation_version == CALCULATION_VERSION
@@ -77,9 +77,8 @@ def is_current(snapshot: AnalyticsSnapshot | None, week_ending: date) -> bool:
 def calculate_week(week_ending: date, run: Run | None = None) -> Calculated:
     """Compute the week from its newest captures, unless that was done already.
 
-    The locks of its partitions are held to see which captures these are, and to save what was computed of them, not while
-    it is computed. Of two processes one saves, and no snapshot of older captures follows one of newer captures, by which the
-    week would be judged from then on.
+    The partitions are locked to choose the captures and again to save the figures, but not in between. Of two processes one
+    saves. A snapshot is saved only while its captures are still the newest: else the week would be judged by older ones.
     """
     while True:
         started, inputs = time.monotonic(), _inputs_now(week_ending)
@@ -113,11 +112,11 @@ def _inputs_hash(inputs: Sequence[Capture]) -> str:
 
 
 def as_of(instant: datetime | date | str, week_ending: date) -> AsOf:
-    """A week's figures as they were at an instant: from the snapshot of the captures that were newest then, else computed.
+    """A week's figures at an instant: from the snapshot of the captures that were newest then, else computed.
 
-    The figures are computed, too, where the snapshot's file of symbols is lost. Writes nothing. Accepts what
-    `vintages.read.as_of` does, with its errors: NoSuchVintage for an instant to come, and where retention has removed what
-    was newest then; CalendarError for a text that is no instant.
+    They are also computed where the snapshot's file of symbols is lost. Writes nothing. Takes the instants of
+    `vintages.read.as_of`, with its errors: NoSuchVintage for a future instant, and where retention has removed a capture
+    that was newest then; CalendarError for a text that is no instant.
     """
     captures = read.captures_as_of(instant, [PartitionKey(week_ending, tier) for tier in Tier])
     snapshot = snapshots_of({week_ending: captures}).get(week_ending)
@@ -128,7 +127,7 @@ def as_of(instant: datetime | date | str, week_ending: date) -> AsOf:
 
 
 def snapshots_of(inputs: Mapping[date, Sequence[Capture]]) -> dict[date, AnalyticsSnapshot]:
-    """Of each week the snapshot that was computed from these captures by this version of the calculation; one query."""
+    """Each week's snapshot of these captures, by this version of the calculation; one query."""
     wanted = {(week, _inputs_hash(captures)) for week, captures in inputs.items()}
     found = AnalyticsSnapshot.objects.filter(
         week_ending__in=inputs, calculation_version=CALCULATION_VERSION, inputs_hash__in=[given for _, given in wanted]
@@ -137,12 +136,12 @@ def snapshots_of(inputs: Mapping[date, Sequence[Capture]]) -> dict[date, Analyti
 
 
 def figures_from(captures: Sequence[Capture]) -> Figures:
-    """The figures of a week that these captures have, computed from their files. Errors as `vintages.read.of_captures`."""
+    """A week's figures, computed from the files of these captures. Errors as `vintages.read.of_captures`."""
     return _figures(list(captures))
 
 
 def rebuild_symbols(snapshot: AnalyticsSnapshot) -> None:
-    """Write the file of a snapshot's symbols again, computed from its captures; what is left of the old one goes.
+    """Write the file of a snapshot's symbols again, computed from its captures; remove what is left of the old one.
 
     VintageDamaged where one of their files is lost, or another version of the calculation made the snapshot.
     """
@@ -156,14 +155,14 @@ def rebuild_symbols(snapshot: AnalyticsSnapshot) -> None:
 
 
 def is_reproduced(snapshot: AnalyticsSnapshot) -> bool:
-    """Whether a snapshot's captures come to its figures again, to the bit. Writes nothing; the errors of reading both."""
+    """Whether a snapshot's captures give its figures again, to the bit. Writes nothing; errors of reading either."""
     again, held = _figures(list(snapshot.inputs.select_related("partition"))), results.of_snapshot(snapshot)
     pairs = ((again.venues, held.venues), (again.markets, held.markets), (again.symbols, held.symbols))
     return all(one.equals(other) for one, other in pairs)
 
 
 def _mend(snapshot: AnalyticsSnapshot) -> bool:
-    """Make the file of a snapshot's symbols again where it is lost; whether that was done. The next look tells the rest."""
+    """Make the file of a snapshot's symbols again where it is lost; whether that was done. The archive's check tells more."""
     with suppress(OSError):
         try:
             symbols.of_snapshot(snapshot)
@@ -185,7 +184,7 @@ def _figures(captures: list[Capture]) -> Figures:
 def _save(
     week_ending: date, inputs: list[Capture], figures: Figures, started: float, run: Run | None
 ) -> AnalyticsSnapshot | None:
-    """Save what was computed of the inputs; None where the week has others by now, or another process was quicker."""
+    """Save the figures of the inputs; None where the week has other inputs by now, or another process was quicker."""
     if _inputs_hash(_inputs_now(week_ending)) != _inputs_hash(inputs) or _snapshot_of(week_ending, inputs) is not None:
         return None
     newest = AnalyticsSnapshot.objects.filter(week_ending=week_ending).aggregate(newest=Max("sequence"))["newest"]

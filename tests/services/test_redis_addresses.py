@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 from pytest_django import Settings
 
 from marketspine.addresses import broker, results_of
+from pipeline.metrics import engine
 from pipeline.runs import sources
 from tests.services.fronts import certificate, tls_in_front_of, unix_socket_in_front_of
 
@@ -95,3 +96,10 @@ def test_the_name_of_the_server_need_not_be_verified(
 def test_a_unix_socket_is_asked(settings: Settings, redis_url: str, tmp_path: Path, ask: Ask) -> None:
     with unix_socket_in_front_of(port_of(redis_url), tmp_path / "redis.sock"):
         ask(f"redis+socket://{tmp_path}/redis.sock?virtual_host=0", settings)
+
+
+def test_the_metrics_ask_a_broker_at_a_unix_socket(settings: Settings, redis_url: str, tmp_path: Path) -> None:
+    settings.CELERY_BROKER_URL = broker(f"redis+socket://{tmp_path}/redis.sock?virtual_host=0")
+    with unix_socket_in_front_of(port_of(redis_url), tmp_path / "redis.sock"):
+        asked = {sample.name: sample.value for sample in engine.read_broker()}
+    assert asked == {"broker_up": 1, "queue_length": 0}

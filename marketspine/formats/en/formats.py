@@ -1,4 +1,4 @@
-"""Dates as ISO has them, instants with their time zone, thousands by commas."""
+"""Dates in ISO format, instants with their time zone."""
 
 from __future__ import annotations
 
