@@ -1,7 +1,7 @@
 """Runs that the schedules owe: the schedules' rows say when, the ledger says which runs have been started.
 
-A *slot* is an instant at which a schedule's crontab fires. (schedule, slot) is unique among runs: a slot gets one run however
-often it fires, and any process may start an owed run: beat's task, each sweep, two of them at once.
+A *slot* is an instant at which a schedule's crontab fires. (schedule, slot) is unique among runs: a slot gets one run,
+however often it fires, and any process may start an owed run: beat's task, each sweep, two of them at once.
 """
 
 from __future__ import annotations

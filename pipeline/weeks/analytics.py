@@ -162,7 +162,7 @@ def is_reproduced(snapshot: AnalyticsSnapshot) -> bool:
 
 
 def _mend(snapshot: AnalyticsSnapshot) -> bool:
-    """Make the file of a snapshot's symbols again where it is lost; whether that was done. The archive's check tells more."""
+    """Make the file of a snapshot's symbols again if it is lost; whether that was done. The archive's check tells more."""
     with suppress(OSError):
         try:
             symbols.of_snapshot(snapshot)
