@@ -1,4 +1,4 @@
-"""The admin, a folder per thing reviewed. Everybody who may view pages reads them; acts are guarded one by one."""
+"""The admin, a folder per thing reviewed. A permission to view opens all pages; each act has a guard of its own."""
 
 from __future__ import annotations
 

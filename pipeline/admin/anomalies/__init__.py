@@ -1,1 +1,1 @@
-"""Anomalies: their list, their page, and the words for what is wrong."""
+"""Anomalies: their list, their page, and the dashboard's list of faults."""

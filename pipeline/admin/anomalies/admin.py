@@ -1,4 +1,4 @@
-"""Anomalies: what a person has to look at, resolved and reopened with a note."""
+"""Anomalies, resolved and reopened with a note."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ OBJECT_ACTIONS: tuple[ObjectAction[Anomaly], ...] = (
 
 
 def gravity() -> Case:
-    """Severity as a number, by which the gravest come first."""
+    """Severity as a number, 0 for the gravest."""
     grades = (When(severity=severity, then=Value(grade)) for grade, severity in enumerate(Severity.values))
     return Case(*grades, default=Value(-1), output_field=IntegerField())
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """By whether somebody has resolved it."""
+    """Filters by open or resolved."""
 
     title = "state"
     parameter_name = "resolved_at__isnull"
@@ -67,7 +67,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 class WeekFilter(DropdownFilter):  # type: ignore[misc] # the skin has no types
-    """By the week it concerns: its own, or its partition's. Offered are the weeks that have been judged, newest first."""
+    """Filters by the week concerned: its own, or its partition's. The choices are the judged weeks, newest first."""
 
     title = "week ending"
     parameter_name = "week"
@@ -79,7 +79,7 @@ class WeekFilter(DropdownFilter):  # type: ignore[misc] # the skin has no types
         return [(week, week) for week in (offered if asked in ("", *offered) else [asked, *offered])]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Anomaly]:
-        """Nothing for what is no day."""
+        """The anomalies of the week; none for a text that is no day."""
         if not self.value():
             return queryset  # type: ignore[no-any-return]
         week = read_day(self.value())
@@ -88,7 +88,7 @@ class WeekFilter(DropdownFilter):  # type: ignore[misc] # the skin has no types
 
 @admin.register(Anomaly)
 class AnomalyAdmin(ActingAdmin[Anomaly]):
-    """Anomalies: the open ones first, the gravest of them before the others."""
+    """Anomalies: open ones first, by severity."""
 
     page_template = "pipeline/anomaly.html"
     when_empty = "Nobody has to look at anything: no run has met what it could not settle by itself."
@@ -117,7 +117,7 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str
     ) -> tuple[QuerySet[Anomaly], bool]:
-        """By everything that the list shows: each word has to be somewhere."""
+        """Search all that the list shows: each word has to be somewhere."""
         for word in words(search_term):
             queryset = queryset.filter(_says(word))
         return queryset, False
@@ -158,7 +158,7 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
         return standing(anomaly)
 
     def page(self, request: HttpRequest, found: Anomaly) -> dict[str, Any]:
-        """Where and when it was seen, what to do next, and how it was resolved and reopened."""
+        """Its place and times, the next step, and how it was resolved and reopened."""
         return {**self.frame_of(request, found), "standing": standing(found), **contents(found)}
 
 
@@ -175,7 +175,7 @@ def _says(word: str) -> Q:
 
 
 def standing(anomaly: Anomaly) -> SafeString:
-    """Open, or who resolved it when."""
+    """Open, or resolved by whom and when."""
     if anomaly.resolved_at is None:
         return badge("MISSING", "open")
     return format_html(

@@ -1,4 +1,4 @@
-"""The page of an anomaly: the next step, the run and the payload it came from, who resolved and reopened it."""
+"""The page of an anomaly: the next step, its run and payload, and who resolved and reopened it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ NEXT_STEPS = {
 
 
 def contents(anomaly: Anomaly) -> dict[str, Any]:
-    """The context of an anomaly's page. Three queries, however often it was seen."""
+    """The context of an anomaly's page. Three queries, whatever the number of occurrences."""
     week = anomaly.concerns_week
     return {
         "title": f"{Category(anomaly.category).replace('_', ' ').capitalize()}: {anomaly.partition or week or 'no week'}",
@@ -102,5 +102,5 @@ def contents(anomaly: Anomaly) -> dict[str, Any]:
 
 
 def _verdict(readiness: Readiness) -> tuple[str, str]:
-    """For which use, as a link, and the verdict."""
+    """The use, as a link, and its verdict."""
     return link(readiness, readiness.use), badge(readiness.state)

@@ -18,14 +18,14 @@ from pipeline.operations import new_token
 from pipeline.review import dashboard
 from pipeline.review.grid import Cell, CellState
 
-# Safe to do again and again: what has not changed is not captured, and what is over ends its anomaly.
+# Safe to repeat: unchanged content is not captured again, and an anomaly ends with its fault.
 AGAIN = (CellState.LATE, CellState.FAILED, CellState.REFUSED)
 WRONG = (*AGAIN, CellState.MISSING, CellState.ARCHIVED, CellState.BLOCKED, CellState.DAMAGED)
 
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """Something wrong: where, how it stands, and the button that mends it (`posts` at once, or leads to a page)."""
+    """A fault: its place, its state, and the button that mends it (`posts` at once, or leads to a page)."""
 
     where: str
     url: str
@@ -38,7 +38,7 @@ class Wrong:
 
 
 def what_is_wrong(request: HttpRequest, weeks: Iterable[dashboard.Week]) -> dict[str, Any]:
-    """The context of the list: the partitions, newest week first, then what stands against whole weeks."""
+    """The context of the list: faulty partitions, newest week first, then anomalies of whole weeks."""
     listed = list(weeks)
     cells = [cell for week in listed for cell, _ in week.cells if cell.state in WRONG]
     again = [cell.partition_id for cell in cells if cell.state in AGAIN and cell.partition_id]
@@ -71,13 +71,13 @@ def _of_week(request: HttpRequest, anomaly: Anomaly) -> Wrong:
 
 
 def _resolving(request: HttpRequest, anomaly: Anomaly) -> tuple[str, str]:
-    """A person's word needs a note: the page that asks for it."""
+    """The button to the page that asks for the note of a resolution."""
     if not may(request, Act.RESOLVE):
         return "", ""
     return Act.RESOLVE.label, reverse("admin:pipeline_anomaly_resolve", args=[anomaly.pk])
 
 
 def _against(weeks: Iterable[dashboard.Week]) -> Iterable[Anomaly]:
-    """Open anomalies that stand against whole weeks."""
+    """Open anomalies of whole weeks."""
     of_weeks = Q(week_ending__in=[week.week_ending for week in weeks]) | Q(week_ending__isnull=True)
     return Anomaly.objects.open().grave().filter(of_weeks, partition__isnull=True).order_by("pk")

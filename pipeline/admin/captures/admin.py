@@ -1,4 +1,4 @@
-"""Captures: the figures of a vintage, its rejects, what it changed and moved; pinning it."""
+"""Captures: a vintage's figures, rejects, differences and movements; pinning and annulling."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOT_THERE = (ErrorKind.NOT_CAPTURED, ErrorKind.VINTAGE_PRUNED)
 
 
 def can_be_annulled(capture: Capture) -> bool:
-    """Whether it stands, has rows, and takes no other one back."""
+    """Whether it has rows, is not annulled, and is no annulment itself."""
     return capture.normalized_at is not None and capture.annuls_id is None and capture.annulment is None
 
 
@@ -74,7 +74,7 @@ OBJECT_ACTIONS: tuple[ObjectAction[Capture], ...] = (
 
 @admin.register(Capture)
 class CaptureAdmin(ActingAdmin[Capture]):
-    """The vintages of all partitions, the newest first."""
+    """The vintages of all partitions, newest first."""
 
     page_template = "pipeline/capture.html"
     list_display = ("name", "week", "version", "kept", "why", "captured", "rows", "restated")
@@ -98,7 +98,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
         css = {"all": ("pipeline/capture.css",)}
 
     def get_urls(self) -> list[URLPattern]:
-        """The pages beside the first."""
+        """The addresses of its further pages and downloads."""
         pages: dict[str, downloads.View] = {
             "difference": self.difference_view,
             "movement": self.movement_view,
@@ -111,7 +111,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Capture], search_term: str
     ) -> tuple[QuerySet[Capture], bool]:
-        """By the start of an id or a hash, as an index has it: nothing is looked for in the midst of a text."""
+        """Search by the beginning of an id or a hash, which an index can find."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -148,11 +148,11 @@ class CaptureAdmin(ActingAdmin[Capture]):
 
     @admin.display(description="state")
     def kept(self, capture: Capture) -> SafeString:
-        """Whether it is the newest, and whether its rows are there."""
+        """Whether it is the newest, and whether its rows are stored."""
         return format_html("{} {}", _standing(capture), badge("INFO", "pinned") if capture.pinned else "")
 
     def page(self, request: HttpRequest, found: Capture) -> dict[str, Any]:
-        """Its first page; with `?verify`, also what reading the archive and the rows comes to."""
+        """Its first page; with `?verify`, also the checks that read the archive and the rows."""
         checks = verification.verify(found) if "verify" in request.GET else None
         return {**self._heads(request, found, "change"), **capture_page.overview(found), "checks": checks}
 
@@ -163,7 +163,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
         return self._page(request, found, "difference", contents)
 
     def difference_download(self, request: HttpRequest, object_id: str, form: str) -> HttpResponseBase:
-        """The same, all of them, as CSV or Parquet."""
+        """All these rows, as CSV or Parquet."""
         found = self.find(request, object_id)
         before = difference_page.other_capture(found, request.GET.dict())
         if before is None:
@@ -178,7 +178,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
             return response
 
     def movement_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Venue shares and market concentration before and with it."""
+        """Venue shares and market concentration before it and with it."""
         found = self.find(request, object_id)
         return self._page(request, found, "movement", movement_page.contents(found))
 
@@ -189,7 +189,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
         return self._page(request, found, "rejects", {"page": page, "total": figures.number(page.paginator.count)})
 
     def payload_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The bytes as fetched, or the page that says what is wrong with the archive."""
+        """The bytes as fetched, or the page with the archive's error."""
         found = self.find(request, object_id)
         try:
             return download.as_download(found)

@@ -68,7 +68,7 @@ class Pill:
 
 
 def contents(capture: Capture, asked: Mapping[str, str]) -> dict[str, Any]:
-    """The context of the page: what is compared with what, and a page of the rows that differ.
+    """The context of the page: the two captures, and a page of the rows that differ.
 
     `asked` is the query of the address: `with` a version, `kind`, `page`. Http404 for a version or kind there is not.
     """
@@ -105,7 +105,7 @@ def as_download(capture: Capture, before: Capture, form: str) -> HttpResponseBas
 
 
 def _asked(before: Capture, after: Capture, kind: ChangeKind | None) -> dict[str, str]:
-    """The question to the readers, and to the API."""
+    """The parameters for the readers, and for the API."""
     pair = {"from_capture": before.capture_id, "to_capture": after.capture_id}
     return pair | ({"change": kind.value} if kind else {})
 
@@ -154,7 +154,7 @@ def _kind(asked: Mapping[str, str]) -> ChangeKind | None:
 
 
 def _text(value: object) -> str:
-    """A figure or a day of one side; nothing where that side has no row."""
+    """A figure or a day of one side; empty where that side has no row."""
     if value is None:
         return ""
     return figures.number(value) if isinstance(value, (int, Decimal)) else str(value)

@@ -1,4 +1,4 @@
-"""Handing out an archived payload: whole and verified, or not at all."""
+"""The download of an archived payload: whole and verified, or not at all."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def file_name(capture: Capture) -> str:
 
 
 def as_download(capture: Capture) -> HttpResponse:
-    """The bytes as fetched. ArchiveDamaged, and not one byte, when they are not what was captured.
+    """The bytes as fetched; ArchiveDamaged when they are not what was captured.
 
-    They are read whole before the first is sent: a hash is known at the end only.
+    They are read whole before the first is sent, since the hash is known at the end only.
     """
     content = archive.get(capture.payload_sha256)
     response = HttpResponse(content, content_type="application/octet-stream")

@@ -1,4 +1,4 @@
-"""Manifests: that a stage of a capture, or of a week, completed."""
+"""Manifests: the records that a stage of a capture, or of a week, completed."""
 
 from __future__ import annotations
 

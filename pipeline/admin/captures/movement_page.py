@@ -1,4 +1,4 @@
-"""What a capture moved: venue shares and market concentration, as known just before it and with it."""
+"""The movements of a capture: venue shares and market concentration, as known just before it and with it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class VenueLine:
 
     @property
     def bar(self) -> tuple[str, str]:
-        """Where its bar starts and how long it is, from the middle of a bar of twice HALF_A_BAR."""
+        """The start and the length of its bar, from the middle of a bar of twice HALF_A_BAR."""
         length = HALF_A_BAR * abs(self.record["moved"]) / self.widest if self.widest else 0
         start = HALF_A_BAR if self.rises else HALF_A_BAR - length
         return f"{start:.1f}", f"{length:.1f}"
@@ -103,7 +103,7 @@ def contents(capture: Capture) -> dict[str, Any]:
 
 
 def _moved(capture: Capture, position: int) -> dict[str, Any]:
-    """What is known at the capture's position of the feed, beside what was known just before it."""
+    """The figures known at the capture's position of the feed, beside those known just before it."""
     key = capture.partition.key
     scopes: list[dict[str, Any]] = [{"week_ending": key.week_ending, "tier": tier} for tier in (key.tier.value, ALL)]
     was, now = ({"position": f"{at}"} for at in (position - 1, position))

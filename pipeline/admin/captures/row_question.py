@@ -1,7 +1,7 @@
-"""What a person asks of rows, in words, as a question to the readers: exactly first, and otherwise by parts of names.
+"""A person's search for rows, as a question to the readers: exact matches first, otherwise parts of names.
 
-A symbol is looked for in all weeks, since a file sorted by symbol is passed over where it is not in it. Any other word has
-to be looked for in every row: `WEEKS_OF_A_WORD` weeks at a time, and a week at a time without a word.
+A symbol is searched in all weeks: files are sorted by symbol, and those without it cost almost nothing. Any other word
+is searched in every row: WEEKS_OF_A_WORD weeks at a time; without a word, one week at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Keywords = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowQuestion:
-    """What is asked; each field is empty where it is not. `capture` asks for one vintage; `before` for older weeks."""
+    """The fields of a search; an unused one is empty. `capture` asks for one vintage, `before` for older weeks."""
 
     symbol: str = ""
     issue: str = ""
@@ -35,11 +35,11 @@ class RowQuestion:
 
     @property
     def weeks(self) -> int:
-        """How many weeks are searched at a time, but for a symbol."""
+        """How many weeks are searched at a time, unless a symbol is given."""
         return WEEKS_OF_A_WORD if self.symbol or self.issue or self.venue else 1
 
     def keywords(self) -> Keywords:
-        """What is asked of any weeks."""
+        """The readers' keywords, but for those that choose weeks."""
         named = self.capture.capture_id if self.capture else None
         asked = {"tier": self.tier, "as_of": self.as_of, "capture": named, "sort": self.sort}
         asked["issue_contains"] = self.issue
@@ -48,13 +48,13 @@ class RowQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Inexact:
-    """A word that nothing is called exactly: which column has it otherwise, and what is said of that."""
+    """A word without an exact match: the column that has it in part, and the sentence about that."""
 
     column: str
     said: str
 
     def note(self, values: Iterable[str], number: int) -> str:
-        """That, and the names that a page has, of so many in all."""
+        """The sentence, with the names on a page, of so many in all."""
         names = list(dict.fromkeys(values))[:NAMES_TOLD]
         more = f" and {number - len(names):,} more" if number > len(names) else ""
         return f"{self.said}: these are of {', '.join(names)}{more}"
@@ -62,7 +62,7 @@ class Inexact:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The rows that fit; the weeks before which there are older ones to search; which words were not met exactly."""
+    """The matching rows; the oldest week searched, if there are older ones; the words without an exact match."""
 
     result: Result
     asked: Keywords
@@ -71,7 +71,7 @@ class Answer:
 
 
 def answer(question: RowQuestion) -> Answer | None:
-    """The rows that fit; None where nothing is captured there yet. ReadersError."""
+    """The matching rows; None where nothing is captured there yet. ReadersError."""
     searched, older = _newest_weeks(question)
     if not searched:
         return None
@@ -85,7 +85,7 @@ def answer(question: RowQuestion) -> Answer | None:
 
 
 def _of_symbol(question: RowQuestion, every_week: Keywords) -> Answer | None:
-    """The rows of a symbol as it was written, or in capitals, whatever the issue; None where there are none."""
+    """The rows of a symbol as it was written, or in capitals, of any issue; None where there are none."""
     weeks = {"week_ending": question.week} if question.week else every_week
     asked = {**weeks, **question.keywords()}
     of_any = {name: value for name, value in asked.items() if name != "issue_contains"}
@@ -98,7 +98,7 @@ def _of_symbol(question: RowQuestion, every_week: Keywords) -> Answer | None:
 
 
 def _of_venue(question: RowQuestion, found: Answer) -> Answer:
-    """Of those the rows of a venue: by its MPID or CRD number; without one, by a part of its name."""
+    """The found rows of a venue: by its MPID or CRD number; failing these, by a part of its name."""
     if not question.venue:
         return found
     for exact in _exact_venues(question.venue):
@@ -120,7 +120,7 @@ def _found(asked: Keywords) -> tuple[Result, Keywords]:
 
 
 def _newest_weeks(question: RowQuestion) -> tuple[list[date], date | None]:
-    """The newest captured weeks that are searched; and the oldest of them, where there are older ones."""
+    """The newest captured weeks, which are searched; and the oldest of them, if there are older ones."""
     known = Capture.objects.normalized()
     if question.capture:
         return [question.capture.partition.week_ending], None

@@ -57,14 +57,14 @@ class RowsForm(forms.Form):
     sort = forms.ChoiceField(required=False, choices=ORDERS, label="Order")
 
     def clean_as_of(self) -> datetime | None:
-        """An instant that is not to come."""
+        """An instant that has passed."""
         instant: datetime | None = self.cleaned_data["as_of"]
         if instant is not None and instant > timezone.now():
-            raise forms.ValidationError("what will be known then is not known: choose an instant that has passed")
+            raise forms.ValidationError("this instant is in the future: choose one that has passed")
         return instant
 
     def clean_week(self) -> date | None:
-        """A week of which something is captured."""
+        """A week with a capture."""
         week: date | None = self.cleaned_data["week"]
         if week is not None and not Partition.objects.filter(week_ending=week, latest__isnull=False).exists():
             raise forms.ValidationError(f"nothing is captured of a week ending {week}: weeks end on a Friday")
@@ -115,7 +115,7 @@ class RowLine:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the page shows: an answer, a page of it, what is to be known of it; or why there is none."""
+    """The page's contents: an answer, a page of its rows, and caveats; or why there is no answer."""
 
     answer: Answer | None = None
     page: Page | None = None
@@ -139,7 +139,7 @@ def rows(request: HttpRequest) -> HttpResponse:
 
 
 def download(request: HttpRequest, form: str) -> HttpResponseBase:
-    """All rows that the page's question finds, as CSV or Parquet; the page, with the reason, where that cannot be."""
+    """All rows that the page's question finds, as CSV or Parquet; where there can be no file, the page with the reason."""
     asked = _form(request)
     if not asked.is_valid():
         return _response(request, asked, Shown(), HTTPStatus.BAD_REQUEST)
@@ -194,7 +194,7 @@ def _shown(form: RowsForm, request: HttpRequest) -> Shown:
 
 
 def _inexact(found: Answer, page: Page) -> tuple[str, ...]:
-    """That words were met by parts of names only, and of what the rows are then."""
+    """Sentences about words that only parts of names match."""
     numbers = {"symbol": found.result.summary.symbols, "venue_name": found.result.summary.venues}
     if page.frame.is_empty():
         return ()
@@ -202,7 +202,7 @@ def _inexact(found: Answer, page: Page) -> tuple[str, ...]:
 
 
 def _caveats(found: Answer) -> list[str]:
-    """What the readers say of the answer; of much the first."""
+    """The readers' caveats about the answer; of many the first ones."""
     told = [one.text for one in found.result.warnings]
     more = len(told) - CAVEATS_SHOWN
     return [*told[:CAVEATS_SHOWN], *([f"and {more:,} more such remarks, which the API has"] if more > 0 else [])]
@@ -230,7 +230,7 @@ def _response(request: HttpRequest, form: RowsForm, shown: Shown, status: int = 
 
 
 def _heading(found: Answer) -> str:
-    """How much was found, and where."""
+    """How many rows were found, and where."""
     sums, searched = found.result.summary, found.result.meta.inputs
     weeks = sorted({one.week_ending for one in searched})
     if not weeks:
@@ -257,7 +257,7 @@ def _place(text: str) -> Place | None:
 
 
 def _address(request: HttpRequest, **further: str) -> str:
-    """The question that was asked, with what is further asked; a page of its own starts at its first row."""
+    """The address of the same question with further parameters; it starts at the first row."""
     dropped = {"after", *further}
     kept = {name: value for name, value in request.GET.items() if name not in dropped and value}
     return "?" + urlencode({**kept, **further})

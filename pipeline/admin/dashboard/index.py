@@ -1,4 +1,4 @@
-"""The first page: what is silent, four figures, the grid of weeks and tiers, charts."""
+"""The first page: alarms, four figures, the grid of weeks and tiers, charts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Line:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """The context of the admin's index; empty for who may not view evidence."""
+    """The context of the admin's index; without contents for users who may not view evidence."""
     if not request.user.has_perm("pipeline.view_partition"):
         return context
     weeks = ledger_dashboard.weeks()
@@ -101,7 +101,7 @@ def _line(week: ledger_dashboard.Week, now: datetime, *, may_backfill: bool) -> 
 
 
 def _square(cell: Cell, status: CellLabel, now: datetime, *, may_backfill: bool) -> Square:
-    """A cell leads to its partition; what no run has planned yet, to the plan that captures it."""
+    """A cell leads to its partition; one that no run has planned yet, to the plan that captures it."""
     tone, icon = LOOKS.get(status, UNKNOWN)
     url = reverse("admin:pipeline_partition_change", args=[cell.partition_id]) if cell.partition_id else ""
     if not url and status is CellLabel.MISSING and may_backfill:
@@ -115,7 +115,7 @@ def _square(cell: Cell, status: CellLabel, now: datetime, *, may_backfill: bool)
 
 
 def _missing_url(weeks: Iterable[ledger_dashboard.Week]) -> str:
-    """The plan that captures what is due and was never captured; empty when nothing is."""
+    """The address of the plan that captures all due partitions never captured; empty without any."""
     missing = [
         cell
         for week in weeks

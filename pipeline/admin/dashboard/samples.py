@@ -1,4 +1,4 @@
-"""The notice that every page carries."""
+"""The notice of invented data, on every page."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from pipeline.models import data_kinds
 
 
 def notice(_request: HttpRequest) -> dict[str, object]:
-    """Whether a page shows invented data, for its notice; asked only by pages that have one."""
+    """The context processor of the notice; lazy, so that only pages with the notice query the ledger."""
     return {"shows_samples": SimpleLazyObject(data_kinds.shows_samples)}

@@ -1,4 +1,4 @@
-"""Backups and drills: what was made, what it lacks, and what was proved of it."""
+"""Backups with the files that they lack, and the drills that proved them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class BackupAdmin(EvidenceAdmin[Backup]):
 
 @admin.register(Drill)
 class DrillAdmin(EvidenceAdmin[Drill]):
-    """Restorations that were tried, the newest first, by `manage.py backup drill`."""
+    """Trial restorations by `manage.py backup drill`, newest first."""
 
     page_template = "pipeline/drill.html"
     when_empty = "No backup was ever restored: manage.py backup drill does it beside the ledger, and proves it."
@@ -74,7 +74,7 @@ class DrillAdmin(EvidenceAdmin[Drill]):
         return figures.seconds(timedelta(seconds=drill.seconds))
 
     def page(self, request: HttpRequest, found: Drill) -> dict[str, Any]:
-        """What was looked at, what failed first."""
+        """The checks, failed ones first."""
         checks = sorted(found.report["checks"], key=lambda check: bool(check["passed"]))
         shown = [
             (badge("GOOD", "proved") if one["passed"] else badge("ERROR", "not so"), one["what"]) for one in checks

@@ -1,4 +1,4 @@
-"""The form of a prune plan: it stores a plan and shows it. Nothing is marked by it."""
+"""The form of a prune plan: it stores a plan and shows it, and marks nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST = 10_000
 
 
 class PolicyForm(forms.Form):
-    """What may be pruned, and what is kept of it."""
+    """The fields of a policy."""
 
     older_than = forms.IntegerField(
         label="Superseded for so many days", min_value=LEAST_DAYS, max_value=MOST, initial=730
@@ -36,7 +36,7 @@ class PolicyForm(forms.Form):
     payloads = forms.BooleanField(label="Prune payloads, too: only a backup has the rows then", required=False)
 
     def clean(self) -> dict[str, Any]:
-        """With the policy, where it can be."""
+        """The fields, with the policy; refused where the policy makes no sense."""
         cleaned = super().clean() or {}
         if not self.errors:
             asked = {name: value for name, value in cleaned.items() if name != "keep_snapshots"}
@@ -57,7 +57,7 @@ def urls(admin: ModelAdmin[PrunePlan]) -> list[URLPattern]:
 
 
 def new_plan(request: HttpRequest, admin: ModelAdmin[PrunePlan]) -> HttpResponse:
-    """The form; when it is sent, the plan that it comes to."""
+    """The form; when it is sent, the page of its plan."""
     if not may(request, Act.PRUNE_PLAN):
         raise PermissionDenied
     form = PolicyForm(request.POST if request.method == "POST" else None)

@@ -1,4 +1,4 @@
-"""Prune plans: what each would prune and why, marking it, and undoing that."""
+"""Prune plans: the captures that each would prune, with reasons; marking and undoing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ OBJECT_ACTIONS: tuple[ObjectAction[PrunePlan], ...] = (
 
 @admin.register(PrunePlan)
 class PrunePlanAdmin(ActingAdmin[PrunePlan]):
-    """What was planned, the newest first."""
+    """The plans, newest first."""
 
     page_template = "pipeline/prune_plan.html"
     list_before_template = "pipeline/prune_plans.html"
@@ -70,7 +70,7 @@ class PrunePlanAdmin(ActingAdmin[PrunePlan]):
         css = {"all": ("pipeline/review.css",)}
 
     def get_urls(self) -> list[URLPattern]:
-        """The form, and marking, before the plans."""
+        """The addresses of the form and of marking, before Django's own."""
         mark = path(
             "<path:object_id>/do/prune-mark/",
             self.admin_site.admin_view(self.mark),
@@ -107,7 +107,7 @@ class PrunePlanAdmin(ActingAdmin[PrunePlan]):
         return f"{plan.remove_after:%Y-%m-%d %H:%M} UTC" if plan.remove_after else "-"
 
     def page(self, request: HttpRequest, found: PrunePlan) -> dict[str, Any]:
-        """Its entries, those that are pruned first, and marking it where that makes sense."""
+        """Its entries, pruned ones first, and the form that marks it, if it can be marked."""
         return {
             **self.frame_of(request, found),
             "state": self.state_(found),
@@ -122,7 +122,7 @@ class PrunePlanAdmin(ActingAdmin[PrunePlan]):
         }
 
     def mark(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Mark what a plan prunes, for the reason and with the number that the form has."""
+        """Mark a plan's captures, with the reason and the number in the form."""
         if not may(request, Act.PRUNE_MARK):
             raise PermissionDenied
         found = self.find(request, object_id)

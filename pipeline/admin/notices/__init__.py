@@ -1,1 +1,1 @@
-"""Telling people: channels, what they are told, and what is silenced."""
+"""Telling people: notices, channels and silences."""

@@ -1,4 +1,4 @@
-"""The form of a channel: what it is told, and the names of its secrets; refused where nothing could be sent."""
+"""The form of a channel: its filters, and the names of its secrets; refused where no message could ever be sent."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HELP = {
     "signing_secret": "of a webhook: the name of the variable that holds the key its messages are signed with",
     "least_severity": "nothing below this severity is told",
     "least_restated_rows": "no smaller restatement is told: FINRA restates a handful of rows as a matter of course",
-    "repeat_hours": "what is critical and goes on is said again after so many hours; 0: never",
-    "quiet_from": "between these times only what is critical is sent, by the clock of the zone",
+    "repeat_hours": "a critical notice that goes on is repeated after so many hours; 0: never",
+    "quiet_from": "between these times only critical notices are sent, by the clock of the zone",
     "zone": "of quiet hours and digests",
 }
 
 
 class ChannelForm(FormOfChannel):
-    """Asks `pipeline.notices.channels` what is wrong, as the command does."""
+    """Checked by `pipeline.notices.channels`, as the command is."""
 
     events = forms.MultipleChoiceField(
         required=False, choices=Event.choices, widget=forms.CheckboxSelectMultiple, help_text=ALL
@@ -69,14 +69,14 @@ class ChannelForm(FormOfChannel):
         help_texts = HELP
 
     def clean_zone(self) -> str:
-        """A zone that the machine knows."""
+        """A time zone that the machine knows."""
         zone = str(self.cleaned_data["zone"])
         if zone not in available_timezones():
             raise forms.ValidationError("There is no such time zone: America/New_York is one.")
         return zone
 
     def clean(self) -> dict[str, Any]:
-        """What could never be sent is refused; a secret that is not set yet is not."""
+        """Refuse a channel that could never send; a secret may be set later."""
         cleaned: dict[str, Any] = super().clean() or {}
         if not self.errors:
             changed = {name: cleaned[name] for name in self._meta.fields or () if name in cleaned}

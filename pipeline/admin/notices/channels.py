@@ -1,4 +1,4 @@
-"""Channels: who is told of what; a test, and sending again what was not taken."""
+"""Channels: who is told of what; testing one, and resending its failed messages."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ LOOKS = {
 
 
 def delivery_badge(state: str) -> SafeString:
-    """What became of a delivery."""
+    """The state of a delivery, as a badge."""
     return badge(LOOKS[DeliveryState(state)], state.lower())
 
 
 @admin.register(Channel)
 class ChannelAdmin(Traced, Acting[Channel]):
-    """Who is told of what. One that was told something is protected by that: it is switched off, and not deleted."""
+    """Channels. One with deliveries cannot be deleted: it is switched off instead."""
 
     form = ChannelForm
     change_form_template = "pipeline/channel.html"
@@ -66,7 +66,7 @@ class ChannelAdmin(Traced, Acting[Channel]):
         css = {"all": ("pipeline/review.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
-        """With how much waits, and was given up, in the same query."""
+        """The channels, with their numbers of waiting and failed deliveries, in one query."""
         waits = Count("deliveries", filter=Q(deliveries__state=DeliveryState.PENDING))
         given_up = Count("deliveries", filter=Q(deliveries__state=DeliveryState.FAILED))
         return super().get_queryset(request).annotate(waits=waits, given_up=given_up)
@@ -81,7 +81,7 @@ class ChannelAdmin(Traced, Acting[Channel]):
 
     @admin.display(description="goes to")
     def goes_to(self, channel: Channel) -> SafeString | str:
-        """The host, and nothing secret; or why it cannot go there."""
+        """The host, without any secret; or why no message can go there."""
         try:
             return registry.place(channel)
         except NotAccepted as error:
@@ -112,7 +112,7 @@ class ChannelAdmin(Traced, Acting[Channel]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """The form, with what can be done, where it goes, and what it was told last."""
+        """The form, with the buttons, the target, and the last deliveries."""
         channel = self.get_object(request, unquote(object_id)) if object_id else None
         beside = self._beside(request, channel) if channel else {}
         return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **beside})

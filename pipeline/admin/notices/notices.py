@@ -1,4 +1,4 @@
-"""Notices: what people are told, which channels were, and what became of it."""
+"""Notices, with the channels that were told of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHOWN = 100
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """By whether it goes on."""
+    """Filters by whether the event goes on."""
 
     title = "state"
     parameter_name = "closed_at__isnull"
@@ -40,7 +40,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Notice)
 class NoticeAdmin(EvidenceAdmin[Notice]):
-    """What people are told of: the newest change first."""
+    """Notices, the newest change first."""
 
     page_template = "pipeline/notice.html"
     when_empty = "Nothing has happened that anybody would be told of."
@@ -56,7 +56,7 @@ class NoticeAdmin(EvidenceAdmin[Notice]):
         css = {"all": ("pipeline/review.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notice]:
-        """With how many messages of it were sent, and are to be."""
+        """The notices, with their numbers of sent and waiting deliveries."""
         sent = Count("deliveries", filter=Q(deliveries__state=DeliveryState.SENT))
         waits = Count("deliveries", filter=Q(deliveries__state__in=(DeliveryState.PENDING, DeliveryState.MUTED)))
         return super().get_queryset(request).annotate(sent=sent, waits=waits)
@@ -64,7 +64,7 @@ class NoticeAdmin(EvidenceAdmin[Notice]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Notice], search_term: str
     ) -> tuple[QuerySet[Notice], bool]:
-        """By everything that the list shows: each word has to be somewhere."""
+        """Search all that the list shows: each word has to be somewhere."""
         for word in words(search_term):
             queryset = queryset.filter(_says(word))
         return queryset, False
@@ -100,7 +100,7 @@ class NoticeAdmin(EvidenceAdmin[Notice]):
         return f"{figures.number(notice.sent)} sent{waits}"
 
     def page(self, request: HttpRequest, found: Notice) -> dict[str, Any]:
-        """What happened, and who was told when."""
+        """The event, and its deliveries."""
         deliveries = found.deliveries.select_related("channel", "muted_by").order_by("-pk")[:SHOWN]
         return {
             "severity": badge(found.severity),
@@ -120,7 +120,7 @@ class NoticeAdmin(EvidenceAdmin[Notice]):
 
 
 def standing(notice: Notice) -> SafeString:
-    """Open, over since when, or news."""
+    """Open, over since an instant, or news."""
     if notice.is_momentary:
         return badge("UNCHANGED", "news")
     if notice.closed_at is None:

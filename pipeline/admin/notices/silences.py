@@ -1,4 +1,4 @@
-"""Silences: what is not sent for a while, who said so and why; making one, and ending it before its time."""
+"""Silences: making one, and ending it before its time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST_HOURS = int(LONGEST / timedelta(hours=1))
 
 
 class SilenceForm(forms.Form):
-    """What, for how long, and why."""
+    """The matcher, the end, and the reason."""
 
     event = forms.ChoiceField(required=False, choices=[*ANY, *Event.choices])
     tier = forms.ChoiceField(required=False, choices=[*ANY, *((tier.value, tier.value) for tier in Tier)])
@@ -44,7 +44,7 @@ class SilenceForm(forms.Form):
     reason = forms.CharField(max_length=LONGEST_REASON, strip=True, help_text="required, kept with the silence")
 
     def matcher(self) -> Matcher:
-        """Which notices it is about."""
+        """The matcher of the fields."""
         asked = self.cleaned_data
         return Matcher(
             event=asked["event"], tier=asked["tier"], week_ending=asked["week_ending"], category=asked["category"]
@@ -53,7 +53,7 @@ class SilenceForm(forms.Form):
 
 @admin.register(Silence)
 class SilenceAdmin(ActingAdmin[Silence]):
-    """What is not sent for a while. A silence is made on a page of its own, and ended, never changed."""
+    """Silences. One is made on a page of its own, and ended, but never changed."""
 
     page_template = "pipeline/silence.html"
     when_empty = "Nothing is silenced, and never was."
@@ -74,7 +74,7 @@ class SilenceAdmin(ActingAdmin[Silence]):
         return [path("new/", self.admin_site.admin_view(self.new), name=NAME), *super().get_urls()]
 
     def new(self, request: HttpRequest) -> HttpResponse:
-        """The form; when it is sent, the silence."""
+        """The form; when it is sent, make the silence."""
         if not may(request, Act.SILENCE):
             raise PermissionDenied
         form = SilenceForm(request.POST if request.method == "POST" else None)
@@ -86,7 +86,7 @@ class SilenceAdmin(ActingAdmin[Silence]):
         return TemplateResponse(request, "pipeline/silence_new.html", context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """With the way to the form, for who may."""
+        """The list, with a link to the form for users who may make one."""
         new = {"new_url": reverse(f"admin:{NAME}") if may(request, Act.SILENCE) else ""}
         return super().changelist_view(request, {**(extra_context or {}), **new})
 
@@ -111,11 +111,11 @@ class SilenceAdmin(ActingAdmin[Silence]):
         return format_html('<span class="rv-why">{}</span>', silence.why)
 
     def buttons(self, request: HttpRequest, found: Silence) -> Any:
-        """One that has ended has none."""
+        """The buttons; a silence that has ended has none."""
         return super().buttons(request, found) if is_in_force(found) else iter(())
 
     def page(self, request: HttpRequest, found: Silence) -> dict[str, Any]:
-        """What it holds now."""
+        """The deliveries that it holds now."""
         held = found.held.select_related("notice", "channel").order_by("-pk")
         return {
             **self.frame_of(request, found),
@@ -127,7 +127,7 @@ class SilenceAdmin(ActingAdmin[Silence]):
 
 
 def is_in_force(silence: Silence) -> bool:
-    """Whether it holds what it is about."""
+    """Whether it holds now."""
     return silence.ended_at is None and silence.until > timezone.now()
 
 

@@ -1,4 +1,4 @@
-"""Partitions: what is held of each, what became of the last try, and running them again."""
+"""Partitions: their newest capture, the outcome of the last try, and running them again."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ OBJECT_ACTIONS: tuple[ObjectAction[Partition], ...] = (
 
 
 def with_states(partitions: QuerySet[Partition]) -> QuerySet[Partition]:
-    """Partitions with `state`: under way, or the outcome of the last try, which is that of `planning.last_tries`."""
+    """Partitions with `state`: under way, or the outcome of the last try (that of `runs.history.last_tries`)."""
     tries = RunPartition.objects.filter(partition=OuterRef("pk"), status=PartitionStatus.DONE)
     worked = tries.exclude(outcome=Outcome.CANCELLED).exclude(action__in=IDLE).order_by("-pk")
     fetched = worked.exclude(action=Action.NORMALIZE)
@@ -89,7 +89,7 @@ def _with_open_anomalies(partitions: QuerySet[Partition]) -> QuerySet[Partition]
 
 
 def state_badge(partition: Partition, state: str) -> SafeString:
-    """A state of `with_states`; of what was never tried, what the calendar and the captures say."""
+    """A state of `with_states`; for a partition never tried, one by the calendar and its captures."""
     if state != NEVER:
         return badge(state)
     if partition.newest_version:
@@ -98,7 +98,7 @@ def state_badge(partition: Partition, state: str) -> SafeString:
 
 
 class PartitionStateFilter(admin.SimpleListFilter):
-    """By what became of the last try."""
+    """Filters by the outcome of the last try."""
 
     title = "last try"
     parameter_name = "state"
@@ -111,7 +111,7 @@ class PartitionStateFilter(admin.SimpleListFilter):
 
 
 class OpenAnomaliesFilter(admin.SimpleListFilter):
-    """By whether somebody has to look at it."""
+    """Filters by whether it has open anomalies."""
 
     title = "open anomalies"
     parameter_name = "open_anomalies"
@@ -125,7 +125,7 @@ class OpenAnomaliesFilter(admin.SimpleListFilter):
 
 
 class CapturedFilter(admin.SimpleListFilter):
-    """By whether something of it is held."""
+    """Filters by whether it has a capture."""
 
     title = "captured"
     parameter_name = "captured"
@@ -140,7 +140,7 @@ class CapturedFilter(admin.SimpleListFilter):
 
 @admin.register(Partition)
 class PartitionAdmin(ActingAdmin[Partition]):
-    """A week of a tier: its vintages, and what became of each try."""
+    """Partitions, with their vintages and tries."""
 
     page_template = "pipeline/partition.html"
     list_display = ("week", "tier", "state", "version", "captured", "restated", "anomalies", "due")
@@ -157,13 +157,13 @@ class PartitionAdmin(ActingAdmin[Partition]):
         css = {"all": ("pipeline/capture.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Partition]:
-        """With the states and the open anomalies, by which the list is filtered."""
+        """The partitions, with the states and open anomalies that the filters use."""
         return _with_open_anomalies(with_states(super().get_queryset(request)))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Partition], search_term: str
     ) -> tuple[QuerySet[Partition], bool]:
-        """By the week, the tier and the state that the list shows: each word has to be one of them."""
+        """Search by the week, the tier and the state that the list shows: each word has to be one of them."""
         for word in words(search_term):
             queryset = queryset.filter(of_partition("", word) | of_choices("state", STATES.items(), word))
         return queryset, False
@@ -204,5 +204,5 @@ class PartitionAdmin(ActingAdmin[Partition]):
         return due_date(partition.key.tier, partition.week_ending).isoformat()
 
     def page(self, request: HttpRequest, found: Any) -> dict[str, Any]:
-        """Its captures, manifests, anomalies and runs, and what operators did."""
+        """Its captures, manifests, anomalies and runs, and the acts of operators."""
         return {**self.frame_of(request, found), "state": state_badge(found, found.state), **contents(found)}

@@ -32,7 +32,7 @@ class TryLine:
 
     @property
     def reason(self) -> str:
-        """Why it came to that; while it has not, what is planned."""
+        """The reason for the outcome; before it, the plan's reason."""
         return self.tried.reason or self.tried.plan_reason
 
     @property
@@ -41,7 +41,7 @@ class TryLine:
 
     @property
     def timings(self) -> str:
-        """How long fetching, parsing and storing took, as far as it came."""
+        """How long fetching, parsing and storing took, as far as it got."""
         one = self.tried
         steps = (
             ("fetch", one.started_at, one.fetched_at),
@@ -56,7 +56,7 @@ class TryLine:
 
 
 def contents(partition: Partition) -> dict[str, Any]:
-    """The context of a partition's page. Seven queries, whatever it has been through."""
+    """The context of a partition's page. Seven queries, whatever its history."""
     captures = list(partition.captures.select_related("run").order_by("-version")[: SHOWN + 1])
     keys = [capture.pk for capture in captures]
     due = due_date(partition.key.tier, partition.week_ending)
@@ -75,7 +75,7 @@ def contents(partition: Partition) -> dict[str, Any]:
 
 
 def _manifests(captures: list[int]) -> list[Manifest]:
-    """Those of the captures' stages, and of the snapshots that were computed from them."""
+    """The manifests of the captures, and of the snapshots that were computed from them."""
     of_captures = Manifest.objects.filter(capture__in=captures).select_related("capture", "run")
     of_weeks = Manifest.objects.filter(snapshot__inputs__in=captures).select_related("snapshot", "run").distinct()
     found = chain(of_captures.order_by("-pk")[: 2 * SHOWN], of_weeks.order_by("-pk")[:SHOWN])
@@ -83,7 +83,7 @@ def _manifests(captures: list[int]) -> list[Manifest]:
 
 
 def _anomalies(partition: Partition) -> list[AnomalyLine]:
-    """Its own and its week's, the open ones first."""
+    """The anomalies of it and of its week, open ones first."""
     of_week = Q(partition__isnull=True, week_ending=partition.week_ending)
     open_first = (F("resolved_at").desc(nulls_first=True), "-last_seen_at", "-pk")
     found = Anomaly.objects.filter(Q(partition=partition) | of_week).order_by(*open_first)

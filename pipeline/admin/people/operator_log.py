@@ -1,4 +1,4 @@
-"""The operator log: who did what, when, on what, why, and what came of it."""
+"""The operator log: each act of a person, its subjects, reason and outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMED_ON_PAGE = 500
 
 @admin.register(OperatorLogEntry)
 class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
-    """The acts of people, the newest first. No entry is ever changed or removed."""
+    """The acts of people, newest first. No entry is ever changed or removed."""
 
     page_template = "pipeline/operator_log_entry.html"
     when_empty = (
@@ -46,7 +46,7 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
         css = {"all": ("pipeline/review.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OperatorLogEntry]:
-        """With what it was done on, in one query for all."""
+        """The entries, with their subjects in one query for all."""
         return super().get_queryset(request).prefetch_related("subjects")
 
     @admin.display(description="when", ordering="pk")
@@ -55,7 +55,7 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
 
     @admin.display(description="who", ordering="operator")
     def who(self, entry: OperatorLogEntry) -> SafeString | str:
-        """The name of then; two accounts may have had it, one after the other, so the account's number is beside it."""
+        """The name at the time, and the account's number: two accounts may have had one name, one after the other."""
         if entry.account is None:
             return entry.operator
         return format_html('{} <span class="ms-quiet">account {}</span>', entry.operator, entry.account)
@@ -97,7 +97,7 @@ class OperatorLogAdmin(EvidenceAdmin[OperatorLogEntry]):
 
 
 def _account(entry: OperatorLogEntry) -> str:
-    """The account that acted, and how it is named now."""
+    """The account that acted, and its present name."""
     if entry.account is None:
         return "none: by a command"
     now = User.objects.filter(pk=entry.account).values_list("username", flat=True).first()
@@ -107,7 +107,7 @@ def _account(entry: OperatorLogEntry) -> str:
 
 
 def subject_link(subject: OperatorLogSubject) -> SafeString | str:
-    """A subject of the act under the name that it had, as a link to its page."""
+    """A subject of the act, under its name at the time, as a link to its page."""
     apps = {model._meta.model_name: model._meta.app_label for model in admin.site._registry}
     if subject.kind not in apps:
         return subject.label

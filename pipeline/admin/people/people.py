@@ -1,4 +1,4 @@
-"""Users and roles, in the same skin. A user grants only permissions of their own, and changes only users with no others."""
+"""Users and roles. A user grants only permissions that they have, and changes only users and roles with no others."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ NAMED_ROLES = 3
 
 
 def held_by(user: User) -> QuerySet[Permission]:
-    """The permissions that a user has, directly or by a role; of one who may not sign in, those that there would be."""
+    """A user's permissions, directly or by a role, also of one who may not sign in."""
     if user.is_superuser:
         return Permission.objects.all()
     return Permission.objects.filter(Q(user=user) | Q(group__user=user)).distinct()
 
 
 def beyond(user: User) -> QuerySet[Permission]:
-    """The permissions that a user has not."""
+    """The permissions that a user lacks."""
     return Permission.objects.exclude(pk__in=held_by(user).values("pk"))
 
 
 def outranks(other: User, user: User) -> bool:
-    """Whether the other may do something that the user may not: setting the other's password would give it to the user."""
+    """Whether the other has permissions that the user lacks, and would gain by setting the other's password."""
     if user.is_superuser:
         return False
     return other.is_superuser or held_by(other).filter(pk__in=beyond(user).values("pk")).exists()
@@ -51,7 +51,7 @@ def _person(request: HttpRequest) -> User:
 
 
 def grantable(field: str, user: User) -> QuerySet[Any] | None:
-    """The permissions, or roles, that a user may grant by this field: their own, and roles with no others; None for all."""
+    """The permissions or roles that a user may grant in this field: their own, and roles with no others; None for all."""
     if user.is_superuser:
         return None
     if field == "groups":
@@ -78,7 +78,7 @@ class SpineUserAdmin(Traced, Offering, UserAdmin, ModelAdmin):  # type: ignore[m
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """With the roles, in one query for all."""
+        """The users, with their roles in one query for all."""
         found: QuerySet[User] = super().get_queryset(request).prefetch_related("groups")
         return found
 
@@ -113,7 +113,7 @@ class SpineUserAdmin(Traced, Offering, UserAdmin, ModelAdmin):  # type: ignore[m
         return super().has_change_permission(request, obj) and not _is_above(obj, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Nor removes."""
+        """Refuse the removal of a user who may do more."""
         return super().has_delete_permission(request, obj) and not _is_above(obj, request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
@@ -124,26 +124,26 @@ class SpineUserAdmin(Traced, Offering, UserAdmin, ModelAdmin):  # type: ignore[m
     def formfield_for_manytomany(
         self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> ModelMultipleChoiceField[Any] | None:
-        """Roles and permissions of the user who gives them."""
+        """Offer only roles and permissions that the user may grant."""
         return _of_what_is_had(super().formfield_for_manytomany(db_field, request, **kwargs), db_field.name, request)
 
 
 @admin.register(Group)
 class RoleAdmin(Traced, Offering, GroupAdmin, ModelAdmin):  # type: ignore[misc] # the skin has no types
-    """A role: what its members may see and do."""
+    """Roles: the permissions of their members."""
 
     list_display = ("name", "members")
     show_full_result_count = False
 
     @admin.display(description="members")
     def members(self, role: Group) -> str:
-        """Some of them, and how many there are beside."""
+        """Some of the members, and how many more there are."""
         names = [user.username for user in role.user_set.all()]
         more = len(names) - NAMED_ROLES
         return ", ".join(names[:NAMED_ROLES]) + (f" and {more} more" if more > 0 else "") or "nobody"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        """With the members, in one query for all."""
+        """The roles, with their members in one query for all."""
         found: QuerySet[Group] = super().get_queryset(request).prefetch_related("user_set")
         return found
 
@@ -152,19 +152,19 @@ class RoleAdmin(Traced, Offering, GroupAdmin, ModelAdmin):  # type: ignore[misc]
         return super().has_change_permission(request, obj) and not _gives_more(obj, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """Nor removes it."""
+        """Refuse the removal of a role that may do more than the user."""
         return super().has_delete_permission(request, obj) and not _gives_more(obj, request)
 
     def formfield_for_manytomany(
         self, db_field: ManyToManyField[Any, Any], request: HttpRequest | None = None, **kwargs: Any
     ) -> ModelMultipleChoiceField[Any] | None:
-        """Permissions of the user who gives them."""
+        """Offer only permissions that the user may grant."""
         assert request is not None, "the admin's forms are asked for"
         return _of_what_is_had(super().formfield_for_manytomany(db_field, request, **kwargs), db_field.name, request)
 
 
 def change_own_password(request: HttpRequest) -> HttpResponseBase:
-    """Django's page, which leaves a trace where it has changed the password."""
+    """Django's page; a changed password is written to the operator log."""
     answer: HttpResponseBase = admin.site.password_change(request)
     if request.method == "POST" and isinstance(answer, HttpResponseRedirect):
         trace(request, Act.CHANGE, [_person(request)], f"Changed {request.user}. Password: set")

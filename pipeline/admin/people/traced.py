@@ -1,4 +1,4 @@
-"""Changes made in Django's own forms (schedules, users, roles) are written to the operator log as well."""
+"""Changes in Django's own forms (schedules, users, roles) are written to the operator log as well."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ SECRET = "password"  # noqa: S105 # a part of the names of fields whose values a
 
 
 class Traced:
-    """An admin whose forms leave a trace, in the transaction in which they change something."""
+    """An admin whose forms write to the operator log, in the transaction of their change."""
 
     def construct_change_message(self, _request: HttpRequest, form: Form, _formsets: Any, _add: bool = False) -> Any:
         """The changes as a sentence, each with the value before and after."""
         return "; ".join(_changes(form))
 
     def log_addition(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
-        """Added, with what its form held."""
+        """Write that it was added, with the values of its form."""
         trace(request, Act.ADD, [obj], f"Added {obj}. {message}")
         return super().log_addition(request, obj, message)  # type: ignore[misc] # of the admin that this is mixed into
 
     def log_change(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
-        """Changed; a form that was sent as it was shown changes nothing."""
+        """Write the changes; a form that was sent unchanged writes none."""
         if message:
             trace(request, Act.CHANGE, [obj], f"Changed {obj}. {message}")
         return super().log_change(request, obj, message)  # type: ignore[misc]
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
-        """Deleted, with what went with it."""
+        """Delete it, and write that, with the objects that go with it."""
         with transaction.atomic():
             _trace_deletion(request, [obj])
             super().delete_model(request, obj)  # type: ignore[misc]
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
-        """The same of what is ticked in the list."""
+        """Delete the objects ticked in the list, and write that."""
         with transaction.atomic():
             _trace_deletion(request, list(queryset))
             super().delete_queryset(request, queryset)  # type: ignore[misc]
 
 
 def trace(request: HttpRequest, act: Act, subjects: Iterable[models.Model], sentence: str) -> None:
-    """The entry of what has just been done."""
+    """Write the entry of an act that was just done."""
     write_down(act, order_of(request), subjects, sentence.strip())
 
 
@@ -58,13 +58,13 @@ def _trace_deletion(request: HttpRequest, gone: list[Any]) -> None:
 
 
 def _dependent(gone: models.Model) -> list[models.Model]:
-    """The schedules that go with a time at which they come."""
+    """The schedules that are deleted with their crontab, interval or other time."""
     schedules: Any = getattr(gone, "periodictask_set", None)
     return list(schedules.all()) if schedules is not None else []
 
 
 def _changes(form: Form) -> Iterable[str]:
-    """`Enabled: yes, now no` for each field that was changed; of a password only that it was."""
+    """`Enabled: yes, now no` for each changed field; of a password only that it was changed."""
     changed = [name for name in form.changed_data if SECRET not in name]
     if len(changed) < len(form.changed_data):
         yield "Password: set"
@@ -84,7 +84,7 @@ def _members(before: Iterable[Any], after: Iterable[Any]) -> str:
 
 
 def _shown(form: Form, name: str, value: Any) -> str:
-    """A value of a field: a choice by its words, what is empty as none."""
+    """A value of a field: a choice by its label, an empty one as none."""
     choices: Any = getattr(form.fields[name], "queryset", None)
     if choices is not None and value not in ("", None):
         value = choices.filter(pk=getattr(value, "pk", value)).first()

@@ -1,4 +1,4 @@
-"""Runs: what each did to its partitions and weeks, live while it is under way; cancelling and retrying."""
+"""Runs: their progress, live while under way; cancelling and retrying."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OBJECT_ACTIONS: tuple[ObjectAction[Run], ...] = (
 
 
 class RunList(OfferedList):
-    """The runs of a page with `counts`, which one query counts for all of them."""
+    """The runs of a page, with `counts` by one query for all of them."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -58,7 +58,7 @@ class RunList(OfferedList):
 
 
 class FailuresFilter(admin.SimpleListFilter):
-    """By whether a partition of it failed, was refused or is late."""
+    """Filters by whether a partition failed, was refused or is late."""
 
     title = "failures"
     parameter_name = "failures"
@@ -74,7 +74,7 @@ class FailuresFilter(admin.SimpleListFilter):
 
 @admin.register(Run)
 class RunAdmin(ActingAdmin[Run]):
-    """The runs, each with who asked, why, and how it ended; the newest first."""
+    """The runs, newest first."""
 
     page_template = "pipeline/run.html"
     when_empty = "Nothing has run yet. Run a schedule now, or backfill a range of weeks."
@@ -97,12 +97,12 @@ class RunAdmin(ActingAdmin[Run]):
         css = {"all": ("pipeline/review.css",)}
 
     def get_urls(self) -> list[URLPattern]:
-        """The backfill form's address and that of what changes live, before those of the runs."""
+        """The addresses of the backfill form and of the live part, before Django's own."""
         live = path("<path:object_id>/live/", self.admin_site.admin_view(self.live_view), name="pipeline_run_live")
         return [*backfill_form.urls(self), live, *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OfferedList]:
-        """With the counts."""
+        """The list with counts."""
         return RunList
 
     def live_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -127,7 +127,7 @@ class RunAdmin(ActingAdmin[Run]):
 
     @admin.display(description="started by", ordering="requested_by")
     def by(self, run: Run) -> SafeString:
-        """Through what, and who; for a schedule its name and slot."""
+        """The trigger and the person; for a schedule its name and slot."""
         who = f"{run.schedule} of {run.slot:%Y-%m-%d %H:%M} UTC" if run.slot else run.requested_by
         return format_html('{} <span class="ms-quiet">{}</span>', run.get_trigger_display(), who)
 
@@ -151,7 +151,7 @@ class RunAdmin(ActingAdmin[Run]):
         return format_html('<span class="rv-badges">{}</span>', format_html_join("", "{}", ((one,) for one in badges)))
 
     def page(self, request: HttpRequest, found: Run) -> dict[str, Any]:
-        """Its progress, what was asked, what it made and found, and its log."""
+        """Its progress, request, captures, anomalies and log."""
         return {
             "title": f"Run {found.pk}",
             **self.frame_of(request, found),

@@ -1,4 +1,4 @@
-"""A range of weeks captured from a form: it shows the plan first, and starts that plan or none."""
+"""The form of a backfill: it shows the plan first, and starts exactly that plan or none."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RangeForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        """The weeks of the range; refused when it runs backwards or further than ten years."""
+        """The fields, with the weeks of the range; refused for a range backwards or of more than ten years."""
         cleaned = super().clean() or {}
         if "first" in cleaned and "last" in cleaned:
             try:
@@ -90,14 +90,14 @@ class RangeForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A plan as the page shows it, and what names exactly this plan."""
+    """A plan as the page shows it, with its digest."""
 
     plan: Plan
     unasked: str
 
     @property
     def digest(self) -> str:
-        """The same for the same steps only."""
+        """The identity of the plan's steps."""
         steps = "|".join(f"{step.key}:{step.action}" for step in self.plan.steps)
         return hashlib.sha256(steps.encode()).hexdigest()
 
@@ -146,7 +146,7 @@ def backfill(request: HttpRequest, admin: ModelAdmin[Run]) -> HttpResponse:
 
 
 def _was_given(order: Order) -> bool:
-    """Whether this showing of the form has started its run already: a double click."""
+    """Whether this form has started its run already, by a double click."""
     try:
         return operations.given_before(Act.BACKFILL, order) is not None
     except Refused:
@@ -159,7 +159,7 @@ def _last_weeks() -> dict[str, str]:
 
 
 def _shown(request: Request) -> Shown:
-    """The plan with what the source has now; where that cannot be asked in time, without, and why."""
+    """The plan, after asking the source; where it does not answer in time, the plan without, and the reason."""
     try:
         return Shown(plan_with(request, source_of(request, PREVIEW_SECONDS), skip_in_flight=True), "")
     except SourceError as error:

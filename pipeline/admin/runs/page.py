@@ -1,4 +1,4 @@
-"""The page of a run beside its progress: the request, its captures and anomalies, and a log line by line."""
+"""The page of a run beside its progress: the request, its captures and anomalies, and its log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOGGED = 100
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """Something that happened in a run: when, what, and why."""
+    """An event in a run: when, what, and why."""
 
     at: datetime
     what: str
@@ -27,7 +27,7 @@ class LogLine:
 
 
 def contents(run: Run) -> dict[str, Any]:
-    """The context of a run's page but for its progress. Six queries, whatever its size."""
+    """The context of a run's page, without its progress. Six queries, whatever its size."""
     return {
         "words": in_words(run),
         "stored": as_stored(run),

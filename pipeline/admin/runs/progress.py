@@ -1,4 +1,4 @@
-"""The progress of a run, shown live on its page. Counted from the ledger's rows of the run, whichever engine works on it."""
+"""The progress of a run, shown live on its page, and counted from its rows in the ledger, whichever engine works on it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class StepLine:
 
     @property
     def reason(self) -> str:
-        """Why it came to that."""
+        """The reason for the outcome, or the time of the next try."""
         return self.step.reason or (f"next try at {self.step.retry_at:%H:%M:%S}" if self.step.retry_at else "")
 
     @property
@@ -61,7 +61,7 @@ class StepLine:
 
     @property
     def timings(self) -> tuple[str, ...]:
-        """How long it waited, fetched, parsed, stored, and took in all, as far as it came."""
+        """How long it waited, fetched, parsed, stored, and took in all, as far as it got."""
         one = self.step
         return (
             figures.between(one.queued_at, one.started_at),
@@ -80,7 +80,7 @@ class WeekLine:
 
     @property
     def name(self) -> str:
-        """The week, with the way to its verdicts."""
+        """The week, with a link to its verdicts."""
         return week_link(self.week.week_ending)
 
     @property
@@ -127,7 +127,7 @@ class RunProgress:
 
     @property
     def sentence(self) -> str:
-        """In a sentence, for who hears the page: "Run 7 is running: 3 of 18 partitions done, 1 of 6 weeks closed."."""
+        """A sentence for screen readers: "Run 7 is running: 3 of 18 partitions done, 1 of 6 weeks closed."."""
         state = f"Run {self.run.pk} is {self.run.status.lower()}"
         return (
             f"{state}: {self.done:,} of {self.total:,} partitions done, {self.closed:,} of {self.weeks:,} weeks closed."
@@ -135,18 +135,18 @@ class RunProgress:
 
     @property
     def outcomes(self) -> list[str]:
-        """The counts as badges, what went wrong first."""
+        """The counts as badges, failures first."""
         return outcome_badges(self.counts)
 
 
 def progress_of(run: Run) -> RunProgress:
-    """How far it has come. Two queries over the rows of this run."""
+    """The progress of a run. Two queries over its rows."""
     weeks = run.weeks.aggregate(all=Count("pk"), closed=Count("closed_at"))
     return RunProgress(run, counts_of([run.pk]).get(run.pk, {}), weeks["all"], weeks["closed"])
 
 
 def counts_of(runs: list[int]) -> dict[int, dict[str, int]]:
-    """Of each run, how many of its partitions have come to each outcome, or stand where. One query."""
+    """The numbers of each run's partitions by outcome, or by status before they have one. One query."""
     rows = RunPartition.objects.filter(run__in=runs).order_by().values_list("run", "status", "outcome")
     found: dict[int, dict[str, int]] = {}
     for run, status, outcome, count in rows.annotate(count=Count("pk")):
@@ -155,7 +155,7 @@ def counts_of(runs: list[int]) -> dict[int, dict[str, int]]:
 
 
 def outcome_badges(counts: dict[str, int]) -> list[str]:
-    """Counts by outcome as badges: what went wrong first, then what was done, then what is left."""
+    """Counts by outcome as badges: failures first, then successes, then unfinished partitions."""
     words = (*OUTCOMES, PartitionStatus.RUNNING, PartitionStatus.PENDING)
     return [badge(word, f"{counts[word]:,} {_word(word)}") for word in words if counts.get(word)]
 
@@ -166,7 +166,7 @@ def duration(run: Run, now: datetime | None = None) -> str:
 
 
 def live(run: Run, page: str | None) -> dict[str, Any]:
-    """The context of what changes while a run is under way. Five queries, whatever its size."""
+    """The context of the part that changes while a run is under way. Five queries, whatever its size."""
     return {
         "progress": progress_of(run),
         "steps": _steps(run, page),
@@ -176,7 +176,7 @@ def live(run: Run, page: str | None) -> dict[str, Any]:
 
 
 def _steps(run: Run, page: str | None) -> Page[Any]:
-    """A page of what was planned: what went wrong first, what was never to be done last, the newest week before others."""
+    """A page of the partitions: failures first, those passed over last, newest week first."""
     place = Case(When(outcome__in=BAD_OUTCOMES, then=0), When(action__in=PASSED_OVER, then=2), default=1)
     steps = run.partitions.select_related("partition", "capture")
     ordered = steps.order_by(place, "-partition__week_ending", "partition__tier")

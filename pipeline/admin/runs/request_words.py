@@ -30,7 +30,7 @@ TAKEN = {
 
 
 def in_words(run: Run) -> list[tuple[str, str]]:
-    """Each parameter with what it says. Those that this version cannot read are shown as they are stored."""
+    """Each parameter in words. Parameters that this version cannot read are shown as they are stored."""
     try:
         request = Request.from_parameters(run.parameters)
     except (KeyError, TypeError, ValueError):

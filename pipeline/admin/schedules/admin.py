@@ -29,8 +29,7 @@ from pipeline.models import Act, OperatorLogEntry, Run
 from pipeline.operations import Order, Refused
 from pipeline.task_names import START_SCHEDULED
 
-# Their admins are imported so that what they register can be registered anew. Of Celery's results nothing is shown: what
-# became of work stands in the ledger.
+# Their admins are imported to replace their registrations. Celery's results have no page: the ledger has the outcomes.
 for model in (PeriodicTask, CrontabSchedule, IntervalSchedule, SolarSchedule, ClockedSchedule, TaskResult, GroupResult):
     admin.site.unregister(model)
 
@@ -38,7 +37,7 @@ RUNS_SHOWN = 10
 
 
 def run_now(chosen: list[PeriodicTask], order: Order) -> OperatorLogEntry:
-    """Start what the schedule starts; of several chosen at once, Refused."""
+    """Start the schedule's run; Refused for several schedules at once."""
     if len(chosen) != 1:
         raise Refused(f"{len(chosen)} schedules are selected: run them one by one, each is a run of its own")
     return one(operations.run_now)(chosen, order)
@@ -74,14 +73,14 @@ class ScheduleAdmin(Traced, Acting[PeriodicTask]):
         css = {"all": ("pipeline/review.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
-        """With the newest run of each, by the index of the slots."""
+        """The schedules, with the newest run of each, found by the index of the slots."""
         runs = Run.objects.filter(schedule=OuterRef("name")).order_by("-slot")
         newest = {"last_run": Subquery(runs.values("pk")[:1]), "last_status": Subquery(runs.values("status")[:1])}
         found: QuerySet[PeriodicTask] = super().get_queryset(request).annotate(**newest)
         return found
 
     def formfield_for_foreignkey(self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
-        """Crontabs are offered in words."""
+        """Offer crontabs in words."""
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "crontab":
             field.label_from_instance = crontab_in_words
@@ -105,7 +104,7 @@ class ScheduleAdmin(Traced, Acting[PeriodicTask]):
 
     @admin.display(description="last")
     def came_last(self, row: Any) -> SafeString | str:
-        """The newest run that it started; of what starts none, when beat sent it last."""
+        """The newest run that it started; for a schedule that starts none, when beat last sent it."""
         if row.last_run:
             return format_html("{} {}", link(Run(pk=row.last_run), f"run {row.last_run}"), badge(row.last_status))
         if row.task == START_SCHEDULED or not row.total_run_count:
@@ -119,7 +118,7 @@ class ScheduleAdmin(Traced, Acting[PeriodicTask]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """The form, with what can be done, when it comes next, and what came of it."""
+        """The form, with the buttons, the next times, and the last runs."""
         row = self.get_object(request, unquote(object_id)) if object_id else None
         beside = self._beside(request, row) if row else {}
         return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **beside})
@@ -140,7 +139,7 @@ class ScheduleAdmin(Traced, Acting[PeriodicTask]):
 
 
 class UsedBy(TabularInline):  # type: ignore[misc] # the skin has no types
-    """The schedules that come at this time."""
+    """The schedules with this time."""
 
     model = PeriodicTask
     fields = readonly_fields = ("name", "task", "enabled")
@@ -150,16 +149,16 @@ class UsedBy(TabularInline):  # type: ignore[misc] # the skin has no types
     show_change_link = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A schedule is made in its own form."""
+        """Schedules are added in their own form only."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """And changed there."""
+        """Schedules are changed in their own form only."""
         return False
 
 
 class TimeAdmin(Traced, Framed[Any]):
-    """A time at which schedules come: deleting it deletes them, which is asked first."""
+    """A time of schedules. Deleting it deletes them, after a question."""
 
     inlines = (UsedBy,)
     show_full_result_count = False
@@ -167,7 +166,7 @@ class TimeAdmin(Traced, Framed[Any]):
 
 @admin.register(CrontabSchedule)
 class CrontabAdmin(TimeAdmin):
-    """By the clock of a time zone."""
+    """Crontabs: times by the clock of a time zone."""
 
     list_display = ("times",)
     fields = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone")
@@ -179,19 +178,19 @@ class CrontabAdmin(TimeAdmin):
 
 @admin.register(IntervalSchedule)
 class IntervalAdmin(TimeAdmin):
-    """Again and again after a while."""
+    """Intervals."""
 
 
 @admin.register(SolarSchedule)
 class SolarAdmin(TimeAdmin):
-    """By the sun."""
+    """Times by the sun."""
 
     list_display = ("event", "latitude", "longitude")
 
 
 @admin.register(ClockedSchedule)
 class ClockedAdmin(TimeAdmin):
-    """Once."""
+    """Single times."""
 
     list_display = ("clocked_time",)
 

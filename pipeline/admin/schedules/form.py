@@ -1,4 +1,4 @@
-"""The form of a schedule: only what the product can do at its time, with arguments that it can read."""
+"""The form of a schedule: it offers the product's own tasks, and refuses arguments that they cannot read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ else:
 
 
 class ScheduleForm(FormOfSchedule):
-    """Refuses what beat, or the run that it starts, could not read."""
+    """Refuses values that beat, or the run that it starts, could not read."""
 
     class Meta:
         model = PeriodicTask
@@ -94,7 +94,7 @@ class ScheduleForm(FormOfSchedule):
 
 
 def _json(text: str, kind: type[list[Any]] | type[dict[str, Any]], example: str) -> str:
-    """The text when it is JSON of that kind; empty, the empty one."""
+    """The text, if it is JSON of this kind; for an empty text, the empty JSON."""
     if not text.strip():
         return json.dumps(kind())
     try:

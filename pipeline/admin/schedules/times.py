@@ -1,4 +1,4 @@
-"""When a schedule's row comes next, and in words."""
+"""The times of a schedule: the next one, and all of them in words."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ UNREADABLE = (ValueError, AttributeError, ParseException, ImproperlyConfigured)
 
 
 def in_words(row: PeriodicTask) -> str:
-    """ "Monday at 10:30, America/New_York", "every minute"; what is wrong with it, when it has no time."""
+    """ "Monday at 10:30, America/New_York", "every minute"; or why it has no time."""
     if row.crontab:
         return crontab_in_words(row.crontab)
     return str(row.scheduler) if row.scheduler else "no time: give it a crontab"
 
 
 def crontab_in_words(crontab: CrontabSchedule) -> str:
-    """The days and the times: "Monday at 10:30, America/New_York"; what beat says of it where it cannot be read."""
+    """The days and the times: "Monday at 10:30, America/New_York"; or beat's error where it cannot be read."""
     try:
         fires: Any = crontab.schedule
         days, times = _which_days(fires), _times(sorted(fires.hour), sorted(fires.minute))
@@ -37,7 +37,7 @@ def crontab_in_words(crontab: CrontabSchedule) -> str:
 
 
 def _which_days(fires: Any) -> str:
-    """Days of the week, of the month and months, as far as they are chosen."""
+    """The days of the week and of the month and the months, as far as the crontab limits them."""
     days, months = sorted(fires.day_of_month), sorted(fires.month_of_year)
     of_month = "" if len(days) == 31 else f"on day {_numbers(days)} of the month"
     of_year = "" if len(months) == 12 else f"in {', '.join(month_name[one] for one in months)}"
@@ -46,7 +46,7 @@ def _which_days(fires: Any) -> str:
 
 
 def _times(hours: list[int], minutes: list[int]) -> str:
-    """Each time where they are few; else the minutes of the hours."""
+    """Each time, if they are few; else the minutes of the hours."""
     if len(hours) * len(minutes) <= TIMES_NAMED:
         return f"at {', '.join(f'{hour:02}:{minute:02}' for hour in hours for minute in minutes)}"
     of_hours = "of each hour" if len(hours) == 24 else f"of the hours {_numbers(hours)}"
@@ -71,7 +71,7 @@ def _days(numbers: set[int]) -> str:
 
 
 def next_at(row: PeriodicTask, now: datetime) -> datetime | None:
-    """When it comes next, `now` when it is overdue; None when it is off or over, or its time cannot be read."""
+    """The next time, `now` when it is overdue; None when it is off or over, or its time cannot be read."""
     if not row.enabled or (row.expires is not None and row.expires <= now):
         return None
     try:

@@ -1,7 +1,7 @@
-"""Buttons and list actions that do something: POST only, guarded, told at once, the same form never twice.
+"""Buttons and list actions: POST only, guarded, answered with a sentence, and the same form never acts twice.
 
-An admin declares what can be done with its objects in `doings`; from that come the actions of its list, the buttons of an
-object's page, and, where a reason is needed, the page that asks for it.
+An admin declares the actions on its objects in `doings`. These make the actions of its list, the buttons of an object's
+page, and the page that asks for a reason, where one is needed.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ MOST_AT_ONCE = 500
 
 
 def may(request: HttpRequest, act: Act) -> bool:
-    """Whether the user may do this."""
+    """Whether the user may carry out this act."""
     return request.user.has_perm(PERMISSIONS[act])
 
 
 @dataclass(frozen=True)
 class ObjectAction(Generic[M]):
-    """Something that can be done with objects of an admin.
+    """An action on objects of an admin.
 
-    `work` does it with the objects, for an order; `fits` says for which objects a button makes sense; `explained` tells
-    on the page that asks for the reason what will happen. With `in_list`, it is an action of the list as well.
+    `work` carries it out for an order; `fits` says for which objects the button makes sense; `explained` says, on the page
+    that asks for the reason, what will happen. With `in_list`, it is an action of the list as well.
     """
 
     act: Act
@@ -100,13 +100,13 @@ class Button:
 
 
 class TokenActionForm(ActionForm):  # type: ignore[misc] # the skin has no types
-    """The list's action form, with the token that lets the same form act once."""
+    """The list's action form, with the token by which the same form acts once."""
 
     token = forms.CharField(label="", required=False, widget=forms.HiddenInput, initial=new_token)
 
 
 class ReasonForm(forms.Form):
-    """Asks why."""
+    """The field for the reason."""
 
     reason = forms.CharField(
         label="Reason", max_length=LONGEST_REASON, strip=True, widget=forms.Textarea(attrs={"rows": 4})
@@ -114,13 +114,13 @@ class ReasonForm(forms.Form):
 
 
 class Acting(Framed[M]):
-    """An admin with whose objects operators can do something: actions of its list, and buttons."""
+    """An admin with actions on its objects: in its list, and as buttons."""
 
     object_actions: Sequence[ObjectAction[M]] = ()
     action_form = TokenActionForm
 
     def get_urls(self) -> list[URLPattern]:
-        """An address for each doing on one object, before Django's own."""
+        """An address for each action on one object, before Django's own."""
         name = f"{self.opts.app_label}_{self.opts.model_name}"
         acting = [
             path(
@@ -133,7 +133,7 @@ class Acting(Framed[M]):
         return [*acting, *super().get_urls()]
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """The doings that the user may do to what is selected in the list. Nothing is ever deleted here."""
+        """The list's actions that the user may carry out. Deleting is none of them."""
         return {
             doing.slug: (partial(_do_selected, doing=doing), doing.slug, doing.name)
             for doing in self.object_actions
@@ -141,7 +141,7 @@ class Acting(Framed[M]):
         }
 
     def buttons(self, request: HttpRequest, found: M) -> Iterator[Button]:
-        """The actions that fit the object and that the user may take."""
+        """The actions that fit the object and that the user may carry out."""
         for doing in self.object_actions:
             if may(request, doing.act) and doing.fits(found):
                 name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{doing.act.lower()}"
@@ -149,11 +149,11 @@ class Acting(Framed[M]):
                 yield Button(doing.name, doing.icon, url, doing.needs_reason, doing.tone)
 
     def frame_of(self, request: HttpRequest, found: M) -> dict[str, Any]:
-        """The buttons, and a token for whichever is pressed."""
+        """The buttons, and the token of this page."""
         return {"buttons": list(self.buttons(request, found)), "token": new_token()}
 
     def do_one(self, request: HttpRequest, object_id: str, doing: ObjectAction[M]) -> HttpResponse:
-        """Do it to one object, or ask for the reason first."""
+        """Carry an action out on one object, or ask for the reason first."""
         if not may(request, doing.act):
             raise PermissionDenied
         found = self.find(request, object_id)
@@ -164,7 +164,7 @@ class Acting(Framed[M]):
         return self.ask(request, doing, [found], page_url(found))
 
     def do_many(self, request: HttpRequest, selected: QuerySet[M], doing: ObjectAction[M]) -> HttpResponse:
-        """Do it to what is selected in the list, or ask for the reason first."""
+        """Carry an action out on the objects selected in the list, or ask for the reason first."""
         if not may(request, doing.act):
             raise PermissionDenied
         chosen = list(selected[: MOST_AT_ONCE + 1])
@@ -178,7 +178,7 @@ class Acting(Framed[M]):
     def ask(
         self, request: HttpRequest, doing: ObjectAction[M], chosen: list[M], back: str, form: ReasonForm | None = None
     ) -> HttpResponse:
-        """The page that lists what is concerned, and asks why."""
+        """The page that lists the objects concerned, and asks for the reason."""
         context = {
             **self.frame(request, doing.name),
             "doing": doing,
@@ -191,7 +191,7 @@ class Acting(Framed[M]):
         return TemplateResponse(request, "pipeline/ask.html", context)
 
     def _done(self, request: HttpRequest, doing: ObjectAction[M], chosen: list[M], back: str) -> HttpResponse:
-        """Do it, say what came of it, and go where that is seen."""
+        """Carry it out, tell the result, and go to the page that shows it."""
         form = ReasonForm(request.POST)
         if doing.needs_reason and not form.is_valid():
             return self.ask(request, doing, chosen, back, form)
@@ -212,7 +212,7 @@ def _do_selected(admin: Acting[M], request: HttpRequest, selected: QuerySet[M], 
 
 
 def order_of(request: HttpRequest) -> Order:
-    """The order of the user: name, reason, token of the form. Characters that a database would refuse are left out."""
+    """The user's order: name, reason, token of the form. Characters that a database would refuse are left out."""
     token = request.POST.get("token", "")
     return Order(
         operator=request.user.get_username(),
@@ -223,7 +223,7 @@ def order_of(request: HttpRequest) -> Order:
 
 
 def carried_out(request: HttpRequest, work: Callable[[], OperatorLogEntry], back: str = "") -> HttpResponse:
-    """Do the work; say what came of it, or why nothing did; go back, or without a way back to the run it started."""
+    """Do the work; tell its result, or why it was refused; go to `back`, or else to the run that it started."""
     try:
         entry = work()
     except Refused as refusal:
@@ -240,7 +240,7 @@ def carried_out(request: HttpRequest, work: Callable[[], OperatorLogEntry], back
 
 
 def one(work: Callable[[M, Order], OperatorLogEntry]) -> Callable[[list[M], Order], OperatorLogEntry]:
-    """Work on one object, as a doing has it."""
+    """Work on one object, in the form that an ObjectAction takes."""
 
     def with_one(chosen: list[M], order: Order) -> OperatorLogEntry:
         if len(chosen) != 1:

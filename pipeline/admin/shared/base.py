@@ -29,10 +29,10 @@ if TYPE_CHECKING:  # the skin has no types: the type checker sees Django's admin
 else:
 
     class SkinnedAdmin(UnfoldAdmin, Generic[M]):
-        """The skin's admin, which may be named with its model."""
+        """The skin's admin, generic in its model for the type checker."""
 
 
-# How a word of the ledger looks: tone decides the colour, the icon says the same without it.
+# The tone (a colour) and the icon of each word of the ledger: the icon says the same without colour.
 LOOKS = {
     "READY": ("good", "check_circle"),
     "SUCCEEDED": ("good", "check_circle"),
@@ -96,7 +96,7 @@ def link(to: models.Model | None, text: str = "") -> SafeString | str:
 
 
 class DayFilter(RangeDateFilter):  # type: ignore[misc] # the skin has no types
-    """A range of days (UTC) over a moment, the last day included."""
+    """Filters an instant by a range of days (UTC), the last day included."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[M]) -> QuerySet[M]:
         first, last = self._day("from"), self._day("to")
@@ -107,16 +107,16 @@ class DayFilter(RangeDateFilter):  # type: ignore[misc] # the skin has no types
         return queryset.filter(**bounds)
 
     def _day(self, side: str) -> datetime | None:
-        """The midnight with which a day begins; None for none, and for what is no day."""
+        """The midnight with which a day begins; None for a text that is no day."""
         day = read_day(str(self.used_parameters.get(f"{self.parameter_name}_{side}")))
         return datetime.combine(day, time.min, UTC) if day else None
 
 
 class Framed(Offering, SkinnedAdmin[M]):
-    """An admin with pages of its own: it finds the object of an address, and has the context of every page."""
+    """An admin with pages of its own: the object of an address, and the context of every page."""
 
     def find(self, request: HttpRequest, object_id: str) -> M:
-        """The object of an address; Http404 when there is none, PermissionDenied for who may not view it."""
+        """The object of an address; Http404 without one, PermissionDenied for a user who may not view it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = self.get_object(request, unquote(object_id))
@@ -164,7 +164,7 @@ class EvidenceAdmin(Framed[M]):
         return TemplateResponse(request, self.page_template, context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, str] | None = None) -> HttpResponse:
-        """The list; an id in the address that no database has ends like any other filter that makes no sense."""
+        """The list; an id in the address that no database can hold is refused like any other senseless filter."""
         try:
             response: HttpResponse = super().changelist_view(request, extra_context)
             return response.render() if isinstance(response, TemplateResponse) else response

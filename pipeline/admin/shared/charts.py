@@ -1,4 +1,4 @@
-"""Charts: what Chart.js is told of a series, and the same as a table for who cannot see it. No script of ours is needed."""
+"""Charts: a series as Chart.js reads it, and as a table for people who cannot see it. They need no script of ours."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def chart(
     shown: Callable[[Any], str],
     urls: Mapping[str, str] | None = None,
 ) -> Chart:
-    """A chart of datasets over labels, with its table. A dataset with `isBand` is drawn and not told.
+    """A chart of datasets over labels, with its table. A dataset with `isBand` is drawn, and is not in the table.
 
     A label that is a week leads to the market that week; `urls` has the addresses of other labels and of datasets.
     """

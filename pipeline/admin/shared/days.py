@@ -1,4 +1,4 @@
-"""Fields of the admin's forms for days, weeks and instants: written as everywhere, read by the calendar alone."""
+"""The admin's form fields for days, weeks and instants, read by `finra.calendar` as everywhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INSTANT_WIDGET = {"type": "datetime-local", "step": "1"}
 
 
 class DayField(forms.CharField):
-    """A day, as YYYY-MM-DD; None where nothing is written and nothing is needed."""
+    """A day, as YYYY-MM-DD; None for an optional field left empty."""
 
     widget = forms.DateInput(attrs=DAY_WIDGET)
 
@@ -32,12 +32,12 @@ class WeekField(forms.CharField):
     widget = forms.DateInput(attrs=DAY_WIDGET)
 
     def clean(self, value: Any) -> date:
-        """The Friday; any other day is refused with those nearest to it."""
+        """The Friday; any other day is refused, with the nearest Fridays."""
         return _read(lambda text: parse_week(text, market_today()), super().clean(value))
 
 
 class InstantField(forms.CharField):
-    """An instant, as YYYY-MM-DD HH:MM in UTC; None where nothing is written and nothing is needed."""
+    """An instant, as YYYY-MM-DD HH:MM in UTC; None for an optional field left empty."""
 
     widget = forms.DateTimeInput(attrs=INSTANT_WIDGET, format="%Y-%m-%dT%H:%M:%S")
 

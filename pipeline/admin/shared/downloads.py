@@ -1,4 +1,4 @@
-"""Tables for download: CSV, in which no cell starts a formula, and Parquet. Where they are invented, each row says so."""
+"""Tables for download: CSV, in which no cell starts a formula, and Parquet. Each invented row says so."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from pipeline.readers.formats import without_formulas
 
 ROWS_AT_ONCE = 20_000
 View = Callable[..., HttpResponseBase]
-CANNOT_BE_SERVED = HTTPStatus.CONFLICT  # neither absent nor our mistake: the archive does not hold what the ledger says
+CANNOT_BE_SERVED = HTTPStatus.CONFLICT  # no 404 and no bug: the archive lacks what the ledger names
 
 
 def as_csv(name: str, table: pl.DataFrame) -> HttpResponseBase:
-    """A CSV file of this name, without its suffix: decimals exact and without trailing zeros, nothing for null."""
+    """A CSV file; `name` is without suffix. Decimals are exact and without trailing zeros, null is empty."""
     plain = without_formulas(_marked(table)).with_columns(_exact(cs.decimal()))
     return _attached(StreamingHttpResponse(_lines(plain), content_type="text/csv; charset=utf-8"), f"{name}.csv")
 
 
 def as_parquet(name: str, table: pl.DataFrame) -> HttpResponseBase:
-    """A Parquet file of this name, without its suffix, with the table's own types."""
+    """A Parquet file with the table's own types; `name` is without suffix."""
     file = BytesIO()
     _marked(table).write_parquet(file, compression="zstd")
     return _attached(HttpResponse(file.getvalue(), content_type="application/vnd.apache.parquet"), f"{name}.parquet")
@@ -39,7 +39,7 @@ FORMATS: dict[str, Callable[[str, pl.DataFrame], HttpResponseBase]] = {"csv": as
 
 
 def addresses(admin: ModelAdmin[Any], pages: Mapping[str, View], files: Mapping[str, View]) -> list[URLPattern]:
-    """The addresses beside an object's own page: `difference/` of a page, `difference.csv` of a file."""
+    """The addresses below an object's own page: `difference/` for a page, `difference.csv` for a file."""
     of_pages = (_address(admin, f"{name}/", name, view) for name, view in pages.items())
     of_files = (_address(admin, name, name.replace(".", "_"), view) for name, view in files.items())
     return [*of_pages, *of_files]
@@ -55,12 +55,12 @@ def _marked(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _exact(columns: cs.Selector) -> pl.Expr:
-    """Decimals as text. They have six places, so that zeros at the end are never those of a whole number."""
+    """Decimals as text without trailing zeros. They have six places: stripped zeros are never those of a whole number."""
     return columns.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
 
 
 def _lines(table: pl.DataFrame) -> Iterator[str]:
-    """The file in pieces of some thousand lines."""
+    """The file in pieces of a few thousand lines."""
     yield table.clear().write_csv(line_terminator="\r\n")
     for piece in table.iter_slices(ROWS_AT_ONCE):
         yield piece.write_csv(include_header=False, line_terminator="\r\n")

@@ -1,4 +1,4 @@
-"""Figures as a person reads them: thousands apart, exact, with a unit where there is one."""
+"""Figures for a person: with thousands separators, exact, with their unit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def points(low: float | None, high: float | None) -> str:
 
 
 def whole_points(low: float | None, high: float | None) -> str:
-    """The same without decimals: 1,710 to 2,808."""
+    """HHI in antitrust points without decimals: 1,710 to 2,808."""
     if low is None or high is None:
         return NONE
     least, most = f"{low * HHI_POINTS:,.0f}", f"{high * HHI_POINTS:,.0f}"
@@ -82,12 +82,12 @@ def ago(then: datetime, now: datetime) -> str:
 
 
 def short(sha256: str) -> str:
-    """As much of a hash as is shown."""
+    """The beginning of a hash, as pages show it."""
     return sha256[:SHOWN_OF_A_HASH]
 
 
 def restated(capture: Capture | None) -> str:
-    """Rows added / changed / removed against the vintage before: +200 / 35 / -2; a dash where nothing was compared."""
+    """Rows added / changed / removed against the vintage before: +200 / 35 / -2; a dash without a comparison."""
     if capture is None or capture.version == 1 or capture.normalized_at is None:
         return NONE
     return f"+{number(capture.rows_added)} / {number(capture.rows_changed)} / -{number(capture.rows_removed)}"

@@ -35,7 +35,7 @@ class CaptureLine:
 
     @property
     def kind(self) -> str:
-        """Why it was made, as a badge."""
+        """The kind of capture, as a badge."""
         return kind_badge(self.capture)
 
     @property
@@ -63,7 +63,7 @@ class CaptureLine:
 
 @dataclass(frozen=True, slots=True)
 class ManifestLine:
-    """A manifest in a table: of which version or snapshot, and its figures."""
+    """A manifest in a table: its version or snapshot, and its figures."""
 
     manifest: Manifest
 
@@ -128,12 +128,12 @@ class ActLine:
 
 
 def kind_badge(capture: Capture) -> str:
-    """Why a capture was made, as a badge."""
+    """The kind of a capture, as a badge."""
     return badge(KIND_LOOKS[CaptureKind(capture.kind)], CaptureKind(capture.kind).name.lower())
 
 
 def acts_on(subjects: Collection[tuple[str, list[int]]]) -> list[ActLine]:
-    """The acts of operators on rows of the ledger, given by kind and keys; newest first."""
+    """The acts of operators on rows of the ledger, which are given by kind and keys; newest first."""
     wanted = Q()
     for kind, keys in subjects:
         wanted |= Q(kind=kind, key__in=[str(key) for key in keys])

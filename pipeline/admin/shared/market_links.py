@@ -1,4 +1,4 @@
-"""Where a symbol, a venue and a week lead, from wherever in the admin they are named."""
+"""Links from symbols, venues and weeks, anywhere in the admin, to the market pages."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def of_market(week_ending: date | None = None, **asked: str) -> str:
 
 
 def week_link(week_ending: date | None) -> SafeString | str:
-    """A week with the way to the market that week, whose page leads on to its verdicts; a dash for none."""
+    """A week as a link to its market page, which leads on to its verdicts; a dash for none."""
     if week_ending is None:
         return figures.NONE
     return format_html('<a class="ms-link" href="{}">{}</a>', of_market(week_ending), week_ending.isoformat())
 
 
 def of_symbol(symbol: str, **asked: str) -> str:
-    """The page of a symbol; empty for the rows of FINRA's that have none."""
+    """The page of a symbol; empty for rows of FINRA's without a symbol."""
     return _address("market_symbol", symbol=symbol, **asked) if symbol else ""
 
 
 def of_venue(mpid: str = "", crd: str = "", venue_name: str = "", **asked: str) -> str:
-    """The page of a venue: by its MPID, or else by CRD number or name, which are all that a firm without an ATS has."""
+    """The page of a venue: by its MPID, or, for a firm without an ATS, by CRD number or name."""
     if mpid:
         return _address("market_venue", mpid=mpid, **asked)
     return _address("market_venue", crd=crd, venue_name="" if crd else venue_name, **asked)

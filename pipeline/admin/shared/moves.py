@@ -1,4 +1,4 @@
-"""What moved between two answers about a week: volume, share and rank of each venue, and the concentration."""
+"""The moves between two answers about a week: volume, share and rank of each venue, and the concentration."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ AFTER = "_after"
 
 
 def venue_moves(before: Result, after: Result) -> pl.DataFrame:
-    """The venues on both sides, by how far their shares moved: VENUE, FIGURES of before and, with `_after`, of after.
+    """The venues of both sides, the largest move first: VENUE, FIGURES before and, with `_after`, after.
 
-    `venue_name` is the newer one; `moved` the change of the share, 0-1, where a venue that is not there has none.
+    `venue_name` is the newer one; `moved` is the change of the share (0-1), where a missing venue counts as 0.
     """
     sides = [one.frame.select("tier", "venue_kind", "mpid", "crd", FIRM, *FIGURES) for one in (before, after)]
     both = _joined(sides, VENUE)
@@ -28,7 +28,7 @@ def venue_moves(before: Result, after: Result) -> pl.DataFrame:
 
 
 def only_moved(venues: pl.DataFrame) -> pl.DataFrame:
-    """Those whose volume, trades or share are not the same on both sides."""
+    """The venues whose volume, trades or share differ between the sides."""
     same = (pl.col(name).eq_missing(pl.col(f"{name}{AFTER}")) for name in ("shares", "trades", "share"))
     return venues.filter(~pl.all_horizontal(same))
 

@@ -1,4 +1,4 @@
-"""Only what a page offers can be asked of it: every other parameter of an address is refused with 400.
+"""A page takes only the parameters that it offers: any other is refused with 400.
 
 Django's lists take any lookup on their own fields, `__regex` among them, and one such address keeps a process busy for
 ever. Here a list takes the parameters of its filters, and a page those that PAGES names for it.
@@ -58,8 +58,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "pipeline_analyticssnapshot_symbols_csv": ("scope", "kind", "symbol"),
     "pipeline_analyticssnapshot_symbols_parquet": ("scope", "kind", "symbol"),
 }
-OF_ONE_OBJECT = ("_changelist_filters",)  # the list to go back to
-POPS_UP = (IS_POPUP_VAR, TO_FIELD_VAR)  # a form that opens beside another, for what is chosen there
+OF_ONE_OBJECT = ("_changelist_filters",)  # the filters of the list to go back to
+POPS_UP = (IS_POPUP_VAR, TO_FIELD_VAR)  # of a form that opens from another form's field
 EDITED = ("auth_", "django_celery_beat_")
 
 
@@ -72,7 +72,7 @@ class OfferedList(ChangeList):
         super().__init__(request, *args, **kwargs)
 
     def get_filters(self, request: HttpRequest) -> Any:
-        """The filters have taken what is theirs: a parameter that is left, and no link of ours has, is refused."""
+        """The filters, which have taken their parameters; any other that no link of ours has is refused."""
         if IS_FACETS_VAR in self.params or (SEARCH_VAR in self.params and not self.search_fields):
             raise BadRequest("this list offers neither counts nor a search")
         if self.params.get(ALL_VAR):
@@ -82,7 +82,7 @@ class OfferedList(ChangeList):
         return found
 
     def _filtered(self) -> Iterable[str]:
-        """The fields of the filters: `tier=OTC` asks what the filter's own `tier__exact=OTC` does."""
+        """The fields of the filters: `tier=OTC` means the same as the filter's own `tier__exact=OTC`."""
         named = (one[0] if isinstance(one, tuple) else one for one in self.list_filter)
         return (name for name in named if isinstance(name, str))
 
@@ -102,18 +102,18 @@ class Offering:
     linked: tuple[str, ...] = ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[OfferedList]:
-        """The list that refuses what it does not offer."""
+        """The list that refuses other parameters."""
         return OfferedList
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *more: Any, **named: Any) -> Any:
-        """Run an action of the list on the ticked ids; refuse a value that is no id."""
+        """Run an action of the list on the selected ids; refuse a value that is no id."""
         if not all(ID.fullmatch(one) for one in request.POST.getlist(ACTION_CHECKBOX_NAME)):
             raise BadRequest("an object is named by a number")
         return super().response_action(request, queryset, *more, **named)  # type: ignore[misc] # of the admin that this is mixed into
 
 
 class OfferedOnly:
-    """Middleware: refuses what no form, link or button of ours sends, before a view or a database sees it."""
+    """Middleware: refuses parameters that no form, link or button of ours sends, before a view or a database sees them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -125,7 +125,7 @@ class OfferedOnly:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, _view: Any, _args: Any, _kwargs: Any) -> None:
-        """The parameters of a page; those of a list are for the list to judge."""
+        """Check the parameters of a page; a list checks its own."""
         match = request.resolver_match
         assert match is not None, "a view is found by its address"
         name = match.url_name or ""
@@ -162,12 +162,12 @@ def _check_search(text: str) -> None:
 
 
 def _body_length(request: HttpRequest) -> int:
-    """The length that the client announces; a body without one is not read at all."""
+    """The length that the client announces; a body without it is not read at all."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isdecimal() and length.isascii() and len(length) < 20 else 0
 
 
 def _refuse_nul(texts: Iterable[str]) -> None:
-    """PostgreSQL stores no NUL character, and takes none in a comparison."""
+    """Refuse NUL characters, which PostgreSQL neither stores nor compares."""
     if any("\0" in text for text in texts):
         raise BadRequest("no text has a NUL character")

@@ -1,4 +1,4 @@
-"""Searching lists by the words that they show: a week, a tier, a state, a category, beside what is stored as text."""
+"""Searching lists by the words that they show: a week, a tier, a state, a category, or stored text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.finra.calendar import Tier, read_day
 
 
 def words(term: str) -> list[str]:
-    """The words of a search; what stands in quotes is one."""
+    """The words of a search; a quoted phrase is one word."""
     found = []
     for word in smart_split(term):
         quoted = word[:1] in "\"'" and len(word) > 1 and word[0] == word[-1]

@@ -1,4 +1,4 @@
-"""API tokens in the admin: everybody who may read has tokens of their own; an Administrator keeps those of others, too."""
+"""API tokens: users who may read have tokens of their own; an Administrator keeps those of others, too."""
 
 from __future__ import annotations
 
@@ -37,72 +37,72 @@ class TokenAdmin(Traced, Framed[ApiToken]):
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        """Those of everybody, for who keeps them; otherwise one's own."""
+        """All tokens for a user who keeps those of others, else the user's own."""
         found: QuerySet[ApiToken] = super().get_queryset(request)
         return found if _keeps(request) else found.filter(user=_person(request))
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> tuple[str, ...]:
-        """What is asked of a new token; of one that is there what there is to know."""
+        """The fields of the form of a new token, or of the page of an existing one."""
         if obj is not None:
             return ("name", "user", *self.readonly_fields)
         return ("name", "user", "days") if _keeps(request) else ("name", "days")
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> tuple[str, ...]:
-        """Nothing of a token is edited."""
+        """All fields of an existing token."""
         return () if obj is None else ("name", "user", *self.readonly_fields)
 
     def get_form(self, request: HttpRequest, obj: ApiToken | None = None, change: bool = False, **more: Any) -> Any:
-        """The form knows who fills it in."""
+        """The form, with the user who fills it in."""
         form = super().get_form(request, obj, change, **more)
         return type(form.__name__, (form,), {"person": _person(request)})
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """One's own, unless somebody else is chosen."""
+        """The user's own token, unless another user is chosen."""
         return {"user": _person(request).pk}
 
     def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:
-        """The page that shows the token, in the reply itself (which Django forbids to keep): in no redirect or cookie."""
+        """Show the token in the reply itself, which must not be cached, and in no redirect or cookie."""
         context = {**self.frame(request, f"Token {obj.name}"), "token": obj, "made": cast(Any, obj).made}
         return TemplateResponse(request, "pipeline/token_made.html", context)
 
     def save_form(self, request: HttpRequest, form: Form, change: bool) -> ApiToken:
-        """The token, not saved yet, with its text for the one page that shows it."""
+        """The unsaved token, with its text for the one page that shows it."""
         token: Any = super().save_form(request, form, change)
         token.made = cast(TokenForm, form).made
         return cast(ApiToken, token)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Who may read may have a script read."""
+        """Users who may read may have tokens."""
         return request.user.has_perm(READING)
 
     def has_view_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        """One's own, and for who keeps tokens all of them."""
+        """A user's own tokens; all of them for a user who keeps those of others."""
         if obj is None:
             return _keeps(request) or request.user.has_perm(READING)
         return _keeps(request) or obj.user_id == request.user.pk
 
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        """Never."""
+        """Tokens are never changed."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        """Revoking: of one's own tokens, and for who keeps tokens of all who may do no more."""
+        """Revoke one's own tokens; a user who keeps tokens also those of users who may do no more."""
         if obj is None or obj.user_id == request.user.pk:
             return self.has_view_permission(request)
         return _keeps(request) and not outranks(obj.user, _person(request))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """As the list."""
+        """Whether the list is shown."""
         return self.has_view_permission(request)
 
     @admin.display(description="begins with")
     def begins_with(self, token: ApiToken) -> SafeString:
-        """By which it is found in a script."""
+        """The beginning of the token, by which it is found in a script."""
         return format_html('<code class="ms-mono">{}…</code>', token.token_key)
 
     @admin.display(description="valid", ordering="expiry")
     def standing(self, token: ApiToken) -> SafeString:
-        """Until when; what has expired, or has a user who may not sign in, is not."""
+        """Until when it is valid; or that it has expired, or that its user may not sign in."""
         if not token.user.is_active:
             return badge("CANCELLED", "its user may not sign in")
         if token.is_expired:
@@ -111,7 +111,7 @@ class TokenAdmin(Traced, Framed[ApiToken]):
 
     @admin.display(description="used last", ordering="last_used_at")
     def used(self, token: ApiToken) -> str:
-        """To the minute."""
+        """The last use, to the minute."""
         return f"{token.last_used_at:%Y-%m-%d %H:%M} UTC" if token.last_used_at else "never"
 
     @admin.display(description="made", ordering="created")

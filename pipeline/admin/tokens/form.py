@@ -1,4 +1,4 @@
-"""The form of a new token: its name, for how long it lasts, and, for who keeps the tokens of others, whose it is."""
+"""The form of a new token: its name, its days, and, for a user who keeps those of others, its owner."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LASTING = {7: "a week", 30: "30 days", 90: "90 days", 180: "half a year", LONGES
 
 
 class TokenForm(FormOfToken):
-    """Makes the token when it is saved: `made` is its text, which is nowhere afterwards."""
+    """Makes the token when it is saved: `made` is its text, which is stored nowhere."""
 
     days = forms.TypedChoiceField(
         label="Lasts",
@@ -35,7 +35,7 @@ class TokenForm(FormOfToken):
         widget=UnfoldAdminSelectWidget(),
         help_text="A token always ends: make a new one before, and revoke the old one when it is not used any more",
     )
-    person: User  # who fills the form in: the admin sets it
+    person: User  # the user who fills the form in; the admin sets it
     made = ""
 
     class Meta:
@@ -43,7 +43,7 @@ class TokenForm(FormOfToken):
         fields = ("name", "user")
 
     def clean_user(self) -> User:
-        """Somebody who may do no more than the person who makes the token, who could use it in their name."""
+        """The owner, who may do no more than the person who makes the token and could use it."""
         user: User = self.cleaned_data["user"]
         if not user.is_active:
             raise forms.ValidationError(f"{user} may not sign in, and so may no token of theirs")
@@ -54,7 +54,7 @@ class TokenForm(FormOfToken):
         return user
 
     def clean(self) -> dict[str, Any]:
-        """A name that the user has not given yet: tokens are told apart by it."""
+        """The fields; refused for a name that the owner has already used."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         user = cleaned.get("user", self.person)
         if ApiToken.objects.filter(user=user, name=cleaned.get("name")).exists():
@@ -62,7 +62,7 @@ class TokenForm(FormOfToken):
         return cleaned
 
     def save(self, commit: bool = True) -> ApiToken:
-        """The token's digest, and its text in `made`."""
+        """Save the token's digest; its text is in `made`."""
         token: ApiToken = super().save(commit=False)
         token.user = self.cleaned_data.get("user", self.person)
         token.digest, self.made = get_digest_token()

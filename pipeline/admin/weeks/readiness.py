@@ -1,4 +1,4 @@
-"""Readiness: per week and use, the verdict and what stands in the way."""
+"""Readiness: the verdict per week and use, with its reasons."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pipeline.finra.calendar import read_day
 from pipeline.models import Act, OperatorLogEntry, Readiness, ReadinessState, Use
 from pipeline.operations import Order
 
-# Of the verdicts of a week the list shows this one's reasons: it is the strictest, and has all that the others have.
+# The list shows the reasons of this use's verdict: it is the strictest, and has all reasons of the others.
 STRICTEST = Use.COMPLIANCE
 USE_PARAMETER = "use__exact"
 SHOWN_REASONS = 2
@@ -41,7 +41,7 @@ OBJECT_ACTIONS: tuple[ObjectAction[Readiness], ...] = (
 
 
 class WeekList(OfferedList):
-    """A line for each week: the verdict for the use that is filtered by, else the strictest, with those for all uses."""
+    """A line for each week: the verdict for the filtered use, else the strictest, with those for all uses."""
 
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
@@ -50,7 +50,7 @@ class WeekList(OfferedList):
         return found if request.GET.get(USE_PARAMETER) in Use.values else found.filter(use=STRICTEST)
 
     def get_results(self, request: HttpRequest) -> None:
-        """With `verdicts`, those of the page's weeks by use, in one query."""
+        """The weeks of the page, with `verdicts` by use, in one query."""
         super().get_results(request)
         lines: list[Any] = list(self.result_list)
         verdicts: dict[Any, dict[str, Readiness]] = {}
@@ -62,7 +62,7 @@ class WeekList(OfferedList):
 
 
 class ReadinessStateFilter(admin.SimpleListFilter):
-    """By the verdict: for the use that is filtered by, else for any."""
+    """Filters by the verdict: for the filtered use, else for any."""
 
     title = "state"
     parameter_name = "state__exact"
@@ -82,7 +82,7 @@ class ReadinessStateFilter(admin.SimpleListFilter):
 
 @admin.register(Readiness)
 class ReadinessAdmin(ActingAdmin[Readiness]):
-    """The weeks with their readiness for each use, the newest first."""
+    """The weeks with their readiness for each use, newest first."""
 
     page_template = "pipeline/readiness.html"
     when_empty = "No week has been judged yet: a run judges each week that it closes."
@@ -105,7 +105,7 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Readiness], search_term: str
     ) -> tuple[QuerySet[Readiness], bool]:
-        """By the week, and by the verdict for any use, as the list shows all of them."""
+        """Search by the week, and by the verdict for any use."""
         for word in words(search_term):
             verdicts = Readiness.objects.filter(_says(word)).values("week_ending")
             queryset = queryset.filter(week_ending__in=verdicts)
@@ -129,7 +129,7 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
 
     @admin.display(description="what stands in the way")
     def why(self, verdict: Readiness) -> SafeString | str:
-        """The first reasons, and how many there are beside."""
+        """The first reasons, and how many more there are."""
         shown = [reason.removeprefix(f"{verdict.week_ending} ") for reason in verdict.reasons[:SHOWN_REASONS]]
         more = len(verdict.reasons) - SHOWN_REASONS
         text = "; ".join([*shown, f"and {more} more"] if more > 0 else shown)
@@ -140,7 +140,7 @@ class ReadinessAdmin(ActingAdmin[Readiness]):
         return f"{verdict.decided_at:%Y-%m-%d}"
 
     def page(self, request: HttpRequest, found: Readiness) -> dict[str, Any]:
-        """The reasons with the way to what they speak of, and the week's partitions and open anomalies."""
+        """The reasons with links to their subjects, and the week's partitions and open anomalies."""
         return {**self.frame_of(request, found), "state": badge(found.state), **contents(found)}
 
 
@@ -151,6 +151,6 @@ def _says(word: str) -> Q:
 
 
 def _state(line: Any, use: Use) -> SafeString | str:
-    """The verdict for a use, leading to its page."""
+    """The verdict for a use, as a link to its page."""
     found = line.verdicts.get(use)
     return format_html('<a class="rv-plain" href="{}">{}</a>', page_url(found), badge(found.state)) if found else "-"

@@ -23,7 +23,7 @@ FAMILIES = list(Family.values)
 
 @dataclass(frozen=True, slots=True)
 class MarketLine:
-    """How concentrated a market is."""
+    """The concentration of a market."""
 
     market: MarketConcentration
 
@@ -111,7 +111,7 @@ def _place(market: MarketConcentration) -> tuple[int, int]:
 
 
 def _chosen(markets: list[MarketConcentration], asked: Mapping[str, str]) -> tuple[str, str]:
-    """The scope and kind asked for, where the snapshot has them; else ATS over all tiers, or what it has first."""
+    """The scope and kind asked for, if the snapshot has them; else ATS over all tiers, or the first that it has."""
     had = [(market.scope, market.family) for market in markets if market.family != Family.ALL]
     wanted = (asked.get("scope", ALL_TIERS), asked.get("kind", VenueKind.ATS.value))
     return wanted if wanted in had else (had[0] if had else wanted)

@@ -1,4 +1,4 @@
-"""The page of a snapshot's symbols: how concentrated each was within a scope and kind, the largest first."""
+"""The page of a snapshot's symbols: the concentration of each within a scope and kind, largest first."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Choice:
 
 
 def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str, Any]:
-    """The context of the page; with `trouble` in the place of the symbols where their file cannot be read.
+    """The context of the page; with `trouble` in place of the symbols where their file cannot be read.
 
     `asked` is the query of the address: `scope` and `kind`, `symbol` (its beginning), `page`.
     """
@@ -106,7 +106,7 @@ def _markets(snapshot: AnalyticsSnapshot) -> list[Market]:
 
 
 def _chosen(markets: list[Market], asked: Mapping[str, str]) -> Market | None:
-    """The market asked for, where the snapshot has it; else all venues over all tiers, or the last that it has."""
+    """The market asked for, if the snapshot has it; else all venues over all tiers, or the last that it has."""
     wanted = Market(asked.get("scope", ALL_TIERS), asked.get("kind", Family.ALL.value))
     return wanted if wanted in markets else next(reversed(markets), None)
 

@@ -1,4 +1,4 @@
-"""Analytics snapshots: a week's results, with the captures they came from."""
+"""Analytics snapshots: a week's results, with the captures that they came from."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OBJECT_ACTIONS: tuple[ObjectAction[AnalyticsSnapshot], ...] = (ObjectAction(Act.
 
 @admin.register(AnalyticsSnapshot)
 class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
-    """The results of each week, the newest first; those of before stay."""
+    """The snapshots of all weeks, newest first, with superseded ones."""
 
     page_template = "pipeline/snapshot.html"
     when_empty = "No week has been computed yet: a run computes each week of which it holds a capture."
@@ -53,7 +53,7 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
         css = {"all": ("pipeline/review.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AnalyticsSnapshot]:
-        """With `followed`: whether the week has been computed again since; and the inputs, in one query for all."""
+        """The snapshots, with `followed` (whether a newer one exists), and the inputs in one query for all."""
         later = AnalyticsSnapshot.objects.filter(week_ending=OuterRef("week_ending"), sequence__gt=OuterRef("sequence"))
         return super().get_queryset(request).annotate(followed=Exists(later)).prefetch_related("inputs__partition")
 
@@ -71,7 +71,7 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
 
     @admin.display(description="computed from")
     def came_from(self, snapshot: AnalyticsSnapshot) -> SafeString:
-        """The tiers and versions, leading to the captures."""
+        """The tiers and versions, as links to the captures."""
         inputs = sorted(snapshot.inputs.all(), key=lambda capture: capture.partition.tier)
         rows = ((page_url(one), one.partition.tier, one.version) for one in inputs)
         links = format_html_join(" ", '<a class="ms-link" href="{}">{} v{}</a>', rows)
@@ -86,20 +86,20 @@ class SnapshotAdmin(ActingAdmin[AnalyticsSnapshot]):
         return f"{snapshot.computed_at:%Y-%m-%d %H:%M} UTC"
 
     def get_urls(self) -> list[URLPattern]:
-        """With the page of its symbols, and its downloads."""
+        """The addresses of its symbols' page and downloads, before Django's own."""
         pages: dict[str, downloads.View] = {"symbols": self.symbols_view}
         files = {f"symbols.{form}": partial(self.symbols_download, form=form) for form in downloads.FORMATS}
         return [*downloads.addresses(self, pages, files), *super().get_urls()]
 
     def symbols_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """How concentrated each symbol was."""
+        """The page of its symbols."""
         found = self.find(request, object_id)
         contents = snapshot_symbols.contents(found, request.GET.dict())
         context = {**self.frame(request, f"Symbols of {found}"), "object": found, **contents}
         return TemplateResponse(request, "pipeline/snapshot_symbols.html", context)
 
     def symbols_download(self, request: HttpRequest, object_id: str, form: str) -> HttpResponseBase:
-        """The symbols that the page has, all of them."""
+        """All symbols of the page's choice, as a file."""
         found = self.find(request, object_id)
         try:
             return snapshot_symbols.as_download(found, request.GET.dict(), form)
