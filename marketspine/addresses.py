@@ -242,7 +242,7 @@ def for_redis_py(broker_url: str) -> str:
     if url.scheme != SOCKET:
         return broker_url
     number = parse_qs(url.query).get("virtual_host", ["0"])[0]
-    return url._replace(scheme="unix", query=f"db={number}").geturl()
+    return f"unix://{url.path}?db={number}"
 
 
 def _verified(address: Address) -> dict[str, str]:

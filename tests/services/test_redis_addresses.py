@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 from celery import Celery
+from django.core.cache.backends.redis import RedisCache
 from kombu import Connection
 from kombu.exceptions import OperationalError
 from pytest_django import Settings
 
 from marketspine.addresses import broker, results_of
+from marketspine.caches import cache_beside
 from pipeline.metrics import engine
 from pipeline.runs import sources
 from tests.services.fronts import certificate, tls_in_front_of, unix_socket_in_front_of
@@ -38,7 +40,12 @@ def for_the_rate(url: str, settings: Settings) -> None:
         assert client.ping()
 
 
-each_use = pytest.mark.parametrize("ask", [as_broker, for_results, for_the_rate])
+def for_the_cache(url: str, _settings: Settings) -> None:
+    entry = cache_beside(broker(url))
+    RedisCache(entry["LOCATION"], {"OPTIONS": entry["OPTIONS"]}).get("nothing")
+
+
+each_use = pytest.mark.parametrize("ask", [as_broker, for_results, for_the_rate, for_the_cache])
 Ask = Callable[[str, Settings], None]
 
 
