@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.finra.calendar import Tier
-from pipeline.finra.rows import ATS, DE_MINIMIS, FIRM, NON_ATS, runs_of_securities
+from pipeline.finra.rows import ATS, DE_MINIMIS, FIRM, NON_ATS
 
 ALL = "ALL"  # as scope: all tiers; as family: both kinds
 SCOPE = pl.Enum(sorted([ALL, *Tier]))
@@ -27,18 +27,15 @@ IS_POOL = ((pl.col("venue_kind") == NON_ATS) & (pl.col("venue_name") == DE_MINIM
 # A symbol that two issuers have in one week is two securities.
 SECURITY = ("symbol", "issue_name")
 NAMED_VENUE = ("venue_kind", "mpid", "crd", "venue_name")
-READ = ("tier", *SECURITY, *NAMED_VENUE, "shares", "trades", "notional")
+READ = ("tier", *SECURITY, *NAMED_VENUE, "product_type", "shares", "trades", "notional")
+VOLUME = (pl.col("shares", "trades", "notional").sum(), pl.col("unpriced").any())
 
-# A cell, the volume of one venue in one security, has a place among all in one number of 64 bits: from the upper ones on its
-# scope (2), security (30), family (2) and venue (30). Numbers sort and group many times as fast as texts, fastest in order.
-PLACE = pl.col("place")
-OF_SCOPE, OF_SECURITY, OF_FAMILY = 2**62, 2**32, 2**30
-SCOPE_AT = (PLACE // OF_SCOPE).cat.to(SCOPE).alias("scope")
-SECURITY_AT = (PLACE % OF_SCOPE // OF_SECURITY).alias("security")
-FAMILY_AT = (PLACE % OF_SECURITY // OF_FAMILY).cat.to(FAMILY).alias("family")
-VENUE_AT = (PLACE % OF_FAMILY).alias("venue")
-SECURITY_PLACE = (PLACE // OF_FAMILY * OF_FAMILY).alias("place")  # that of all its venues of a family
-VENUE_PLACE = (PLACE // OF_SCOPE * OF_SCOPE + PLACE % OF_SECURITY).alias("place")  # that of all its securities
+# The place of a security's figures among all: one number sorts in a third of the time that three columns take.
+PLACE = (
+    pl.col("scope").to_physical().cast(pl.UInt64) * 2**40
+    + pl.col("family").to_physical().cast(pl.UInt64) * 2**32
+    + pl.col("security")
+)
 
 # The squares of the De Minimis pool are summed apart: the two ends of HHI differ in them.
 SQUARE = pl.col("shares").cast(pl.Float64) ** 2
@@ -94,119 +91,114 @@ class Figures:
 
 
 def figures_of(rows: pl.LazyFrame) -> Figures:
-    """The figures of the rows of a week: one frame over its captured tiers, which is read once."""
-    read = rows.select(READ).collect()
-    securities, venues = _securities(read), _venues(read)
-    cells = _with_all_tiers(_cells(read, securities, venues))
-    symbols, volumes = _of_symbols(cells), _volumes(cells, venues.things)
+    """The figures of the rows of a week: one frame over its captured tiers, which is read once.
+
+    The rows of each tier stand in canonical order, as in vintage files: those of one kind in a security are a run.
+    """
+    cells = _cells(rows.select(READ).collect())
+    runs = _runs(cells)
+    shared = _over_tiers(cells, runs)
+    symbols, volumes = _of_symbols(cells, runs, shared), _volumes(cells, shared)
     of_markets = symbols.group_by("scope", "family").agg(symbols=pl.len())
     markets = concentrations(volumes).join(of_markets, ["scope", "family"])
     return Figures(
         venues=_as(VENUES, _shared_and_ranked(volumes).sort("scope", "family", "rank", "venue")),
         markets=_as(MARKETS, markets.sort("scope", "family")),
-        symbols=_as(SYMBOLS, _at(symbols.sort("scope", "family", "security"), "security", securities.things)),
+        symbols=_as(SYMBOLS, symbols),
     )
+
+
+def _cells(read: pl.DataFrame) -> pl.DataFrame:
+    """The volume of each venue in each security of a tier: rows that differ in product type alone are added up."""
+    rows = read.with_columns(pl.col("shares").cast(SUM), pl.col("notional").is_null().alias("unpriced"))
+    if rows["product_type"].n_unique() <= 1:
+        return rows
+    cell = ("tier", *SECURITY, "venue_kind", "mpid", "crd", FIRM)
+    return rows.group_by(cell, maintain_order=True).agg(pl.col("venue_name").max(), *VOLUME)
 
 
 @dataclass(frozen=True, slots=True)
-class _Numbered:
-    """The different things of some rows, in the order of their texts, and for each row the number of its own."""
+class _Runs:
+    """The cells of each kind in each security of a tier, which stand together.
 
-    things: pl.DataFrame
-    of_rows: pl.Series
+    For each cell the number of its run; for each run its scope, its family, and the number of its security among all, which
+    are in the order of their texts; and whether several tiers have the security.
+    """
 
-
-def _numbered(frame: pl.DataFrame, *fields: str) -> _Numbered:
-    """The different values of some fields together."""
-    texts = frame.select(pl.concat_str(fields, separator="|")).to_series()
-    different = texts.unique().sort()
-    split = different.str.split("|")
-    things = pl.DataFrame([split.list.get(position).alias(field) for position, field in enumerate(fields)])
-    return _Numbered(things, texts.cast(pl.Enum(different)).to_physical())
+    of_cells: pl.Series
+    heads: pl.DataFrame
+    securities: pl.DataFrame
+    is_shared: pl.Series
 
 
-def _securities(read: pl.DataFrame) -> _Numbered:
-    runs, run = runs_of_securities(read)
-    of_runs = _numbered(runs, *SECURITY)
-    return _Numbered(of_runs.things, of_runs.of_rows.gather(run))
-
-
-def _venues(read: pl.DataFrame) -> _Numbered:
-    """Of several names that the week gives an ATS, the venue has one, whatever the order of the rows."""
-    named = _numbered(read, *NAMED_VENUE)
-    keys = named.things.with_columns(VENUE, IS_POOL)
-    one_name = pl.col("venue_kind", "mpid", "crd", "is_pool").first(), pl.col("venue_name").max()
-    venues = keys.group_by("venue").agg(*one_name).sort("venue")
-    of_names = keys["venue"].cast(pl.Enum(venues["venue"])).to_physical()
-    return _Numbered(venues.drop("venue"), of_names.gather(named.of_rows))
-
-
-def _at(frame: pl.DataFrame, number: str, things: pl.DataFrame) -> pl.DataFrame:
-    """With the fields of the things that a column numbers."""
-    return frame.hstack(things[frame[number]])
-
-
-def _cells(read: pl.DataFrame, securities: _Numbered, venues: _Numbered) -> pl.DataFrame:
-    """The volume of each venue in each security, by tier, in order."""
-    places = (
-        (pl.col("tier").cast(SCOPE), OF_SCOPE),
-        (pl.lit(securities.of_rows), OF_SECURITY),
-        (pl.col("venue_kind").cast(FAMILY), OF_FAMILY),
-        (pl.lit(venues.of_rows), 1),
+def _runs(cells: pl.DataFrame) -> _Runs:
+    keys = cells.select("tier", *SECURITY, "venue_kind")
+    run = keys.to_struct().rle_id()
+    firsts = keys.filter(run.ne_missing(run.shift()))
+    text = firsts.select(pl.concat_str(SECURITY, separator="|")).to_series()
+    heads = firsts.select(
+        pl.col("tier").cast(SCOPE).alias("scope"),
+        pl.col("venue_kind").cast(FAMILY).alias("family"),
+        (text.rank("dense") - 1).alias("security"),
     )
-    return _merged(
-        read.select(
-            pl.sum_horizontal(of.to_physical().cast(pl.UInt64) * size for of, size in places).alias("place"),
-            venues.things["is_pool"].gather(venues.of_rows),
-            pl.col("shares").cast(SUM),
-            "trades",
-            "notional",
-            pl.col("notional").is_null().alias("unpriced"),
-        )
+    securities = firsts.select(*SECURITY).hstack(heads).unique("security").sort("security").select(SECURITY)
+    of_tiers = heads.select("scope", "security").unique()
+    shared = of_tiers.filter(pl.col("security").is_duplicated())["security"]
+    return _Runs(run.alias("run"), heads, securities, heads["security"].is_in(shared.implode()))
+
+
+def _over_tiers(cells: pl.DataFrame, runs: _Runs) -> pl.DataFrame:
+    """The cells over all tiers of the securities that several tiers have. `repeated`: how many more there are by tier."""
+    is_shared = runs.is_shared.gather(runs.of_cells)
+    of_tiers = cells.filter(is_shared).hstack(runs.heads[runs.of_cells.filter(is_shared)]).with_columns(VENUE, IS_POOL)
+    added = of_tiers.group_by("family", "security", "venue").agg(
+        pl.col("is_pool").first(), pl.col("shares", "trades").sum(), repeated=pl.len().cast(pl.Int64) - 1
     )
+    return added.sort("family", "security", "venue").with_columns(scope=pl.lit(ALL, SCOPE))
 
 
-def _with_all_tiers(cells: pl.DataFrame) -> pl.DataFrame:
-    """The cells of each tier after those over all tiers, of the kinds that every tier has."""
-    tiers = cells.group_by(FAMILY_AT).agg(SCOPE_AT.n_unique())
-    everywhere = tiers.filter(pl.col("scope") == len(Tier))["family"]
-    of_all = cells.filter(FAMILY_AT.is_in(everywhere.implode())).with_columns(PLACE % OF_SCOPE)  # ALL is scope 0
-    return pl.concat([_merged(of_all), cells])
+def _of_symbols(cells: pl.DataFrame, runs: _Runs, shared: pl.DataFrame) -> pl.DataFrame:
+    """The concentration of each security in each scope and family, in order.
+
+    Over all tiers that of a security which one tier has is known already.
+    """
+    by_run = cells.select(runs.of_cells.set_sorted(), "shares", "trades", IS_POOL)
+    of_tiers = runs.heads.hstack(_concentrated(by_run, "run").drop("run"))
+    alone = of_tiers.filter(~runs.is_shared).with_columns(scope=pl.lit(ALL, SCOPE))
+    of_shared = _concentrated(shared, "scope", "family", "security")
+    over_all = pl.concat([alone, of_shared]).filter(_everywhere(of_tiers))
+    found = _with_both_kinds(pl.concat([over_all, of_tiers]), "security").sort(PLACE)
+    return found.hstack(runs.securities[found["security"]])
 
 
-def _merged(cells: pl.DataFrame) -> pl.DataFrame:
-    """In order, and each place once: the few cells that differ in product type alone, or in tier, are added up."""
-    ordered = cells.sort("place")
-    several = ordered.select((PLACE.shift(1) == PLACE) | (PLACE.shift(-1) == PLACE)).to_series().fill_null(value=False)
-    merged = (
-        ordered.filter(several)
-        .group_by("place")
-        .agg(pl.col("is_pool").first(), pl.col("shares", "trades", "notional").sum(), pl.col("unpriced").any())
+def _everywhere(of_tiers: pl.DataFrame) -> pl.Expr:
+    """Whether every tier has the kind: results over all tiers exist for no other."""
+    tiers = of_tiers.group_by("family").agg(pl.col("scope").n_unique())
+    return pl.col("family").is_in(tiers.filter(pl.col("scope") == len(Tier))["family"].implode())
+
+
+def _volumes(cells: pl.DataFrame, shared: pl.DataFrame) -> pl.DataFrame:
+    """Each venue's volume within a scope. Of several names that the week gives an ATS, it has one in all of them."""
+    named = cells.lazy().group_by("tier", *NAMED_VENUE).agg(*VOLUME, symbols=pl.len().cast(pl.Int64)).collect()
+    of_tiers = named.with_columns(
+        VENUE,
+        IS_POOL,
+        pl.col("tier").cast(SCOPE).alias("scope"),
+        pl.col("venue_kind").cast(FAMILY).alias("family"),
+    ).with_columns(pl.col("venue_name").max().over("venue"))
+    over_all = of_tiers.filter(_everywhere(of_tiers)).with_columns(scope=pl.lit(ALL, SCOPE))
+    summed = (
+        pl.concat([over_all, of_tiers])
+        .group_by("scope", "venue")
+        .agg(pl.col("family", *NAMED_VENUE, "is_pool").first(), *VOLUME, pl.col("symbols").sum())
     )
-    return pl.concat([ordered.filter(~several), merged]).sort("place")
-
-
-def _of_symbols(cells: pl.DataFrame) -> pl.DataFrame:
-    """The concentration of each security, by its number, in each scope and family."""
-    by_security = cells.with_columns(SECURITY_PLACE.set_sorted(), *SQUARES).group_by("place", maintain_order=True)
-    of_kinds = by_security.agg(*CONCENTRATED).select(SCOPE_AT, FAMILY_AT, SECURITY_AT, pl.exclude("place"))
-    return _with_both_kinds(of_kinds, "security")
-
-
-def _volumes(cells: pl.DataFrame, venues: pl.DataFrame) -> pl.DataFrame:
-    """Each venue's volume within a scope."""
-    sums = cells.group_by(VENUE_PLACE).agg(
-        pl.col("shares", "trades", "notional").sum(), pl.col("unpriced").any(), symbols=pl.len()
-    )
+    repeated = shared.group_by("scope", "venue").agg(pl.col("repeated").sum())
     shares, trades = pl.col("shares").cast(pl.Float64), pl.col("trades")
-    volumes = sums.with_columns(
-        SCOPE_AT,
-        FAMILY_AT,
-        VENUE_AT,
+    return summed.join(repeated, ["scope", "venue"], how="left").with_columns(
+        pl.col("symbols") - pl.col("repeated").fill_null(0),
         notional=pl.when(~pl.col("unpriced")).then("notional"),
         average_trade_size=pl.when(trades > 0).then(shares / trades),
     )
-    return _at(volumes, "venue", venues)
 
 
 def _as(schema: pl.Schema, frame: pl.DataFrame) -> pl.DataFrame:
@@ -241,8 +233,12 @@ def concentrations(volumes: pl.DataFrame, *of: str) -> pl.DataFrame:
 
     The squares are added in the venues' order, for in another the last digit would be another.
     """
-    of_kinds = volumes.with_columns(*SQUARES).sort("venue").group_by("scope", "family", *of).agg(*CONCENTRATED)
-    return _with_both_kinds(of_kinds, *of)
+    return _with_both_kinds(_concentrated(volumes.sort("venue"), "scope", "family", *of), *of)
+
+
+def _concentrated(cells: pl.DataFrame, *of: str) -> pl.DataFrame:
+    """The sums of CONCENTRATED, each in the order of the cells."""
+    return cells.with_columns(*SQUARES).group_by(of, maintain_order=True).agg(*CONCENTRATED)
 
 
 def _with_both_kinds(of_kinds: pl.DataFrame, *of: str) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.finra.rows import SCHEMA
+from pipeline.finra.rows import SCHEMA, in_order
 from pipeline.weeks.concentration import MARKETS, SYMBOLS, VENUES, Figures, figures_of
 from tests.weeks import plain_figures
 from tests.weeks.plain_figures import KINDS, POOL, TIERS, Row
@@ -63,7 +63,9 @@ def row(tier: str, symbol: str, venue: str, shares: Decimal | str | int, **other
 
 
 def frame_of(rows: Iterable[Row]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema=SCHEMA)
+    """The rows as vintage files have them: tier by tier in canonical order."""
+    frame = pl.DataFrame(list(rows), schema=SCHEMA)
+    return pl.concat([in_order(frame.filter(pl.col("tier") == tier))[0] for tier in TIERS])
 
 
 def of(rows: Iterable[Row]) -> Figures:
