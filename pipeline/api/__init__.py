@@ -1,1 +1,1 @@
-"""The readers' answers over HTTP, below /api/v1/: strict, paged by keys, cached by their inputs. No endpoint computes."""
+"""The readers' answers over HTTP, below /api/v1/: strict, paged by keys, cached by their inputs. They compute nothing."""

@@ -1,4 +1,4 @@
-"""What the API says of itself: what is here, what each field means, and that there is nothing at an address."""
+"""The API about itself: its index, the dictionary of fields, its OpenAPI document, and the answer at unknown addresses."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from pipeline.readers.partitions import newest_weeks
 
 
 class Index(Endpoint):
-    """What is here: the endpoints, the newest week of each tier, the terms."""
+    """The index: the endpoints, the newest week of each tier, the terms."""
 
     def described(self) -> Description:
         """For the OpenAPI document."""
         return of_document("index", "What is here", {"type": "object"})
 
     def get(self, request: Request) -> HttpResponse:
-        """Links to everything there is."""
+        """The links to all endpoints."""
         return told(request, index())
 
 
 class Dictionary(Endpoint):
-    """Every field of every dataset: its type, unit, when it is null, what it means."""
+    """Every field of every dataset: its type, unit, when it is null, and its meaning."""
 
     def described(self) -> Description:
         """For the OpenAPI document."""
@@ -44,17 +44,17 @@ class Dictionary(Endpoint):
 
 
 class Nowhere(Endpoint):
-    """Any other address below the API's."""
+    """Any other address below the API."""
 
     schema = None
 
     def get(self, request: Request, rest: str = "") -> HttpResponse:
-        """A problem, for who may read."""
+        """A problem document, for users who may read."""
         raise Problem("not-found", f"There is no endpoint {request.path!r}: {ROOT} lists those there are.")
 
 
 class OpenApi(Endpoint):
-    """This API, described for programs."""
+    """The OpenAPI document."""
 
     schema = None
 
@@ -64,7 +64,7 @@ class OpenApi(Endpoint):
 
 
 def told(request: Request, content: dict[str, Any]) -> HttpResponse:
-    """A document that follows from the code or the ledger alone; it takes no parameters."""
+    """A document made from the code or the ledger alone, without parameters."""
     requests.check_none(request._request.GET)
     etag = digest([content])
     if is_held(request._request, etag):

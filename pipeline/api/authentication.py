@@ -1,4 +1,4 @@
-"""Who asks: a script by a Bearer token, a browser by its session. Either reads what its user may read, and nothing else."""
+"""Authentication: a script by a Bearer token, a browser by its session. Either reads what its user may read."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NOT_KNOWN = "The token is not known, or was revoked."
 
 
 class BearerToken(TokenAuthentication):  # type: ignore[misc] # knox has no types
-    """knox's header, and a look-up of our own: knox removes expired tokens while it reads, and fails on odd bytes."""
+    """knox's header with our own look-up: knox's removes expired tokens while it reads, and fails on odd bytes."""
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, ApiToken]:
-        """The token's user; AuthenticationFailed says what is wrong with the token, without a part of it."""
+        """The token's user; AuthenticationFailed with the reason, without any part of the token."""
         found = ApiToken.objects.select_related("user").filter(digest=_digest(token)).first()
         if found is None:
             raise AuthenticationFailed(NOT_KNOWN)
@@ -43,21 +43,21 @@ class BearerToken(TokenAuthentication):  # type: ignore[misc] # knox has no type
 
 
 def _digest(token: bytes) -> str:
-    """What a token is found by. Tokens are ASCII: any other bytes are none."""
+    """The digest by which a token is found. Tokens are ASCII; other bytes have none."""
     return str(hash_token(token.decode("ascii", errors="replace")))
 
 
 class Session(SessionAuthentication):
-    """A browser that has signed in. What is asked with an unsafe method is refused by its method."""
+    """A browser that has signed in. Unsafe methods are refused anyway."""
 
     def enforce_csrf(self, request: Request) -> None:
-        """Nothing is changed here: DRF would answer a POST with a form's error where 405 is meant."""
+        """Check nothing: an endpoint answers POST with 405, and DRF would answer with an error of forms."""
 
 
 class MayRead(BasePermission):
     """Whether the user has the permission that the endpoint needs: a Viewer has all of them."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Who is nobody has none."""
+        """Whether the user has the endpoint's permission; an anonymous one has none."""
         user: Any = request.user
         return user is not None and user.is_active and user.has_perm(getattr(view, "needed", READING))

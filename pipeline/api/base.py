@@ -1,4 +1,4 @@
-"""What every endpoint does alike: who asks is known and may, requests are counted, errors are problem documents."""
+"""The base of all endpoints: authentication, permissions, limits, and errors as problem documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VARY = ("Accept", "Authorization", "Cookie")
 
 
 class Endpoint(APIView):
-    """An address of the API. Whole sets count as exports, all else as reads."""
+    """An endpoint of the API. Whole sets count as exports, other requests as reads."""
 
     http_method_names = ["get", "head"]
     gives_whole_sets = False
@@ -31,21 +31,21 @@ class Endpoint(APIView):
 
     @property
     def needed(self) -> str:
-        """The permission that its user needs."""
+        """The permission that a user needs."""
         return "pipeline.view_capture"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Before the rest, by which limit the request is counted."""
+        """Choose the limit that counts the request, then do DRF's work."""
         if self.gives_whole_sets and whole_set_is_asked(request._request):
             self.scope = throttling.EXPORT
         super().initial(request, *args, **kwargs)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        """The form of an answer is chosen when the request is read: nobody learns anything before it is known who asks."""
+        """Choose no form yet: it is chosen when the request is read, after authentication."""
         return None, None
 
     def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
-        """The headers of whatever is answered."""
+        """Add the headers of every reply."""
         assert not isinstance(response, Response), "answers are rendered by the endpoint"
         if self.standing is not None:
             for name, value in throttling.headers(self.standing):
@@ -62,7 +62,7 @@ def is_held(request: HttpRequest, etag: str) -> bool:
 
 
 def not_modified(etag: str, cache: str) -> HttpResponse:
-    """That the client has it."""
+    """The reply 304: the client has the answer already."""
     return marked(HttpResponseNotModified(), etag, cache)
 
 
@@ -75,6 +75,6 @@ R = TypeVar("R", bound=HttpResponseBase)
 
 
 def marked(response: R, etag: str, cache: str) -> R:
-    """The reply with what a cache needs to know of it."""
+    """The reply with its headers for caches."""
     response["ETag"], response["Cache-Control"] = quote_etag(etag), cache
     return response

@@ -1,4 +1,4 @@
-"""One capture: what the ledger says of it, and its rows as the Parquet file that they are kept in, byte for byte."""
+"""One capture: its entry in the ledger, and its vintage file, byte for byte."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pipeline.models import Capture, data_kinds
 
 
 class OneCapture(Endpoint):
-    """What is known of a capture. Its file is there already: handing it out costs what a read costs."""
+    """A capture. Its file exists already, so that a download counts as a read."""
 
     def described(self) -> Description:
         """For the OpenAPI document."""
         return of_capture((JSON, PARQUET))
 
     def get(self, request: Request, capture: str) -> HttpResponseBase:
-        """The file where Parquet is asked for, otherwise the capture's line in the list of captures."""
+        """The file for Parquet, otherwise the capture's line in the list of captures."""
         http = request._request
         asked = requests.read(http.GET, {}, ("format", "fields"), form_accepted(http))
         if asked.form is PARQUET:
@@ -44,7 +44,7 @@ class OneCapture(Endpoint):
 
 
 def _file(http: HttpRequest, capture_id: str) -> HttpResponse:
-    """The vintage file. Its hash is its ETag: a file that had to be made again may be another one, with the same rows."""
+    """The vintage file. Its ETag is its own hash: a rebuilt file may have other bytes with the same rows."""
     capture = Capture.objects.filter(capture_id=capture_id).first()
     if capture is None:
         raise _unknown(capture_id)

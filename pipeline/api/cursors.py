@@ -1,9 +1,7 @@
-"""Where a walk over pages goes on: an opaque, signed text that holds the place of the last row, the pinned vintages and the
-question.
+"""Cursors: opaque, signed texts with the place of a page's last row, the pinned vintages and the question.
 
-A page begins behind a place and not after a number of rows, so that no row is lost or seen twice, whatever is captured
-meanwhile: the first page of the latest data pins a position of the feed of captures, and the pages after it read as of
-that position.
+A page begins behind a place and not after a number of rows: so no row is lost or seen twice, whatever is captured
+meanwhile. The first page of the latest data pins a position of the feed, and the pages after it read as of that position.
 """
 
 from __future__ import annotations
@@ -39,13 +37,13 @@ class Cursor:
     inputs: str
 
     def sealed(self) -> str:
-        """The text for an address."""
+        """The cursor as text for an address."""
         plain = asdict(self) | {"on_day": self.on_day.isoformat()}
         return _signer().sign_object(plain, compress=True)
 
 
 def opened(text: str) -> Cursor:
-    """The cursor that a text is; BadCursor when it was changed, or made under another key."""
+    """The cursor in a text; BadCursor when the text was changed, or signed with another key."""
     if len(text) > LONGEST:
         raise BadCursor
     try:
@@ -60,12 +58,12 @@ def opened(text: str) -> Cursor:
 
 
 def _signer() -> signing.Signer:
-    """Without the time: the same page has the same links. A colon would be written as %3A in an address."""
+    """A signer without time stamps, so that the same page has the same links. A colon would become %3A in an address."""
     return signing.Signer(salt=SALT, sep="~")
 
 
 def digest(parts: Iterable[object]) -> str:
-    """A short digest of a sequence of texts; no two sequences that differ in where a text ends are the same."""
+    """A short digest of a sequence of texts; where one text ends and the next begins counts, too."""
     told = hashlib.sha256()
     for part in parts:
         text = str(part).encode()

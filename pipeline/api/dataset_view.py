@@ -14,18 +14,18 @@ from pipeline.api.forms import form_accepted
 
 
 class DatasetView(Endpoint):
-    """Reads the request, asks the readers, sends what they say."""
+    """Reads the request, asks the readers, sends their answer."""
 
-    source: Source = SOURCES[0]  # as_view says which: it takes only what the class has
+    source: Source = SOURCES[0]  # set by as_view, which only sets attributes that the class has
     gives_whole_sets = True
 
     @property
     def needed(self) -> str:
-        """That of its source."""
+        """The permission of its source."""
         return self.source.permission
 
     def get(self, request: RestRequest, **fixed: str) -> HttpResponseBase:
-        """The answer. `fixed` is what the address itself says of the question."""
+        """The answer. `fixed` are parameters in the path."""
         http = request._request
         known = {name: one for name, one in self.source.parameters.items() if name not in fixed}
         asked = requests.read(http.GET, known, self.of_http, form_accepted(http))
@@ -42,5 +42,5 @@ class DatasetView(Endpoint):
 
     @property
     def of_http(self) -> tuple[str, ...]:
-        """The parameters that are the API's. A feed needs no cursor: whoever follows it keeps a position."""
+        """The API's own parameters. A feed needs no cursor: its reader keeps a position."""
         return (*requests.OF_ANSWERS, *(("limit",) if self.source.is_feed else requests.PAGING))

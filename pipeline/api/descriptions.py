@@ -1,4 +1,4 @@
-"""What an endpoint says of itself to the OpenAPI document."""
+"""Descriptions of endpoints for the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The releases that are handed out: a list of them, and their files, which never change."""
+"""Releases for download: their list, and their files, which never change."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ReleaseFile(Endpoint):
         return of_file(sorted({*TYPES.values(), PLAIN}))
 
     def get(self, request: Request, release: str, path: str) -> HttpResponseBase:
-        """The file as it is, under an ETag of its size and age: a release that stands is never written again."""
+        """The file, with an ETag of its size and age: a finished release is never written again."""
         http = request._request
         requests.check_none(http.GET)
         file = release_file(release, path)
@@ -76,7 +76,7 @@ def _line(one: Known) -> dict[str, object]:
 
 
 def _name(path: str) -> str:
-    """What the file is called on somebody's disk: its folders are part of what tells it apart."""
+    """The name of the downloaded file, with its folders, without which names would be ambiguous."""
     return data_kinds.file_name(path.replace("/", "_"))
 
 

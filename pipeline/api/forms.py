@@ -20,7 +20,7 @@ class Form:
 
     @property
     def content_type(self) -> str:
-        """For the header: text says its encoding, and what CSV's first line is."""
+        """The header Content-Type; text has its encoding, and CSV that it has a header."""
         return f"{self.media_type}; charset=utf-8; header=present" if self.name == "csv" else self.media_type
 
 
@@ -43,7 +43,7 @@ def form_named(name: str) -> Form:
 
 
 def form_accepted(request: HttpRequest) -> Form:
-    """The form that the Accept header prefers; JSON where it does not mind. Problem for one that there is not."""
+    """The form that the Accept header prefers; JSON if it accepts any. Problem if it accepts none."""
     by_type = {form.media_type: form for form in FORMS.values()}
     if not request.headers.get("Accept", "").strip():
         return JSON
@@ -54,7 +54,7 @@ def form_accepted(request: HttpRequest) -> Form:
 
 
 def whole_set_is_asked(request: HttpRequest) -> bool:
-    """Whether the request asks for a whole set, as far as that can be told before it is read."""
+    """Whether the request asks for a whole set, as far as can be told before it is read."""
     named = FORMS.get(request.GET.get("format", "").lower())
     try:
         return (named or form_accepted(request)).is_whole

@@ -6,12 +6,12 @@ import msgspec
 
 
 def dumps(value: object) -> bytes:
-    """One document. Days and instants as RFC 3339 has them, decimals as text; what is no number becomes null."""
+    """A document as JSON: days and instants as in RFC 3339, decimals as text, NaN as null."""
     return _ENCODER.encode(value)
 
 
 def written(content: bytes) -> object:
-    """What is JSON already, for a place within a document."""
+    """Content that is JSON already, to put into a document."""
     return msgspec.Raw(content)
 
 

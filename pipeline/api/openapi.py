@@ -12,7 +12,7 @@ from pipeline.api.schemas import Schema
 
 
 class EndpointSchema(AutoSchema):
-    """One operation, from what the view says of itself: `described`."""
+    """An operation, from the view's own `described`."""
 
     def get_operation(
         self, path: str, path_regex: str, path_prefix: str, method: str, registry: ComponentRegistry
@@ -39,14 +39,14 @@ class EndpointSchema(AutoSchema):
 
 
 def register(registry: ComponentRegistry, name: str, schema: Schema) -> None:
-    """Have a schema among the components."""
+    """Add a schema to the components."""
     kind = ResolvedComponent.SCHEMA
     component = ResolvedComponent(name=name, type=kind, schema=schema, object=name)  # type: ignore[no-untyped-call]
     registry.register_on_missing(component)
 
 
 def with_what_is_shared(result: Schema, **_generated: Any) -> Schema:
-    """What the operations share, once: drf-spectacular has a registry of schemas only."""
+    """Add the shared parameters and headers to the components: drf-spectacular registers schemas only."""
     shared = {"responses": schemas.problems(), "headers": schemas.HEADERS, "parameters": schemas.parameters()}
     result["components"] |= shared
     return result

@@ -1,4 +1,4 @@
-"""The page of the API: the OpenAPI document in Swagger UI, from files of ours, for who has signed in."""
+"""The page of the API: the OpenAPI document in Swagger UI, from our own files, for users who have signed in."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ from pipeline.api.authentication import READING
 @login_required
 @permission_required(READING, raise_exception=True)
 def api_page(request: HttpRequest) -> HttpResponse:
-    """Every endpoint with its parameters, and a button that asks it with the session of the browser."""
+    """Every endpoint with its parameters, and a button that tries it with the browser's session."""
     return render(request, "pipeline/api.html")

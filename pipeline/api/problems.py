@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457): each kind has an address, which is a page, and facts that a program can use."""
+"""Errors as problem documents (RFC 9457): each kind has an address, which is a page, and facts for a program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGES = "/problems/"
 
 @dataclass(frozen=True, slots=True)
 class ProblemKind:
-    """A kind of problem: the end of its address, its title and status, what it means and what helps."""
+    """A kind of problem: the end of its address, its title and status, its meaning and remedy."""
 
     slug: str
     title: str
@@ -34,11 +34,11 @@ class ProblemKind:
 
     @property
     def address(self) -> str:
-        """Its `type`: the page that explains it."""
+        """Its `type`: the address of the page that explains it."""
         return f"{PAGES}{self.slug}"
 
 
-# What the readers cannot answer: title and meaning; the status is theirs.
+# The readers' errors: title and meaning; the readers give the status.
 _OF_READERS: Mapping[ErrorKind, tuple[str, str]] = {
     ErrorKind.UNKNOWN_PARAMETER: (
         "Unknown query parameter",
@@ -117,7 +117,7 @@ _OF_READERS: Mapping[ErrorKind, tuple[str, str]] = {
         "The server lacks a package that this form of an answer needs.",
     ),
 }
-# What only HTTP knows.
+# Errors of HTTP alone.
 _OF_HTTP: Mapping[str, tuple[HTTPStatus, str, str]] = {
     "cursor-mismatch": (
         HTTPStatus.BAD_REQUEST,
@@ -195,7 +195,7 @@ KINDS: Mapping[str, ProblemKind] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a request: where (`in`), the name, what, the values that would do."""
+    """A fault of a request: where (`in`), the name, the reason, the allowed values."""
 
     name: str
     detail: str = ""
@@ -215,7 +215,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Problem(Exception):
-    """Raised anywhere below a view: becomes the problem document of its kind."""
+    """Raised anywhere below a view, and answered with the problem document of its kind."""
 
     slug: str
     detail: str
@@ -225,7 +225,7 @@ class Problem(Exception):
 
     @property
     def kind(self) -> ProblemKind:
-        """What it is."""
+        """The kind of problem."""
         return KINDS[self.slug]
 
     def document(self, instance: str) -> dict[str, object]:
@@ -239,7 +239,7 @@ class Problem(Exception):
 
 
 def as_response(problem: Problem, request: HttpRequest) -> HttpResponse:
-    """The reply. Nobody keeps it: what is wrong now may be right in a moment."""
+    """The reply, which no cache keeps: the request may be right in a moment."""
     document = problem.document(request.path)
     response = HttpResponse(jsons.dumps(document), content_type=MEDIA_TYPE, status=problem.kind.status)
     response["Cache-Control"] = "no-store"
@@ -249,13 +249,13 @@ def as_response(problem: Problem, request: HttpRequest) -> HttpResponse:
 
 
 def answer_of(error: Exception, context: Mapping[str, Any]) -> HttpResponseBase | None:
-    """DRF's handler of exceptions: the reply of those that are problems; None for a fault of ours, which is logged."""
+    """DRF's handler of exceptions: the problem document; None for a fault of ours, which is logged."""
     problem = problem_of(error)
     return None if problem is None else as_response(problem, context["request"])
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """The problem that an exception of DRF's or of Django's is; None for one that is no answer."""
+    """The problem for an exception of DRF's or of Django's; None for any other."""
     match error:
         case Problem():
             return error
@@ -279,7 +279,7 @@ def problem_of(error: Exception) -> Problem | None:
 
 
 def _of_readers(error: ReadersError) -> Problem:
-    """What the readers could not answer, with their facts."""
+    """The problem for a ReadersError, with its facts."""
     facts = error.facts
     faults = (
         [Fault(error.parameter, error.detail, "query", facts.allowed, facts.did_you_mean)] if error.parameter else []
@@ -291,7 +291,7 @@ def _of_readers(error: ReadersError) -> Problem:
 
 
 def _told(facts: Facts) -> Iterator[tuple[str, object]]:
-    """The facts that say something, but for those that stand beside the parameter."""
+    """The facts that apply, less those that belong to the parameter at fault."""
     for name in ("nearest_fridays", "due_date", "first_known_at", "capture_ids"):
         if value := getattr(facts, name):
             yield name, value

@@ -1,4 +1,4 @@
-"""Parts of files (RFC 9110, section 14): a download that was cut off goes on where it was. One part at a time."""
+"""Parts of files (RFC 9110, section 14), by which an interrupted download goes on. One part at a time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Part:
 
 
 class PartOfFile:
-    """A file that ends behind a part. It has no fileno: a server that hands files to the system would send all of it."""
+    """A file cut to a part. It has no fileno, or a server that uses sendfile would send all of it."""
 
     def __init__(self, file: IO[bytes], part: Part) -> None:
         file.seek(part.first)
@@ -53,9 +53,9 @@ class PartOfFile:
 
 
 def part_asked(request: HttpRequest, size: int, etag: str) -> Part | None:
-    """The part that a request asks for; None where it asks for all, for several parts, or for a part of another file.
+    """The part that a request asks for; None where it asks for all, for several parts, or by another ETag.
 
-    Problem for one that the file does not have.
+    Problem for a part that the file does not have.
     """
     asked = ONE_PART.fullmatch(request.headers.get("Range", "").replace(" ", ""))
     if (
@@ -70,7 +70,7 @@ def part_asked(request: HttpRequest, size: int, etag: str) -> Part | None:
     first = int(since) if since else max(0, size - int(until))
     last = min(int(until), size - 1) if since and until else size - 1
     if since and until and int(until) < first:
-        return None  # no range: such a header is passed over
+        return None  # a malformed range is ignored, by the RFC
     if first >= size:
         told = {"Content-Range": f"bytes */{size}"}
         raise Problem("range-not-satisfiable", f"The file has {size:,} bytes.", facts={"bytes": size}, headers=told)
@@ -78,7 +78,7 @@ def part_asked(request: HttpRequest, size: int, etag: str) -> Part | None:
 
 
 def as_part(response: HttpResponseBase, part: Part | None) -> None:
-    """What a reply says of a file, or of the part of it that it has."""
+    """Add the headers of a file, or of a part of it, to a reply."""
     response["Accept-Ranges"] = "bytes"
     if part is not None:
         response.status_code = 206

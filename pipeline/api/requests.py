@@ -1,4 +1,4 @@
-"""A request, read strictly: nothing in it is ignored. What a value means is the readers' to say, which check it."""
+"""Reading a request strictly: nothing in it is ignored. The readers check the values."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Value = str | list[str]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a dataset (`asked`, for the readers), and how it is wanted.
+    """The question for the readers (`asked`), and the form of its answer.
 
-    `shown` is the query that links repeat: without format, cursor and limit. An instant is there in UTC, however it was
-    written: the same question has the same links.
+    `shown` is the query that links repeat, without format, cursor and limit. Instants in it are in UTC, so that the same
+    question has the same links.
     """
 
     asked: Mapping[str, Value]
@@ -41,9 +41,9 @@ class Request:
 
 
 def read(query: QueryDict, known: Mapping[str, Parameter], of_http: Collection[str], form: Form) -> Request:
-    """The request of a query: `known` are the readers' parameters of the dataset, `of_http` those of the API.
+    """The request in a query: `known` are the readers' parameters of the dataset, `of_http` the API's.
 
-    Problem for what is not known, given twice, or no value.
+    Problem for a parameter that is unknown, repeated, or without a value.
     """
     values = _values(query, known, of_http)
     if "as_of" in values:
@@ -62,12 +62,12 @@ def read(query: QueryDict, known: Mapping[str, Parameter], of_http: Collection[s
 
 
 def check_none(query: QueryDict) -> None:
-    """Problem for any parameter of an endpoint that takes none."""
+    """Problem for any parameter: the endpoint takes none."""
     _values(query, {}, ())
 
 
 def _values(query: QueryDict, known: Mapping[str, Parameter], of_http: Collection[str]) -> dict[str, Value]:
-    """The values of each parameter: a text, or several where it is given several times."""
+    """The value of each parameter: a text, or a list where it is repeated."""
     allowed = sorted({*known, *of_http})
     unknown = [_unknown(name, allowed) for name in query if name not in allowed]
     if unknown:
@@ -101,7 +101,7 @@ def _truth(name: str, text: str) -> bool:
 
 
 def _limit(text: str) -> int:
-    """The size of a page, which is no bound of the whole answer."""
+    """The size of a page; it does not bound the whole answer."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MOST_OF_A_PAGE):
         raise invalid("limit", f"limit is the size of a page, from 1 to {MOST_OF_A_PAGE:,}, not {text!r}")
     return int(text)

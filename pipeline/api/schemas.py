@@ -1,4 +1,4 @@
-"""The dictionary and the parameters of the readers as JSON Schema: what the OpenAPI document is made of."""
+"""The readers' dictionary and parameters as JSON Schema, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ HEADERS: Schema = {
 
 
 def parameters() -> dict[str, Schema]:
-    """All of them, by their names: one that several endpoints have means the same in each."""
+    """All parameters by name: one name means the same in every endpoint."""
     return {name: _of_readers(one) for name, one in PARAMETERS.items()} | {name: _of_http(name) for name in OF_HTTP}
 
 
@@ -160,7 +160,7 @@ def whole(form: Form) -> Schema:
 
 
 def problems() -> dict[str, Schema]:
-    """The errors, by status: which kinds have it."""
+    """The errors by status, with their kinds."""
     by_status: dict[int, list[str]] = {}
     for kind in KINDS.values():
         by_status.setdefault(int(kind.status), []).append(f"{kind.slug} ({kind.title.lower()})")

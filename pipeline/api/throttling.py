@@ -1,7 +1,7 @@
-"""How much may be asked: so many reads a minute, so many whole files an hour, of one token or one person signed in.
+"""Limits of requests: reads a minute, and whole files an hour, for each token or signed-in user.
 
-Requests are counted in windows that begin with the clock's minute and hour: one atomic count each, the same for all
-processes that share the cache. DRF's own throttle reads a list and writes it back, by which two at once count as one.
+Requests are counted in windows that begin with the clock's minute and hour, by one atomic count for all processes that
+share the cache. DRF's own throttle reads a list and writes it back, so that two requests at once count as one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a requester stands: `asked` requests in this window, which ends in `seconds`."""
+    """The count of a requester: `asked` requests in this window, which ends in `seconds`."""
 
     policy: Policy
     asked: int
@@ -51,22 +51,22 @@ class Standing:
 
     @property
     def is_over(self) -> bool:
-        """Whether this request is one too many."""
+        """Whether this request exceeds the quota."""
         return self.asked > self.policy.quota
 
     @property
     def field(self) -> str:
-        """Its part of the field RateLimit: how many are left, and for how long that holds."""
+        """Its part of the field RateLimit: the requests left, and the seconds until the next window."""
         return f'"{self.policy.name}";r={max(0, self.policy.quota - self.asked)};t={self.seconds}'
 
 
 class Limit(BaseThrottle):
-    """Counts a request, and refuses it where it is one too many; the view writes the headers from `standing`."""
+    """Counts a request, and refuses it beyond the quota; the view writes the headers from `standing`."""
 
     standing: Standing
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        """Where the count cannot be had, because Redis is away, reading goes on uncounted."""
+        """Count the request, and whether it is allowed. While Redis is away, requests are allowed uncounted."""
         policy = policy_of(getattr(view, "scope", READ))
         self.standing = _count(policy, _who(request))
         view.standing = self.standing  # type: ignore[attr-defined] # for the headers of whatever is answered
@@ -78,7 +78,7 @@ class Limit(BaseThrottle):
 
 
 def policy_of(scope: str) -> Policy:
-    """The limit of a scope, as the settings have it."""
+    """The limit of a scope in the settings."""
     if scope == EXPORT:
         return Policy(EXPORT, settings.MARKETSPINE_API_EXPORTS_PER_HOUR, HOUR)
     return Policy(READ, settings.MARKETSPINE_API_READS_PER_MINUTE, MINUTE)
@@ -93,7 +93,7 @@ def headers(standing: Standing) -> Iterator[tuple[str, str]]:
 
 
 def _who(request: Request) -> str:
-    """A token counts for itself; a person signed in has one count over all browsers."""
+    """The key of the count: a token's own, or a signed-in user's over all browsers."""
     return f"token-{request.auth.pk}" if request.auth is not None else f"user-{request.user.pk}"
 
 

@@ -1,4 +1,4 @@
-"""The addresses of the API. No name of a route is one of the admin's, which refuses what its own pages do not offer."""
+"""The addresses of the API. Their names differ from the admin's, which checks parameters by the names of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every vintage of every partition: when it was captured, why, and how it differs from the one before it."""
+"""Every vintage of every partition: the time and reason of its capture, and its difference from the one before it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.readers.table import ledger_table
 
 
 class CapturesAsked(WeeksAsked, total=False):
-    """Which captures: of weeks and tiers, of a kind, of a cause, or behind a position of the feed."""
+    """Filters of captures: weeks and tiers, kind, cause, or behind a position of the feed."""
 
     capture: str
     kind: str | list[str]
@@ -28,7 +28,7 @@ class CapturesAsked(WeeksAsked, total=False):
 
 @answering
 def captures(**asked: Unpack[CapturesAsked]) -> Result:
-    """The captures of the weeks that are asked for, or of all."""
+    """The captures of the weeks asked for, or of all."""
     found = _asked_for(asked)
     chain = _chain(found)
     rows = [_row(one, chain) for one in found.select_related("partition", "annuls", "annulled_by")]
@@ -55,7 +55,7 @@ def _asked_for(asked: CapturesAsked) -> CaptureQuerySet:
 
 
 def _chain(found: CaptureQuerySet) -> Mapping[int, tuple[Capture | None, Capture | None]]:
-    """For each capture the vintage before it, and the one after it whose rows are stored."""
+    """For each capture, the vintages before and after it whose rows are stored."""
     of_partitions: dict[int, list[Capture]] = {}
     every = Capture.objects.filter(partition__in=found.order_by().values("partition")).order_by("partition", "version")
     for capture in every.only("pk", "partition_id", "version", "capture_id", "normalized_at"):

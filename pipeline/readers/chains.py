@@ -1,7 +1,7 @@
-"""The vintages of a partition as FINRA published them: without what an operator, a parser or an accident did.
+"""The vintages of a partition as FINRA published them, without the doings of operators, parsers and accidents.
 
-Only what the source published counts, and what no operator took back. A forced vintage counts once a check has confirmed it.
-A vintage that lost more rows than a restatement may, and was followed in two weeks by the one before it, was an accident.
+A vintage counts if the source published it and no operator annulled it; a forced one, once a check has confirmed it. One
+that lost more rows than a restatement may, and that the former rows followed within two weeks, was an accident.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Exclusion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The vintages of a partition that count, oldest first, and the verifying looks at it; `excluded` are the others."""
+    """The vintages of a partition that count, oldest first, the looks that verified them, and the `excluded` vintages."""
 
     key: PartitionKey
     vintages: tuple[Capture, ...]
@@ -42,19 +42,19 @@ class Chain:
 
     @property
     def first(self) -> Capture:
-        """The first one that counts."""
+        """The first vintage that counts."""
         return self.vintages[0]
 
     @property
     def is_late(self) -> bool:
-        """Whether the first publication may have been missed: captured late, with a date behind the due date in it."""
+        """Whether the first publication may have been missed: the capture came late, and has a date after the due date."""
         late = is_late_first(self.key, self.first.captured_at)
         newest = self.first.last_update_date
         return late and (newest is None or newest > due_date(self.key.tier, self.key.week_ending))
 
     @property
     def is_ours(self) -> bool:
-        """Whether our own doing is in it in a way that cannot be told from FINRA's."""
+        """Whether it holds a doing of ours that cannot be told from FINRA's."""
         return any(why in (Exclusion.PARSER, Exclusion.FORCED) for _, why in self.excluded)
 
     def at(self, days: int) -> Capture | None:
@@ -63,12 +63,12 @@ class Chain:
         return known[-1] if known else None
 
     def look_from(self, days: int) -> datetime | None:
-        """The first verifying look at an age or later."""
+        """The first look at an age or later that verified it."""
         return next((look for look in self.looks if age_of(self.key, look) >= days), None)
 
 
 def chains_of(partitions: Collection[Partition]) -> list[Chain]:
-    """The chain of each partition that has a vintage which counts, by week and tier. Two queries."""
+    """The chains, by week and tier, of the partitions with a vintage that counts. Two queries."""
     captures: dict[int, list[Capture]] = {}
     every = Capture.objects.normalized().filter(partition__in=partitions).select_related("partition", "annulled_by")
     for capture in every.order_by("version"):
@@ -91,7 +91,7 @@ def _chain(captures: Sequence[Capture], looks: Sequence[tuple[datetime, str]]) -
 
 
 def _told(capture: Capture) -> bool:
-    """Whether an exclusion says something: a forced or parsed vintage with the same rows moves nothing."""
+    """Whether an excluded vintage is worth telling: a forced or parsed one with the same rows moves nothing."""
     return capture.version == 1 or capture.rows_touched > 0
 
 
@@ -111,7 +111,7 @@ def _exclusion(
 
 
 def _is_confirmed(capture: Capture, after: Capture | None, looks: Sequence[tuple[datetime, str]]) -> bool:
-    """Whether a look that was not forced found a forced vintage's rows, before another one came."""
+    """Whether an unforced look found a forced vintage's rows before another vintage came."""
     until = after.captured_at if after else None
     return any(
         outcome in CONFIRMING and look > capture.captured_at and (until is None or look < until)
@@ -120,7 +120,7 @@ def _is_confirmed(capture: Capture, after: Capture | None, looks: Sequence[tuple
 
 
 def _is_reverted(before: Capture, capture: Capture, after: Capture) -> bool:
-    """Whether a vintage lost many rows, and was soon followed by the one before it."""
+    """Whether a vintage lost many rows, and the former rows soon followed it."""
     if before.content_hash != after.content_hash or after.captured_at - capture.captured_at > REVERTED_WITHIN:
         return False
     lost = 1 - capture.rows_kept / before.rows_kept if before.rows_kept else 0

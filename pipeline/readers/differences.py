@@ -32,7 +32,7 @@ NOTHING = Decimal(0)
 
 
 class DifferencesAsked(WeeksAsked, total=False):
-    """Which two vintages, and which of the rows that differ."""
+    """Two vintages, and filters of the rows that differ."""
 
     from_capture: str
     to_capture: str
@@ -47,14 +47,14 @@ class DifferencesAsked(WeeksAsked, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """What is compared: the captures before and after, by their ids."""
+    """The compared captures, before and after, by their ids."""
 
     compared: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How two vintages differ in all, whatever rows are asked for. `gross_change`: shares that moved, either way.
+    """The whole difference of two vintages, whatever rows are asked for. `gross_change`: shares that moved, either way.
 
     `changed_without_last_update`: rows with other figures and the same lastUpdateDate; `touched_without_change`: rows with
     another date only.
@@ -73,7 +73,7 @@ class Summary:
 
 @answering
 def differences(**asked: Unpack[DifferencesAsked]) -> Result:
-    """What changed between two captures of a partition, or between two instants in all partitions of some weeks.
+    """The rows that changed between two captures of a partition, or between two instants in all partitions of some weeks.
 
     With `to_capture` alone, from the vintage before it; with `from_as_of` alone, until now. ReadersError.
     """
@@ -111,7 +111,7 @@ def _two_captures(asked: DifferencesAsked, question: Question) -> tuple[Capture,
 
 
 def _before(capture: Capture) -> Capture:
-    """The vintage before one. ReadersError where there is none, or its rows have been given up."""
+    """The vintage before a capture. ReadersError where there is none, or its rows have been given up."""
     earlier = Capture.objects.normalized().filter(partition=capture.partition, version__lt=capture.version)
     before = earlier.order_by("-version").first()
     if before is None:
@@ -136,13 +136,13 @@ def _at_two_instants(asked: DifferencesAsked, question: Question) -> Iterator[tu
 
 
 def _pinned(asked: DifferencesAsked, selector: Selector) -> Selector:
-    """What two captures, or two instants, have changed is the same for ever."""
+    """The selector, pinned: the difference of two captures, or of two instants, is the same for ever."""
     until = asked.get("to_capture") or asked.get("to_as_of")
     return Selector(kind=SelectorKind.CAPTURE, capture=str(until)) if until is not None else selector
 
 
 def _wanted(question: Question, kinds: Sequence[ChangeKind], least: str | int | Decimal | None) -> list[pl.Expr]:
-    """What a row has to be."""
+    """The conditions on a row."""
     found = [pl.col("change").is_in([kind.value for kind in kinds])] if kinds else []
     if question.venue_kind is not VenueKinds.ALL:
         found.append(pl.col("venue_kind") == question.venue_kind.value)
@@ -157,14 +157,14 @@ def _wanted(question: Question, kinds: Sequence[ChangeKind], least: str | int | 
 
 @dataclass(frozen=True)
 class Compared:
-    """Pairs of vintages, compared when it is asked for, once."""
+    """Pairs of vintages, compared once, when their rows are asked for."""
 
     pairs: tuple[tuple[Capture, Capture], ...]
     wanted: tuple[pl.Expr, ...]
 
     @cached_property
     def differences(self) -> list[Difference]:
-        """How each pair differs. ReadersError."""
+        """The difference of each pair. ReadersError."""
         found = []
         for pair in self.pairs:
             with reading(pair):
@@ -181,7 +181,7 @@ class Compared:
         return self.every_row.filter(*self.wanted)
 
     def summary(self) -> Summary:
-        """How the pairs differ in all."""
+        """The whole difference of the pairs."""
         changes = [one.changes for one in self.differences]
         changed = self.every_row.filter(pl.col("change") == ChangeKind.CHANGED.value)
         same_date = pl.col("last_update_date_before").eq_missing(pl.col("last_update_date_after"))

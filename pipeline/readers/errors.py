@@ -1,4 +1,4 @@
-"""What cannot be answered, and why: a kind that a machine tells apart, a sentence for a person, and the facts that help."""
+"""Questions without an answer: a kind for a machine, a sentence for a person, and facts that help."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BAD_REQUEST, NOT_FOUND, GONE, UNAVAILABLE, NOT_IMPLEMENTED = 400, 404, 410, 503,
 
 
 class ErrorKind(StrEnum):
-    """What is wrong: the value is the problem type of the API (RFC 9457)."""
+    """The kinds of errors. The value is the problem type of the API (RFC 9457)."""
 
     UNKNOWN_PARAMETER = "unknown-parameter"
     INVALID_PARAMETER = "invalid-parameter"
@@ -56,7 +56,7 @@ STATUS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What helps whoever asked: each is None or empty where it says nothing."""
+    """Facts for the reader; those that do not apply are None or empty."""
 
     did_you_mean: str | None = None
     allowed: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Facts:
 
 
 class ReadersError(Exception):
-    """A question that has no answer: `kind` says why to a machine, `detail` to a person; `parameter` is the one at fault."""
+    """A question without an answer: `kind` is for a machine, `detail` for a person, `parameter` the one at fault."""
 
     def __init__(self, kind: ErrorKind, detail: str, parameter: str | None = None, facts: Facts | None = None) -> None:
         super().__init__(detail)
@@ -75,5 +75,5 @@ class ReadersError(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status that says so."""
+        """The HTTP status of the error."""
         return STATUS[self.kind]

@@ -1,6 +1,6 @@
 """The dictionary: every field of every dataset, its type, unit, when it is null, and its meaning.
 
-All that describes the data is made from it: the API's schema, Parquet files, the Data Package, the documentation.
+The API's schema, Parquet files, the Data Package and the documentation are made from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INSTANT = pl.Datetime("us", "UTC")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column: `null` says when it is null, and is empty where it never is."""
+    """A column: `null` says when it is null; empty for never."""
 
     name: str
     type: pl.DataType
@@ -31,7 +31,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A table that readers get. `key` are the columns that tell its rows apart, in the order in which rows are given."""
+    """A table for readers. `key` are the columns that identify a row, and the order of the rows."""
 
     name: str
     title: str

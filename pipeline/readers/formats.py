@@ -1,4 +1,4 @@
-"""A frame in the forms in which it leaves the house: CSV, JSON documents, Parquet, pandas, Arrow.
+"""A frame in the formats for readers: CSV, JSON documents, Parquet, pandas, Arrow.
 
 The same columns in each. Decimals are exact in all of them: text with six places in JSON and CSV, DECIMAL in Parquet.
 """
@@ -30,21 +30,21 @@ STARTS_A_FORMULA = r"^([=+\-@\t\r\n])"
 
 
 def documents(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Each row under the names of its columns. Decimals are text with six places, never a double."""
+    """Each row as a dict by column. Decimals are text with six places, never doubles."""
     texts = [pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal)]
     days = [pl.col(name).dt.to_string(DAY_TEXT) for name, kind in frame.schema.items() if isinstance(kind, pl.Date)]
     return _instants(frame).with_columns(*texts, *days).to_dicts()
 
 
 def json_array(frame: pl.DataFrame) -> bytes:
-    """The same documents as the text of a JSON array; polars writes it in a tenth of the time."""
+    """The documents as the text of a JSON array, which polars writes in a tenth of the time."""
     buffer = io.BytesIO()
     _instants(frame).write_json(buffer)
     return buffer.getvalue()
 
 
 def _instants(frame: pl.DataFrame) -> pl.DataFrame:
-    """Instants as the text that JSON has; days and decimals polars writes so by itself."""
+    """The frame with instants as JSON's text; polars itself writes days and decimals so."""
     return frame.with_columns(selectors.datetime().dt.to_string(UTC_TEXT))
 
 
@@ -56,14 +56,14 @@ def csv(frame: pl.DataFrame) -> str:
 
 
 def write_csv(frame: pl.DataFrame, file: IO[bytes], *, header: bool = True) -> None:
-    """The same into a file."""
+    """Write CSV into a file."""
     lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]
     joined = frame.with_columns(pl.col(lists).list.join("; "))
     joined.write_csv(file, include_header=header, datetime_format=UTC_TEXT)
 
 
 def ndjson(frame: pl.DataFrame) -> str:
-    """A document a line; the last says that it is the last, and how many rows there are."""
+    """A document a line; the last line says that it is the last, and how many rows there are."""
     buffer = io.BytesIO()
     write_ndjson(frame, buffer)
     buffer.write(last_line(frame.height))
@@ -71,7 +71,7 @@ def ndjson(frame: pl.DataFrame) -> str:
 
 
 def write_ndjson(frame: pl.DataFrame, file: IO[bytes]) -> None:
-    """The documents into a file, without the last line."""
+    """Write the documents into a file, without the last line."""
     _instants(frame).write_ndjson(file)
 
 
@@ -81,7 +81,7 @@ def last_line(rows: int) -> bytes:
 
 
 def parquet(frame: pl.DataFrame, meta: Meta | None = None) -> bytes:
-    """A Parquet file that says in its footer what it is."""
+    """A Parquet file with the answer's meta in its footer."""
     return parquet_saying(frame, meta.as_document() if meta else {})
 
 
@@ -91,26 +91,26 @@ def parquet_saying(frame: pl.DataFrame, said: Mapping[str, object]) -> bytes:
 
 
 def without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
-    """Texts that a spreadsheet would take for formulas, with an apostrophe before them: cells, and names of columns."""
+    """The frame with an apostrophe before texts, and column names, that a spreadsheet would take for formulas."""
     safe = frame.with_columns(selectors.string().str.replace(STARTS_A_FORMULA, "'${1}"))
     return safe.rename(lambda name: re.sub(STARTS_A_FORMULA, r"'\1", name))
 
 
 def written(content: str, path: str | Path | None) -> str:
-    """A text, also written to a file where a path is given."""
+    """The text, also written to a file if a path is given."""
     if path is not None:
         Path(path).write_bytes(content.encode())
     return content
 
 
 def to_arrow(frame: pl.DataFrame) -> pyarrow.Table:
-    """As an Arrow table. ReadersError where pyarrow is not installed."""
+    """An Arrow table. ReadersError where pyarrow is not installed."""
     _require("pyarrow")
     return frame.to_arrow()
 
 
 def to_pandas(frame: pl.DataFrame) -> pandas.DataFrame:
-    """As a DataFrame of Arrow types. ReadersError where pandas or pyarrow is not installed."""
+    """A DataFrame of Arrow types. ReadersError where pandas or pyarrow is not installed."""
     _require("pyarrow")
     _require("pandas")
     return frame.to_pandas(use_pyarrow_extension_array=True)

@@ -1,4 +1,4 @@
-"""Whether a symbol or a venue is known: what was never seen in any week is a mistake, and not an empty answer."""
+"""Whether a symbol or a venue is known: one never seen in any week is an error, and no empty answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def named_in(question: Question) -> Named:
 
 
 def lacking(named: Named, found: pl.DataFrame) -> Named:
-    """Those that are not among the rows that were found."""
+    """The symbols and venues that the found rows lack."""
     return [(column, value) for column, value in named if not _has(found, column, value)]
 
 
@@ -46,7 +46,7 @@ def require_known(question: Question, found: pl.DataFrame) -> None:
 
 
 def require_known_venue(question: Question, found: pl.DataFrame) -> None:
-    """The same of venues alone."""
+    """ReadersError for a venue of the question that neither `found` nor any captured week has."""
     check_known(lacking(list(venues_of(question)), found))
 
 
@@ -65,7 +65,7 @@ def _has(found: pl.DataFrame, column: str, value: str) -> bool:
 
 
 def _is_anywhere(column: str, value: str) -> bool:
-    """Whether the newest vintage of any partition has a row with it: newest files first, until one has."""
+    """Whether a row of any partition's newest vintage has it: the newest files are read first, until one has."""
     captures = newest_first()
     with reading(captures):
         return (
@@ -74,7 +74,7 @@ def _is_anywhere(column: str, value: str) -> bool:
 
 
 def newest_first(most: int | None = None) -> list[Capture]:
-    """The newest vintage of each partition whose rows are kept, the newest week first; so many, or all."""
+    """The newest vintage of each partition whose rows are kept, newest week first; at most `most`, or all."""
     latest = Capture.objects.filter(pk=F("partition__latest"), pruned_at__isnull=True).select_related("partition")
     return list(latest.order_by("-partition__week_ending", "partition__tier")[:most])
 
@@ -96,12 +96,12 @@ def plain_spelling(symbol: pl.Expr) -> pl.Expr:
 
 
 def plain(symbol: str) -> str:
-    """The same of one symbol."""
+    """One symbol without case and separators."""
     return "".join(character for character in symbol if character not in SEPARATORS).upper()
 
 
 def spellings(symbol: str) -> list[str]:
-    """The symbols of the newest weeks that differ from one in case and separators only."""
+    """The symbols of the newest weeks that differ from this one in case and separators only."""
     bare = plain(symbol)
     captures = newest_first(NEAR * 3)
     with reading(captures):

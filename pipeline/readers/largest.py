@@ -15,7 +15,7 @@ OTHERS = "others"
 def largest_ats_shares(week: date, top: int, **asked: Any) -> pl.DataFrame:
     """The share of ATS volume (0-1) of the largest of a week and of the others, by week: week_ending, mpid, share.
 
-    In the order of weeks and of ranks in that week, the others last. `asked` says which weeks and which one scope.
+    In the order of weeks and of ranks in `week`, the others last. `asked` has the keywords of the weeks and of one scope.
     """
     venues = venue_weeks(**{**asked, "venue_kind": "ATS"})
     leaders = venues.filter(pl.col("week_ending") == week).sort("rank", "mpid").head(top)

@@ -1,4 +1,4 @@
-"""When the source was last asked for a partition, what it had, and up to which age it was seen to have what is held."""
+"""Looks: when the source was last asked for a partition, with which result, and through which age that verifies it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.models import Max
 from pipeline.finra.calendar import PartitionKey, due_date, market_today
 from pipeline.models import Check, Seen
 
-# Looks that found what is held, or captured what was found: the partition was then as the ledger has it.
+# Looks that found the held content, or captured new content: the partition then was as the ledger has it.
 VERIFYING = (Seen.UNMOVED, Seen.UNCHANGED, Seen.INGESTED, Seen.RESTATED, Seen.FORCED)
 
 
@@ -28,7 +28,7 @@ NEVER = Look()
 
 
 def newest_looks(partitions: Collection[int]) -> Mapping[int, Look]:
-    """The newest looks at partitions, by their primary keys. Two queries."""
+    """The newest looks at partitions, by the partitions' primary keys. Two queries."""
     of_them = Check.objects.filter(partition__in=partitions)
     verified = dict(
         of_them.filter(outcome__in=VERIFYING).order_by().values_list("partition").annotate(Max("checked_at"))

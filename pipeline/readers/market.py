@@ -50,12 +50,12 @@ def _rows(found: Figured) -> pl.DataFrame:
 
 
 def one_over(column: str) -> pl.Expr:
-    """How many venues of equal size have a concentration; null where it is zero."""
+    """The effective number of venues of a concentration (1 / HHI); null where it is zero."""
     return pl.when(pl.col(column) > 0).then(1 / pl.col(column))
 
 
 def with_days(frame: pl.DataFrame) -> pl.DataFrame:
-    """With the Monday, the trading days, and the volume of each."""
+    """The frame with the Monday, the trading days, and the volume of a day."""
     weeks = frame["week_ending"].unique().to_list()
     days = pl.DataFrame(
         {"week_ending": weeks, "trading_days": [trading_days(week) for week in weeks]},

@@ -1,4 +1,4 @@
-"""How much pairs of vintages moved: as the ledger has it, else computed from their files, once in a process."""
+"""The measures of pairs of vintages: from the ledger, else computed from their files, once in a process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ REMEMBERED = 4096
 
 
 def measured(pairs: Pairs) -> Mapping[tuple[int, int], Mapping[str, Measure]]:
-    """The measures of pairs, by their primary keys and by kind; without those of which a file is not kept, or lost.
+    """The measures of pairs, by their primary keys and by kind; pairs with a pruned or lost file are left out.
 
-    ReadersError where the storage is away: what it has is not lost.
+    ReadersError where the storage is away.
     """
     found: dict[tuple[int, int], Mapping[str, Measure]] = dict(revisions.stored(pairs))
     for before, after in pairs:
@@ -34,7 +34,7 @@ def measured(pairs: Pairs) -> Mapping[tuple[int, int], Mapping[str, Measure]]:
 
 
 class Pair:
-    """Two vintages, the same where their contents are: a process computes what is asked of them once."""
+    """Two vintages, equal by their contents: the key of computations that a process makes once."""
 
     def __init__(self, before: Capture, after: Capture) -> None:
         self.before, self.after = before, after

@@ -1,4 +1,4 @@
-"""Orders of rows, and the places in them: a walk over pages goes on behind a place, whatever rows there are by then."""
+"""Orders of rows, and places in them: a walk over pages goes on behind a place, whatever rows come meanwhile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.readers.result import Place
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order by columns that no two rows have the same; those of `descending` run the other way, and nulls are last."""
+    """A total order by columns; those in `descending` run the other way, and nulls are last."""
 
     schema: pl.Schema
     columns: tuple[str, ...]
@@ -25,19 +25,19 @@ class Order:
 
     @property
     def descends(self) -> list[bool]:
-        """Whether each of the columns runs the other way."""
+        """Whether each column is descending."""
         return [name in self.descending for name in self.columns]
 
     def sorted(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The rows in this order."""
+        """The rows, in this order."""
         return rows.sort(self.columns, descending=self.descends, nulls_last=True)
 
     def place(self, found: pl.DataFrame) -> Place:
-        """The place of the last of some rows."""
+        """The place of the last row."""
         return tuple(map(_written, found.select(self.columns).row(-1)))
 
     def is_behind(self, after: Place) -> pl.Expr:
-        """Whether a row stands behind a place. ReadersError for what is no place of this order."""
+        """Whether a row is behind a place. ReadersError for a place of another order."""
         if len(after) != len(self.columns):
             raise invalid("cursor", f"{after!r} is no place in this answer")
         places = [_read(value, self.schema[name]) for name, value in zip(self.columns, after, strict=True)]
@@ -66,7 +66,7 @@ def _written(value: Any) -> str | int | float | bool | None:
 
 
 def _read(value: str | float | bool | None, kind: pl.DataType) -> pl.Expr:
-    """A value of a place as the column has it. ReadersError for one that is none."""
+    """A value of a place in the column's type. ReadersError for a value that does not fit."""
     try:
         if isinstance(kind, pl.Datetime) and value is not None:
             return pl.lit(datetime.fromisoformat(str(value)), dtype=kind)
@@ -81,7 +81,7 @@ def _read(value: str | float | bool | None, kind: pl.DataType) -> pl.Expr:
 
 
 def _decimal(text: str, kind: pl.Decimal) -> Decimal:
-    """A number that a column can hold. ArithmeticError or ValueError for another, over which polars would panic."""
+    """A number that fits the column. ArithmeticError or ValueError for another: polars would panic."""
     number = Decimal(text)
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or exponent < -kind.scale or number.adjusted() >= kind.precision - kind.scale:

@@ -29,7 +29,7 @@ LATE_AFTER = timedelta(days=3)  # a first capture later than that may have misse
 
 
 class PartitionState(StrEnum):
-    """How a partition stands."""
+    """The states of a partition."""
 
     CAPTURED = "CAPTURED"
     RESTATED = "RESTATED"
@@ -40,14 +40,14 @@ class PartitionState(StrEnum):
 
 
 class PartitionsAsked(WeeksAsked, total=False):
-    """Which partitions, and in which state."""
+    """Filters of partitions, and of their state."""
 
     state: str
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A partition: its newest capture with rows, how many captures it has and since when, the looks at it."""
+    """A partition: its newest capture with rows, the number of its captures and the time of the first, its looks."""
 
     key: PartitionKey
     state: PartitionState
@@ -60,7 +60,7 @@ class Standing:
 
 @answering
 def partitions(**asked: Unpack[PartitionsAsked]) -> Result:
-    """Each partition of the weeks that are watched, or that are asked for."""
+    """Each partition of the watched weeks, or of those asked for."""
     states = choices("state", asked.pop("state", None), PartitionState)
     found = [one for one in standings(watched(asked)) if not states or one.state in states]
     rows = [_partition_row(one) for one in found]
@@ -68,7 +68,7 @@ def partitions(**asked: Unpack[PartitionsAsked]) -> Result:
 
 
 def watched(asked: FridaysAsked) -> Question:
-    """The question; without weeks, of those of the look-back."""
+    """The question; without weeks, it is of the look-back."""
     question = question_of(asked)
     if question.weeks != Weeks():
         return question
@@ -77,7 +77,7 @@ def watched(asked: FridaysAsked) -> Question:
 
 
 def standings(question: Question) -> list[Standing]:
-    """How each partition of a question stands. Six queries, whatever the number of weeks."""
+    """The standing of each partition of a question. Six queries, whatever the number of weeks."""
     keys = keys_of(question)
     found = {one.key: one for one in Partition.objects.for_keys(keys).select_related("latest")}
     ids = [one.pk for one in found.values()]
@@ -89,7 +89,7 @@ def standings(question: Question) -> list[Standing]:
 
 
 def _counted(ids: Iterable[int]) -> Mapping[int, tuple[int, datetime]]:
-    """How many captures each partition has, and when the first was made."""
+    """The number of captures of each partition, and the time of the first."""
     grouped = Capture.objects.filter(partition__in=ids).order_by().values_list("partition")
     return {pk: (number, first) for pk, number, first in grouped.annotate(Count("pk"), Min("captured_at"))}
 
@@ -120,7 +120,7 @@ def _state(number: int, newest: Capture | None, *, due: bool, restated: bool) ->
 
 
 def is_late_first(key: PartitionKey, first: datetime) -> bool:
-    """Whether a first capture came so long after the due date that the first publication may have been missed."""
+    """Whether a first capture came so late that the first publication may have been missed."""
     return looks.age_of(key, first) > LATE_AFTER.days
 
 
@@ -171,7 +171,7 @@ def newest_weeks() -> dict[Tier, date | None]:
 
 @answering
 def weeks(**asked: Unpack[FridaysAsked]) -> Result:
-    """A line for each week that is watched, or that is asked for."""
+    """A line for each watched week, or for each asked for."""
     question = watched(asked)
     of_weeks: dict[date, list[Standing]] = {}
     for one in standings(question):

@@ -1,4 +1,4 @@
-"""Opening files on behalf of a reader: what is wrong with one becomes the error that the reader gets."""
+"""Opening files on behalf of a reader: errors of files become ReadersErrors."""
 
 from __future__ import annotations
 

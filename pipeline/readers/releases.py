@@ -1,4 +1,4 @@
-"""The releases that are handed out: those of the folder that MARKETSPINE_RELEASES_DIR names."""
+"""The releases for readers: those in the folder MARKETSPINE_RELEASES_DIR."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pipeline.readers.release.build import Known
 
 
 def releases() -> list[Known]:
-    """The releases, the newest first; none where no folder is set."""
+    """The releases, newest first; none where no folder is set."""
     folder = settings.MARKETSPINE_RELEASES_DIR
     return build.known_releases(Path(folder))[::-1] if folder else []
 
 
 def release_file(name: str, path: str) -> Path:
-    """A file of a release. ReadersError for a release that is not there, and for what is none of its files."""
+    """A file of a release. ReadersError for an unknown release, and for a file that it does not have."""
     if not settings.MARKETSPINE_RELEASES_DIR:
         raise ReadersError(ErrorKind.UNKNOWN_RELEASE, "no releases are handed out: MARKETSPINE_RELEASES_DIR is not set")
     return build.file_of(Path(settings.MARKETSPINE_RELEASES_DIR), name, path)

@@ -1,4 +1,4 @@
-"""The answer: its head is there at once, its rows when they are asked for: whole, by the page, in another library's form."""
+"""The answer: its meta at once, its rows when they are asked for, whole, by the page, or in another library's form."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ Place = tuple[str | int | float | bool | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows, and the place behind the last of them, from which the next page goes on; None at the end."""
+    """Some rows, and the place of the last one, behind which the next page begins; None at the end."""
 
     frame: pl.DataFrame
     next: Place | None
 
 
 class Rows(Protocol):
-    """Where an answer's rows come from; each may raise ReadersError."""
+    """The origin of an answer's rows; each method may raise ReadersError."""
 
     def collect(self) -> pl.DataFrame:
-        """All of them, in the order of the dataset's key."""
+        """All rows, in the order of the dataset's key."""
 
     def page(self, after: Place | None, limit: int) -> Page:
-        """At most `limit` of them behind a place, in the same order."""
+        """At most `limit` rows behind a place, in the same order."""
 
     @property
     def knows_total(self) -> bool:
-        """Whether the ledger knows how many there are."""
+        """Whether the total is known without opening a file."""
 
     def total(self) -> int:
         """How many there are."""
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """All of them in their order, some partitions at a time where they are many; without rows, one empty frame."""
+        """All rows in order, a few partitions at a time if they are many; without rows, one empty frame."""
 
     def why_empty(self) -> str | None:
-        """Why there are none, of something that is known."""
+        """Why there are none, although the question is about something known."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Result:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The columns that tell its rows apart, in the order of the rows."""
+        """The columns that identify a row, and the order of the rows."""
         return self.dataset.key
 
     @property
@@ -82,21 +82,21 @@ class Result:
 
     @cached_property
     def etag(self) -> str:
-        """A hash of all that the answer follows from, whatever the form: computed from the ledger alone."""
+        """A hash of all inputs of the answer, whatever its form, computed from the ledger alone."""
         return digest_of((self.meta.digest, self.warnings, self.columns))
 
     @cached_property
     def frame(self) -> pl.DataFrame:
-        """The rows. ReadersError where they cannot be had."""
+        """The rows. ReadersError where they cannot be read."""
         return self._shown(self.rows.collect())
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """The same rows, some at a time where they are many; one batch at least. ReadersError."""
+        """The rows in batches, one at least. ReadersError."""
         yield from map(self._shown, self.rows.batches())
 
     @cached_property
     def summary(self) -> Any:
-        """The dataset's own summary of the whole answer, a dataclass; None where it has none. It reads."""
+        """The dataset's own summary of the whole answer, a dataclass; None where it has none. It may read files."""
         return self.summing() if self.summing else None
 
     @property
@@ -111,18 +111,18 @@ class Result:
 
     @cached_property
     def empty_because(self) -> str | None:
-        """Why there is no row, though what was asked for is known; None where there is one."""
+        """Why there is no row, although the question is about something known; None where there are rows."""
         return self.rows.why_empty() if self.total == 0 else None
 
     def page(self, after: Place | None, limit: int) -> Page:
-        """Some of the rows, behind a place that the page before gave."""
+        """Some of the rows, behind the place of the page before."""
         if limit < 1:
             raise ReadersError(ErrorKind.INVALID_PARAMETER, f"a page has at least one row, not {limit}", "limit")
         page = self.rows.page(after, limit)
         return Page(self._shown(page.frame), page.next)
 
     def narrowed(self, fields: Sequence[str]) -> Result:
-        """The same with some columns, in the order of the dataset. ReadersError for one that it does not have."""
+        """The answer with some columns, in the dataset's order. ReadersError for an unknown column."""
         for name in fields:
             if name not in self.columns:
                 raise ReadersError(

@@ -1,4 +1,4 @@
-"""Which vintage of each partition is asked for: the newest, the first, that of an instant, an age, the feed, or one."""
+"""Selectors: the vintage of each partition that a question asks for: newest, first, by instant, age, feed or capture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class SelectorKind(StrEnum):
-    """How vintages are chosen."""
+    """The ways to choose vintages."""
 
     LATEST = "latest"
     FIRST = "first"
@@ -20,7 +20,7 @@ class SelectorKind(StrEnum):
 
 
 class Clock(StrEnum):
-    """Whose clock `as_of` means: ours, when rows were captured; or FINRA's, when they were published."""
+    """The clock of `as_of`: ours, by the captures; or FINRA's, by the publications."""
 
     CAPTURED = "captured"
     PUBLISHED = "published"

@@ -1,7 +1,7 @@
-"""How large an answer is in each form, before it is made.
+"""The estimated size of an answer in each form, before it is made.
 
-Where the ledger knows the number of rows no file is opened: as many bytes are taken for each as its types have. Otherwise
-all rows are taken to be as large as the first.
+If the ledger knows the number of rows, no file is opened: a row's size is estimated by its types. Otherwise all rows are
+taken to be as large as the first ones.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PACKED = 7  # bytes of a row in Parquet: a vintage file of 168,000 rows has 0.9 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes in each form, estimated; those of an answer of up to SAMPLE rows that are read are counted."""
+    """The bytes in each form, estimated; for an answer of up to SAMPLE rows they are counted."""
 
     json: int
     ndjson: int
@@ -38,7 +38,7 @@ class Sizes:
 
 
 def sizes_of(result: Result) -> Sizes:
-    """How large an answer is. ReadersError."""
+    """The size of an answer. ReadersError."""
     return _by_types(result) if result.has_cheap_total and result.meta.inputs else _by_the_first(result)
 
 

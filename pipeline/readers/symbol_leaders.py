@@ -1,4 +1,4 @@
-"""The securities of one week by volume, and what the largest have of it together; as of any instant."""
+"""The securities of one week by volume, with the cumulative part of the largest; as of any instant."""
 
 from __future__ import annotations
 

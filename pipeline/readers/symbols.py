@@ -1,4 +1,4 @@
-"""Securities found by what a word may mean: a symbol, another spelling of it, how one begins, or part of a name."""
+"""Securities found by a word: a symbol, another spelling of it, the beginning of one, or a part of a name."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from pipeline.readers.table import Table
 from pipeline.vintages import read
 
 SECURITY = ("symbol", "issue_name")
-WEEKS_SEARCHED = 13  # in which a word is looked for; a symbol as it is written is looked for in all
+WEEKS_SEARCHED = 13  # for a word; an exact symbol is searched in all weeks
 MOST = 1000
 
 
 class Spelling(StrEnum):
-    """How a security was found, the nearest first."""
+    """How a security matched, the nearest match first."""
 
     EXACT = "EXACT"
     OTHER = "OTHER"
@@ -36,14 +36,14 @@ class Spelling(StrEnum):
 
 
 class ChangedTier(StrEnum):
-    """Whether a security was in several tiers of the weeks searched."""
+    """Whether a security was in several tiers in the searched weeks."""
 
     YES = "true"
     NO = "false"
 
 
 class SymbolsAsked(TypedDict, total=False):
-    """Which securities: those that a word may mean, that changed their tier or did not, at most so many."""
+    """Filters of securities: a word, whether the tier changed, and the most to return."""
 
     q: str
     changed_tier: str
@@ -52,7 +52,7 @@ class SymbolsAsked(TypedDict, total=False):
 
 @answering
 def symbols(**asked: Unpack[SymbolsAsked]) -> Result:
-    """The securities that a word may mean; without one, those of the newest weeks."""
+    """The securities that match a word; without one, those of the newest weeks."""
     word = (asked.get("q") or "").strip()
     most = count("top", asked.get("top", MOST), least=1)
     moved = (
@@ -79,7 +79,7 @@ def _found(word: str, captures: list[Capture]) -> pl.DataFrame:
 
 
 def _fits(word: str) -> pl.Expr:
-    """Whether a security may be meant by a word."""
+    """Whether a security matches a word."""
     if not word:
         return pl.lit(value=True)
     symbol, bare = plain_spelling(pl.col("symbol")), plain(word)

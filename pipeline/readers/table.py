@@ -1,4 +1,4 @@
-"""Answers that are small: a frame in memory, in the order of its key, of which pages are cut."""
+"""Small answers: a frame in memory, in the order of its key, cut into pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTHING_CAPTURED = "nothing of these weeks and tiers is captured"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that `read` makes once, of a dataset. `descending` names the columns of the key that run the other way."""
+    """Rows of a dataset that `read` makes once. `descending` names the columns of the key that run the other way."""
 
     dataset: Dataset
     read: Callable[[], pl.DataFrame]
@@ -35,7 +35,7 @@ class Table:
 
     @property
     def sorting(self) -> Order:
-        """By `order`, then by the key of the dataset."""
+        """The order: by `order`, then by the key of the dataset."""
         columns = tuple(dict.fromkeys((*self.order, *self.dataset.key)))
         return Order(self.dataset.schema, columns, self.descending)
 
@@ -49,7 +49,7 @@ class Table:
 
     @property
     def knows_total(self) -> bool:
-        """Whether no file is read for it: where the rows are from the ledger."""
+        """Whether the rows are from the ledger, so that no file is read."""
         return self.of_ledger
 
     def total(self) -> int:

@@ -1,4 +1,4 @@
-"""What a venue traded in one week, by security: its part and its place in each, and the change on the week before."""
+"""The securities that a venue traded in one week: its share and rank in each, and the change on the week before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody may have meant who used another word."""
+"""Suggestions for words that are not allowed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ OTHERS_CALL_IT = {
 
 
 def did_you_mean(word: str, allowed: Collection[str]) -> str | None:
-    """The allowed word that another one stands for elsewhere, or that it resembles; None where none is near."""
+    """The allowed word that `word` means elsewhere, or that it resembles; None where none is near."""
     meant = OTHERS_CALL_IT.get(word.lower())
     if meant in allowed:
         return meant

@@ -1,4 +1,4 @@
-"""An answer as a file: whole or not at all, never over another one unasked, with what it says of itself beside it."""
+"""An answer as a file: whole or not at all, never over another file unasked, with its meta in a file beside it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Format(StrEnum):
 
 
 class AlreadyThere(Exception):
-    """Something has the name that is no file, or a file of which it was not said that it may be replaced."""
+    """The path is taken: by something that is no file, or by a file that may not be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file: where, of how many rows and bytes, its SHA-256; `changed` is False where it was as it should be already."""
+    """A file: its path, rows, bytes and SHA-256; `changed` is False where it was up to date already."""
 
     path: str
     rows: int
@@ -46,7 +46,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Rows in a form: the bytes, how many rows they are, and how they were made (`form_of`)."""
+    """Rows in a form: the bytes, the number of rows, and the options (`form_of`)."""
 
     content: bytes
     rows: int
@@ -54,12 +54,12 @@ class Encoded:
 
 
 def form_of(form: Format, *, spreadsheet_safe: bool = False, zipped: bool = False) -> str:
-    """All that makes another file of the same rows."""
+    """The options that make another file of the same rows."""
     return ", ".join((form.value, *(["spreadsheet-safe"] * spreadsheet_safe), *(["gzip"] * zipped)))
 
 
 def encoded(result: Result, form: Format, *, spreadsheet_safe: bool = False, zipped: bool = False) -> Encoded:
-    """The rows of an answer in a form; gzip makes the same bytes whenever it is done. ReadersError."""
+    """The rows of an answer in a form; gzip's bytes do not depend on the time. ReadersError."""
     buffer = io.BytesIO()
     rows = write_rows(result, form, buffer, spreadsheet_safe=spreadsheet_safe)
     content = gzip.compress(buffer.getvalue(), mtime=0) if zipped else buffer.getvalue()
@@ -67,7 +67,7 @@ def encoded(result: Result, form: Format, *, spreadsheet_safe: bool = False, zip
 
 
 def write_rows(result: Result, form: Format, file: IO[bytes], *, spreadsheet_safe: bool = False) -> int:
-    """Write the rows of an answer to a file, text by the batch; how many there are. ReadersError."""
+    """Write the rows of an answer to a file, text in batches; the number of rows. ReadersError."""
     if form is Format.PARQUET:
         file.write(formats.parquet(result.frame, result.meta))
         return result.frame.height
@@ -85,7 +85,7 @@ def write_rows(result: Result, form: Format, file: IO[bytes], *, spreadsheet_saf
 
 
 def check_free(path: Path, *, replace: bool) -> None:
-    """AlreadyThere where no file may be written: over a folder, a device, a pipe; over a file unless `replace`."""
+    """AlreadyThere where no file may be written: over a folder, a device or a pipe; over a file unless `replace`."""
     if path.is_dir():
         raise AlreadyThere(f"{path} is a folder: name a file in it")
     if path.exists() and not path.is_file():
@@ -95,7 +95,7 @@ def check_free(path: Path, *, replace: bool) -> None:
 
 
 def write(result: Result, of_it: Encoded, path: Path, *, replace: bool) -> Written:
-    """Write an answer, and what it says of itself to `{path}.meta.json`. AlreadyThere, OSError."""
+    """Write an answer, and its meta to `{path}.meta.json`. AlreadyThere, OSError."""
     check_free(path, replace=replace)
     content = of_it.content
     put(path, content)
@@ -110,12 +110,12 @@ def write(result: Result, of_it: Encoded, path: Path, *, replace: bool) -> Writt
 
 
 def beside(path: Path) -> Path:
-    """The file that says what another one is."""
+    """The path of the meta of a file."""
     return path.with_name(path.name + META)
 
 
 def as_it_should_be(result: Result, path: Path, form: str) -> Written | None:
-    """The file, where it was made from the same inputs in the same form and is whole. No vintage file is opened."""
+    """The file, if it is whole and of the same inputs and form; else None. No vintage file is opened."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         said, content = json.loads(beside(path).read_bytes()), path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
@@ -125,9 +125,9 @@ def as_it_should_be(result: Result, path: Path, form: str) -> Written | None:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file under a name of its own, and give it the right one once all of it is on the disk. OSError.
+    """Write a file under a temporary name, and rename it once all of it is on the disk. OSError.
 
-    Where a link has the name, the file that it leads to is replaced.
+    If the path is a link, the file that it leads to is replaced.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)

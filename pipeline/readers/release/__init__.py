@@ -1,1 +1,1 @@
-"""Releases: all datasets at one moment as a Data Package of Parquet files, for whoever takes the data away."""
+"""Releases: all datasets at one moment, as a Data Package of Parquet files to take away."""

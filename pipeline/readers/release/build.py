@@ -1,4 +1,4 @@
-"""Making a release: under a name of its own until all of it is there, its descriptor last; files of the last are linked."""
+"""Making a release: in a temporary folder until it is complete, its descriptor last; unchanged files are linked."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ PART = ".part"
 
 
 class NoRelease(Exception):
-    """A release cannot be made here, and why."""
+    """A release cannot be made here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release that is there: its files, how many of them were linked, their bytes."""
+    """A finished release: its files, how many of them were linked, and their bytes."""
 
     name: str
     path: Path
@@ -45,7 +45,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A release as its descriptor has it."""
+    """A release by its descriptor."""
 
     name: str
     path: Path
@@ -61,7 +61,7 @@ class Known:
 def release(folder: Path, asked: Mapping[str, Any], *, incremental: bool, if_changed: bool = False) -> Release:
     """Write a release into a folder: of the latest rows, or of an instant. NoRelease, ReadersError, OSError.
 
-    With `if_changed` the one of the same moment, where that is there already.
+    With `if_changed`, an existing release of the same moment is returned instead.
     """
     head = rows(**{"weeks": "all", **asked})
     if head.meta.as_of is None or not head.meta.inputs:
@@ -83,7 +83,7 @@ def release(folder: Path, asked: Mapping[str, Any], *, incremental: bool, if_cha
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Within, no other process makes a release in a folder, and nothing is there that a killed or failed one left."""
+    """Within, no other process makes a release in the folder; remains of killed or failed ones are removed first."""
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
     try:
@@ -95,7 +95,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _lock(held: int, folder: Path) -> None:
-    """NoRelease where another process has it. A file system without such locks has none: there two may hinder each other."""
+    """NoRelease where another process has the lock. Some file systems have no locks: there two may hinder each other."""
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -112,7 +112,7 @@ def _known_then(as_of: datetime, position: int, *, by_instant: bool) -> list[Cap
 
 
 def _files_of(known: Known | None) -> dict[str, tuple[Path, Resource]]:
-    """The files of a release, by what they follow from."""
+    """The files of a release, by the hashes of their inputs."""
     return {one.inputs: (known.path / one.path, one) for one in known.resources} if known else {}
 
 
@@ -155,7 +155,7 @@ def _whole(
 
 
 def _resource(part: Path, content: Content, before: tuple[Path, Resource] | None) -> tuple[Resource, bool]:
-    """Write a file, or link the same one of the release before."""
+    """Write a file, or link the same file of the release before."""
     path = part / content.path
     path.parent.mkdir(parents=True, exist_ok=True)
     if before is not None and _is_whole(*before):
@@ -171,14 +171,14 @@ def _resource(part: Path, content: Content, before: tuple[Path, Resource] | None
 
 
 def _is_whole(path: Path, resource: Resource) -> bool:
-    """Whether a file is what its release says."""
+    """Whether a file has the size and hash in its release."""
     with suppress(OSError):
         return hashlib.sha256(path.read_bytes()).hexdigest() == resource.sha256
     return False
 
 
 def _link(of: Path, path: Path) -> None:
-    """Another name for a file, or a copy where the file system knows none."""
+    """Link a file, or copy it where the file system has no links."""
     try:
         os.link(of, path)
     except OSError:
@@ -186,7 +186,7 @@ def _link(of: Path, path: Path) -> None:
 
 
 def known_releases(folder: Path) -> list[Known]:
-    """The releases of a folder that are whole, oldest first."""
+    """The finished releases of a folder, oldest first."""
     found = [read(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
     return [one for one in found if one is not None]
 
@@ -197,7 +197,7 @@ def newest(folder: Path) -> Known | None:
 
 
 def read(path: Path) -> Known | None:
-    """A release by its descriptor; None for any other folder, and for one that is not finished."""
+    """A release by its descriptor; None for an unfinished one, and for any other folder."""
     if path.name.startswith("."):
         return None
     with suppress(OSError, ValueError, KeyError, TypeError):
@@ -208,7 +208,7 @@ def read(path: Path) -> Known | None:
 
 
 def remove_older(folder: Path, keep: int) -> list[Path]:
-    """Remove the releases beyond the newest so many, and only what their descriptors name."""
+    """Remove all but the newest `keep` releases; only files that their descriptors name."""
     if keep < 1:
         raise NoRelease("--keep: at least one release is kept")
     older = known_releases(folder)[:-keep]
@@ -218,7 +218,7 @@ def remove_older(folder: Path, keep: int) -> list[Path]:
 
 
 def _remove(path: Path, files: list[str]) -> None:
-    """Remove a release, its descriptor first: half of it is never taken for whole. Folders only where they are empty."""
+    """Remove a release, its descriptor first, so that half of it is never taken for whole; then its empty folders."""
     for name in (DESCRIPTOR, "README.md", "dictionary.csv", "catalog.sql", *files):
         (path / name).unlink(missing_ok=True)
     for name in sorted({str(parent) for file in files for parent in Path(file).parents}, key=len, reverse=True):
@@ -227,14 +227,14 @@ def _remove(path: Path, files: list[str]) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove the folders that only releases in the making have."""
+    """Remove the folders of unfinished releases."""
     for part in folder.glob(f".*{PART}"):
         if part.is_dir():
             shutil.rmtree(part)
 
 
 def file_of(folder: Path, name: str, path: str) -> Path:
-    """A file of a release, by the name of the release and its path. ReadersError where it is none of its files."""
+    """A file of a release, by the release's name and the file's path. ReadersError for any other file."""
     known = read(folder / name) if name and "/" not in name and not name.startswith(".") else None
     if known is None:
         raise ReadersError(ErrorKind.UNKNOWN_RELEASE, f"there is no release {name!r}")

@@ -1,4 +1,4 @@
-"""Whether releases are what was written: every file is hashed and counted again, and held to the ledger."""
+"""Verifying releases: every file is hashed and counted again, and compared with the ledger."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OWN = {DESCRIPTOR, "README.md", "dictionary.csv", "catalog.sql"}
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """How many files of how many releases were read, and what differs, a sentence each."""
+    """The numbers of files and releases read, and the differences, a sentence each."""
 
     releases: int
     files: int

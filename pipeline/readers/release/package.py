@@ -1,4 +1,4 @@
-"""What a release says of itself: `datapackage.json`, its README, the dictionary for spreadsheets, SQL for DuckDB."""
+"""The documents of a release: `datapackage.json`, a README, the dictionary for spreadsheets, SQL for DuckDB."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DESCRIPTOR = "datapackage.json"
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A file of a release as its descriptor has it. `inputs` is a hash of all that its rows follow from."""
+    """A file in a release's descriptor. `inputs` is a hash of all inputs of its rows."""
 
     path: str
     dataset: str
@@ -31,7 +31,7 @@ class Resource:
 
     @classmethod
     def read(cls, said: dict[str, object]) -> Resource:
-        """As `as_document` wrote it; KeyError, TypeError or ValueError for anything else."""
+        """The resource that `as_document` wrote; KeyError, TypeError or ValueError for anything else."""
         captures = said["captures"]
         if not isinstance(captures, list):
             raise TypeError("captures is no list")
@@ -46,7 +46,7 @@ class Resource:
         )
 
     def as_document(self) -> dict[str, object]:
-        """For the descriptor."""
+        """The resource for the descriptor."""
         return {
             "name": self.path.removesuffix(".parquet").replace("/", ".").lower(),
             "path": self.path,
@@ -79,7 +79,7 @@ def descriptor(name: str, as_of: datetime | None, position: int, resources: Coll
 
 
 def footer(dataset: Dataset, captures: Collection[str], rows: int) -> dict[str, object]:
-    """What each file says of itself. Nothing of the release: a later one links the same file."""
+    """The footer of a file. It does not name the release, since a later one links the same file."""
     return {
         "dataset": dataset.name,
         "captures": list(captures),
@@ -107,7 +107,7 @@ def _field(field: Field) -> dict[str, object]:
 
 
 def table_type(kind: pl.DataType) -> str:
-    """A type of polars as Table Schema names it."""
+    """The name of a polars type in Table Schema."""
     names: list[tuple[type[pl.DataType], str]] = [
         (pl.Datetime, "datetime"),
         (pl.Date, "date"),
@@ -132,7 +132,7 @@ def dictionary() -> str:
 
 
 def readme(name: str) -> str:
-    """For people."""
+    """The README for people."""
     return f"""# Release {name}
 
 {fields.SOURCE}, with every vintage, as known at {name}. {fields.TERMS}.
