@@ -143,8 +143,8 @@ def _of_page(asked: Asked, result: Result, page: Page) -> Iterator[tuple[str, ob
         yield "rows_total", result.total
     if asked.cursor is None and result.summary is not None:
         yield "summary", plain(result.summary)
-    if page.frame.is_empty() and asked.cursor is None and result.empty_because is not None:
-        yield "empty_because", result.empty_because
+    if page.frame.is_empty() and asked.cursor is None:
+        yield "empty_because", result.rows.why_empty()
     if asked.is_feed:
         yield "has_more", page.next is not None
         yield "next_after", _next_position(asked, result, page)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from datetime import date
 
 from pipeline.models import Anomaly, Capture
 from pipeline.readers import published
 from pipeline.readers.chosen import Chosen
 from pipeline.readers.meta import Caveat
+from pipeline.readers.once import once
 from pipeline.readers.questions import Question
 
 NAMED = 5
@@ -41,19 +43,28 @@ def _of_captures(captures: Collection[Capture]) -> Iterator[Caveat]:
 def _open_against(captures: Collection[Capture]) -> Iterable[Anomaly]:
     """The open anomalies of the partitions, found by the span of their weeks: they are few, and five years have 780."""
     weeks, ids = [one.partition.week_ending for one in captures], {one.partition_id for one in captures}
-    if not weeks:
-        return []
-    near = Anomaly.objects.open().filter(partition__week_ending__range=(min(weeks), max(weeks)))
-    return [one for one in near.select_related("partition").order_by("pk") if one.partition_id in ids]
+    return [one for one in _open_within(min(weeks), max(weeks)) if one.partition_id in ids] if weeks else []
+
+
+@once
+def _open_within(first: date, last: date) -> list[Anomaly]:
+    within = Anomaly.objects.open().filter(partition__week_ending__range=(first, last))
+    return list(within.select_related("partition").order_by("pk"))
 
 
 def _annulled(captures: Collection[Capture]) -> Iterator[Caveat]:
     """The captures among these that an operator took back: of all that were, since they are few."""
     ids = {capture.pk for capture in captures}
-    taken_back = Capture.objects.filter(annuls__isnull=False).order_by("position")
-    for pk, name, by, why in taken_back.values_list("annuls", "annuls__capture_id", "requested_by", "request_reason"):
+    for pk, name, by, why in _taken_back():
         if pk in ids:
             yield Caveat("annulled", f"{name} was annulled by {by}: {why}")
+
+
+@once
+def _taken_back() -> list[tuple[int, str, str, str]]:
+    """Every annulled capture and its id, by whom it was annulled and why."""
+    annulments = Capture.objects.filter(annuls__isnull=False).order_by("position")
+    return list(annulments.values_list("annuls", "annuls__capture_id", "requested_by", "request_reason"))
 
 
 def of_missing(chosen: Chosen) -> Iterator[Caveat]:

@@ -12,9 +12,9 @@ from django.utils import timezone
 from pipeline.finra.calendar import FIRST_WEEK, PartitionKey, Tier, due_date, is_due, last_fridays, weeks_between
 from pipeline.models import Capture, Partition
 from pipeline.models.capture import CaptureQuerySet
-from pipeline.models.partition import PartitionQuerySet
 from pipeline.readers import published
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
+from pipeline.readers.once import once
 from pipeline.readers.questions import Question, Weeks, invalid
 from pipeline.readers.selectors import Selector, SelectorKind
 from pipeline.vintages import read
@@ -116,9 +116,9 @@ def newest_weeks_first(question: Question) -> Iterator[list[Capture]]:
 
     The newest few are asked of the ledger alone by those to which they are enough.
     """
-    captured, few = _captured(question.tiers).order_by("-week_ending", "tier"), FEW * len(question.tiers)
-    for partitions in (captured[:few], captured[few:]):
-        keys = _keys(partitions)
+    few = FEW * len(question.tiers)
+    for first, last in ((0, few), (few, None)):
+        keys = _captured(question.tiers, first, last)
         if keys:
             yield vintages(keys, question.selector)
 
@@ -130,7 +130,7 @@ def keys_of(question: Question) -> list[PartitionKey]:
         return [PartitionKey(week, tier) for week in weeks.listed for tier in question.tiers]
     if weeks.last:
         return sorted(key for tier in question.tiers for key in _last_due(tier, weeks.last, question.on_day))
-    captured = _keys(_captured(question.tiers))
+    captured = _captured(question.tiers)
     since = weeks.since or min((key.week_ending for key in captured), default=None)
     until = weeks.until or _newest_due(question.tiers, question.on_day)
     if since is None or since > until:
@@ -140,12 +140,11 @@ def keys_of(question: Question) -> list[PartitionKey]:
     return [key for key in keys if by_name or is_due(key, question.on_day) or key in captured]
 
 
-def _captured(tiers: Collection[Tier]) -> PartitionQuerySet:
-    return Partition.objects.filter(tier__in=tiers, latest__isnull=False).order_by()
-
-
-def _keys(partitions: PartitionQuerySet) -> set[PartitionKey]:
-    return {PartitionKey(week, Tier(tier)) for week, tier in partitions.values_list("week_ending", "tier")}
+@once
+def _captured(tiers: tuple[Tier, ...], first: int = 0, last: int | None = None) -> set[PartitionKey]:
+    """The partitions that have rows, the newest week first: all, or those from one place to another."""
+    captured = Partition.objects.filter(tier__in=tiers, latest__isnull=False).order_by("-week_ending", "tier")
+    return {PartitionKey(week, Tier(tier)) for week, tier in captured.values_list("week_ending", "tier")[first:last]}
 
 
 def _last_due(tier: Tier, number: int, day: date) -> list[PartitionKey]:
@@ -163,8 +162,13 @@ def _newest_due(tiers: Collection[Tier], day: date) -> date:
 
 def vintages(keys: Iterable[PartitionKey], selector: Selector) -> list[Capture]:
     """The vintage that a selector chooses of each partition, by week and tier; pruned ones, too."""
+    return _vintages(tuple(sorted(keys)), selector)
+
+
+@once
+def _vintages(keys: tuple[PartitionKey, ...], selector: Selector) -> list[Capture]:
     if selector.kind is SelectorKind.AS_OF and selector.as_of is not None:
-        return read.captures_as_of(selector.as_of, list(keys))
+        return read.captures_as_of(selector.as_of, keys)
     partitions = Partition.objects.for_keys(keys)
     known = Capture.objects.normalized().select_related("partition").order_by()
     if selector.kind is SelectorKind.PUBLISHED and selector.as_of is not None:
@@ -283,6 +287,7 @@ class HighWater:
     known_since: datetime | None
 
 
+@once
 def high_water() -> HighWater:
     """How far the feed of captures has come."""
     newest = Capture.objects.normalized().order_by("-position").values_list("position", "normalized_at").first()

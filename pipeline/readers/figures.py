@@ -39,6 +39,17 @@ class Figures:
         """Of each week its snapshot, where there is one; asked of the ledger when figures are read."""
         return analytics.snapshots_of(self.inputs)
 
+    def stored(self, week: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The venues and the markets of a week's snapshot. Those of all weeks are read at once."""
+        venues, markets = self._by_week
+        return venues.get((week,), VENUES.to_frame()), markets.get((week,), MARKETS.to_frame())
+
+    @cached_property
+    def _by_week(self) -> tuple[dict[tuple[object, ...], pl.DataFrame], dict[tuple[object, ...], pl.DataFrame]]:
+        found = results.venues_of(self._stored), results.markets_of(self._stored)
+        venues, markets = (one.partition_by("week_ending", as_dict=True, include_key=False) for one in found)
+        return venues, markets
+
     def venues(self) -> pl.DataFrame:
         """The venues of all weeks: the week, and the columns of VENUES."""
         if len(self.inputs) > REMEMBERED:
@@ -87,9 +98,9 @@ class _Inputs:
 @lru_cache(REMEMBERED)
 def _of_week(inputs: _Inputs) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The venues and the markets of a week: those of its snapshot, or computed from its files. ReadersError."""
-    snapshot = inputs.figures.snapshots.get(inputs.captures[0].partition.week_ending)
-    if snapshot is not None:
-        return results.venues_of([snapshot]), results.markets_of([snapshot])
+    week = inputs.captures[0].partition.week_ending
+    if week in inputs.figures.snapshots:
+        return inputs.figures.stored(week)
     with reading(inputs.captures):
         figures = analytics.figures_from(inputs.captures)
     return figures.venues, figures.markets

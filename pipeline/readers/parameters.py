@@ -11,6 +11,7 @@ from typing import ParamSpec, get_args, get_type_hints
 from pipeline.models import data_kinds
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
 from pipeline.readers.meta import Caveat
+from pipeline.readers.once import once
 from pipeline.readers.result import Result
 from pipeline.readers.selectors import Clock
 from pipeline.readers.wide import Shape, Value
@@ -171,7 +172,10 @@ def answering(function: Callable[P, Result]) -> Callable[P, Result]:
 
 def marked(result: Result) -> Result:
     """An answer from a ledger of samples says so, before all else."""
-    return replace(result, warnings=(SAMPLES, *result.warnings)) if data_kinds.shows_samples() else result
+    return replace(result, warnings=(SAMPLES, *result.warnings)) if _shows_samples() else result
+
+
+_shows_samples = once(data_kinds.shows_samples)
 
 
 @cache

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from pipeline.models import Capture, Cause
 from pipeline.models.capture import CaptureQuerySet
+from pipeline.readers.once import once
 
 TOUCHED = Q(rows_added__gt=0) | Q(rows_changed__gt=0) | Q(rows_removed__gt=0)
 
@@ -29,12 +30,15 @@ def restated_partitions(partitions: Collection[int]) -> set[int]:
 def restated_by(captures: Collection[Capture]) -> set[int]:
     """The partitions that FINRA had restated when these captures were their newest: the same for ever, whatever follows."""
     newest = {capture.partition_id: capture.version for capture in captures}
-    found = (
-        _changed_by_finra()
-        .filter(partition__in=newest)
-        .order_by()
-        .values_list("partition", "version", "annulled_by__version")
-    )
     return {
-        pk for pk, version, annulment in found if version <= newest[pk] and not (annulment and annulment <= newest[pk])
+        pk
+        for pk, version, annulment in _changes_of(tuple(sorted(newest)))
+        if version <= newest[pk] and not (annulment and annulment <= newest[pk])
     }
+
+
+@once
+def _changes_of(partitions: tuple[int, ...]) -> list[tuple[int, int, int | None]]:
+    """Each change by FINRA: the partition, the version, and the version that took it back."""
+    changes = _changed_by_finra().filter(partition__in=partitions).order_by()
+    return list(changes.values_list("partition", "version", "annulled_by__version"))

@@ -20,7 +20,7 @@ from pipeline.readers.chosen import Chosen, choose
 from pipeline.readers.datasets import ROW_SEARCH
 from pipeline.readers.fields import SUM
 from pipeline.readers.known import require_known
-from pipeline.readers.meta import meta_of
+from pipeline.readers.meta import Caveat, meta_of
 from pipeline.readers.orders import Order
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import Asked, Question, choice, question_of
@@ -71,6 +71,13 @@ class Parts:
     issue_contains: str
     venue_contains: str
 
+    @classmethod
+    def of(cls, asked: RowSearchAsked) -> Parts:
+        """Those that are asked for."""
+        return cls(
+            asked.get("symbol_prefix") or "", asked.get("issue_contains") or "", asked.get("venue_contains") or ""
+        )
+
     def conditions(self) -> Iterator[pl.Expr]:
         """What a row has to be."""
         if self.symbol_prefix:
@@ -86,13 +93,28 @@ def row_search(**asked: Unpack[RowSearchAsked]) -> Result:
     """Rows found by parts of names, sorted, with the sums of all of them. ReadersError, now or when they are read."""
     question = question_of(asked)
     chosen = choose(question)
-    parts = Parts(
-        asked.get("symbol_prefix") or "", asked.get("issue_contains") or "", asked.get("venue_contains") or ""
-    )
-    order = choice("sort", asked.get("sort") or RowOrder.NEWEST, RowOrder)
-    found = Found(question, chosen, parts, order)
-    meta = meta_of(ROW_SEARCH.name, question, chosen, None, (parts, order))
-    return Result(ROW_SEARCH, meta, caveats.of_rows(chosen), found, summing=found.sums)
+    return _answer(Found(question, chosen, Parts.of(asked), _order(asked)), caveats.of_rows(chosen))
+
+
+def narrowed(answer: Result, **asked: Unpack[RowSearchAsked]) -> Result:
+    """`row_search` as it is asked, among the rows of an answer that has all of these: a symbol's are read once.
+
+    What is asked differs from the question of the answer in words only: its weeks, tiers and vintages are the same.
+    """
+    wider = answer.rows
+    if not isinstance(wider, Found):
+        raise TypeError(f"{answer.dataset.name} is no answer to row_search")
+    found = Found(question_of(asked), wider.chosen, Parts.of(asked), _order(asked), wider)
+    return _answer(found, answer.warnings)
+
+
+def _order(asked: RowSearchAsked) -> RowOrder:
+    return choice("sort", asked.get("sort") or RowOrder.NEWEST, RowOrder)
+
+
+def _answer(found: Found, warnings: tuple[Caveat, ...]) -> Result:
+    meta = meta_of(ROW_SEARCH.name, found.question, found.chosen, None, (found.parts, found.order))
+    return Result(ROW_SEARCH, meta, warnings, found, summing=found.sums)
 
 
 def begins(column: str, word: str) -> pl.Expr:
@@ -107,12 +129,16 @@ def contains(column: str, word: str) -> pl.Expr:
 
 @dataclass(frozen=True)
 class Found:
-    """The rows of some vintages that are looked for, and the order in which they are given."""
+    """The rows of some vintages that are looked for, and the order in which they are given.
+
+    `wider` has all of them, where their files need not be read for them again.
+    """
 
     question: Question
     chosen: Chosen
     parts: Parts
     order: RowOrder
+    wider: Found | None = None
 
     @cached_property
     def sorting(self) -> Order:
@@ -128,7 +154,8 @@ class Found:
     @cached_property
     def wanted(self) -> pl.LazyFrame:
         """The rows, in the order of their files. Those of a symbol are few, and read once."""
-        found = read.of_captures(list(self.chosen.captures)).filter(*self.conditions)
+        rows = self.wider.wanted if self.wider else read.of_captures(list(self.chosen.captures))
+        found = rows.filter(*self.conditions)
         return found.collect().lazy() if self.question.symbols else found
 
     def collect(self) -> pl.DataFrame:

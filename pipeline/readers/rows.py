@@ -20,6 +20,7 @@ from pipeline.readers.chosen import Chosen, choose
 from pipeline.readers.datasets import ROWS
 from pipeline.readers.known import check_known, lacking, named_in, require_known
 from pipeline.readers.meta import meta_of
+from pipeline.readers.once import once
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import Asked, Question, RowsAsked, VenueKinds, invalid, question_of
 from pipeline.readers.reading import reading
@@ -29,6 +30,7 @@ from pipeline.vintages import read
 NUMBER = "row_number"
 NUMBERED = pl.Schema({**ROWS.schema, NUMBER: pl.UInt32()})
 MANY = 40  # partitions that are read at once: those of a quarter
+FEW = 10  # symbols: each has some thousand rows in five years
 
 
 @answering
@@ -80,6 +82,12 @@ def one_of(column: str, values: tuple[str, ...]) -> pl.Expr:
     return pl.col(column) == values[0] if len(values) == 1 else pl.col(column).is_in(list(values))
 
 
+@once
+def of_symbols(symbols: tuple[str, ...], captures: tuple[Capture, ...]) -> pl.DataFrame:
+    """The rows of some symbols in the files of some vintages, in the columns of a vintage. Errors as `read.of_captures`."""
+    return read.of_captures(captures).filter(one_of("symbol", symbols)).collect()
+
+
 def shown(rows: pl.LazyFrame, captures: Sequence[Capture], *, numbered: str | None = None) -> pl.LazyFrame:
     """Rows of these vintages with the columns of the dataset; `numbered` as `read.with_vintages`, behind them."""
     week_start = (pl.col("week_ending") - MONDAY_TO_FRIDAY).alias("week_start")
@@ -101,18 +109,35 @@ class VintageRows:
 
     def lazy(self) -> pl.LazyFrame:
         """All of the rows, in order."""
-        found = read.of_captures(self.captures).filter(*conditions(self.question))
-        return shown(found, self.captures)
+        return shown(self._wanted(), self.captures)
+
+    def _wanted(self) -> pl.LazyFrame:
+        """Those that fit, in the columns of a vintage: of a few symbols, whose rows are few, found once."""
+        symbols = self.question.symbols
+        rows = of_symbols(symbols, tuple(self.captures)).lazy() if self.are_few else read.of_captures(self.captures)
+        return rows.filter(*conditions(self.question))
+
+    @property
+    def are_few(self) -> bool:
+        """Whether the rows are those of a few symbols."""
+        return 0 < len(self.question.symbols) <= FEW
+
+    @cached_property
+    def found(self) -> pl.DataFrame:
+        """All of the rows, of a few symbols or others."""
+        with reading(self.captures):
+            return self.lazy().collect()
 
     def collect(self) -> pl.DataFrame:
         """All of the rows. ReadersError for a symbol or a venue that was never seen."""
-        with reading(self.captures):
-            found = self.lazy().collect()
-        require_known(self.question, found)
-        return found
+        require_known(self.question, self.found)
+        return self.found
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """The rows of some partitions at a time. ReadersError as `collect`."""
+        """The rows of some partitions at a time; those of a few symbols at once. ReadersError as `collect`."""
+        if self.are_few:
+            yield self.collect()
+            return
         named = named_in(self.question)
         for captures in self._some_at_a_time(self.captures) if self.captures else ([],):
             found = self._of(captures).drop(NUMBER)
@@ -129,6 +154,8 @@ class VintageRows:
         """How many rows there are: where all rows are asked for, by the ledger."""
         if self.knows_total:
             return sum(capture.rows_kept for capture in self.captures)
+        if self.are_few:
+            return self.found.height
         with reading(self.captures):
             number: int = self.lazy().select(pl.len()).collect().item()
         return number

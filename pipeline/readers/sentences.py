@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from datetime import date
 from functools import lru_cache
@@ -10,7 +11,7 @@ from django.db.models import Count, Max
 
 from pipeline.finra.calendar import Tier, due_date, market_today
 from pipeline.models import Capture, Check
-from pipeline.readers.meta import digest_of
+from pipeline.readers.once import once
 from pipeline.readers.revision_sentence import Move, moves_of, sentences
 
 REMEMBERED = 128
@@ -30,8 +31,10 @@ def _moves(tier: str, kind: str, age: int, today: date, follows: str) -> tuple[M
     return moves_of(tier, kind, age)
 
 
+@once
 def _follows_from() -> str:
     """A hash of all that sentences follow from: the vintages, which are never changed, and how many looks there were."""
     vintages = Capture.objects.normalized().order_by("position")
     looks = Check.objects.aggregate(Count("pk"), Max("pk"), Max("checked_at"))
-    return digest_of((list(vintages.values_list("position", "capture_id", "content_hash")), looks))
+    said = list(vintages.values_list("position", "capture_id", "content_hash")), looks
+    return hashlib.sha256(repr(said).encode()).hexdigest()

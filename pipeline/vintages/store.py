@@ -34,6 +34,7 @@ ABOUT = (
 IS_A_FOLDER = "is a folder: move that away"
 ARROW_SCHEMA = "ARROW:schema"  # the key under which a Parquet file has the types of its columns in Arrow
 ROW_GROUP = 16_384  # rows: one symbol is in one group, in a few places two; a group reads in a millisecond
+PAGE = 2**16  # bytes: within a group, the pages of a column that have no row of the symbol are not unpacked
 
 
 class VintageDamaged(Exception):
@@ -103,7 +104,9 @@ def encoded(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
 
 def _parquet(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", row_group_size=ROW_GROUP, metadata=dict(metadata))
+    frame.write_parquet(
+        buffer, compression="zstd", row_group_size=ROW_GROUP, data_page_size=PAGE, metadata=dict(metadata)
+    )
     return buffer.getvalue()
 
 

@@ -6,9 +6,11 @@ import csv
 import errno
 import io
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -61,6 +63,31 @@ def test_words_are_met_exactly_first_and_otherwise_by_parts_of_names(viewer: Cli
     assert found(symbol="MSFT", venue="SGMT") == found(symbol="AAPL", issue="msft") == found(venue="NOPE") == []
     assert found(symbol="AAPL", venue="SCRIPT") == []
     assert found(sort="shares")[:3] == [*both, ("MSFT", "UBSA")]
+
+
+def test_the_files_of_a_symbol_are_scanned_once_whatever_else_is_asked(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans: list[int] = []
+
+    def counted(captures: Collection[Capture], **named: Any) -> pl.LazyFrame:
+        scans.append(len(captures))
+        return of_captures(captures, **named)
+
+    of_captures = read.of_captures
+    monkeypatch.setattr(read, "of_captures", counted)
+    for address in (PAGE, CSV):
+        for further in (
+            {},
+            {"venue": "sgmt"},
+            {"venue": "pool"},
+            {"venue": "NOPE"},
+            {"issue": "aapl"},
+            {"sort": "shares"},
+        ):
+            scans.clear()
+            assert viewer.get(address, {"symbol": "aapl", **further}).status_code == 200
+            assert scans == [2], (address, further)
 
 
 def test_a_word_is_searched_six_weeks_at_a_time_and_a_symbol_in_all(viewer: Client) -> None:

@@ -18,6 +18,7 @@ from tests.faults.extent import EVERYTHING
 
 FRAMES = 300 if EVERYTHING else 90
 GROUP = 16  # rows: many row groups, whose statistics decide which are read
+PAGE = 64  # bytes: several pages in each, of which those without a row of the filter are passed over
 SYMBOLS = ["", "A", "AA", "AAPL", "B", "BRK.B", "Z", "ZZZZZ", "É", "\U0001f600", "a" * 40]
 FIRMS = ["De Minimis Firms", "FIRM ONE", "FIRM TWO", "Ünïcode & Co", "F" * 300]
 DAYS = [date(2025, 12, 1) + timedelta(days=number) for number in range(5)]
@@ -79,6 +80,7 @@ def test_a_filtered_scan_finds_what_is_found_among_all_rows(
     part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "ROW_GROUP", GROUP)
+    monkeypatch.setattr(store, "PAGE", PAGE)
     path = tmp_path / "rows.parquet"
     for seed in range(part, FRAMES, 3):
         dice = random.Random(seed)

@@ -47,7 +47,8 @@ def written(folder: Path, seed: int, rng: random.Random) -> tuple[list[Path], pl
     frames = [random_rows(seed * FILES + at, key) for at, key in enumerate(keys)]
     paths = [folder / f"{at}.parquet" for at in range(FILES)]
     for path, frame in zip(paths, frames, strict=True):
-        frame.write_parquet(path, compression="zstd", row_group_size=rng.randrange(1, 20))
+        group, page = rng.randrange(1, 20), rng.choice((16, 64, 256))
+        frame.write_parquet(path, compression="zstd", row_group_size=group, data_page_size=page)
     return paths, pl.concat(frames)
 
 

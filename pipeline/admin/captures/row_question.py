@@ -7,13 +7,14 @@ is searched in every row: WEEKS_OF_A_WORD weeks at a time; without a word, one w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
 from pipeline import readers
 from pipeline.models import Capture
 from pipeline.readers import Result
+from pipeline.readers.row_search import narrowed
 
 WEEKS_OF_A_WORD, NAMES_TOLD = 6, 10
 Keywords = dict[str, Any]
@@ -81,7 +82,8 @@ def answer(question: RowQuestion) -> Answer | None:
         return _of_venue(question, exact)
     begins = [Inexact("symbol", f"there is no symbol {question.symbol}")] if question.symbol else []
     prefix = {"symbol_prefix": question.symbol.upper()} if question.symbol else {}
-    return _of_venue(question, Answer(*_found({**within, **prefix, **question.keywords()}), older, tuple(begins)))
+    asked = {**within, **prefix, **question.keywords()}
+    return _of_venue(question, Answer(readers.row_search(**asked), asked, older, tuple(begins)))
 
 
 def _of_symbol(question: RowQuestion, every_week: Keywords) -> Answer | None:
@@ -89,11 +91,14 @@ def _of_symbol(question: RowQuestion, every_week: Keywords) -> Answer | None:
     weeks = {"week_ending": question.week} if question.week else every_week
     asked = {**weeks, **question.keywords()}
     of_any = {name: value for name, value in asked.items() if name != "issue_contains"}
-    for symbol in dict.fromkeys((question.symbol, question.symbol.upper())) if question.symbol else ():
-        found = readers.row_search(**of_any, symbol=symbol)
-        if found.summary.rows:
-            exact = {**asked, "symbol": symbol}
-            return Answer(*_found(exact)) if question.issue else Answer(found, exact)
+    spellings = list(dict.fromkeys((question.symbol, question.symbol.upper()))) if question.symbol else []
+    if not spellings:
+        return None
+    either = readers.row_search(**of_any, symbol=spellings)
+    for symbol in spellings:
+        found = _among(either, {**of_any, "symbol": symbol})
+        if found.result.summary.rows:
+            return _among(found.result, {**asked, "symbol": symbol})
     return None
 
 
@@ -102,12 +107,12 @@ def _of_venue(question: RowQuestion, found: Answer) -> Answer:
     if not question.venue:
         return found
     for exact in _exact_venues(question.venue):
-        result, asked = _found({**found.asked, **exact})
-        if result.summary.rows:
-            return Answer(result, asked, found.older, found.inexact)
+        narrower = _among(found.result, {**found.asked, **exact})
+        if narrower.result.summary.rows:
+            return replace(narrower, older=found.older, inexact=found.inexact)
     named = Inexact("venue_name", f"no MPID or CRD number is {question.venue}")
-    result, asked = _found({**found.asked, "venue_contains": question.venue})
-    return Answer(result, asked, found.older, (*found.inexact, named))
+    narrower = _among(found.result, {**found.asked, "venue_contains": question.venue})
+    return replace(narrower, older=found.older, inexact=(*found.inexact, named))
 
 
 def _exact_venues(word: str) -> Iterator[Keywords]:
@@ -115,8 +120,9 @@ def _exact_venues(word: str) -> Iterator[Keywords]:
     yield {"crd": word}
 
 
-def _found(asked: Keywords) -> tuple[Result, Keywords]:
-    return readers.row_search(**asked), asked
+def _among(wider: Result, asked: Keywords) -> Answer:
+    """Those of the rows of an answer that fit all words: files of which a symbol's rows were read are not read again."""
+    return Answer(narrowed(wider, **asked), asked)
 
 
 def _newest_weeks(question: RowQuestion) -> tuple[list[date], date | None]:

@@ -22,6 +22,7 @@ from pipeline.admin.shared import market_links
 from pipeline.admin.shared.charts import Chart
 from pipeline.finra.calendar import FIRST_WEEK, WEEK, Tier, read_day
 from pipeline.readers import ReadersError, Result, fields
+from pipeline.readers.once import one_page
 
 PERMISSION = "pipeline.view_analyticssnapshot"
 ALL = "ALL"
@@ -188,7 +189,8 @@ class MarketPage:
         contents, trouble, status = Contents(()), "", HTTPStatus.OK
         if form.is_valid():
             try:
-                contents = self.build(form.asked())
+                with one_page():
+                    contents = self.build(form.asked())
             except ReadersError as error:
                 trouble, status = error.detail, HTTPStatus(error.status)
         else:
