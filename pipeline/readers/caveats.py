@@ -64,7 +64,7 @@ def _annulled(captures: Collection[Capture]) -> Iterator[Caveat]:
 def _taken_back() -> list[tuple[int, str, str, str]]:
     """Every annulled capture and its id, by whom it was annulled and why."""
     annulments = Capture.objects.filter(annuls__isnull=False).order_by("position")
-    return list(annulments.values_list("annuls", "annuls__capture_id", "requested_by", "request_reason"))
+    return list(annulments.values_list("annuls__pk", "annuls__capture_id", "requested_by", "request_reason"))
 
 
 def of_missing(chosen: Chosen) -> Iterator[Caveat]:

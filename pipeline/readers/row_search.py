@@ -99,7 +99,8 @@ def row_search(**asked: Unpack[RowSearchAsked]) -> Result:
 def narrowed(answer: Result, **asked: Unpack[RowSearchAsked]) -> Result:
     """`row_search` as it is asked, among the rows of an answer that has all of these: a symbol's are read once.
 
-    What is asked differs from the question of the answer in words only: its weeks, tiers and vintages are the same.
+    What is asked differs from the question of the answer in words only: its weeks, tiers and vintages are the same. A
+    symbol or a venue that none of the rows has is no error.
     """
     wider = answer.rows
     if not isinstance(wider, Found):
@@ -161,7 +162,7 @@ class Found:
     def collect(self) -> pl.DataFrame:
         """All of them, sorted. ReadersError for a symbol or a venue that was never seen."""
         found = self._sorted(None, None)
-        require_known(self.question, found)
+        self._check_known(found)
         return found
 
     def batches(self) -> Iterator[pl.DataFrame]:
@@ -193,9 +194,14 @@ class Found:
         """Some of them, behind a place."""
         found = self._sorted(after, limit + 1)
         if after is None and found.height <= limit:
-            require_known(self.question, found)
+            self._check_known(found)
         shown_here = found.head(limit)
         return Page(shown_here, self.sorting.place(shown_here) if found.height > limit else None)
+
+    def _check_known(self, found: pl.DataFrame) -> None:
+        """ReadersError for a symbol or a venue that was never seen; among the rows of another answer some are not there."""
+        if self.wider is None:
+            require_known(self.question, found)
 
     def why_empty(self) -> str | None:
         """Why there are none."""
