@@ -58,7 +58,7 @@ def _store(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
     label = Label(
         capture.capture_id, capture.version, content.content_hash, capture.payload_sha256, reader.PARSER_VERSION
     )
-    file = store.write(key, content.frame, label)
+    file = store.write(key, content.keyed, label)
     with transaction.atomic():
         partition = Partition.objects.locked(key)
         capture = Capture.objects.select_for_update(of=("self",)).select_related("partition").get(pk=capture.pk)

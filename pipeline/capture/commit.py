@@ -90,7 +90,7 @@ def make(candidate: Candidate, terms: Terms) -> Capture:
     store.check_mounted()
     label = _label(candidate, terms)
     with _archived(candidate.archive) as wait_until_archived:
-        file = store.write(candidate.key, candidate.vintage.content.frame, label) if terms.normalize else None
+        file = store.write(candidate.key, candidate.vintage.content.keyed, label) if terms.normalize else None
         wait_until_archived()
     return _commit(candidate, label, file, started, terms)
 

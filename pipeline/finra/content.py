@@ -43,11 +43,11 @@ class PartRead:
 class Content:
     """A payload, read: rows in = rows kept + rejects, always.
 
-    `keyed` has the kept rows with the columns of `rows.SCHEMA` and of `rows.with_keys`, in canonical order. `parts` are the
-    files that the payload is made of, none for the pages of the API. `shares` and `trades` are the sums over the kept rows,
-    `shares_non_ats` over those of non-ATS firms. `updates` counts the lastUpdateDates, as text. `controls` are the source's
-    own totals, where it gives some; `oddities` tell what is odd about rows that are kept. `listing` counts all that the API
-    sent, its totals too.
+    `keyed` has the kept rows with the columns of `rows.SCHEMA`, texts of which may be categories, and of `rows.with_keys`,
+    in canonical order. `parts` are the files that the payload is made of, none for the pages of the API. `shares` and
+    `trades` are the sums over the kept rows, `shares_non_ats` over those of non-ATS firms. `updates` counts the
+    lastUpdateDates, as text. `controls` are the source's own totals, where it gives some; `oddities` tell what is odd about
+    rows that are kept. `listing` counts all that the API sent, its totals too.
     `misplaced` counts the rejects of the non-ATS file that name an MPID, as ATS rows do.
     """
 
@@ -68,8 +68,8 @@ class Content:
 
     @property
     def frame(self) -> pl.DataFrame:
-        """The kept rows with the columns of `rows.SCHEMA`, in canonical order."""
-        return self.keyed.select(SCHEMA.names())
+        """The kept rows as `rows.SCHEMA` has them, in canonical order."""
+        return self.keyed.select(SCHEMA.names()).cast(SCHEMA)
 
     @property
     def rows_kept(self) -> int:

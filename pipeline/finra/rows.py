@@ -47,6 +47,7 @@ FIRM = pl.when(IS_ATS).then(pl.lit("")).otherwise(pl.col("venue_name")).alias("f
 KEY = ("symbol", "issue_name", "mpid", "crd", "firm", "product_type")  # with FIRM in the place of the venue's name
 FIGURES = ("shares", "trades", "notional", "last_update_date")
 SECURITY, VENUE = "security", "venue"  # the halves of the natural key, which `with_keys` adds
+OF_VENUE = (pl.col("mpid"), pl.col("crd"), FIRM, pl.col("product_type"))
 PLACE = pl.col(SECURITY).to_physical().cast(pl.UInt64) * 2**32 + pl.col(VENUE).to_physical()  # in the keys' order
 
 
@@ -92,18 +93,19 @@ def with_keys(frame: pl.DataFrame) -> pl.DataFrame:
 
     SECURITY is `symbol|issue name`, VENUE is `MPID|CRD number|firm|product type`: as the canonical text has them. Each half
     is written and sorted once for all rows that have it, and the rows by two numbers: four times as fast as by their texts.
+    A frame may have VENUE already, as texts or categories in any order.
     """
     if SECURITY in frame.columns:
         return frame
     with ThreadPoolExecutor(1) as executor:
         securities = executor.submit(_securities, frame)
-        venues = _categories(frame, pl.col("mpid"), pl.col("crd"), FIRM, pl.col("product_type"))
+        venues = _in_order(frame[VENUE] if VENUE in frame.columns else _texts(frame, *OF_VENUE))
         return frame.with_columns(securities.result().alias(SECURITY), venues.alias(VENUE))
 
 
 def _securities(frame: pl.DataFrame) -> pl.Series:
     runs, run = runs_of_securities(frame)
-    return _categories(runs, pl.col("symbol"), pl.col("issue_name")).gather(run)
+    return _in_order(_texts(runs, pl.col("symbol"), pl.col("issue_name"))).gather(run)
 
 
 def runs_of_securities(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
@@ -116,11 +118,15 @@ def runs_of_securities(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     return securities.filter(run != run.shift(fill_value=2**32 - 1)), run
 
 
-def _categories(frame: pl.DataFrame, *columns: pl.Expr) -> pl.Series:
-    """The text of each row. In their order a half counts with the pipe behind it, so that none is how another begins."""
-    texts = frame.select(text=pl.concat_str(*columns, separator="|")).to_series()
-    different = texts.unique().drop_nulls().to_frame().sort(pl.concat_str("text", pl.lit("|")))
-    return texts.cast(pl.Enum(different.to_series()))
+def _texts(frame: pl.DataFrame, *columns: pl.Expr) -> pl.Series:
+    """The fields of each row as the canonical text has them."""
+    return frame.select(text=pl.concat_str(*columns, separator="|")).to_series()
+
+
+def _in_order(texts: pl.Series) -> pl.Series:
+    """Texts as categories in their order. There a half counts with the pipe behind it: none is how another begins."""
+    different = texts.unique().drop_nulls().cast(pl.String).alias("text").to_frame()
+    return texts.cast(pl.Enum(different.sort(pl.concat_str("text", pl.lit("|"))).to_series()))
 
 
 def hash_of(ordered: pl.DataFrame) -> str:

@@ -110,7 +110,7 @@ def _restored(orphan: Orphan) -> Orphan:
         vintage = following(current.newest_normalized(record.key), content)
     except (ArchiveDamaged, UnreadablePayload) as error:
         return Orphan(record, Fate.PAYLOAD_LOST, str(error))
-    file = store.write(record.key, content.frame, _label(record, content)) if record.normalized_at else None
+    file = store.write(record.key, content.keyed, _label(record, content)) if record.normalized_at else None
     with transaction.atomic():
         partition = Partition.objects.locked(record.key)
         if partition.newest_version != record.version - 1:

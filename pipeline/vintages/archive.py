@@ -21,7 +21,7 @@ from pipeline.checkpoints import checkpoints
 from pipeline.vintages import files
 from pipeline.vintages.files import StorageAway
 
-LEVEL = 3
+LEVEL = 1  # a third of the time of level 3, and 2.6 % more bytes of FINRA's web files (101,573 for 99,053)
 SUFFIX = ".zst"
 SKIPPED = (0x184D2A5C).to_bytes(4, "little") + hashlib.sha256().digest_size.to_bytes(4, "little")
 CHECKSUM_BYTES = len(SKIPPED) + hashlib.sha256().digest_size

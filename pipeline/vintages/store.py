@@ -16,9 +16,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import polars as pl
+from polars.selectors import categorical as categories
 
 from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.rows import SCHEMA
 from pipeline.models import Capture
 from pipeline.models.data_kinds import manage_py
 from pipeline.resilience.failures import PASSING
@@ -70,10 +72,13 @@ class VintageFile:
 def write(key: PartitionKey, frame: pl.DataFrame, label: Label) -> VintageFile:
     """Write the rows of a capture that is to be made; all of it is on the disk when this returns.
 
-    `frame` has the columns and the order of `rows.in_order`. StorageAway when the storage is not mounted.
+    `frame` has the columns of `rows.SCHEMA`, texts of which may be categories, in the order of `rows.in_order`; others are
+    not written. StorageAway when the storage is not mounted.
     """
     name = f"v{label.version:04}-{label.content_hash[:12]}.parquet"
-    return write_parquet(f"{FOLDER}/{key.week_ending}/{key.tier}/{name}", frame, _metadata(label))
+    return write_parquet(
+        f"{FOLDER}/{key.week_ending}/{key.tier}/{name}", frame.select(SCHEMA.names()), _metadata(label)
+    )
 
 
 def _metadata(label: Label) -> dict[str, str]:
@@ -93,12 +98,13 @@ def _sha256(content: bytes) -> str:
 
 
 def encoded(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
-    """A frame as the bytes of a Parquet file.
+    """A frame as the bytes of a Parquet file. Its categories are texts there.
 
     polars takes twenty times as long for a text that is the same in all rows, worst of all an empty one, as for a category
     of one: such columns are written as categories, and the file's own schema says to its readers that they are texts.
     """
-    schema = pl.read_parquet_metadata(io.BytesIO(_parquet(frame.clear(), {})))[ARROW_SCHEMA]
+    texts = frame.clear().with_columns(categories().cast(pl.String))
+    schema = pl.read_parquet_metadata(io.BytesIO(_parquet(texts, {})))[ARROW_SCHEMA]
     return _parquet(frame.with_columns(_constant_texts(frame)), {**metadata, ARROW_SCHEMA: schema})
 
 
@@ -150,7 +156,7 @@ def rebuild(capture: Capture) -> VintageFile:
     content = payloads.read_archived(capture)
     if content.content_hash != capture.content_hash:
         raise _damaged(capture, "cannot be made again: its payload does not read as the captured rows any more")
-    encoded_rows = encoded(content.frame, _metadata(_label_of(capture)))
+    encoded_rows = encoded(content.keyed.select(SCHEMA.names()), _metadata(_label_of(capture)))
     try:
         files.save(capture.vintage_path, encoded_rows)
     except IsADirectoryError:

@@ -40,7 +40,7 @@ def test_files_at_hand_read_as_their_payload_does() -> None:
     parts = (Part(PartName.ATS, ATS), Part(PartName.NON_ATS, FIRMS))
     at_hand = Payload(packed.pieces, packed.format, packed.uri, packed.fetched_at, parts=parts)
     of_parts, of_bytes = (reader.read_fetched(payload, KEY, 1) for payload in (at_hand, packed))
-    assert of_parts.keyed.equals(of_bytes.keyed)
+    assert of_parts.frame.equals(of_bytes.frame)
     assert (of_parts.rejects, of_parts.parts, of_parts.content_hash) == (
         of_bytes.rejects,
         of_bytes.parts,

@@ -64,34 +64,39 @@ def first_reason(rules: Sequence[Rule]) -> pl.Expr:
 
 
 def row_rules(lines: pl.DataFrame, *, is_ats: bool) -> list[Rule]:
-    """The rules for rows of any format, in columns of text, but those that hold for none of these lines.
+    """The rules for rows of any format, in columns of text or of categories, but those that hold for none of these lines.
 
     An ATS is named by its MPID; a firm by its name, and it has no MPID.
     """
-    dates = lines["last_update_date"].unique()
-    days = [text for text in dates if text is not None and read_day(text) is not None]
+    days = [text for text in lines["last_update_date"].unique() if text is not None and read_day(text) is not None]
     return [
         *(ATS_RULES if is_ats else FIRM_RULES),
         *_length_rules(lines),
-        *(() if _all_fit(lines["shares"], QUANTITY, TOO_MANY_SHARES) else SHARES_RULES),
-        *(() if _all_fit(lines["trades"], INTEGER, TOO_MANY_TRADES) else TRADES_RULES),
+        *(() if _all_fit(lines["shares"], MAX_SHARES_DIGITS, QUANTITY, TOO_MANY_SHARES) else SHARES_RULES),
+        *(() if _all_fit(lines["trades"], MAX_TRADES_DIGITS, INTEGER, TOO_MANY_TRADES) else TRADES_RULES),
         (RejectReason.BAD_DATE, ~pl.col("last_update_date").is_in(days)),
     ]
 
 
-def _all_fit(numbers: pl.Series, fitting: str, too_many: str) -> bool:
-    """Whether all are numbers, and none is too large: two looks, where the rules would take three."""
-    return bool(numbers.str.contains(fitting).all()) and not numbers.str.contains(too_many).any()
+def _all_fit(numbers: pl.Series, most_digits: int, fitting: str, too_many: str) -> bool:
+    """Whether all are numbers, and none is too large: two looks, where the rules would take three.
+
+    What polars takes for an integer is a whole number, unless a sign stands before it, and is not looked at.
+    """
+    whole = numbers.cast(pl.Int64, strict=False).is_between(0, 10**most_digits, closed="left") & (numbers >= "0")
+    others = numbers.filter(~whole.fill_null(value=False))
+    return bool(others.str.contains(fitting).all()) and not others.str.contains(too_many).any()
 
 
 def _longer(texts: pl.Series, most: int) -> bool:
     """Whether any text has more bytes: none with as many or fewer has more characters."""
-    return bool((texts.str.len_bytes() > most).any())
+    lengths = texts.cat.len_bytes() if isinstance(texts.dtype, pl.Categorical) else texts.str.len_bytes()
+    return bool((lengths > most).any())
 
 
 def _length_rules(lines: pl.DataFrame) -> list[Rule]:
     doubtful = {column: most for column, most in LIMITS.items() if _longer(lines[column], most)}
-    is_too_long = [pl.col(column).str.len_chars() > most for column, most in doubtful.items()]
+    is_too_long = [pl.col(column).cast(pl.String).str.len_chars() > most for column, most in doubtful.items()]
     return [(RejectReason.TOO_LONG, pl.any_horizontal(is_too_long))] if doubtful else []
 
 
@@ -115,11 +120,12 @@ def rejects_of(rejected: pl.DataFrame) -> list[RejectedLine]:
 def rows_of(lines: pl.DataFrame, key: PartitionKey, notional: pl.Expr) -> pl.DataFrame:
     """The rows that lines without a reason are, typed, in canonical order: the columns of SCHEMA, and their keys' halves."""
     kept = lines if lines[REASON].null_count() == lines.height else lines.filter(IS_ROW)
+    days = {text: read_day(text) for text in kept["last_update_date"].unique()}
     typed = kept.lazy().with_columns(
         notional.alias("notional"),
         _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES, kept).cast(SHARES),
         _number("trades", MAX_TRADES_DIGITS, kept).cast(pl.Int64),
-        pl.col("last_update_date").str.to_date("%Y-%m-%d"),
+        pl.col("last_update_date").replace_strict(days, return_dtype=pl.Date),
     )
     of_week = typed.sort(PLACE).with_columns(
         pl.lit(key.week_ending).alias("week_ending"), pl.lit(key.tier.value).alias("tier")
