@@ -60,8 +60,8 @@ _OF_READERS: Mapping[ErrorKind, tuple[str, str]] = {
         "A week_ending is the Friday of a trading week. nearest_fridays are those around the day that was given.",
     ),
     ErrorKind.AS_OF_IN_THE_FUTURE: (
-        "An instant that is yet to come",
-        "What will be known then is not known. Leave as_of away for the latest data.",
+        "An instant in the future",
+        "Only past instants have an answer. Leave as_of away for the latest data.",
     ),
     ErrorKind.UNKNOWN_FIELD: (
         "A field that the answer does not have",

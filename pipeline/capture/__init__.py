@@ -1,1 +1,1 @@
-"""One partition: fetched, read, decided, committed; and what is said against a payload."""
+"""One partition: fetch, read, decide, commit; and the plausibility of payloads."""

@@ -19,7 +19,7 @@ SHOWN_OF_A_LINE = 200  # characters
 
 
 def record_anomalies(content: Content, capture: Capture, run: Run | None) -> None:
-    """Record what a vintage shows whose rows are being stored."""
+    """Record the anomalies of a vintage whose rows are being stored."""
     partition = capture.partition
     if content.rejects:
         first = content.rejects[0]
@@ -39,9 +39,9 @@ def record_anomalies(content: Content, capture: Capture, run: Run | None) -> Non
 
 
 def record_contradictions(held: Capture, content: Content, payload_sha256: str, run: Run | None) -> bool:
-    """Record the lines that a payload with the rows held has besides, and that have the key of a row; whether there are any.
+    """Record further lines of a payload with the held rows that have the key of such a row; whether there are any.
 
-    One may have other figures, and be the right one. Those that the capture held has, too, are told already.
+    A further line may have other figures, and be the right one. Lines that the held capture had, too, are told already.
     """
     repeated = [reject.text for reject in content.rejects if reject.reason is RejectReason.DUPLICATE_KEY]
     known = Reject.objects.filter(capture=held, reason=RejectReason.DUPLICATE_KEY).values_list("text", flat=True)
@@ -95,7 +95,7 @@ def check_totals(partition: Partition, content: Content, run: Run | None) -> Non
 
 
 def _tell_unknown_fields(fields: frozenset[str], run: Run | None) -> None:
-    """Say once which fields the source has added. It concerns no week: they come with every row from now on."""
+    """Tell new fields of the source once, for no week: from now on every row has them."""
     if not fields:
         return
     message = (

@@ -1,4 +1,4 @@
-"""The capture that a partition has now, and its rows: what the next payload is compared with."""
+"""The current capture of a partition and its rows, with which the next payload is compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def newest(key: PartitionKey) -> Capture | None:
 
 
 def newest_with_rows(key: PartitionKey) -> Capture | None:
-    """The newest capture whose rows can be had, from its vintage file or from its payload."""
+    """The newest capture whose rows can be read, from its vintage file or from its payload."""
     return _of_partition(key).filter(pruned_at__isnull=True).first()
 
 
@@ -33,7 +33,7 @@ def _of_partition(key: PartitionKey) -> CaptureQuerySet:
 
 
 def frame_of(capture: Capture) -> pl.DataFrame:
-    """The rows of a capture: from its vintage file, which is made again where it is lost, or from its payload.
+    """The rows of a capture: from its vintage file, which is rebuilt if it is lost, or from its payload.
 
     ArchiveDamaged where the payload is needed and cannot be read.
     """

@@ -1,4 +1,4 @@
-"""The decision: what a fetched payload is to the partition it was fetched for. It asks no database and no clock.
+"""The decision: whether a fetched payload is a replay, a first capture, a restatement ... Without database and clock.
 
 In this order: forced; the same payload hash; the same content hash (row order, formatting); the same in the columns that
 both sources have; first capture; otherwise a restatement. A first capture and a restatement have to be plausible, too
@@ -31,7 +31,7 @@ class DecisionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict, a reason that a person understands, and what lastUpdateDate says: newer, equal, older, unknown.
+    """The kind, a reason for a person, and lastUpdateDate's opinion: newer, equal, older, unknown.
 
     `seen` are the captures of other weeks that the payload was compared with; None where it was compared with none.
     """
@@ -87,7 +87,7 @@ def opinion(held: date | None, offered: date | None) -> str:
 
 
 def differing(changes: Changes) -> int:
-    """How many rows of a vintage differ from those of the vintage before it, or the other way about: the larger number."""
+    """How many rows of a vintage the other one lacks, before or after: the larger number."""
     return changes.changed + max(changes.added, changes.removed)
 
 

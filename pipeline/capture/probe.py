@@ -1,7 +1,7 @@
-"""Whether a partition has moved at its source since it was captured: a question of three requests in place of fifty.
+"""The probe: whether a partition has moved at its source since it was captured, by three requests instead of fifty.
 
-FINRA restates weeks that are years old (finra.md, "Revisions"), where no look-back sees them. It can be asked how many rows
-were updated after the newest lastUpdateDate held, and how many rows there are.
+FINRA restates weeks that are years old (finra.md, "Revisions"), beyond any look-back. A probe asks how many rows were
+updated after the newest lastUpdateDate held, how many on it, and how many rows there are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.resilience import connections
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a partition has moved at its source since it was captured, and how that showed."""
+    """Whether a partition has moved at its source since it was captured, and by which sign."""
 
     moved: bool
     reason: str
@@ -26,10 +26,10 @@ class Probe:
 def ask(held: Capture, key: PartitionKey, source: Source) -> Probe:
     """Ask whether a partition has moved.
 
-    It has not when no row has a later lastUpdateDate than the newest that was read, as many as then have just that, and
-    there are as many rows. The second count is for a restatement that was undone, with its dates, and for a second one on
-    the day of the reading. Of a partition that was read from the API all its cuts are counted, for FINRA has restated a
-    total alone; of one from files the rows by symbol and firm, which are all that files have.
+    It has not when no row has a later lastUpdateDate than the newest that was read, as many rows as then have just that
+    date, and there are as many rows in all. The second count finds a restatement that was undone with its dates, and a
+    second one on the day of the reading. For a partition read from the API all its cuts are counted, since FINRA has
+    restated a total alone; for one from files the rows by symbol and firm, since files have no others.
 
     SourceError for a source that cannot be asked, NotPublished where it has nothing any more, CannotBeAsked where only a
     download would tell.
@@ -41,7 +41,7 @@ def ask(held: Capture, key: PartitionKey, source: Source) -> Probe:
         return Probe(moved=True, reason="no row held has a lastUpdateDate: whether it moved since cannot be asked")
     connections.release()
     found = source.standing(key, read.update_date, totals_too=read.with_totals)
-    dates_known = read.with_totals or not held.rows_rejected  # a rejected line of a file may have the date, too
+    dates_known = read.with_totals or not held.rows_rejected  # a rejected line of a file may have had the date, too
     listed = Standing(newer=0, same=read.updated if dates_known else found.same, rows=read.rows)
     if found != listed:
         return Probe(moved=True, reason=_moved(found, listed, read.update_date, held))

@@ -1,9 +1,8 @@
 """The archive's own record of each capture, beside its payload: `captures/{capture_id}.json`.
 
-A database can be restored from an older dump; an archive keeps what was archived since. So an id, once given, is never
-given to other bytes, and captures that the database lost can be restored. A record is written as a *claim* under the
-partition's lock, before the capture is committed, and confirmed afterwards: a claim alone only keeps its id from other
-bytes.
+A database may be restored from an older dump, while the archive keeps all later captures. By their records an id is never
+given to other bytes, and captures that the database lost can be restored. A record is written as a *claim*, under the
+partition's lock, before the capture is committed, and confirmed afterwards: a claim alone only reserves its id.
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ class Record:
 
     @classmethod
     def read(cls, text: bytes) -> Record:
-        """The record as it was written; ValueError, KeyError or TypeError when it is none."""
+        """The record in a text; ValueError, KeyError or TypeError when it holds none."""
         said: dict[str, Any] = json.loads(text)
         return cls(
             capture_id=said["capture_id"],
@@ -137,12 +136,12 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def confirmed_ids() -> set[str]:
-    """The ids of the captures that the archive knows to have been made. ArchiveDamaged when it cannot be listed."""
+    """The ids of the captures with a confirmed record. ArchiveDamaged when the archive cannot be listed."""
     return _ids(archive.names(FOLDER), CONFIRMED)
 
 
 def read(capture_id: str, kind: str = CONFIRMED) -> Record | None:
-    """The record under an id; None where there is none, or where it cannot be read."""
+    """The record of an id; None where there is none, or where it cannot be read."""
     content = files.read(_path(capture_id, kind))
     try:
         return Record.read(content) if content is not None else None
@@ -151,9 +150,9 @@ def read(capture_id: str, kind: str = CONFIRMED) -> Record | None:
 
 
 def next_id(partition: Partition, day: date, payload_sha256: str) -> str:
-    """The id for a capture of the partition made on `day`: one that neither ledger nor archive has given to other bytes.
+    """An id for a capture of the partition made on `day`: neither ledger nor archive has given it to other bytes.
 
-    Another process may take it until the partition is locked: `is_free` says whether one has.
+    Until the partition is locked another process may take it: `is_free` tells.
     """
     names = archive.names(FOLDER)
     confirmed, claimed = _ids(names, CONFIRMED), _ids(names, CLAIMED)
@@ -168,20 +167,20 @@ def next_id(partition: Partition, day: date, payload_sha256: str) -> str:
 
 
 def is_free(capture_id: str, payload_sha256: str) -> bool:
-    """Whether an id that `next_id` gave is still one that no other capture has: asked under the partition's lock."""
+    """Whether an id from `next_id` is still free; asked under the partition's lock."""
     if Capture.objects.filter(capture_id=capture_id).exists() or files.read(_path(capture_id, CONFIRMED)) is not None:
         return False
     return files.read(_path(capture_id, CLAIMED)) is None or _is_of(capture_id, payload_sha256)
 
 
 def _is_of(capture_id: str, payload_sha256: str) -> bool:
-    """Whether what claimed the id was a try to capture the same bytes, which ended before its commit."""
+    """Whether the id's claim is of the same bytes: then its capture ended before the commit."""
     claim = read(capture_id, CLAIMED)
     return claim is not None and claim.payload_sha256 == payload_sha256
 
 
 def check_not_behind(partition: Partition, confirmed: Collection[str]) -> None:
-    """LedgerBehind where the archive has later captures of the partition than the ledger; it knows of those `confirmed`."""
+    """LedgerBehind where the `confirmed` ids have later captures of the partition than the ledger."""
     of_partition = capture_id_for(partition.key, date.min, 1).rpartition(":")[0] + ":"
     ids = {capture_id for capture_id in confirmed if capture_id.startswith(of_partition)}
     held = Capture.objects.filter(partition=partition, version=partition.newest_version).first()
@@ -196,17 +195,17 @@ def check_not_behind(partition: Partition, confirmed: Collection[str]) -> None:
 
 
 def keep_positions(confirmed: Collection[str]) -> None:
-    """Have no position of the feed given twice: the next is above those of the captures that the ledger has lost.
+    """Raise the feed counter above the positions of captures that the ledger has lost: none is given twice.
 
-    `confirmed` are the ids that the archive knows. Asked for each capture that is made, so by a count: where the archive
-    knows of more captures than the ledger, it reads what the ledger lacks.
+    `confirmed` are the ids that the archive knows. Each new capture calls this, so it compares counts first: only if the
+    archive knows of more captures than the ledger are their records read.
     """
     if len(confirmed) > Capture.objects.count():
         FeedCounter.objects.raise_to(max((record.position or 0 for record in unknown(confirmed)), default=0))
 
 
 def unknown(capture_ids: Iterable[str]) -> list[Record]:
-    """The records among these of which the ledger has no capture, by week, tier and version."""
+    """The records among these ids whose capture the ledger lacks, by week, tier and version."""
     ids = set(capture_ids)
     known = set(Capture.objects.filter(capture_id__in=ids).values_list("capture_id", flat=True))
     found = [record for capture_id in ids - known if (record := read(capture_id))]
@@ -215,19 +214,19 @@ def unknown(capture_ids: Iterable[str]) -> list[Record]:
 
 @checkpoints("record.claim")
 def claim(capture: Capture) -> None:
-    """Write the record of a capture that is about to be committed."""
+    """Write the claim of a capture that is about to be committed."""
     files.save(_path(capture.capture_id, CLAIMED), Record.of_capture(capture).text())
 
 
 @checkpoints("record.confirm")
 def confirm(capture: Capture) -> None:
-    """Write the record of a capture that is committed, in the place of its claim."""
+    """Write the record of a committed capture, in place of its claim."""
     files.save(_path(capture.capture_id, CONFIRMED), Record.of_capture(capture).text())
     files.remove(_path(capture.capture_id, CLAIMED))
 
 
 def confirm_all() -> None:
-    """Write the records that are not there, of all captures: their process died, or the archive lost them."""
+    """Write missing records of captures: their process died before, or the archive lost them."""
     known = confirmed_ids()
     named = Capture.objects.values_list("pk", "capture_id")
     lacking = [pk for pk, capture_id in named if capture_id not in known]

@@ -28,7 +28,7 @@ class Result:
 
 @dataclass(slots=True)
 class Times:
-    """When a partition's payload was fetched, read, and stored as a capture; None for a part that was not done."""
+    """When a partition's payload was fetched, read, and stored as a capture; None for a step that was not done."""
 
     fetched_at: datetime | None = None
     parsed_at: datetime | None = None
@@ -36,7 +36,7 @@ class Times:
 
 
 def checked(key: PartitionKey, result: Result, terms: Terms, *, fetched: bool = True) -> Result:
-    """Note that the source was asked, and what came of it; a capture that was made has noted it with itself."""
+    """Note the check, with its result; a new capture has noted its own."""
     if result.outcome not in CAPTURED:
         partition = result.capture.partition if result.capture else _partition(key)
         Check.objects.note(partition, terms.run, result.outcome if fetched else Seen.UNMOVED)
@@ -44,13 +44,13 @@ def checked(key: PartitionKey, result: Result, terms: Terms, *, fetched: bool = 
 
 
 def found_as_held(held: Capture, reason: str, terms: Terms) -> Result:
-    """The source has the same content as the current capture."""
+    """The result where the source has the current capture's content."""
     endings.found_as_held(held, terms.run)
     return Result(Outcome.UNCHANGED, reason, held)
 
 
 def refused(key: PartitionKey, held: Capture | None, reason: str, payload_sha256: str, terms: Terms) -> Result:
-    """The payload is implausible: FINRA cannot have published it for the week."""
+    """The result of an implausible payload, which FINRA cannot have published for the week."""
     _record(key, Category.REFUSED, Severity.ERROR, reason, terms, payload_sha256)
     return Result(Outcome.REFUSED, reason, held)
 
@@ -71,14 +71,14 @@ def not_delivered(key: PartitionKey, error: SourceError, terms: Terms) -> Result
 
 
 def unfetched(key: PartitionKey, error: TransientSourceError, terms: Terms) -> Result:
-    """The result where the source failed at every try."""
+    """The result where the source failed at each try."""
     return checked(key, failed(key, Category.FETCH_FAILED, Severity.WARN, error, terms), terms)
 
 
 def damaged(key: PartitionKey, error: ArchiveDamaged, terms: Terms) -> Result:
-    """A payload that was captured cannot be read from the archive any more, and its rows are needed.
+    """The result where a captured payload cannot be read from the archive any more, and its rows are needed.
 
-    StorageAway when the storage is not mounted: then no damage is certain.
+    StorageAway when the storage is not mounted: then the damage is not certain.
     """
     store.check_mounted()
     return failed(key, Category.ARCHIVE_DAMAGED, Severity.CRITICAL, error, terms, error.sha256)
@@ -87,13 +87,13 @@ def damaged(key: PartitionKey, error: ArchiveDamaged, terms: Terms) -> Result:
 def failed(
     key: PartitionKey, category: Category, severity: Severity, error: Exception, terms: Terms, payload_sha256: str = ""
 ) -> Result:
-    """It could not be captured, for this error."""
+    """The result of an error."""
     _record(key, category, severity, str(error), terms, payload_sha256)
     return Result(Outcome.FAILED, str(error), current.newest(key))
 
 
 def _archived(error: SourceError) -> str:
-    """The hash under which all that came is archived, whatever it is: a later version may read it; empty for nothing."""
+    """Archive an unusable reply, which a later version may read; its hash, empty without one."""
     if not isinstance(error, UnusableReply):
         return ""
     sha256 = hashlib.sha256(error.content).hexdigest()

@@ -1,4 +1,4 @@
-"""On what terms a run captures, and where a payload came from: what travels with a payload until it is a capture."""
+"""The terms of a run and the provenance of a payload, which travel with the payload until it is a capture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.models import Capture, DataKind, Run
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms a run works: its day, whether revision detection is overruled, for whom and why."""
+    """The terms of a run: its day, whether revision detection is overruled, for whom and why."""
 
     run_date: date
     run: Run | None = None
@@ -23,7 +23,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a payload came from, as a capture records it.
+    """The provenance of a payload, which its capture records.
 
     `kind` says what it holds, None where the payload was captured before.
     """
@@ -38,13 +38,13 @@ class Provenance:
 
     @classmethod
     def of_payload(cls, payload: Payload, source: str) -> Provenance:
-        """Of a payload just fetched."""
+        """The provenance of a payload just fetched."""
         kind = DataKind.SAMPLES if payload.is_sample else DataKind.REAL
         return cls(source, payload.uri, payload.format, payload.sha256, payload.size, payload.updated_at, kind)
 
     @classmethod
     def of_capture(cls, capture: Capture) -> Provenance:
-        """Of a payload that was captured before."""
+        """The provenance of a payload that was captured before."""
         return cls(
             capture.source,
             capture.payload_uri,

@@ -27,7 +27,7 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d
 # The longest lag is 35 days from the Monday and moves on by at most four: due within 35 days of the Friday.
 WEEKS_THAT_MAY_WAIT = 5
 WEEKS_OF_A_QUARTER = 13
-MOST_WEEKS = 520  # ten years: what is to reach further back is asked for in parts
+MOST_WEEKS = 520  # ten years; a longer range is asked for in parts
 # FINRA's first published week: Rule 4552 took effect on Monday 2014-05-12 ("ATS Transparency - Phase 1"), and Tier 1 of that
 # week came out three weeks later. Non-ATS rows begin with the week of 2016-04-04 (Regulatory Notice 15-48).
 FIRST_WEEK = date(2014, 5, 16)
@@ -35,7 +35,7 @@ BEFORE_FINRA = f"FINRA's first published week is the week ending {FIRST_WEEK}"
 
 
 class CalendarError(ValueError):
-    """A week, tier or count that cannot be; the message says why and what would do."""
+    """A week, tier or count that makes no sense; the message says why, and what would be right."""
 
 
 class Tier(StrEnum):
@@ -162,8 +162,8 @@ def _last_friday(on_or_before: date) -> int:
 def look_back(n: int, today: date) -> tuple[date, ...]:
     """The weeks of a look-back of `n`, newest first: the last `n` of which every tier is due, and all newer ones.
 
-    The same weeks for every tier, so that no tier reaches less far back than another. Of the newer weeks some partitions
-    are due, Tier 1's, and the others are not yet.
+    They are the same weeks for every tier, so that no tier reaches less far back than another. Of the newer weeks only
+    some partitions are due, those of Tier 1.
     """
     _check_count(n)
     return last_fridays(_waiting(today) + n, today)
@@ -175,7 +175,7 @@ def fully_due_weeks(n: int, today: date) -> tuple[date, ...]:
 
 
 def _waiting(today: date) -> int:
-    """How many weeks have ended of which some tier is not due yet."""
+    """How many ended weeks have a tier that is not due yet."""
     ended = last_fridays(WEEKS_THAT_MAY_WAIT, today)
     return sum(not all(is_due(PartitionKey(week, tier), today) for tier in Tier) for week in ended)
 
@@ -190,7 +190,7 @@ def weeks_between(first: date, last: date) -> tuple[date, ...]:
 
 
 def parse_week(text: str, today: date) -> date:
-    """A week ending as YYYY-MM-DD: a Friday that is not to come, since FINRA publishes. It need not be due."""
+    """A week ending as YYYY-MM-DD: a past Friday, not before FINRA's first week. It need not be due."""
     week_ending = parse_day(text.strip(), "a week ending")
     check_friday(week_ending)
     if week_ending > today:
@@ -225,7 +225,7 @@ def may_be_published_on(key: PartitionKey, day: date) -> bool:
 
 
 def week_ending_from_update(tier: Tier, last_update: date) -> date | None:
-    """The week that an unrevised file with this lastUpdateDate is of: the newest one due by then; None where there is none.
+    """The week of an unrevised file with this lastUpdateDate: the newest one due by then; None where there is none.
 
     Publication may slip by days: each week is published from its due date to the day before the next one's.
     """
@@ -243,7 +243,7 @@ def trading_days(week_ending: date) -> int:
 
 
 def parse_run_date(text: str | None, now: datetime | None = None) -> date:
-    """The day that a run takes for today: the day in New York at `now`, or an earlier one since FINRA publishes."""
+    """The day that a run takes for today: the day in New York at `now`, or an earlier one that is not before FINRA."""
     today = market_today(now)
     if text is None:
         return today
@@ -261,7 +261,7 @@ def parse_run_date(text: str | None, now: datetime | None = None) -> date:
 
 
 def parse_day(text: str, meaning: str = "a day") -> date:
-    """The day that `text` is, as YYYY-MM-DD; CalendarError for any other spelling, and for no day."""
+    """The day in a text YYYY-MM-DD; CalendarError for any other text."""
     day = read_day(text)
     if day is None:
         raise CalendarError(f"{text!r} is not a date; write {meaning} as YYYY-MM-DD")
@@ -269,7 +269,7 @@ def parse_day(text: str, meaning: str = "a day") -> date:
 
 
 def read_day(text: str) -> date | None:
-    """The day that `text` is, as YYYY-MM-DD only: `fromisoformat` alone takes 20251114 and 2025-W46-5 as well."""
+    """The day in a text YYYY-MM-DD, else None. `fromisoformat` alone would take 20251114 and 2025-W46-5 as well."""
     with suppress(ValueError):
         day = date.fromisoformat(text)
         if day.isoformat() == text:

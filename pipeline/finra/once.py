@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class once(Generic[T]):  # noqa: N801 - it is used as `property` is
-    """A method that becomes what it returned; its instances have a `__dict__`."""
+    """A method that becomes the value that it returned; its instances have a `__dict__`."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
         self._compute = compute

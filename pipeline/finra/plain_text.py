@@ -1,4 +1,4 @@
-"""Text from outside, made fit for what it goes to: a database that takes no NUL, a terminal that obeys escape sequences."""
+"""Text from outside, made safe: for a database that takes no NUL, and a terminal that obeys escape sequences."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ ELLIPSIS = "..."
 
 
 def storable(text: str, most: int = MOST_STORED) -> str:
-    """Text as every database takes it, cut to `most` characters: NUL and halves of characters become escapes."""
+    """Text that every database takes, cut to `most` characters: NUL and halves of characters become escapes."""
     kept = shortened(text, most)
     return kept.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def shortened(text: str, most: int) -> str:
-    """At most `most` characters; what is cut off is an ellipsis."""
+    """At most `most` characters; an ellipsis shows a cut."""
     return text if len(text) <= most else text[: most - len(ELLIPSIS)] + ELLIPSIS
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Text that a terminal shows and does not obey: controls, newlines, bidirectional marks become escapes, but `keep`."""
+    """Text that no terminal obeys: controls, newlines and bidirectional marks become escapes, except those in `keep`."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
@@ -40,7 +40,7 @@ def is_utf8(text: str) -> bool:
 
 
 def as_typed(text: str) -> str:
-    """An argument as it was typed, where it is no UTF-8: the bytes that are none as escapes."""
+    """An argument for a message: bytes that are no UTF-8 become escapes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""Lines that are no rows: the reasons, and what is kept of them. Every line of a payload is a row or a reject."""
+"""Rejects: lines that are no rows, with their reasons. Every line of a payload is a row or a reject."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ class RejectedLine:
     text: str
 
     def __post_init__(self) -> None:
-        """A line may be 20 MB long, and the payload has the whole of it: here is how it begins."""
+        """Cut the text: a line may be 20 MB long, and the payload has all of it."""
         object.__setattr__(self, "text", storable(self.text, LONGEST_REJECT))

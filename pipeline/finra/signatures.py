@@ -1,4 +1,4 @@
-"""The kind of a file that is no text, by its first bytes, and the remedy."""
+"""Files that are no text: their kind, by the first bytes, and the remedy."""
 
 from __future__ import annotations
 

@@ -181,5 +181,5 @@ def record(place: str, at: datetime) -> Backup:
     """Note a backup of ledger and archive that was made by other means. CannotBackUp for an instant in the future."""
     now = timezone.now()
     if at > now:
-        raise CannotBackUp(f"{at.isoformat()} is yet to come")
+        raise CannotBackUp(f"{at.isoformat()} is in the future: name an instant that has passed")
     return Backup.objects.create(made_at=at, finished_at=now, place=place, name="made by other means", is_outside=True)

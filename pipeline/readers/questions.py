@@ -255,7 +255,7 @@ def instant(name: str, value: datetime | date | str) -> datetime:
     except CalendarError as error:
         raise _invalid(name, str(error)) from None
     if found > timezone.now():
-        detail = f"{found.astimezone(UTC).isoformat()} is yet to come: what will be known then is not known"
+        detail = f"{found.astimezone(UTC).isoformat()} is in the future: ask for an instant that has passed"
         raise ReadersError(ErrorKind.AS_OF_IN_THE_FUTURE, detail, name)
     return found
 

@@ -1,8 +1,8 @@
 """A bucket that speaks S3, as the storage of payloads and vintage files: Amazon's, MinIO, Ceph, R2.
 
-An object is written by one PUT, which is there whole or not at all, whatever is killed. What a bucket answers is one of
-two things: the object is not there (FileNotFoundError: damage, if the ledger has it), or nothing can be said (StorageAway,
-which passes): no connection, a refused key, 5xx, SlowDown, a body that ends early. An outage is never an absence.
+An object is written by one PUT, whole or not at all, even when a process is killed. Errors are of two kinds: the object is
+not there (FileNotFoundError: damage, if the ledger has it), or nothing is known (StorageAway, which passes): no connection,
+a refused key, 5xx, SlowDown, a body that ends early. An outage is never taken for an absence.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from storages.backends.s3 import S3Storage
 from pipeline.vintages.files import StorageAway
 
 CONNECT_SECONDS, READ_SECONDS = 5, 60
-ATTEMPTS = 3  # of boto3, within seconds; what lasts longer is tried again with the whole partition
+ATTEMPTS = 3  # of boto3, within seconds; after a longer failure the whole partition is tried again
 ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
 TAKEN = frozenset({"PreconditionFailed", "412"})
 NOT_CONDITIONAL = frozenset({"NotImplemented", "501"})
@@ -32,7 +32,7 @@ class Bucket(S3Storage):  # type: ignore[misc] # django-storages has no types
 
     def __init__(self, **options: Any) -> None:
         """The options of `marketspine.storage`."""
-        # Other makes than Amazon's refuse the checksums that boto3 adds of itself; a hash of each file is in the ledger.
+        # Buckets other than Amazon's refuse the checksums that boto3 adds; the ledger has a hash of each file anyway.
         own = "when_required" if options.get("endpoint_url") else "when_supported"
         config = Config(
             connect_timeout=CONNECT_SECONDS,
@@ -45,12 +45,12 @@ class Bucket(S3Storage):  # type: ignore[misc] # django-storages has no types
         super().__init__(**options, client_config=config, default_acl=None)
 
     def put(self, name: str, content: bytes) -> None:
-        """Write an object, in the place of one that is there."""
+        """Write an object, or replace it."""
         with self._asking(name):
             self._client.put_object(**self._object(name), Body=content, ContentType=_type_of(name))
 
     def put_new(self, name: str, content: bytes) -> bool:
-        """Write an object unless there is one of that name; whether it did. Of two that write at once one does."""
+        """Write an object unless the name is taken; whether it did. Of two writers at once one does."""
         try:
             self._client.put_object(**self._object(name), Body=content, ContentType=_type_of(name), IfNoneMatch="*")
         except ClientError as error:
@@ -64,14 +64,14 @@ class Bucket(S3Storage):  # type: ignore[misc] # django-storages has no types
         return True
 
     def _put_unless_seen(self, name: str, content: bytes) -> bool:
-        """`put_new` on a server that knows no conditions: between the look and the write another may come."""
+        """`put_new` on a server without conditional writes: another may write between the look and the write."""
         if self.exists(name):
             return False
         self.put(name, content)
         return True
 
     def exists(self, name: str) -> bool:
-        """Whether there is an object of that name. By a listing: a bucket that is gone answers HEAD with 404, too."""
+        """Whether there is an object of that name, by a listing: a missing bucket would answer HEAD with 404, too."""
         with self._asking(name):
             key = self._object(name)["Key"]
             found = self._client.list_objects_v2(Bucket=self.bucket_name, Prefix=key, MaxKeys=1)
@@ -89,13 +89,13 @@ class Bucket(S3Storage):  # type: ignore[misc] # django-storages has no types
             return int(self._client.head_object(**self._object(name))["ContentLength"])
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        """The folders and the objects in a folder, however many; none where there is no such folder."""
+        """The folders and the objects in a folder, however many; empty where there is no such folder."""
         with self._asking(path):
             folders, objects = super().listdir(path)
             return folders, objects
 
     def delete(self, name: str) -> None:
-        """Remove an object, where it is there. In a bucket that keeps versions it is hidden, and stays."""
+        """Remove an object, if it is there. A bucket that keeps versions hides it instead."""
         with self._asking(name):
             self._client.delete_object(**self._object(name))
 
@@ -137,5 +137,5 @@ def _code(error: ClientError) -> str:
 
 
 def _type_of(name: str) -> str:
-    """No Content-Encoding: a client would unpack what is to stay packed."""
+    """The media type. There is no Content-Encoding: a client would decompress the payload."""
     return next((kind for ending, kind in CONTENT_TYPES.items() if name.endswith(ending)), "application/octet-stream")

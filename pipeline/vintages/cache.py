@@ -1,7 +1,7 @@
-"""Copies of a bucket's Parquet files in a folder of this machine: they are never changed, so no copy goes stale.
+"""Copies of a bucket's Parquet files in a folder of this machine. The files never change, so no copy goes stale.
 
-A copy is named by the hash of its file, checked once by each process, and thrown away when the folder has grown too large:
-those first that were not used for longest, and none that may be in use. The processes of a machine share the folder.
+A copy is named by its hash, and each process checks it once. When the folder has grown too large, the copies that were not
+used for longest go first, and none that may be in use. The processes of a machine share the folder.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pipeline.vintages import files, hashes
 
 logger = logging.getLogger(__name__)
 
-IN_USE_SECONDS = 15 * 60  # a question reads its files within that time after it has asked for them
+IN_USE_SECONDS = 15 * 60  # a question reads its files within this time after it has asked for them
 ROOM_EVERY_SECONDS = 60.0
 _looked_at = 0.0
 
 
 def copy_of(path: str, sha256: str) -> str | io.BytesIO | None:
-    """Where a file of the bucket can be read: a copy of it, or bytes where none can be kept; None if its hash is another.
+    """A copy of a bucket's file, or its bytes where no copy can be kept; None where the hash differs.
 
     FileNotFoundError when it is not in the bucket, StorageAway.
     """
@@ -45,7 +45,7 @@ def copy_of(path: str, sha256: str) -> str | io.BytesIO | None:
 
 
 def _is_whole(copy: Path, sha256: str) -> bool:
-    """Whether the copy is there and what was copied; it was used now. Its change of time is not one of its content."""
+    """Whether the copy is there and whole; its time of use becomes now, which its hash does not depend on."""
     with suppress(OSError):
         if hashes.of_file(str(copy)) == sha256:
             if time.time() - copy.stat().st_mtime > ROOM_EVERY_SECONDS:
@@ -67,7 +67,7 @@ def _keep(copy: Path, content: bytes) -> None:
 
 
 def _make_room() -> None:
-    """Once a minute: throw away what was used longest ago, until the folder is as small as it is to be."""
+    """Once a minute: remove the copies used longest ago, until the folder is small enough."""
     global _looked_at  # noqa: PLW0603 - one clock of the process
     now = time.monotonic()
     if _looked_at and now - _looked_at < ROOM_EVERY_SECONDS:
@@ -83,7 +83,7 @@ def _make_room() -> None:
 
 
 def _copies() -> list[tuple[float, int, Path]]:
-    """When each was last used, its size and its path; what another process has just thrown away is none."""
+    """The time of the last use, the size and the path of each copy, less those just removed by another process."""
     found = []
     for copy in Path(settings.MARKETSPINE_CACHE_DIR).glob("*/*"):
         with suppress(OSError):

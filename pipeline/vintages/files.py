@@ -1,8 +1,8 @@
-"""Files of Django's default storage, each written whole: payloads, vintage files, and what is derived from them.
+"""Files of Django's default storage, each written whole: payloads, vintage files, and others derived from them.
 
-In a folder a file gets its name when all of it is on the disk: two processes that write the same file at once never see
-each other's half, nor does a reader see what a killed process left. That is a `.part` file, which is read by none and stays
-until it is removed by hand. A bucket takes an object whole, or not at all.
+In a folder a file gets its name once all of it is on the disk: neither a second writer nor a reader sees half a file. A
+killed process leaves a `.part` file, which nothing reads, until somebody removes it. A bucket takes an object whole, or not
+at all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})  
 
 
 class StorageAway(OSError):
-    """The storage is not mounted, or the bucket cannot be asked: no file is known to be lost. Passes (`errno.ESTALE`)."""
+    """The storage is not mounted, or the bucket cannot be asked: no file is known to be lost. It passes (`errno.ESTALE`)."""
 
 
 class Taken(Exception):
@@ -35,10 +35,10 @@ class Objects(Protocol):
     """A storage of objects under names, which has no folders on this machine: `bucket.Bucket`."""
 
     def put(self, name: str, content: bytes) -> None:
-        """Write an object, in the place of one that is there."""
+        """Write an object, or replace it."""
 
     def put_new(self, name: str, content: bytes) -> bool:
-        """Write an object unless there is one of that name; whether it did."""
+        """Write an object unless the name is taken; whether it did."""
 
     def has_any(self, folder: str) -> bool:
         """Whether any object is in a folder."""
@@ -48,7 +48,7 @@ class Objects(Protocol):
 
 
 def read(path: str) -> bytes | None:
-    """A file as it is; None where it is not there or cannot be read. StorageAway."""
+    """The bytes of a file; None where it is not there or cannot be read. StorageAway."""
     try:
         return content_of(path)
     except StorageAway:
@@ -58,13 +58,13 @@ def read(path: str) -> bytes | None:
 
 
 def content_of(path: str) -> bytes:
-    """A file as it is. OSError where it is not there or cannot be read."""
+    """The bytes of a file. OSError where it is not there or cannot be read."""
     with default_storage.open(path) as stored:
         return bytes(stored.read())
 
 
 def save(path: str, content: bytes) -> None:
-    """Write a file, in the place of one that is there."""
+    """Write a file, or replace it."""
     with _named(path):
         if is_of_this_machine(path):
             _save_in_folder(path, content, os.replace)
@@ -74,9 +74,9 @@ def save(path: str, content: bytes) -> None:
 
 
 def place(path: str, content: bytes) -> str:
-    """Write a file that never replaces another; returns its path, the one asked for where that is free or holds the same.
+    """Write a file without replacing another; its path, which is `path` if that is free or holds the same bytes.
 
-    Else it has the beginning of its own hash before its ending. Of two that write at once, each gets its own.
+    Otherwise the beginning of its own hash is added before the suffix. Of two writers at once each gets its own.
     """
     with suppress(Taken):
         return _place(path, content)
@@ -99,14 +99,14 @@ def _place(path: str, content: bytes) -> str:
 
 @checkpoints("folders.flush")
 def flush_folders(path: str) -> None:
-    """Have the name of a file on the disk, and those of the folders that it is in: some may be new, or another process's."""
+    """Put the name of a file on the disk, and the names of its folders, which may be new or another process's."""
     while path and is_of_this_machine(path):
         path = os.path.dirname(path)
         _sync(path)
 
 
 def remove(path: str) -> None:
-    """Remove a file, where it is there."""
+    """Remove a file, if it is there."""
     default_storage.delete(path)
 
 
@@ -116,7 +116,7 @@ def is_of_this_machine(path: str) -> bool:
 
 
 def local_path(path: str) -> str | None:
-    """Where the file is on this machine; None where the storage has no folders."""
+    """The path of the file on this machine; None where the storage has no folders."""
     try:
         return default_storage.path(path)
     except NotImplementedError:
@@ -124,7 +124,7 @@ def local_path(path: str) -> str | None:
 
 
 def is_empty(folder: str) -> bool:
-    """Whether nothing is in a folder of the storage, or there is no such folder."""
+    """Whether a folder of the storage is empty or missing."""
     if not is_of_this_machine(folder):
         return not _objects().has_any(folder)
     try:
@@ -135,7 +135,7 @@ def is_empty(folder: str) -> bool:
 
 
 def shown(path: str) -> str:
-    """Where a file is, for a message."""
+    """The place of a file, for a message."""
     return default_storage.path(path) if is_of_this_machine(path) else _objects().address(path)
 
 
@@ -144,7 +144,7 @@ def _objects() -> Objects:
 
 
 def _save_in_folder(path: str, content: bytes, name: Callable[[str, str], None]) -> None:
-    """Write under a name of its own, and give it the right one once it is on the disk; `name` takes both, from and to."""
+    """Write under a temporary name, and call `name(from, to)` once it is on the disk."""
     part = f"{path}.{secrets.token_hex(4)}.part"
     try:
         default_storage.save(part, ContentFile(content))
@@ -158,7 +158,7 @@ def _save_in_folder(path: str, content: bytes, name: Callable[[str, str], None])
 
 @checkpoints("file.link")
 def _link(part: str, final: str) -> None:
-    """Give a file its name, unless another has it: FileExistsError."""
+    """Give a file its name; FileExistsError where another has it."""
     try:
         os.link(part, final)
     except OSError as error:
@@ -173,12 +173,12 @@ def _link(part: str, final: str) -> None:
 
 @checkpoints("file.flush")
 def _flush(path: str) -> None:
-    """Have the content of a file on the disk."""
+    """Put the content of a file on the disk."""
     _sync(path)
 
 
 def _sync(path: str) -> None:
-    """Have the operating system write a file or a folder to the disk."""
+    """Let the operating system write a file or a folder to the disk."""
     path = default_storage.path(path)
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -189,7 +189,7 @@ def _sync(path: str) -> None:
 
 @contextmanager
 def _named(path: str) -> Iterator[None]:
-    """An error of the operating system names the file: that of a write does not say where the disk is full."""
+    """Add the file's name to errors of the operating system: a failed write does not name the full disk's file."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The SHA-256 of a file of this machine, read once in a process while the file stays the same."""
+"""The SHA-256 of a local file, computed once in a process while the file stays the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import os
 from functools import lru_cache
 
-SEEN_WHOLE = 4096  # files that a process remembers to have read
+SEEN_WHOLE = 4096  # files whose hash a process remembers
 
 
 def of_file(path: str) -> str:
@@ -17,6 +17,6 @@ def of_file(path: str) -> str:
 
 @lru_cache(SEEN_WHOLE)
 def _hash_of(path: str, _stamp: tuple[int, ...]) -> str:
-    """Read once, until the operating system says that it was changed."""
+    """The hash, kept until the file's stamp changes."""
     with open(path, "rb") as stored:
         return hashlib.file_digest(stored, "sha256").hexdigest()

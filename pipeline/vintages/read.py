@@ -1,7 +1,7 @@
-"""Reading vintages: the ledger says which files, and their rows are one lazy frame. Nothing looks for files in the folder.
+"""Reading vintages: the ledger names the files, and their rows are one lazy frame. The folder is never searched.
 
 A frame has the columns of `rows.SCHEMA`, the rows of each partition in canonical order. Nothing is read before it is
-collected: do that within `naming_damage`, which tells which capture's file is lost.
+collected: do that within `naming_damage`, which names the capture of a lost file.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ READ_WHOLE = 40  # files of one question, 13 weeks of 3 tiers: half a millisecon
 
 
 class NoSuchVintage(Exception):
-    """The vintage asked for does not exist (yet), or retention has removed its rows: never answered by another one."""
+    """The vintage asked for does not exist (yet), or retention has removed its rows. Another is never given instead."""
 
 
 class Pruned(NoSuchVintage):
-    """Retention has removed the rows of what was asked for. `since` is the partition's floor (`as_of_floor`)."""
+    """Retention has removed the rows asked for. `since` is the partition's floor (`as_of_floor`)."""
 
     def __init__(self, message: str, capture: Capture, since: datetime) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class Pruned(NoSuchVintage):
 
 
 class _NotAsWritten(Exception):
-    """A file is not what was written: `how`."""
+    """A file is not what was written; `how` says in what way."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
@@ -110,7 +110,7 @@ def with_vintages(rows: pl.LazyFrame, captures: Sequence[Capture], *, numbered: 
 
 
 def frame_of(content: bytes) -> pl.DataFrame:
-    """The rows of a Parquet file that was handed out. PolarsError where it is none."""
+    """The rows of a downloaded Parquet file. PolarsError where it is none."""
     return pl.read_parquet(io.BytesIO(content))
 
 
@@ -124,7 +124,7 @@ def file_of(capture: Capture) -> bytes:
 
 
 def check_size(capture: Capture) -> None:
-    """The errors of `of_capture`, for a file that is lost or has another size: it is not read."""
+    """The errors of `of_capture` for a file that is lost or has another size; its content is not read."""
     check_stored(capture)
     _source(capture)
 
@@ -140,7 +140,7 @@ def check_stored(capture: Capture) -> None:
 
 
 def _pruned(capture: Capture) -> Pruned | None:
-    """That retention removed the rows of a capture; None where it did not."""
+    """The error for a capture whose rows retention removed; None for any other."""
     entry = PruneEntry.objects.of_pruned().filter(capture=capture).first()
     if entry is None:
         return None
@@ -154,9 +154,9 @@ def _pruned(capture: Capture) -> Pruned | None:
 
 
 def as_of_floor(partition: Partition) -> datetime:
-    """The instant from which on every as-of question about a partition is answered: retention has removed nothing later.
+    """The instant from which on every as-of question about a partition is answered, despite retention.
 
-    Before it, those that another vintage answers still are. The beginning of time where nothing was removed.
+    Before it, only those are answered whose vintage is kept. Without removals it is the beginning of time.
     """
     of_partition = Capture.objects.filter(partition=partition).normalized().order_by("version")
     last = of_partition.filter(pruned_at__isnull=False).last()
@@ -175,11 +175,11 @@ def as_of(instant: datetime | date | str, keys: Collection[PartitionKey]) -> pl.
 
 
 def captures_as_of(instant: datetime | date | str, keys: Collection[PartitionKey]) -> list[Capture]:
-    """The capture of each partition that was the newest normalized one at `instant`; the words and errors of `as_of`."""
+    """Each partition's newest normalized capture at `instant`, with the spellings and errors of `as_of`."""
     moment = instant_of(instant)
     now = timezone.now()
     if moment > now:
-        raise NoSuchVintage(f"{moment.isoformat()} is yet to come: what will be known then is not known")
+        raise NoSuchVintage(f"{moment.isoformat()} is in the future: ask for an instant that has passed")
     if moment > now - LONGEST_STORE:
         _wait_for_stores(keys)
     known = Capture.objects.filter(
@@ -192,7 +192,7 @@ def captures_as_of(instant: datetime | date | str, keys: Collection[PartitionKey
 
 
 def instant_of(instant: datetime | date | str) -> datetime:
-    """The instant that a person means: of a day its end in New York. CalendarError for what is none."""
+    """The instant that a person means: for a day its end in New York. CalendarError for a text that is no instant."""
     if isinstance(instant, str):
         day = read_day(instant.strip())
         return _end_of(day) if day else parse_instant(instant.strip())
@@ -214,8 +214,8 @@ def _end_of(day: date) -> datetime:
 def _wait_for_stores(keys: Iterable[PartitionKey]) -> None:
     """Wait until no capture of these partitions is being stored.
 
-    Its rows may be known since before the instant asked for, and be committed after the answer: which would then not be the
-    same for ever.
+    Its rows may be known since before the instant asked for, but be committed after the answer: then the same question
+    would get another answer later.
     """
     with transaction.atomic():
         list(Partition.objects.for_keys(keys).order_by("pk").select_for_update(of=("self",), no_key=True))
@@ -257,7 +257,7 @@ def _scanned(sources: Sequence[str | io.BytesIO], numbered: str | None = None) -
 
 
 def _source(capture: Capture, *, whole: bool = False) -> str | io.BytesIO:
-    """Where polars reads a capture's rows: its file, the copy of a bucket's file, or bytes where no copy can be kept."""
+    """The input for polars: a capture's file, the copy of a bucket's file, or bytes where no copy can be kept."""
     try:
         return _as_written(capture.vintage_path, capture.vintage_bytes, capture.vintage_sha256, whole=whole)
     except FileNotFoundError:

@@ -87,7 +87,7 @@ def test_a_person_writes_a_day_which_ends_in_new_york(ledger: Ledger, written: s
 @pytest.mark.parametrize("written", ["2025-12-26", date(2025, 12, 26), NOON + 10 * HOUR, "2025-12-27 00:00"])
 def test_what_is_to_come_is_not_answered(ledger: Ledger, written: str | date) -> None:
     stored(A, NOON)
-    with pytest.raises(NoSuchVintage, match="is yet to come: what will be known then is not known"):
+    with pytest.raises(NoSuchVintage, match="is in the future: ask for an instant that has passed"):
         read.as_of(written, [KEY])
 
 

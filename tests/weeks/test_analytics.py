@@ -300,7 +300,7 @@ def test_as_of_before_the_first_capture_has_no_figures(ledger: Ledger) -> None:
 
 
 def test_as_of_an_instant_to_come_is_refused(ledger: Ledger) -> None:
-    with pytest.raises(NoSuchVintage, match="is yet to come"):
+    with pytest.raises(NoSuchVintage, match="is in the future"):
         analytics.as_of("2999-01-01", WEEK)
 
 

@@ -1,4 +1,4 @@
-"""A source says what it has and returns payloads; the errors of a source that could not."""
+"""The interface of sources, and their errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NotPublished(SourceError):
 
 
 class UnusableReply(SourceError):
-    """The reply is not the data that was asked for. `content` is all of it, for the archive: perhaps the only copy left."""
+    """The reply is not the data asked for. `content` is all of it, for the archive: perhaps the only copy left."""
 
     def __init__(self, message: str, content: bytes) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class TransientSourceError(SourceError):
 
 
 class UnsafeSource(SourceError):
-    """The file or address is never read: outside the root, not a regular file, larger than the cap, not FINRA's ..."""
+    """The file or address is refused: outside the root, not a regular file, too large, not FINRA's ..."""
 
 
 def too_many_rows(most: int) -> str:
@@ -55,9 +55,9 @@ class MixedData(SourceError):
 
 
 class Source(Protocol):
-    """Where payloads come from. Neither method may be called inside a database transaction.
+    """An origin of payloads. Neither method may be called inside a database transaction.
 
-    One that `is_near` answers within a moment, or not at all: the ledger's connection is kept meanwhile.
+    A source that `is_near` answers within a moment, or not at all: the ledger's connection is kept meanwhile.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a partition stands at the source: rows updated after a day, rows updated on it, rows in all."""
+    """The state of a partition at the source: rows updated after a day, rows updated on it, rows in all."""
 
     newer: int
     same: int
@@ -86,7 +86,7 @@ class Standing:
 
 @runtime_checkable
 class Asking(Source, Protocol):
-    """A source that can be asked cheaply whether a partition moved, without fetching it."""
+    """A source that can be probed: asked cheaply whether a partition moved."""
 
     def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
         """How many of its rows have a later lastUpdateDate than `since`, how many just that, and how many there are.

@@ -20,9 +20,9 @@ Answer = TypeVar("Answer")
 
 
 class Deadline:
-    """A source whose every call is given so many seconds.
+    """A source with a limit of seconds for each call.
 
-    A call that hangs for longer goes on hanging in a daemon thread, which keeps no process from ending.
+    A call that hangs longer goes on hanging in a daemon thread, which does not keep the process from ending.
     """
 
     def __init__(self, source: Source, seconds: float) -> None:
@@ -39,7 +39,7 @@ class Deadline:
         return self._within(lambda: _fetch(self._source, key))
 
     def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
-        """How a partition stands at the source; SourceError for one that cannot be asked."""
+        """The state of a partition at the source; SourceError for a source that cannot be probed."""
         source = self._source
         if not isinstance(source, Asking):
             raise SourceError(f"the source {self.name!r} cannot be asked whether something moved: capture it instead")
@@ -58,7 +58,7 @@ class OutOfTime(Exception):
 
 
 def within(seconds: float, ask: Callable[[], Answer], name: str) -> Answer:
-    """Return what `ask` returns, or raise what it raises; OutOfTime when it does neither within so many seconds."""
+    """Return what `ask` returns, or raise what it raises; OutOfTime when it takes longer than `seconds`."""
     call = _Call(ask, name)
     call.start()
     call.join(seconds)
@@ -73,7 +73,7 @@ def _fetch(source: Source, key: PartitionKey) -> Payload:
 
 
 class _Call(threading.Thread, Generic[Answer]):
-    """A call in a thread of its own, which keeps no process from ending."""
+    """A call in a daemon thread."""
 
     def __init__(self, ask: Callable[[], Answer], name: str) -> None:
         super().__init__(name=name, daemon=True)

@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 def published(transport: Transport, keys: Collection[PartitionKey]) -> set[PartitionKey]:
     """The keys that FINRA has published, in weeklySummary or its history, as far as its lists tell.
 
-    One or two requests where the lists of partitions may be read, and a few for the list of downloads. Where no list may be
-    read, all of `keys`: whether one is there, its own fetch finds out. TransientSourceError as the transport raises it.
+    It takes one or two requests where the lists of partitions may be read, and a few for the list of downloads. Where no
+    list may be read, it returns all `keys`: their own fetches find out. TransientSourceError as the transport raises it.
     """
     wanted = set(keys)
     if not wanted:
@@ -53,7 +53,7 @@ def _of_downloads(transport: Transport, wanted: set[PartitionKey]) -> set[Partit
 
 
 def listed_history(transport: Transport) -> set[PartitionKey]:
-    """The partitions in the list of weeklySummaryHistoric; none where that list cannot be read, for whatever reason."""
+    """The partitions in the list of weeklySummaryHistoric; none where that list cannot be read."""
     try:
         return _listed(transport, HISTORIC)
     except SourceError as error:
@@ -62,7 +62,7 @@ def listed_history(transport: Transport) -> set[PartitionKey]:
 
 
 def _listed(transport: Transport, dataset: str) -> set[PartitionKey]:
-    """The partitions of a dataset; market-wide ones (tier NA) are none of ours."""
+    """The partitions of a dataset, without market-wide ones (tier NA)."""
     return set(_partitions(transport.get(partitions_path(dataset)).body))
 
 

@@ -12,7 +12,7 @@ DESCRIPTION, WEEK_STARTED = "tierDescription", "summaryStartDate"
 PUBLISHED, REPORTED = "initialPublishedDate", "lastReportedDate"
 
 REQUIRED = frozenset({SHARES, TRADES, SYMBOL, ISSUE, WEEK, TIER, TYPE, UPDATED})
-# Asked for by name. FINRA leaves out of a reply what a row has not: totalNotionalSum is in newer rows only.
+# Asked for by name. FINRA leaves out of a reply the fields that a row lacks: totalNotionalSum is in newer rows only.
 FIELDS = (
     *(WEEK, TIER, TYPE, SYMBOL, ISSUE, PRODUCT, MPID, CRD, FIRM, SHARES, TRADES, NOTIONAL, UPDATED),
     *(DESCRIPTION, WEEK_STARTED, PUBLISHED, REPORTED),

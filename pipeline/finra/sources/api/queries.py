@@ -42,25 +42,25 @@ class Query:
         return {**which, **self.selection, **how, "limit": limit, "offset": offset}
 
     def simpler(self) -> Query | None:
-        """The same rows with a sort field less, then with whatever fields FINRA gives; None for the simplest question."""
+        """The query without a sort field, then without a list of fields; None for the simplest one."""
         if self.sort:
             return replace(self, sort=self.sort[:-1])
         return replace(self, fields=()) if self.fields else None
 
     def as_simple_as(self, other: Query | None) -> Query:
-        """The same rows, asked for with no more than FINRA took of another question."""
+        """The query, made no more complicated than another one that FINRA accepted."""
         if other is None:
             return self
         return replace(self, sort=self.sort[: len(other.sort)], fields=self.fields if other.fields else ())
 
 
 def data_path(dataset: str) -> str:
-    """Where rows are asked for."""
+    """The path for rows."""
     return f"/data/group/otcMarket/name/{dataset}"
 
 
 def partitions_path(dataset: str) -> str:
-    """Where the published partitions are listed."""
+    """The path for the list of published partitions."""
     return f"/partitions/group/otcMarket/name/{dataset}"
 
 
@@ -92,13 +92,13 @@ def counted(
 
 
 def published_since(oldest: date) -> Query:
-    """The entries of weeklyDownloadDetails from a week on. They are a set: their order does not matter."""
+    """The entries of weeklyDownloadDetails from a week on, in any order."""
     since = {"fieldName": WEEK, "fieldValue": week_start_of(oldest).isoformat(), "compareType": "GTE"}
     return Query(DETAILS, DETAILS, {"compareFilters": [since]}, {})
 
 
 def key_of(week_start: str, code: str) -> PartitionKey | None:
-    """The partition that FINRA names so; None for market-wide rows (tier NA), and for what is no Monday."""
+    """The partition by FINRA's names; None for market-wide rows (tier NA), and for a day that is no Monday."""
     try:
         return PartitionKey(week_ending_of(parse_day(week_start)), Tier.parse(code))
     except CalendarError:

@@ -1,7 +1,7 @@
 """The rate of requests: FINRA allows 20 a second for an IP address (finra.md, "Limits").
 
-Requests are spaced evenly rather than sent in bursts: then no second, wherever it is cut out, holds more than its share,
-also where some are under way for longer than others. All workers of a fleet take their places from one Redis.
+Requests are spaced evenly, not sent in bursts: so any span of a second holds no more than its share, also where some take
+longer than others. All workers of a fleet take their places from one Redis.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pipeline.finra.sources.base import TransientSourceError
 # Of the rate so much is used: a request that is under way for a quarter of a second longer than those after it, because
 # its connection is made first, must not fall into their second.
 HEADROOM = 0.8
-LATE_SECONDS = 0.04  # a place that was overslept by more is given up for a new one
+LATE_SECONDS = 0.04  # a request that is later than this for its place takes a new one
 MOST_PLACES = 20
-PATIENCE = 120.0  # a longer wait that FINRA asks for is left to the engine: the partition's next try comes after it
+PATIENCE = 120.0  # a longer wait that FINRA asks for is left to the engine, whose next try comes after it
 # After a 429 that does not say how long to wait, the rate is halved, once a second at most; after a minute without a
 # further one it is whole again.
 MOST_HALVINGS = 5
@@ -61,25 +61,25 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the row of requests, in so many seconds; or none yet, because FINRA has asked to wait for so many."""
+    """A place in the row of requests, in `seconds`; or none yet, because FINRA has asked to wait for `seconds`."""
 
     seconds: float
     is_held: bool = False
 
 
 class Places(Protocol):
-    """Where places in the row of requests come from."""
+    """The origin of places in the row of requests."""
 
     def take(self) -> Place:
         """Take the next place; none is taken while FINRA has asked to wait."""
         ...
 
     def hold(self, seconds: float) -> None:
-        """Give no place for so long: FINRA has asked to wait."""
+        """Give no place for `seconds`: FINRA has asked to wait."""
         ...
 
     def slow(self) -> None:
-        """Give half as many places for a while: FINRA has too many requests."""
+        """Give half as many places for a while: FINRA had too many requests."""
         ...
 
 
@@ -105,7 +105,7 @@ class LocalPlaces:
         return Place(at - now)
 
     def hold(self, seconds: float) -> None:
-        """Give no place for so long."""
+        """Give no place for `seconds`."""
         with self._lock:
             self._held_until = max(self._held_until, time.perf_counter() + seconds)
 
@@ -131,7 +131,7 @@ class SharedPlaces:
         return Place(held / 1000, is_held=True) if held else Place(float(away) / 1_000_000)
 
     def hold(self, seconds: float) -> None:
-        """Give no place for so long, to the whole fleet."""
+        """Give no place to the whole fleet for `seconds`."""
         self._tell(self._hold, max(1, round(seconds * 1000)))
 
     def slow(self) -> None:
@@ -153,7 +153,7 @@ class Pace:
         self.hold, self.slow = places.hold, places.slow
 
     def wait(self) -> None:
-        """Return when a request may be sent; TransientSourceError where FINRA has asked to wait for longer than that."""
+        """Wait until a request may be sent; TransientSourceError where FINRA has asked for a wait beyond PATIENCE."""
         for _ in range(MOST_PLACES):
             place = self._places.take()
             if place.is_held and place.seconds > PATIENCE:
@@ -167,7 +167,7 @@ class Pace:
 
 
 def held_seconds(shared: str) -> float:
-    """How long FINRA has asked the fleet of this Redis to wait from now on; 0 where it has not. redis.RedisError."""
+    """The seconds that FINRA has asked the fleet of this Redis to wait from now on; 0 for none. redis.RedisError."""
     held: Any = redis_of(shared).pttl(KEYS[1])
     return max(0, int(held)) / 1000
 

@@ -1,4 +1,4 @@
-"""How many requests this process has made to FINRA and what came of them, until somebody takes the counts to the ledger."""
+"""This process's counts of requests to FINRA and of their answers, until they are taken to the ledger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TOO_MANY, UNAUTHORIZED, FORBIDDEN, NO_CONTENT = 429, 401, 403, 204
 
 
 class Endpoint(StrEnum):
-    """What was asked for."""
+    """The kinds of requests."""
 
     DATA = "data"
     METADATA = "metadata"
@@ -19,7 +19,7 @@ class Endpoint(StrEnum):
 
 
 class Answer(StrEnum):
-    """What came of a request."""
+    """The kinds of answers."""
 
     OK = "ok"
     NO_DATA = "no_data"
@@ -57,26 +57,26 @@ class RequestCounts:
         self._lock, self._counts = threading.Lock(), Counts()
 
     def answered(self, endpoint: Endpoint, answer: Answer, size: int = 0) -> None:
-        """A request has ended."""
+        """Count a request that has ended."""
         with self._lock:
             self._counts.requests[endpoint, answer] += 1
             if size:
                 self._counts.bytes[endpoint] += size
 
     def waited(self, endpoint: Endpoint, seconds: float) -> None:
-        """A request has waited for its place in the rate."""
+        """Count a request's wait for its place in the rate."""
         with self._lock:
             self._counts.waited[endpoint] = self._counts.waited.get(endpoint, 0.0) + seconds
 
     def take(self) -> Counts:
-        """What has been counted since it was last taken."""
+        """The counts since they were last taken."""
         with self._lock:
             counts, self._counts = self._counts, Counts()
         return counts
 
 
 def answer_of(status: int) -> Answer:
-    """What a status means."""
+    """The answer of a status."""
     if status in OF_STATUS:
         return OF_STATUS[status]
     if status >= 500:
@@ -85,7 +85,7 @@ def answer_of(status: int) -> Answer:
 
 
 def endpoint_of(path: str) -> Endpoint:
-    """What a path of the API asks for."""
+    """The endpoint of a path of the API."""
     return Endpoint.DATA if path.startswith("/data/") else Endpoint.METADATA
 
 

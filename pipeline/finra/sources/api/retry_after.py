@@ -1,4 +1,4 @@
-"""How long a service asks to wait: the header Retry-After (RFC 9110, 10.2.3)."""
+"""The wait that a service asks for: the header Retry-After (RFC 9110, 10.2.3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_ASKED = 30 * 86_400.0  # a month: more is no answer, and no clock counts
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Retry-After in seconds, written as a number or as a date (RFC 9110, 10.2.3); None without one that can be read.
 
-    A date is held to the clock of the service, where it gives it: ours may be set otherwise.
+    A date is compared with the service's own clock, if it gives it: ours may differ.
     """
     said = headers.get("retry-after", "").strip()
     if said.isascii() and said.isdecimal():

@@ -24,7 +24,7 @@ LEAST_SECONDS = 1
 
 
 class Token(Protocol):
-    """A token that FINRA issued, and for how many seconds it is good."""
+    """A token that FINRA issued, and the seconds for which it is valid."""
 
     @property
     def value(self) -> str: ...
@@ -33,7 +33,7 @@ class Token(Protocol):
 
 
 class Shelf(Protocol):
-    """Where the token in force is kept."""
+    """The storage of the token in force."""
 
     def get(self) -> str | None: ...
     def put(self, token: str, seconds: float) -> None: ...
@@ -47,7 +47,7 @@ class LocalShelf:
         self._token, self._until = "", 0.0
 
     def get(self) -> str | None:
-        """The token, while it is good."""
+        """The token, while it is valid."""
         return self._token if time.perf_counter() < self._until else None
 
     def put(self, token: str, seconds: float) -> None:
@@ -55,7 +55,7 @@ class LocalShelf:
         self._token, self._until = token, time.perf_counter() + seconds
 
     def drop(self, token: str) -> None:
-        """Forget the token, where it is still this one."""
+        """Forget the token, if it is still this one."""
         if self._token == token:
             self._until = 0.0
 
@@ -67,7 +67,7 @@ class SharedShelf:
         self._client, self._key = client, key
 
     def get(self) -> str | None:
-        """The token, while it is good."""
+        """The token, while it is valid."""
         found = self._tell(lambda: self._client.get(self._key))
         return None if found is None else str(found)
 
@@ -76,7 +76,7 @@ class SharedShelf:
         self._tell(lambda: self._client.set(self._key, token, px=round(seconds * 1000)))
 
     def drop(self, token: str) -> None:
-        """Forget the token, where it is still this one."""
+        """Forget the token, if it is still this one."""
         if self.get() == token:
             self._tell(lambda: self._client.delete(self._key))
 
@@ -95,12 +95,12 @@ class Tokens:
         self._lock = threading.Lock()
 
     def get(self, issue: Callable[[], Token]) -> str:
-        """The token in force, asked for when there is none."""
+        """The token in force; without one, a new one."""
         with self._lock:
             return self._shelf.get() or self._new(issue)
 
     def renew(self, refused: str, issue: Callable[[], Token]) -> str:
-        """Another token than the one that was refused: the one that somebody else has fetched meanwhile, or a new one."""
+        """A token in place of a refused one: the one that another process got meanwhile, or a new one."""
         with self._lock:
             self._shelf.drop(refused)
             return self._shelf.get() or self._new(issue)

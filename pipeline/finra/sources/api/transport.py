@@ -1,7 +1,7 @@
-"""One request to FINRA: at its place in the row, within its time, no larger than allowed, and again where that may help.
+"""One request to FINRA: within its rate, its time and its size, and tried again where that may help.
 
-What may pass is tried again with growing waits and jitter, or after as long as FINRA asks for (Retry-After); when that
-is not enough it is a TransientSourceError, and the engine tries the partition again later. Everything else fails at once.
+A failure that may pass is tried again with growing waits and jitter, or after FINRA's Retry-After; after the last try it is
+a TransientSourceError, and the engine tries the partition again later. Any other failure ends the request at once.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Passing(TransientSourceError):
 
 
 class Denied(SourceError):
-    """FINRA does not give this to us: 403, or 404."""
+    """FINRA denies this to us: 403, or 404."""
 
 
 class Rejected(SourceError):
-    """FINRA does not take the question: 400. A date outside a window, a sort or a filter too many."""
+    """FINRA does not accept the question: 400, for a date outside a window, a sort or a filter too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Reply:
 
     @property
     def request_id(self) -> str:
-        """The name that FINRA gives the request, to ask its support about; empty when it gave none."""
+        """FINRA's id of the request, for its support; empty without one."""
         return self.headers.get("finra-api-request-id", "")
 
 
@@ -114,7 +114,7 @@ class Transport:
         raise AssertionError("a retry context returns or raises")
 
     def _asked(self, method: str, path: str, question: Mapping[str, object] | None) -> Reply:
-        """One try: at its place, with the token in force, and once more where that is refused."""
+        """One try: at its place, with the token in force, and again with a new one if the token is refused."""
         token = self._tokens.get(self._issue) if self._tokens else None
         self._wait(self._url(path))
         reply = self._sent(method, path, question, token)
@@ -145,13 +145,13 @@ class Transport:
         return Endpoint.TOKEN if url == self._access.token_url else endpoint_of(url.removeprefix(self._url("")))
 
     def _wait(self, url: str) -> None:
-        """Wait for the place in the rate, and count for how long."""
+        """Wait for the place in the rate, and count the wait."""
         started = time.perf_counter()
         self._pace.wait()
         counts.waited(self._endpoint(url), time.perf_counter() - started)
 
     def _read(self, response: httpx2.Response, started: float) -> bytes:
-        """The body, decompressed; in pieces, because a reply may be endless, or come a byte at a time."""
+        """The decompressed body, read in pieces: a reply may be endless, or come a byte at a time."""
         pieces, size = [], 0
         for piece in response.iter_bytes():
             pieces.append(piece)
@@ -179,7 +179,7 @@ class Transport:
         raise SourceError(message)
 
     def _asked_to_wait(self, reply: Reply) -> float | None:
-        """How long FINRA asks to wait: then the whole fleet does. Too many requests, without a time, halve its rate."""
+        """FINRA's Retry-After, which holds for the whole fleet. A 429 without one halves the rate."""
         after = retry_after(reply.headers)
         if after:
             self._pace.hold(after)
@@ -211,7 +211,7 @@ class Transport:
 
 @contextmanager
 def _counted(endpoint: Endpoint) -> Iterator[None]:
-    """Count a request that has no answer, by why: too slow, cut, or something that is no text of HTTP."""
+    """Count a request without an answer, by the reason: too slow, cut off, or no HTTP."""
     try:
         yield
     except UnsafeSource:
@@ -231,13 +231,13 @@ def may_pass(status: int) -> bool:
 
 
 def _answerer(reply: Reply) -> str:
-    """The sender of the answer: FINRA speaks JSON, an HTML page comes from the network before it (finra.md, "API")."""
+    """The sender of the answer: FINRA speaks JSON, HTML comes from Cloudflare before it (finra.md, "API")."""
     is_page = reply.headers.get("content-type", "").lower().startswith("text/html")
     return "Cloudflare, which stands before FINRA," if is_page and reply.status >= BAD_REQUEST else "FINRA"
 
 
 def _issued(reply: Reply) -> _Issued:
-    """The token of a reply. The error does not show a malformed one: it may be a secret all the same."""
+    """The token of a reply. The error does not show a malformed one, which may still be secret."""
     try:
         said = json.loads(reply.body)
         token, seconds = said["access_token"], float(said["expires_in"])
@@ -249,7 +249,7 @@ def _issued(reply: Reply) -> _Issued:
 
 
 def _may_pass(error: Exception) -> bool | float:
-    """Stamina's question: whether to try again, or after how many seconds."""
+    """For stamina: whether to try again, or after how many seconds."""
     if not isinstance(error, Passing):
         return False
     if not error.after:  # none was asked for, or one that has passed: clocks differ
@@ -259,7 +259,7 @@ def _may_pass(error: Exception) -> bool | float:
 
 @lru_cache(maxsize=4)
 def _client(_process: int, api_url: str, connections: int) -> httpx2.Client:
-    """Connections are kept between partitions, and never shared with a forked process."""
+    """The client of this process. Its connections are kept between partitions, and never shared with a forked process."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=connections * 2)
     return httpx2.Client(
         timeout=TIMEOUTS, limits=limits, follow_redirects=False, trust_env=not is_of_this_machine(api_url), http2=False
@@ -268,7 +268,7 @@ def _client(_process: int, api_url: str, connections: int) -> httpx2.Client:
 
 @contextmanager
 def _explained(asked: str) -> Iterator[None]:
-    """Say what a failure of the connection means. The message of the library may name an address, never a header."""
+    """Turn failures of the connection into sentences. The library's message may name an address, never a header."""
     try:
         yield
     except httpx2.TimeoutException as error:

@@ -1,4 +1,4 @@
-"""Decompression that trusts nothing: no more bytes and lines than a cap are inflated, and what is not whole is refused.
+"""Decompression that trusts nothing: it inflates no more bytes and lines than a cap, and refuses incomplete files.
 
 Both formats may hold several members (gzip) or frames (zstd) one after the other, as `cat a.gz b.gz` makes them; their
 contents are read as one.
@@ -48,8 +48,8 @@ class _Stream(Protocol):
 def decompress(content: bytes, compression: Compression, name: str, max_bytes: int, max_rows: int = MOST_ROWS) -> bytes:
     """The content as it was before compression, at most `max_bytes` and `max_rows` lines below the header.
 
-    UnsafeSource when there would be more; SourceError when it is cut short or damaged. `name` is for the message. What is
-    not compressed is returned as it is: it grows no more.
+    UnsafeSource when there would be more; SourceError when it is cut short or damaged. `name` is for the message. Content
+    that is not compressed is returned as it is.
     """
     if compression is Compression.NONE:
         return content
@@ -67,7 +67,7 @@ def decompress(content: bytes, compression: Compression, name: str, max_bytes: i
 
 @dataclass(slots=True)
 class _Lines:
-    """Counts the lines of a file as its bytes come: a bomb of newlines is left before it is large."""
+    """Counts the lines of a file as its bytes come, so that a bomb of newlines is refused while it is small."""
 
     name: str
     most: int
@@ -93,7 +93,7 @@ def _inflate(content: bytes, compression: Compression, max_bytes: int, lines: _L
 
 
 def _read(stream: _Stream, most: int, lines: _Lines) -> bytes:
-    """Up to `most` bytes. In steps: one large read would allocate all of `most` before it knows the need."""
+    """Up to `most` bytes, read in steps: one large read would allocate all of `most` at once."""
     inflated = io.BytesIO()
     while (missing := most - inflated.tell()) and (step := stream.read(min(STEP, missing))):
         lines.count(step)
@@ -102,7 +102,7 @@ def _read(stream: _Stream, most: int, lines: _Lines) -> bytes:
 
 
 def _ends_with_a_frame(content: bytes) -> bool:
-    """Whether the bytes end where a zstd frame ends: `stream_reader` takes a cut input for a finished one."""
+    """Whether the bytes end with a zstd frame: `stream_reader` takes a cut input for a finished one."""
     at = 0
     while at < len(content):
         at = _frame_end(content, at)
@@ -110,7 +110,7 @@ def _ends_with_a_frame(content: bytes) -> bool:
 
 
 def _frame_end(content: bytes, at: int) -> int:
-    """Where the frame that begins at `at` ends, beyond the content when that is cut short (RFC 8878, 3.1).
+    """The end of the frame that begins at `at`; beyond the content when that is cut short (RFC 8878, 3.1).
 
     A block's header is 3 bytes, little-endian: 1 bit "last", 2 bits type, 21 bits size; a block of type 1 (RLE) holds
     a single byte, whatever its size says.
@@ -131,5 +131,5 @@ def _frame_end(content: bytes, at: int) -> int:
 
 
 def _is_skippable(start: bytes) -> bool:
-    """A frame that carries no content, only notes of the program that wrote it (RFC 8878, 3.1.2)."""
+    """Whether it is a frame without content, for notes of the program that wrote it (RFC 8878, 3.1.2)."""
     return int.from_bytes(start[:4], "little") & 0xFFFFFFF0 == 0x184D2A50

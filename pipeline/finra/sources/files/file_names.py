@@ -1,4 +1,4 @@
-"""Names of publications in a folder: those that are taken, and those that come near and are told how to be named."""
+"""Names of publications in a folder: those that are read, and near misses, with the name that they should have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIERS = {
 }
 NON_ATS = re.compile(r"non_?ats")
 COMPRESSED = re.compile(r"\.(gz|zst)$", re.IGNORECASE)
-DAYS = 7  # whatever day of the week stands in the name
+DAYS = 7  # a near miss may name any day of the week
 SHOWN, LONGEST = 3, 80
 
 Index = dict[tuple[PartitionKey, PartName], list[str]]
@@ -35,7 +35,7 @@ def file_name(key: PartitionKey, part: PartName = PartName.ATS) -> str:
 
 
 def index(names: Iterable[str]) -> Index:
-    """The names that are taken, by the partition and part that they name, each list in order."""
+    """The names that are read, by the partition and part that they name, each list in order."""
     found: Index = {}
     for name in sorted(names):
         place = _place(name)
@@ -45,7 +45,7 @@ def index(names: Iterable[str]) -> Index:
 
 
 def is_named_for(name: str, key: PartitionKey) -> bool:
-    """Whether a source folder takes a file of this name for the partition."""
+    """Whether a file of this name in a source folder is read for the partition."""
     place = _place(name)
     return place is not None and place[0] == key
 
@@ -70,7 +70,7 @@ def _place(name: str) -> tuple[PartitionKey, PartName] | None:
 
 
 def _is_near(name: str, key: PartitionKey) -> bool:
-    """Whether a name has the tier and a day of the week, and is none that is taken for another partition."""
+    """Whether a name has the tier and a day of the week, and is no other partition's."""
     place = _place(name)
     if name.startswith(".") or (place and place[0].week_ending.weekday() == key.week_ending.weekday()):
         return False

@@ -1,6 +1,6 @@
-"""Reading regular files safely: what is checked is the opened file, so that nothing can be swapped between look and read.
+"""Reading regular files safely: the opened file is checked, so that nothing can be swapped between check and read.
 
-Python has no openat2(RESOLVE_BENEATH). Its place is taken by O_NOFOLLOW, and for a link by opening its resolved target
+Python has no openat2(RESOLVE_BENEATH). Instead files are opened with O_NOFOLLOW, and a link's resolved target is opened
 step by step from the root, following no further link.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pipeline.finra.sources.base import SourceError, TransientSourceError, UnsafeSource
 
-# Without O_NONBLOCK the opening of a fifo waits for its writer; without O_NOCTTY a terminal may become ours.
+# Without O_NONBLOCK, opening a fifo waits for its writer; without O_NOCTTY, a terminal may become the process's own.
 FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
@@ -56,7 +56,7 @@ def _open_beneath(root: Path, name: str) -> int:
 
 
 def _open_target(root: Path, name: str) -> int:
-    """Open what a link leads to, when that is beneath the root."""
+    """Open the target of a link, if it is beneath the root."""
     base = Path(os.path.realpath(root, strict=True))
     target = Path(os.path.realpath(root / name, strict=True))
     if not target.is_relative_to(base):
@@ -65,7 +65,7 @@ def _open_target(root: Path, name: str) -> int:
 
 
 def _walk(base: Path, steps: tuple[str, ...]) -> int:
-    """Open `base`, then each step within the one before. A step that has become a link meanwhile fails with ELOOP."""
+    """Open `base`, then each step within the one before. A step that became a link meanwhile fails with ELOOP."""
     at = os.open(base, FLAGS | os.O_DIRECTORY)
     for step in steps:
         folder = at
@@ -112,7 +112,7 @@ def _version(status: os.stat_result) -> tuple[int, int]:
 
 
 def _read_bytes(descriptor: int, size: int) -> bytes:
-    """`size` bytes, and one more where the file has grown. One read, as a rule: Linux ends one after 2 GiB."""
+    """`size` bytes, and one more if the file has grown; usually by one read, which Linux ends after 2 GiB."""
     content = os.read(descriptor, size + 1)
     while len(content) < size and (more := os.read(descriptor, size + 1 - len(content))):
         content += more
@@ -121,7 +121,7 @@ def _read_bytes(descriptor: int, size: int) -> bytes:
 
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Say what an operating system's refusal means, and what to do."""
+    """Turn refusals of the operating system into sentences with the remedy."""
     try:
         yield
     except OSError as error:
@@ -136,7 +136,7 @@ def _explanation(name: str, error: OSError) -> SourceError:
             return SourceError(f"{name} is not there (any more), or is a link to nothing")
         case errno.ELOOP:
             return UnsafeSource(f"{name} is a link that leads in circles, or that changed meanwhile")
-        case errno.ENXIO:  # a socket: it cannot be opened, so it is told from here
+        case errno.ENXIO:  # a socket cannot be opened at all
             return UnsafeSource(f"{name} {SPECIAL}")
         case _:
             return TransientSourceError(f"{name} could not be read: {error.strerror}")

@@ -1,8 +1,8 @@
 """Sources made of files: a folder of publications under agreed names, or files that an operator names.
 
 A partition is `{tier}_week_{week_ending}.psv` (ATS venues), `{tier}_week_{week_ending}.nonats.psv` (non-ATS firms), or
-both; each plain, `.gz` or `.zst` (`file_names`). Payloads are what the files hold once decompressed, so
-that compressing a file in another way is a replay and not a restatement.
+both; each plain, `.gz` or `.zst` (`file_names`). Payloads are the decompressed files: a file compressed in another way is
+a replay, and no restatement.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class FilesSource:
     def fetch(self, key: PartitionKey) -> Payload:
         """The partition's files as one payload; `updated_at` is the newest modification time among them.
 
-        Raises NotPublished without a file, UnsafeSource for what is never read, TransientSourceError for a file that
-        changes meanwhile, SourceError for two variants of one file and for what is damaged or may not be read.
+        Raises NotPublished without a file, UnsafeSource for a file that is refused, TransientSourceError for one that
+        changes meanwhile, SourceError for two variants of one file, and for a damaged or unreadable one.
         """
         names = self._names(key)
         readings = {part: _Reading(name, self._read(name)) for part, name in names.items()}
         return _payload(self, key, readings)
 
     def _listing(self) -> frozenset[str]:
-        """The names in the folder. A name with a slash is never among them, so none can lead elsewhere."""
+        """The names in the folder. None has a slash, so none leads elsewhere."""
         try:
             return frozenset(os.listdir(self.root))
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -82,7 +82,7 @@ class FilesSource:
 
 
 class SamplesSource(FilesSource):
-    """A folder of samples: it reads nothing else, and no other source reads a sample."""
+    """A folder of samples. It reads samples only, and no other source reads them."""
 
     name = "samples"
     reads_samples = True
@@ -106,7 +106,7 @@ class SingleFile:
     is_near = True
 
     def available(self, keys: Collection[PartitionKey]) -> set[PartitionKey]:
-        """Its own key, when it is asked for."""
+        """Its own key, if it is among `keys`."""
         return {key for key in keys if key == self.key}
 
     def fetch(self, key: PartitionKey) -> Payload:
@@ -126,7 +126,7 @@ class SingleFile:
 
 
 def _shown(path: Path) -> str:
-    """A file's name as the ledger can store it: a name on disk is bytes, and not always UTF-8."""
+    """A file's name for the ledger: a name on disk is bytes, and not always UTF-8."""
     return os.fsencode(path.name or path).decode(errors="replace")
 
 
@@ -139,7 +139,7 @@ class _Reading:
 
 
 def _payload(source: FilesSource | SingleFile, key: PartitionKey, readings: Mapping[PartName, _Reading]) -> Payload:
-    """The files as one payload. Lines and samples in them are looked for when its bytes are new."""
+    """The files as one payload. They are checked for lines and samples only if the payload's bytes are new."""
     _check_total(key, readings.values(), source.max_bytes)
     parts = tuple(Part(name, reading.file.content) for name, reading in readings.items())
     pieces, payload_format = pieces_of(parts)
@@ -180,7 +180,7 @@ def _check(source: FilesSource | SingleFile, named: Iterable[tuple[str, Part]]) 
 
 
 def _only(found: list[str]) -> str:
-    """The one variant of a file; which of two is the right one is not for us to guess."""
+    """The only variant of a file; SourceError for two, since either may be the right one."""
     if len(found) > 1:
         raise SourceError(f"{' and '.join(found)} are both there: remove the one that is not meant")
     return found[0]
