@@ -106,7 +106,7 @@ def captured(key: PartitionKey, access: Access) -> Seconds:
     transport, queries = Transport(access), [of_type(key, CODES[key.tier][0], cut) for cut in SummaryType]
     read = Pager(transport, CONNECTIONS, Limits(10**9, 10**6), queries).read()
     assert read is not None
-    pages = asked(read.content, queries)
+    pages = asked(read.packed.content, queries)
     thrown_away = partial(seconds, ask_again, transport, pages)
     del read
     before = thrown_away()

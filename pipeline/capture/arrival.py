@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from pipeline.capture.results import Times
+from pipeline.finra import zstd
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content
 from pipeline.finra.payloads import Payload
@@ -28,10 +29,11 @@ class Arrival:
         self._compressed: Future[bytes] | None = None
 
     def compress(self) -> None:
-        """Begin to compress it, in a thread that ends with that."""
-        executor = ThreadPoolExecutor(max_workers=1)
-        self._compressed = executor.submit(lambda: archive.compressed(self.payload.content))
-        executor.shutdown(wait=False)
+        """Begin to compress it, in a thread that ends with that, unless its source did that."""
+        if self.payload.compressed is None:
+            executor = ThreadPoolExecutor(max_workers=1)
+            self._compressed = executor.submit(lambda: zstd.compressed(self.payload.content))
+            executor.shutdown(wait=False)
 
     @cached_property
     def content(self) -> Content:
@@ -42,5 +44,10 @@ class Arrival:
 
     def archive(self) -> None:
         """Have it in the archive, whole and on the disk."""
-        compressed = self._compressed.result if self._compressed else None
-        archive.put(self.payload.content, self.payload.sha256, compressed)
+        archive.put_compressed(self._frame, self.payload.sha256)
+
+    def _frame(self) -> bytes:
+        """Its zstd frame: from its source, from the thread, or made now, where the bytes were held already."""
+        if self.payload.compressed is not None:
+            return self.payload.compressed
+        return self._compressed.result() if self._compressed else zstd.compressed(self.payload.content)

@@ -83,9 +83,9 @@ class Payload:
 
     `updated_at` is what the source says of its last update (a file's modification time), None when it says nothing.
     `decoded` are the rows of its pages, which the source read to check them, and `parts` the files that it is made of:
-    they are in the bytes, too, and spare their reader the same work. `hashed` is the SHA-256 where the source hashed the
-    bytes as they came. `check` is what its source has still to look at in bytes that it has not delivered before: it raises
-    SourceError as `fetch` does.
+    they are in the bytes, too, and spare their reader the same work. `hashed` is the SHA-256, and `compressed` the bytes as
+    a zstd frame, where the source made both as the bytes came. `check` is what its source has still to look at in bytes
+    that it has not delivered before: it raises SourceError as `fetch` does.
     """
 
     pieces: tuple[bytes, ...] = field(repr=False)
@@ -96,6 +96,7 @@ class Payload:
     decoded: AllRows | None = field(default=None, repr=False, compare=False)
     parts: tuple[Part, ...] = field(default=(), repr=False, compare=False)
     hashed: str = field(default="", repr=False, compare=False)
+    compressed: bytes | None = field(default=None, repr=False, compare=False)
     check: Callable[[], None] = field(default=nothing, repr=False, compare=False)
 
     @once
@@ -121,6 +122,8 @@ class Payload:
     @once
     def is_sample(self) -> bool:
         """Whether it holds invented rows."""
+        if self.decoded:
+            return self.decoded.is_sample
         return any(part.is_sample for part in self.parts) if self.parts else is_sample(self.content)
 
 

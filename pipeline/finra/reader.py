@@ -26,8 +26,8 @@ def read(
 
 def read_fetched(payload: Payload, key: PartitionKey, max_reject_share: float, max_rows: int = MOST_ROWS) -> Content:
     """As `read`, of a payload that a source has taken apart already: into files, or into pages that are decoded."""
-    if payload.format.is_api:
-        return api_pages.read(payload.content, key, max_reject_share, max_rows, payload.decoded)
+    if payload.decoded:
+        return api_pages.read_decoded(payload.decoded, lambda: payload.content, key, max_reject_share, max_rows)
     if payload.parts:
         return web_file.read_parts(payload.parts, key, max_reject_share, max_rows)
-    return web_file.read(payload.content, payload.format, key, max_reject_share, max_rows)
+    return read(payload.content, payload.format, key, max_reject_share, max_rows)

@@ -9,12 +9,11 @@ from django.db import connection
 
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
-from pipeline.finra import reader
+from pipeline.finra import reader, zstd
 from pipeline.finra.payloads import Part, PartName, Payload
 from pipeline.finra.sources.files.file_names import file_name
 from pipeline.finra.sources.files.source import FilesSource, SingleFile
 from pipeline.models import Capture, Outcome
-from pipeline.vintages import archive
 from tests.support.capturing import DAY, KEY, open_anomalies
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource, psv, row
@@ -64,13 +63,13 @@ def test_bytes_are_looked_through_unless_the_same_source_delivered_them_before(l
 
 
 def test_only_new_bytes_are_compressed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    compressed, contents = archive.compressed, list[bytes]()
+    compressed, contents = zstd.compressed, list[bytes]()
 
     def told(content: bytes) -> bytes:
         contents.append(content)
         return compressed(content)
 
-    monkeypatch.setattr(archive, "compressed", told)
+    monkeypatch.setattr(zstd, "compressed", told)
     source = MemorySource()
     source.publish_rows(KEY, [row("AAPL", "UBSA", 1)])
     outcomes = [ingest.ingest(KEY, source, TERMS).outcome for _ in range(2)]
@@ -85,7 +84,7 @@ def test_compressing_that_fails_makes_no_capture(ledger: Ledger, monkeypatch: py
     source = MemorySource()
     source.publish_rows(KEY, [row("AAPL", "UBSA", 1)])
     with monkeypatch.context() as failing:
-        failing.setattr(archive, "compressed", fail)
+        failing.setattr(zstd, "compressed", fail)
         with pytest.raises(MemoryError):
             ingest.ingest(KEY, source, TERMS)
     assert (Capture.objects.count(), open_anomalies()) == (0, [])

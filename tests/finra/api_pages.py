@@ -9,7 +9,7 @@ from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.content import Content
 from pipeline.finra.payloads import PayloadFormat
-from pipeline.finra.sources.api.pages import Packed, Page
+from pipeline.finra.sources.api.pages import Packing, Page
 
 KEY = PartitionKey(date(2025, 10, 3), Tier.NMS_TIER_2)
 ATS = {
@@ -47,10 +47,10 @@ def payload(*pages: Sequence[Row]) -> bytes:
 
 def packed(*bodies: bytes) -> bytes:
     """Pages of one query, of a row each as far as their places go."""
-    payload = Packed(["ALL"])
+    payload = Packing(["ALL"])
     for at, body in enumerate(bodies):
         payload.add(Page("ALL", at, 1, len(bodies), "", body))
-    return payload.finish()[0]
+    return payload.finish().content
 
 
 def read(*rows: Row, max_reject_share: float = 1, max_rows: int = 1000) -> Content:

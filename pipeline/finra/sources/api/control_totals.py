@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 
@@ -22,6 +22,7 @@ EXACTLY = Context(prec=38)
 HAS_FIRMS = pl.col("has_firms")
 BETWEEN = pl.col("shares") - pl.col("total_shares")
 AGREES = (BETWEEN.abs() < LEAST_DIFFERENCE) & (pl.col("trades") == pl.col("total_trades"))
+UNEQUAL = ("is_ats", "symbol", "shares", "trades", "total_shares", "total_trades")
 CUTS = [cut.value for cut in SummaryType]
 
 
@@ -79,28 +80,27 @@ def listing_of(rows: pl.DataFrame) -> Listing:
     return listed
 
 
-def has_firms(rows: pl.DataFrame, *, is_ats: bool) -> bool:
-    """Whether a family has firm rows at all."""
-    cut = SummaryType.ATS_FIRMS if is_ats else SummaryType.NON_ATS_FIRMS
-    return bool((rows["cut"] == cut.value).any())
-
-
-def control_totals(rows: pl.DataFrame) -> ControlTotals:
-    """FINRA's totals, and the differences, of distinct rows (columns as `decoding.Rows`).
+def sums_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """For each symbol of a family the sums over firms, and FINRA's totals, of distinct rows (columns as `decoding.Rows`).
 
     Other cuts are the same volume again, and are passed over. Symbols are compared by their text alone: FINRA's totals may
     be less fine. A quantity that is none (null, text, negative, absurd) counts as 0, and shows as a difference.
     """
     figures = rows.filter(pl.col("cut").is_in(CUTS)).select("symbol", *_place(), *_figures())
-    symbols = figures.filter(~HAS_FIRMS)
-    unequal = figures.group_by("is_ats", "symbol").agg(*_sums()).filter(~AGREES)
+    return figures.group_by("is_ats", "symbol").agg(*_sums(), (~HAS_FIRMS).sum().alias("totals"))
+
+
+def control_totals(sums: Iterable[pl.DataFrame]) -> ControlTotals:
+    """FINRA's totals, and the differences, of all rows, some of which have come to each of these sums."""
+    symbols = pl.concat(sums).group_by("is_ats", "symbol").sum()
+    unequal = symbols.filter(~AGREES)
     largest = unequal.sort(BETWEEN.abs(), "is_ats", "symbol", descending=[True, False, False]).head(SHOWN)
     return ControlTotals(
-        symbols=symbols.height,
-        shares=_shown(Decimal(symbols["shares"].sum())),
-        trades=int(symbols["trades"].sum()),
+        symbols=int(symbols["totals"].sum()),
+        shares=_shown(Decimal(symbols["total_shares"].sum())),
+        trades=int(symbols["total_trades"].sum()),
         differing=unequal.height,
-        largest=tuple(map(_unequal, largest.iter_rows())),
+        largest=tuple(map(_unequal, largest.select(UNEQUAL).iter_rows())),
     )
 
 

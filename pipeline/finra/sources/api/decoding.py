@@ -19,6 +19,7 @@ from typing import Any, Literal
 import msgspec
 import polars as pl
 
+from pipeline.finra.payloads import SAMPLE_MARK
 from pipeline.finra.sources.api.control_totals import Listing, listing_of
 from pipeline.finra.sources.api.fields import (
     CRD,
@@ -42,13 +43,14 @@ from pipeline.finra.sources.api.fields import (
     WEEK,
     WEEK_STARTED,
 )
-from pipeline.finra.sources.api.oddities import Oddities, oddities_of
+from pipeline.finra.sources.api.oddities import Oddities, dollars, oddities_of
 from pipeline.finra.sources.base import SourceError
 
 JsonRow = dict[str, Any]
 MOST_DIGITS = 40
 MOST = 10**MOST_DIGITS
 UNFIT = "\0"  # for a list, an object or half a character: no text of a row has it
+PLAIN = re.compile(r"-?[0-9]+\.[0-9]+")
 HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 # What the columns of a frame are made of. The columns that all formats have are called as in `pipeline.finra.rows`.
@@ -77,16 +79,17 @@ class NotRows(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a page: `frame` has a column of text for each field that is read, `missing` names fields that rows lack.
+    """The rows of a page: `frame` has a column for each field that is read, `missing` names fields that rows lack.
 
-    A text is empty where FINRA gives null or none. `shares` and `trades` are numbers written without an exponent and
-    without zeros at the end of a fraction, and empty where the value is no number of up to 40 digits. `notional` is a
-    number as FINRA wrote it, null where it gives none, and empty for any other value.
+    All but `notional`, a decimal (`oddities.dollars`), are text, empty where FINRA gives null or none. `shares` and `trades`
+    are numbers written without an exponent and without zeros at the end of a fraction, and empty where the value is no
+    number of up to 40 digits.
     """
 
     frame: pl.DataFrame
     listing: Listing
     oddities: Oddities
+    is_sample: bool
     missing: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
@@ -184,8 +187,15 @@ def _rows_of(
 ) -> Rows:
     """The rows whose fields have these values: one for each row, or the text of all."""
     number = len(values[SHARES])
-    frame = pl.DataFrame([_series(column, values[name], number) for column, name in COLUMNS.items()])
-    return Rows(frame, listing_of(frame), oddities_of(frame, unknown), missing)
+    texts = pl.DataFrame([_series(column, values[name], number) for column, name in COLUMNS.items()])
+    frame = texts.with_columns(dollars())
+    oddities = oddities_of(frame, texts["notional"], unknown)
+    return Rows(frame, listing_of(frame), oddities, _has_samples(frame["venue_name"]), missing)
+
+
+def _has_samples(venues: pl.Series) -> bool:
+    """Whether any venue is invented."""
+    return bool(venues.str.contains(SAMPLE_MARK, literal=True).any())
 
 
 def _series(column: str, values: list[Any] | str, number: int) -> pl.Series:
@@ -245,10 +255,12 @@ def _digits(text: str) -> str:
     """A number without an exponent. One that would fill the memory with zeros, or as many digits, make no quantity."""
     if len(text) > MOST_DIGITS:
         return ""
-    number = Decimal(text)
-    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
-        return ""
-    digits = f"{number:f}"
+    digits = text
+    if not PLAIN.fullmatch(text):
+        number = Decimal(text)
+        if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
+            return ""
+        digits = f"{number:f}"
     return digits.rstrip("0").removesuffix(".") if "." in digits else digits
 
 

@@ -43,10 +43,13 @@ class Oddities:
         return "; ".join(f"{self.rows[odd]:,} rows {odd}" for odd in Odd if self.rows[odd])
 
 
-def oddities_of(rows: pl.DataFrame, unknown: frozenset[str]) -> Oddities:
-    """The oddities of a page's rows (columns as `decoding.Rows`, the totals among them) with these unknown fields."""
+def oddities_of(rows: pl.DataFrame, notionals: pl.Series, unknown: frozenset[str]) -> Oddities:
+    """The oddities of a page's rows (columns as `decoding.Rows`, the totals among them) with these unknown fields.
+
+    `notionals` are as FINRA wrote them.
+    """
     odd: Counter[Odd] = Counter()
-    odd[Odd.NOTIONAL] = rows.filter(pl.col("notional").is_not_null() & dollars().is_null()).height
+    odd[Odd.NOTIONAL] = rows["notional"].null_count() - notionals.null_count()
     for week, started, tier, description, updated, number in counted(rows, PLACE):
         odd[Odd.WEEK_STARTED] += number * (started not in ("", week))
         odd[Odd.DESCRIPTION] += number * (description != "" and not _is_of(tier, description))
@@ -63,7 +66,7 @@ def counted(rows: pl.DataFrame, columns: Sequence[str]) -> Iterable[tuple[Any, .
 
 
 def dollars() -> pl.Expr:
-    """The notional in US dollars, rounded to millionths, for FINRA sends sums of fractions.
+    """A notional as FINRA wrote it in US dollars, rounded to millionths, for FINRA sends sums of fractions.
 
     Null where FINRA gives none, or one that cannot be read (`Odd.NOTIONAL`): it never costs a row its shares.
     """

@@ -7,16 +7,20 @@ not a snapshot: where the total moves, a page is empty before the end or a row c
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from functools import partial
+from heapq import heappop, heappush
+from itertools import chain
 from threading import Lock
 from typing import TypeVar
 
 import polars as pl
 
-from pipeline.finra.sources.api.all_rows import AllRows, distinct
+from pipeline.finra.sources.api.all_rows import AllRows, QueryRows, distinct
 from pipeline.finra.sources.api.decoding import (
     JsonRow,
     NotRows,
@@ -25,7 +29,7 @@ from pipeline.finra.sources.api.decoding import (
     decode,
     read_rows,
 )
-from pipeline.finra.sources.api.pages import Packed, Page
+from pipeline.finra.sources.api.pages import Packed, Packing, Page
 from pipeline.finra.sources.api.queries import MOST_ROWS, Query, data_path
 from pipeline.finra.sources.api.transport import NO_CONTENT, Rejected, Reply, Transport
 from pipeline.finra.sources.base import TransientSourceError, UnsafeSource, UnusableReply, too_many_rows
@@ -64,10 +68,9 @@ class _Missing:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The payload that all pages of some queries make, its SHA-256, and their rows."""
+    """The payload that all pages of some queries make, and their rows."""
 
-    content: bytes
-    sha256: str
+    packed: Packed
     rows: AllRows
 
 
@@ -82,9 +85,11 @@ class Pager:
         self._connections = connections
         self._limits = limits
         self._queries = queries
-        self._packed = Packed([query.name for query in queries])
+        self._packing = Packing([query.name for query in queries])
         self._places = {query.name: place for place, query in enumerate(queries)}
-        self._rows: dict[tuple[int, int], Rows] = {}
+        self._rows: dict[str, dict[int, Rows]] = {query.name: {} for query in queries}
+        self._received = Counter[str]()
+        self._whole: dict[int, QueryRows] = {}
         self._number = 0
         self._bytes = 0
         self._problems: list[str] = []
@@ -102,30 +107,39 @@ class Pager:
             raise self._unusable(str(error)) from error
         if self._problems:
             raise self._unusable(self._problems[0])
-        if not self._rows:
+        if not self._whole:
             return None
-        rows = AllRows.of([self._rows[turn] for turn in sorted(self._rows)])
-        if rows.is_torn:
-            raise Torn("a row came in two pages")
-        return Read(*self._packed.finish(), rows)
+        rows = AllRows.of([self._whole[place] for place in sorted(self._whole)])
+        return Read(self._packing.finish(), rows)
 
     def _ask_all(self) -> None:
-        """Ask for the first page of each query, and for each other page as soon as one has told of it."""
+        """Ask for the first page of each query, and for each other page once one has told of it.
+
+        The page that stands first in the payload is asked for first: few have to wait for their turn to be packed. One more
+        than there are connections is given to the threads, so that none waits for this one.
+        """
+        first, further = _in_context(self._first), _in_context(self._further)
+        known = [(self._turn(query, 0), partial(first, query)) for query in self._queries]
+        asked: list[Future[list[_Missing]]] = []
+        awaited: set[Future[list[_Missing]]] = set()
         with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
-            first, further = _in_context(self._first), _in_context(self._further)
-            asked = [pool.submit(first, query) for query in self._queries]
-            awaited = set(asked)
-            while awaited:
+            while known or awaited:
+                while known and len(awaited) <= self._connections:
+                    asked.append(pool.submit(heappop(known)[1]))
+                    awaited.add(asked[-1])
                 done, awaited = wait(awaited, return_when=FIRST_COMPLETED)
                 if any(page.exception() for page in done):
                     pool.shutdown(cancel_futures=True)
                     break
-                following = [pool.submit(further, gap) for page in done for gap in page.result()]
-                asked += following
-                awaited.update(following)
+                for gap in chain.from_iterable(page.result() for page in done):
+                    heappush(known, (self._turn(gap.query, gap.start), partial(further, gap)))
         for page in asked:  # where several failed, the first of them says why
             if not page.cancelled():
                 page.result()
+
+    def _turn(self, query: Query, offset: int) -> tuple[int, int]:
+        """Where a page stands in the payload."""
+        return self._places[query.name], offset
 
     def _first(self, query: Query) -> list[_Missing]:
         """Read the first page, of the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
@@ -158,10 +172,10 @@ class Pager:
             page, rows = read_page(query, offset, limit, reply)
             check_place(rows.frame, query.expected)
         except NotRows as error:
-            self._pack(Page(query.name, offset, 0, 0, reply.request_id, reply.body))
+            self._packing.add(Page(query.name, offset, 0, 0, reply.request_id, reply.body))
             raise NotRows(_problem(query, offset, reply, error)) from error
         if not rows:
-            self._pack(page)
+            self._packing.add(page)
             return None
         if total is not None and page.total != total:
             raise Torn(f"{query.name} had {total:,} rows, and {page.total:,} at row {offset:,}")
@@ -173,11 +187,7 @@ class Pager:
 
     def _unusable(self, message: str) -> UnusableReply:
         """The error that brings along all that came."""
-        return UnusableReply(message, self._packed.finish()[0])
-
-    def _pack(self, page: Page) -> None:
-        with self._lock:
-            self._packed.add(page)
+        return UnusableReply(message, self._packing.finish().content)
 
     def _weigh(self, reply: Reply) -> None:
         with self._lock:
@@ -191,15 +201,27 @@ class Pager:
 
     def _take(self, query: Query, page: Page, rows: Rows, reply: Reply) -> None:
         """Keep a page. Where its rows lack fields, that is said once all of the partition is there to be archived."""
+        self._packing.add(page)
         with self._lock:  # pages come from several connections at once
-            self._packed.add(page)
-            self._rows[self._places[query.name], page.offset] = rows
+            self._rows[query.name][page.offset] = rows
+            self._received[query.name] += page.rows
+            is_whole = self._received[query.name] == page.total
             self._number += len(rows)
             if rows.missing:
                 lack = f"rows lack {', '.join(sorted(rows.missing))}; FINRA may have changed its format"
                 self._problems.append(_problem(query, page.offset, reply, NotRows(lack)))
             if self._number > self._limits.max_rows:
                 raise UnsafeSource(f"the pages have {too_many_rows(self._limits.max_rows)}")
+        if is_whole and not self._problems:
+            self._whole[self._places[query.name]] = self._all_of(query)
+
+    def _all_of(self, query: Query) -> QueryRows:
+        """The rows of all pages of a query; those of the others are on their way."""
+        pages = self._rows.pop(query.name)
+        rows = QueryRows.of([pages[offset] for offset in sorted(pages)])
+        if rows.is_torn:
+            raise Torn("a row came in two pages")
+        return rows
 
 
 def _problem(query: Query, offset: int, reply: Reply, error: NotRows) -> str:

@@ -12,8 +12,10 @@ import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 from pipeline.finra.payloads import tar_blocks, tar_end
+from pipeline.finra.zstd import Compressing
 
 REQUESTS = "requests.json"
 
@@ -40,38 +42,56 @@ class Page:
         return f"{self.query}/{self.offset:06d}.json"
 
 
+@dataclass(frozen=True, slots=True)
 class Packed:
-    """The payload of a partition, put together and hashed while its pages come: the last one costs no more than itself.
+    """The bytes of a payload in their pieces, their SHA-256, and as a zstd frame."""
 
-    Pages come in any order. Each is written when it is its turn: in the order of the `queries`, each up to its total.
+    pieces: tuple[bytes, ...]
+    sha256: str
+    compressed: bytes
+
+    @property
+    def content(self) -> bytes:
+        """All of the bytes, put together each time."""
+        return b"".join(self.pieces)
+
+
+class Packing:
+    """Makes the payload of a partition, hashed and compressed while its pages come: the last costs no more than itself.
+
+    Pages come in any order, from several threads. Each is packed when it is its turn: in the order of the `queries`, each up
+    to its total.
     """
 
     def __init__(self, queries: Sequence[str]) -> None:
         self._places = {query: place for place, query in enumerate(queries)}
         self._turn = (0, 0)
         self._waiting: dict[tuple[int, int], Page] = {}
-        self._written = io.BytesIO()
+        self._pieces: list[bytes] = []
         self._digest = hashlib.sha256()
+        self._compressing = Compressing()
         self._requests: list[dict[str, str | int]] = []
+        self._lock = Lock()
 
     def add(self, page: Page) -> None:
         """Take a page; one without a body says that its query has no rows."""
-        self._waiting[self._places[page.query], page.offset] = page
-        while (following := self._waiting.pop(self._turn, None)) is not None:
-            self._append(following)
-            is_last = following.end >= following.total
-            self._turn = (self._turn[0] + 1, 0) if is_last else (self._turn[0], following.end)
+        with self._lock:
+            self._waiting[self._places[page.query], page.offset] = page
+            while (following := self._waiting.pop(self._turn, None)) is not None:
+                self._append(following)
+                is_last = following.end >= following.total
+                self._turn = (self._turn[0] + 1, 0) if is_last else (self._turn[0], following.end)
 
-    def finish(self) -> tuple[bytes, str]:
-        """The payload and its SHA-256. The bytes hold request ids: two fetches of the same rows are two payloads.
+    def finish(self) -> Packed:
+        """The payload. Its bytes hold request ids: two fetches of the same rows are two payloads.
 
         It has all pages that came, also where others are missing.
         """
         for turn in sorted(self._waiting):
             self._append(self._waiting.pop(turn))
         self._write(*tar_blocks(REQUESTS, json.dumps(self._requests, indent=1).encode()))
-        self._write(tar_end(self._written.tell()))
-        return self._written.getvalue(), self._digest.hexdigest()
+        self._write(tar_end(sum(map(len, self._pieces))))
+        return Packed(tuple(self._pieces), self._digest.hexdigest(), self._compressing.finish())
 
     def _append(self, page: Page) -> None:
         if page.body:
@@ -82,8 +102,9 @@ class Packed:
 
     def _write(self, *blocks: bytes) -> None:
         for block in blocks:
-            self._written.write(block)
+            self._pieces.append(block)
             self._digest.update(block)
+            self._compressing.add(block)
 
 
 def unpack_pages(content: bytes) -> Iterator[bytes]:

@@ -9,12 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-import polars as pl
-
 from pipeline.finra.calendar import PartitionKey, market_today
 from pipeline.finra.payloads import Payload, PayloadFormat
 from pipeline.finra.sources.api.access import NAME, Access
-from pipeline.finra.sources.api.control_totals import has_firms
+from pipeline.finra.sources.api.all_rows import AllRows
 from pipeline.finra.sources.api.decoding import NotRows, decode
 from pipeline.finra.sources.api.discovery import listed_history, published
 from pipeline.finra.sources.api.fields import SummaryType
@@ -76,12 +74,13 @@ class FinraApi:
         """
         reading = self._read(key)
         return Payload(
-            pieces=(reading.read.content,),
+            pieces=reading.read.packed.pieces,
             format=PayloadFormat.PAGES,
             uri=f"api:otcMarket/{reading.dataset}/{key.week_ending}/{key.tier}",
             fetched_at=datetime.now(UTC),
             decoded=reading.read.rows,
-            hashed=reading.read.sha256,
+            hashed=reading.read.packed.sha256,
+            compressed=reading.read.packed.compressed,
         )
 
     def standing(self, key: PartitionKey, since: date, *, totals_too: bool) -> Standing:
@@ -149,7 +148,7 @@ class FinraApi:
             if reading is None and self._may_be_history(key):
                 reading = self._of_history(partial(self._from, HISTORIC, [of_history(key, code)]))
             if reading is not None:
-                _require_both(key, reading.read.rows.frame)
+                _require_both(key, reading.read.rows)
                 return reading
         raise NotPublished(f"FINRA's API has nothing for {key}: not published, or not any more")
 
@@ -168,8 +167,8 @@ class FinraApi:
         return _DatasetPages(dataset, read) if read else None
 
 
-def _require_both(key: PartitionKey, rows: pl.DataFrame) -> None:
+def _require_both(key: PartitionKey, rows: AllRows) -> None:
     """One family without the other is half a publication: taken for the whole, the week would look complete."""
-    for is_ats, family in ((True, "ATS"), (False, "non-ATS")):
-        if not has_firms(rows, is_ats=is_ats):
+    for cut, family in ((SummaryType.ATS_FIRMS, "ATS"), (SummaryType.NON_ATS_FIRMS, "non-ATS")):
+        if cut not in rows.cuts:
             raise NotPublished(f"FINRA's API has no {family} rows for {key} yet: nothing is taken until both are there")

@@ -12,13 +12,15 @@ from itertools import permutations
 
 import pytest
 import time_machine
+import zstandard
 
+from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.finra.content import Content
 from pipeline.finra.formats import api_pages
 from pipeline.finra.sources.api import queries
 from pipeline.finra.sources.api.fields import FIELDS, SummaryType
-from pipeline.finra.sources.api.pages import Packed, Page, unpack_pages
+from pipeline.finra.sources.api.pages import Packing, Page, unpack_pages
 from pipeline.finra.sources.api.queries import CODES
 from pipeline.finra.sources.api.source import FinraApi
 from pipeline.finra.sources.base import CannotBeAsked, NotPublished, Standing, UnsafeSource
@@ -60,9 +62,8 @@ def test_what_was_decoded_to_be_checked_reads_as_the_bytes_do() -> None:
         server.service.faults.add(Fault(Kind.NEGATIVE_SHARES, None, equal={"summaryTypeCode": "ATS_W_SMBL_FIRM"}))
         payload = client_of(server).fetch(KEY)
     assert payload.decoded is not None
-    assert len(payload.decoded.pages) == len(list(unpack_pages(payload.content)))
     from_bytes = api_pages.read(payload.content, KEY, 1)
-    spared = api_pages.read(payload.content, KEY, 1, decoded=payload.decoded)
+    spared = reader.read_fetched(payload, KEY, 1)
     assert spared.keyed.equals(from_bytes.keyed)
     assert len(spared.rejects) > 1
     assert replace(spared, keyed=from_bytes.keyed) == from_bytes
@@ -103,21 +104,23 @@ def test_in_whatever_order_pages_come_the_payload_is_the_same() -> None:
     pages += [Page("B", 0, 0, 0, "", b""), Page("C", 0, 1, 2, "c0", b"[]"), Page("C", 1, 1, 2, "c1", b"[1]")]
     payloads = set()
     for order in permutations(pages):
-        payload = Packed("ABC")
+        payload = Packing("ABC")
         for page in order:
             payload.add(page)
         payloads.add(payload.finish())
-    (content, sha256), *others = payloads
+    packed, *others = payloads
     assert others == []
-    assert list(unpack_pages(content)) == [b"[0]", b"[2]", b"[4]", b"[]", b"[1]"]
-    assert sha256 == hashlib.sha256(content).hexdigest()
+    assert list(unpack_pages(packed.content)) == [b"[0]", b"[2]", b"[4]", b"[]", b"[1]"]
+    assert packed.sha256 == hashlib.sha256(packed.content).hexdigest()
+    assert zstandard.get_frame_parameters(packed.compressed).content_size == len(packed.content)
+    assert zstandard.ZstdDecompressor().decompress(packed.compressed) == packed.content
 
 
 def test_what_came_of_an_unusable_partition_is_packed_in_its_order() -> None:
-    payload = Packed("AB")
+    payload = Packing("AB")
     for query, offset in (("B", 1), ("A", 4), ("A", 0)):
         payload.add(Page(query, offset, 2, 6, "", f"{query}{offset}".encode()))
-    assert list(unpack_pages(payload.finish()[0])) == [b"A0", b"A4", b"B1"]
+    assert list(unpack_pages(payload.finish().content)) == [b"A0", b"A4", b"B1"]
 
 
 def test_what_is_published_is_known_by_one_request() -> None:
