@@ -1,31 +1,25 @@
-"""How a command runs a plan: print it, or execute it with progress, then print the summary."""
+"""Commands that run a plan: print it, or execute it with progress, then print the summary."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import IO, Any
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import Error
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column
 
 from pipeline import operations
 from pipeline.engine import canvas, driver, sweeper, waiting
 from pipeline.engine.embedded import NO_BROKER
 from pipeline.finra.calendar import Tier, parse_run_date, parse_tiers
-from pipeline.finra.plain_text import printable
 from pipeline.finra.sources.base import Source
-from pipeline.management import terminal
 from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
-from pipeline.management.progress import InOrder
-from pipeline.management.run_summary import print_summary
-from pipeline.models import Capture, DeliveryState, Outcome, Run, RunPartition, data_kinds
+from pipeline.management.progress import Hint, progress_of
+from pipeline.management.run_summary import print_next, print_summary
+from pipeline.models import DeliveryState, Run
 from pipeline.notices import sending
 from pipeline.resilience import failures
 from pipeline.resilience.connections import patiently
@@ -37,19 +31,12 @@ from pipeline.runs.request import Request
 from pipeline.runs.sources import PLAN_SECONDS, origin_of, source_of
 from pipeline.runs.summary import FAILURES, Summary, summarize
 
-HINT_SECONDS = 20
-MADE = (Outcome.INGESTED, Outcome.RESTATED)
-NEXT = {
-    0: ("doctor", "every week: what is captured, and what may be used"),
-    1: ("doctor", "what is missing or failed, and the command that repairs it"),
-}
-
 
 class PlanCommand(SpineCommand):
     """A command that makes a plan and runs it."""
 
     def add_run_arguments(self, parser: CommandParser, source: str = "") -> None:
-        """The arguments that decide where from, for which tiers, on what day, and why."""
+        """Add the arguments of the source, the tiers, the day, the reason and the engine."""
         parser.add_argument("--tiers", default=",".join(Tier), help="comma-separated (default: all three)")
         source = source or settings.MARKETSPINE_SOURCE
         parser.add_argument("--source", default=source, help="where from: files, api or samples (default: %(default)s)")
@@ -66,7 +53,7 @@ class PlanCommand(SpineCommand):
         parser.add_argument("--no-wait", action="store_true", help="with --queue: print the run's number and end")
 
     def requested(self, command: str, options: dict[str, Any]) -> Request:
-        """The request by the arguments that all these commands have; each adds its own to it."""
+        """The request by the arguments that all these commands share; each command adds its own."""
         return Request(
             command=command,
             run_date=parse_run_date(options["run_date"]),
@@ -79,7 +66,7 @@ class PlanCommand(SpineCommand):
         )
 
     def plan(self, request: Request) -> Plan:
-        """The plan, made with what the source has now; a source that cannot be asked ends the command."""
+        """The plan, after asking the source; a source that cannot be asked ends the command."""
         if request.force and not request.fetches:
             raise BadArguments(
                 f"--force captures again, and --only-stage {request.only_stage} fetches nothing: drop one"
@@ -93,7 +80,7 @@ class PlanCommand(SpineCommand):
         self.table("Plan", ("week ending", "tier", "action", "why"), rows)
 
     def print_estimate(self, plan: Plan) -> None:
-        """Print the cost of the plan at FINRA, where it asks FINRA."""
+        """Print the cost of the plan at FINRA, if it asks FINRA."""
         estimated = estimate(plan)
         if estimated is not None:
             self.line(str(estimated))
@@ -107,7 +94,7 @@ class PlanCommand(SpineCommand):
         return 0
 
     def run_plan(self, plan: Plan, options: dict[str, Any]) -> int:
-        """Have an engine work on the plan (or resume an interrupted run of it), print the summary; the exit code."""
+        """Execute the plan with an engine, or resume its interrupted run; print the summary, return the exit code."""
         if options["no_wait"] and not options["queue"]:
             raise BadArguments("--no-wait goes with --queue: without, the work is done in this process")
         if not options["queue"]:
@@ -120,21 +107,21 @@ class PlanCommand(SpineCommand):
         """Work on the plan without an engine, from a source that no run can name: a file by hand."""
         with liveness.working() as worker:
             run = self._begun(plan, worker)
-            with self._failures_of_the_machine(run), self._progress(run) as progress:
+            with self._failures_of_the_machine(run), progress_of(run, self) as progress:
                 in_process.execute(run, source, progress)
         return self._report_and_tell(run)
 
     def _run_embedded(self, plan: Plan) -> int:
-        """In this process. Told to stop, it finishes what is under way, and leaves the rest to the same command again."""
+        """Run the plan in this process. Told to stop, it finishes partitions under way; the same command resumes the run."""
         with liveness.working() as worker:
             run = self._begun(plan, worker)
-            with self._failures_of_the_machine(run), self._progress(run) as progress:
+            with self._failures_of_the_machine(run), progress_of(run, self) as progress:
                 driver.run_embedded(run, worker, progress, self.warn)
         return self._report_and_tell(run)
 
     @contextmanager
     def _failures_of_the_machine(self, run: Run) -> Iterator[None]:
-        """A disk that is full, say, when a week is closed: the run has begun, and the same command resumes it."""
+        """End the command with a sentence, after a full disk say. The run has begun, and the same command resumes it."""
         try:
             yield
         except BrokenPipeError:
@@ -159,8 +146,8 @@ class PlanCommand(SpineCommand):
         if not wait:
             return self._report_sent(run, unsent)
         try:
-            with self._progress(run) as progress:
-                waiting.wait(run, progress, idle=_Hint(self, run), tell=self.warn)
+            with progress_of(run, self) as progress:
+                waiting.wait(run, progress, idle=Hint(run, self.warn), tell=self.warn)
         except KeyboardInterrupt:
             stop = f"`python manage.py cancel_run {run.pk}` stops it, the same command waits for it again"
             self.refuse(f"stopped waiting; run {run.pk} goes on at the workers: {stop}", FAILURES)
@@ -170,7 +157,7 @@ class PlanCommand(SpineCommand):
         return self._report(run)
 
     def _report_and_tell(self, run: Run) -> int:
-        """Report, and send what the run has made news: where cron starts the commands, no sweep would."""
+        """Report, and send the run's notices: where cron starts the commands, no sweep would send them."""
         code = self._report(run)
         try:
             untold = [sent for sent in sending.send_all() if sent.state != DeliveryState.SENT]
@@ -212,17 +199,8 @@ class PlanCommand(SpineCommand):
             self.document(summary.as_json())
         else:
             print_summary(self, summary)
-            self._say_next(run, summary)
+            print_next(self, run, summary)
         return summary.exit_code
-
-    def _say_next(self, run: Run, summary: Summary) -> None:
-        """Print the commands to run next."""
-        vintage = _vintage_to_see(run)
-        serve = "serve --demo" if settings.MARKETSPINE_DEMO else "serve"
-        self.line("Next:")
-        for command, shows in (NEXT[summary.exit_code], *vintage, (serve, "the dashboard, on http://127.0.0.1:8000")):
-            self.line(f"  {data_kinds.manage_py()} {command}")
-            self.line(f"      {shows}")
 
     def _report_sent(self, run: Run, unsent: bool) -> int:
         if self.as_json:
@@ -230,83 +208,10 @@ class PlanCommand(SpineCommand):
         self.line(f"Run {run.pk}: {run.partitions.count()} partitions, {'not sent yet' if unsent else 'sent'}.")
         return failed_if(unsent)
 
-    @contextmanager
-    def _progress(self, run: Run) -> Iterator[in_process.Progress]:
-        """Tells of each partition that is done: a line, and on a terminal a bar."""
-        if not self.on_terminal:
-            with _in_order(run, lambda step: self.line(_outcome_line(step))) as progress:
-                yield progress
-            return
-        with progress_bar(sys.stderr) as bar:
-            task = bar.add_task("Partitions", total=run.partitions.count())
-            with _in_order(run, lambda step: bar.console.print(_outcome_line(step))) as progress:
-                yield _advancing(bar, task, progress)
-
-
-def progress_bar(file: IO[str]) -> Progress:
-    """A bar that takes the room which the partition, its outcome and the figures leave."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(table_column=Column(min_width=len("1000/1000"))),
-        TimeElapsedColumn(table_column=Column(min_width=len("0:00:00"))),
-    )
-    return Progress(*columns, console=terminal.console(file), transient=True)
-
-
-class _Hint:
-    """Says once, when nothing has started for long, what may be missing."""
-
-    def __init__(self, command: PlanCommand, run: Run) -> None:
-        self._command, self._run = command, run
-        self._since: float | None = time.monotonic()
-
-    def __call__(self) -> None:
-        if self._since is None or time.monotonic() - self._since < HINT_SECONDS:
-            return
-        self._since = None
-        if not self._run.partitions.filter(attempts__gt=0).exists():
-            self._command.warn(
-                f"Nothing has started for {HINT_SECONDS} s. Is a worker there? `celery -A marketspine worker`"
-            )
-
-
-def _outcome_line(step: RunPartition) -> str:
-    made = f"; {step.capture}" if step.capture and step.outcome in MADE else ""
-    return printable(f"{step.partition.week_ending} {step.partition.tier:<10}  {step.outcome:<11}  {step.reason}{made}")
-
 
 def _summary_of(run: Run) -> Summary:
     run.refresh_from_db()
     return summarize(run)
-
-
-def _vintage_to_see(run: Run) -> list[tuple[str, str]]:
-    """The command that shows what this run captured: a restatement, or else any capture; none where it has none."""
-    captured = run.partitions.filter(capture__isnull=False).select_related("capture").order_by("pk")
-    restated = captured.filter(outcome=Outcome.RESTATED).first()
-    if restated and restated.capture:
-        before = Capture.objects.get(partition=restated.partition_id, version=restated.capture.version - 1)
-        return [(f"diff_captures {before} {restated.capture}", "the rows that were restated")]
-    shown = captured.first()
-    return [(f"show_capture {shown.capture}", "one vintage: its figures, and where it came from")] if shown else []
-
-
-def _advancing(bar: Progress, task: TaskID, progress: in_process.Progress) -> in_process.Progress:
-    def advance(step: RunPartition) -> None:
-        bar.update(task, advance=1, description=f"{step.partition} {step.outcome}")
-        progress(step)
-
-    return advance
-
-
-@contextmanager
-def _in_order(run: Run, tell: Callable[[RunPartition], None]) -> Iterator[in_process.Progress]:
-    progress = InOrder(run, tell)
-    try:
-        yield progress
-    finally:
-        progress.finish()
 
 
 def _as_document(step: Step) -> dict[str, object]:

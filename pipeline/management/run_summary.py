@@ -1,11 +1,18 @@
-"""The summary of a run as a table."""
+"""The summary of a run as a table, and the commands to run next."""
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from pipeline.finra.calendar import Tier, due_date
 from pipeline.management.base import SpineCommand
-from pipeline.models import Action, ReadinessState
+from pipeline.models import Action, Capture, Outcome, ReadinessState, Run, data_kinds
 from pipeline.runs.summary import Summary
+
+NEXT = {
+    0: ("doctor", "every week: what is captured, and what may be used"),
+    1: ("doctor", "what is missing or failed, and the command that repairs it"),
+}
 
 
 def print_summary(command: SpineCommand, summary: Summary) -> None:
@@ -64,3 +71,24 @@ def _archive(sentences: list[str]) -> str:
 def _states(states: dict[str, int]) -> str:
     counted = [f"{states[state]} {state}" for state in ReadinessState.values if states[state]]
     return ", ".join(counted) or "no week"
+
+
+def print_next(command: SpineCommand, run: Run, summary: Summary) -> None:
+    """Print the commands to run next."""
+    vintage = _vintage_to_see(run)
+    serve = "serve --demo" if settings.MARKETSPINE_DEMO else "serve"
+    command.line("Next:")
+    for words, shows in (NEXT[summary.exit_code], *vintage, (serve, "the dashboard, on http://127.0.0.1:8000")):
+        command.line(f"  {data_kinds.manage_py()} {words}")
+        command.line(f"      {shows}")
+
+
+def _vintage_to_see(run: Run) -> list[tuple[str, str]]:
+    """The command that shows a restatement of this run, or else any capture of it; none without a capture."""
+    captured = run.partitions.filter(capture__isnull=False).select_related("capture").order_by("pk")
+    restated = captured.filter(outcome=Outcome.RESTATED).first()
+    if restated and restated.capture:
+        before = Capture.objects.get(partition=restated.partition_id, version=restated.capture.version - 1)
+        return [(f"diff_captures {before} {restated.capture}", "the rows that were restated")]
+    shown = captured.first()
+    return [(f"show_capture {shown.capture}", "one vintage: its figures, and where it came from")] if shown else []

@@ -14,7 +14,7 @@ from django.core.management import load_command_class
 
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.management.capture_words import select
-from pipeline.management.plan_command import progress_bar
+from pipeline.management.progress import progress_bar
 from pipeline.models import Anomaly, Capture, Category, Readiness
 from pipeline.runs import lifecycle
 from pipeline.runs.plan import make_plan

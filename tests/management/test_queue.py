@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from pipeline.engine import waiting
-from pipeline.management import plan_command
+from pipeline.management import progress
 from pipeline.models import Run, RunPartition, RunStatus
 from tests.management.calling import call, finish, start_in
 from tests.management.publications import DAY, OLDER_WEEK, OTC, WEEK, publish_week
@@ -81,7 +81,7 @@ def test_a_run_with_failures_ends_with_1(fleet: Fleet, source_dir: Path) -> None
 
 
 def test_while_nothing_starts_it_asks_whether_a_worker_is_there(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_command, "HINT_SECONDS", 0)
+    monkeypatch.setattr(progress, "HINT_SECONDS", 0)
     looks = iter(range(1000))
 
     def look(run: Run, worker: str) -> bool:
