@@ -7,17 +7,15 @@ from datetime import date
 import polars as pl
 
 from pipeline import readers
+from pipeline.admin.market.chart_sections import chart_section, concentration, trade_size
 from pipeline.admin.market.frame import ALL, Asked, Download, Section, without
-from pipeline.admin.market.series import Axis, Ribbon, bars, by, hundredths, lines, tenths, whole
-from pipeline.admin.market.tables import entries
+from pipeline.admin.market.series import Axis, bars, by, hundredths, whole
 from pipeline.admin.shared import market_links
-from pipeline.admin.shared.charts import HIGH, MODERATE
 from pipeline.models import HHI_POINTS
 from pipeline.readers import DATASETS
 from pipeline.readers.largest import OTHERS, largest_ats_shares
 
 MARKET = DATASETS["market"]
-BANDS = (("moderate", MODERATE), ("high", HIGH))
 KIND = pl.col("venue_kind").replace({"NON_ATS": "non-ATS"})
 LARGEST = 10
 PERCENT = 100
@@ -38,13 +36,13 @@ def _kinds(market: pl.DataFrame, value: str) -> pl.DataFrame:
 
 def _volume(market: pl.DataFrame, ways: tuple[Download, ...]) -> Section:
     daily = _kinds(market, "shares_per_trading_day")
-    return Section(
+    return chart_section(
         "Volume",
         "Shares per trading day, so that weeks with a holiday compare with the others",
         bars(daily, "week_ending", daily.columns[1:], "shares a day", said=whole),
-        downloads=ways,
-        entries=entries(MARKET, "shares_per_trading_day"),
-        narrow=True,
+        MARKET,
+        "shares_per_trading_day",
+        ways,
     )
 
 
@@ -59,14 +57,7 @@ def _concentration(market: pl.DataFrame, over: Asked) -> Section:
         "week_ending", low=pl.col("hhi_low") * HHI_POINTS, high=pl.col("hhi_high") * HHI_POINTS
     )
     drawn = points.join(firms, on="week_ending", how="left").sort("week_ending")
-    ribbon = Ribbon("non-ATS", "low", "high")
-    return Section(
-        "Concentration",
-        "HHI in points. The ribbon is the non-ATS one, the pool of small firms taken as many and as one",
-        lines(drawn, "week_ending", points.columns[1:], "HHI, points", said=tenths, bands=BANDS, ribbon=ribbon),
-        entries=entries(MARKET, "hhi_low"),
-        narrow=True,
-    )
+    return concentration(drawn, points.columns[1:], MARKET, "hhi_low")
 
 
 def _largest(over: Asked, week: date) -> Section:
@@ -77,21 +68,14 @@ def _largest(over: Asked, week: date) -> Section:
     urls = {mpid: market_links.of_venue(mpid) for mpid in names if mpid != OTHERS}
     axis = Axis("% of ATS shares", of_whole=True)
     drawn = bars(wide, "week_ending", names, axis, said=hundredths, urls=urls)
-    return Section(
+    return chart_section(
         "The ten largest ATSs",
         f"Of week {week}: their part of ATS volume by week",
         drawn,
-        entries=entries(DATASETS["venues"], "share"),
-        narrow=True,
+        DATASETS["venues"],
+        "share",
     )
 
 
 def _sizes(market: pl.DataFrame) -> Section:
-    size = _kinds(market, "average_trade_size")
-    return Section(
-        "Trade size",
-        "Average shares of a trade",
-        lines(size, "week_ending", size.columns[1:], "shares a trade", said=tenths),
-        entries=entries(MARKET, "average_trade_size"),
-        narrow=True,
-    )
+    return trade_size(_kinds(market, "average_trade_size"), MARKET)

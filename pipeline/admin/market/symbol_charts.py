@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from pipeline.admin.market.chart_sections import chart_section, concentration, trade_size
 from pipeline.admin.market.frame import Section
-from pipeline.admin.market.market_charts import BANDS
-from pipeline.admin.market.series import Ribbon, bars, lines, tenths, whole
-from pipeline.admin.market.tables import entries
+from pipeline.admin.market.series import bars, lines, tenths, whole
 from pipeline.models import HHI_POINTS
 from pipeline.readers import DATASETS
 
@@ -25,12 +24,12 @@ def _volume(history: pl.DataFrame) -> Section:
         pl.col("ats_shares").cast(pl.Float64).alias("ATS"),
         pl.col("non_ats_shares").cast(pl.Float64).alias("non-ATS"),
     )
-    return Section(
+    return chart_section(
         "Volume",
         "Off exchange, by week. Shares are not adjusted for splits",
         bars(shares, "week_ending", ["ATS", "non-ATS"], "shares", said=whole),
-        entries=entries(HISTORY, "ats_shares"),
-        narrow=True,
+        HISTORY,
+        "ats_shares",
     )
 
 
@@ -41,24 +40,17 @@ def _concentration(history: pl.DataFrame) -> Section:
         (pl.col("hhi_non_ats_low") * HHI_POINTS).alias("low"),
         (pl.col("hhi_non_ats_high") * HHI_POINTS).alias("high"),
     )
-    ribbon = Ribbon("non-ATS", "low", "high")
-    return Section(
-        "Concentration",
-        "HHI in points. The ribbon is the non-ATS one, the pool of small firms taken as many and as one",
-        lines(points, "week_ending", ["ATS"], "HHI, points", said=tenths, bands=BANDS, ribbon=ribbon),
-        entries=entries(HISTORY, "hhi_ats"),
-        narrow=True,
-    )
+    return concentration(points, ["ATS"], HISTORY, "hhi_ats")
 
 
 def _effective(history: pl.DataFrame) -> Section:
     venues = history.select("week_ending", effective="effective_venues_ats", traded="venues_ats")
-    return Section(
+    return chart_section(
         "Effective venues",
         "How many ATSs of equal size would be as concentrated, beside how many traded it",
         lines(venues, "week_ending", ["effective", "traded"], "ATSs", said=tenths),
-        entries=entries(HISTORY, "effective_venues_ats"),
-        narrow=True,
+        HISTORY,
+        "effective_venues_ats",
     )
 
 
@@ -68,10 +60,4 @@ def _size(history: pl.DataFrame) -> Section:
         pl.col("ats_average_trade_size").alias("ATS"),
         pl.col("average_trade_size").alias("ATS and non-ATS"),
     )
-    return Section(
-        "Trade size",
-        "Average shares of a trade",
-        lines(sizes, "week_ending", ["ATS", "ATS and non-ATS"], "shares a trade", said=tenths),
-        entries=entries(HISTORY, "average_trade_size"),
-        narrow=True,
-    )
+    return trade_size(sizes, HISTORY)

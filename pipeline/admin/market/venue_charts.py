@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from pipeline import readers
+from pipeline.admin.market.chart_sections import chart_section, trade_size
 from pipeline.admin.market.frame import Asked, Section, without
-from pipeline.admin.market.series import Axis, by, hundredths, lines, tenths
-from pipeline.admin.market.tables import entries
+from pipeline.admin.market.series import Axis, by, hundredths, lines
 from pipeline.admin.shared import figures
 from pipeline.readers import DATASETS
 
@@ -29,12 +29,12 @@ def _share(history: pl.DataFrame, asked: Asked) -> Section:
     name = f"as of {asked['as_of']}" if "as_of" in asked else "latest"
     both = _percent(known, name).join(_percent(first, FIRST), on="week_ending", how="left").sort("week_ending")
     drawn = lines(both, "week_ending", [name, FIRST], "% of its kind", said=hundredths)
-    return Section(
+    return chart_section(
         "Share",
         "Part of its kind's volume; where the lines part, FINRA restated the week",
         drawn,
-        entries=entries(HISTORY, "share"),
-        narrow=True,
+        HISTORY,
+        "share",
     )
 
 
@@ -43,32 +43,26 @@ def _percent(history: pl.DataFrame, name: str) -> pl.DataFrame:
 
 
 def _rank(history: pl.DataFrame) -> Section:
-    return Section(
+    return chart_section(
         "Rank",
         "By volume within its kind, the first place at the top",
         lines(history, "week_ending", ["rank"], Axis("rank", reverse=True), said=figures.number),
-        entries=entries(HISTORY, "rank"),
-        narrow=True,
+        HISTORY,
+        "rank",
     )
 
 
 def _by_tier(tiers: pl.DataFrame) -> Section:
     shares = by(tiers, "week_ending", "tier", pl.col("share") * PERCENT)
-    return Section(
+    return chart_section(
         "Share by tier",
         "Part of its kind's volume in each tier",
         lines(shares, "week_ending", shares.columns[1:], "% of its kind", said=hundredths),
-        entries=entries(HISTORY, "share"),
-        narrow=True,
+        HISTORY,
+        "share",
     )
 
 
 def _size(history: pl.DataFrame) -> Section:
     size = history.select("week_ending", pl.col("average_trade_size").alias("shares a trade"))
-    return Section(
-        "Trade size",
-        "Average shares of a trade",
-        lines(size, "week_ending", size.columns[1:], "shares a trade", said=tenths),
-        entries=entries(HISTORY, "average_trade_size"),
-        narrow=True,
-    )
+    return trade_size(size, HISTORY)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -15,7 +14,7 @@ from pipeline import operations
 from pipeline.admin.notices.channel_form import ChannelForm
 from pipeline.admin.people.traced import Traced
 from pipeline.admin.shared import figures
-from pipeline.admin.shared.acting import Acting, ObjectAction, one
+from pipeline.admin.shared.acting import FormAdmin, ObjectAction, one
 from pipeline.admin.shared.base import badge, link
 from pipeline.admin.shared.lines import acts_on
 from pipeline.models import Act, Channel, DeliveryState
@@ -38,7 +37,7 @@ def delivery_badge(state: str) -> SafeString:
 
 
 @admin.register(Channel)
-class ChannelAdmin(Traced, Acting[Channel]):
+class ChannelAdmin(Traced, FormAdmin[Channel]):
     """Channels. One with deliveries cannot be deleted: it is switched off instead."""
 
     form = ChannelForm
@@ -105,22 +104,10 @@ class ChannelAdmin(Traced, Acting[Channel]):
     def error(self, channel: Channel) -> SafeString | str:
         return format_html('<span class="rv-why">{}</span>', channel.last_error) if channel.last_error else "-"
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """The form, with the buttons, the target, and the last deliveries."""
-        channel = self.get_object(request, unquote(object_id)) if object_id else None
-        beside = self._beside(request, channel) if channel else {}
-        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **beside})
-
-    def _beside(self, request: HttpRequest, channel: Channel) -> dict[str, Any]:
+    def beside(self, channel: Channel) -> dict[str, Any]:
+        """The target, and the last deliveries."""
         deliveries = channel.deliveries.select_related("notice").order_by("-pk")[:SHOWN]
         return {
-            **self.frame_of(request, channel),
             "channel": channel,
             "on": self.on(channel),
             "goes_to": self.goes_to(channel),

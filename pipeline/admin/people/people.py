@@ -16,7 +16,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from pipeline.admin.people.traced import Traced, trace
-from pipeline.admin.shared.base import badge
+from pipeline.admin.shared.base import badge, user_of
 from pipeline.admin.shared.offered import Offering
 from pipeline.models import Act
 
@@ -43,11 +43,6 @@ def outranks(other: User, user: User) -> bool:
     if user.is_superuser:
         return False
     return other.is_superuser or held_by(other).filter(pk__in=beyond(user).values("pk")).exists()
-
-
-def _person(request: HttpRequest) -> User:
-    assert isinstance(request.user, User), "the admin asks who it is before anything else"
-    return request.user
 
 
 def grantable(field: str, user: User) -> QuerySet[Any] | None:
@@ -119,7 +114,7 @@ class SpineUserAdmin(Traced, Offering, UserAdmin, ModelAdmin):  # type: ignore[m
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Only a superuser makes superusers."""
         fields = ("signed_in", "joined")
-        return fields if _person(request).is_superuser else ("is_superuser", *fields)
+        return fields if user_of(request).is_superuser else ("is_superuser", *fields)
 
     def formfield_for_manytomany(
         self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
@@ -167,16 +162,16 @@ def change_own_password(request: HttpRequest) -> HttpResponseBase:
     """Django's page; a changed password is written to the operator log."""
     answer: HttpResponseBase = admin.site.password_change(request)
     if request.method == "POST" and isinstance(answer, HttpResponseRedirect):
-        trace(request, Act.CHANGE, [_person(request)], f"Changed {request.user}. Password: set")
+        trace(request, Act.CHANGE, [user_of(request)], f"Changed {request.user}. Password: set")
     return answer
 
 
 def _is_above(other: User | None, request: HttpRequest) -> bool:
-    return other is not None and outranks(other, _person(request))
+    return other is not None and outranks(other, user_of(request))
 
 
 def _gives_more(role: Group | None, request: HttpRequest) -> bool:
-    user = _person(request)
+    user = user_of(request)
     if role is None or user.is_superuser:
         return False
     return role.permissions.filter(pk__in=beyond(user).values("pk")).exists()
@@ -186,7 +181,7 @@ def _of_what_is_had(
     field: ModelMultipleChoiceField[Any] | None, name: str, request: HttpRequest
 ) -> ModelMultipleChoiceField[Any] | None:
     """The field of a form, offering only what the user may give away."""
-    offered = grantable(name, _person(request))
+    offered = grantable(name, user_of(request))
     if field is not None and offered is not None:
         field.queryset = offered
     return field

@@ -8,7 +8,6 @@ from typing import Any
 import django_celery_beat.admin  # noqa: F401
 import django_celery_results.admin  # noqa: F401
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
 from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
@@ -22,7 +21,7 @@ from pipeline import operations
 from pipeline.admin.people.traced import Traced
 from pipeline.admin.schedules.form import TASKS, ScheduleForm
 from pipeline.admin.schedules.times import crontab_in_words, in_words, next_at
-from pipeline.admin.shared.acting import Acting, ObjectAction, one
+from pipeline.admin.shared.acting import FormAdmin, ObjectAction, one
 from pipeline.admin.shared.base import Framed, badge, link
 from pipeline.admin.shared.lines import acts_on
 from pipeline.models import Act, OperatorLogEntry, Run
@@ -44,7 +43,7 @@ def run_now(chosen: list[PeriodicTask], order: Order) -> OperatorLogEntry:
 
 
 @admin.register(PeriodicTask)
-class ScheduleAdmin(Traced, Acting[PeriodicTask]):
+class ScheduleAdmin(Traced, FormAdmin[PeriodicTask]):
     """Schedules: beat sends each at its time, and an operator may run one now."""
 
     form = ScheduleForm
@@ -111,22 +110,10 @@ class ScheduleAdmin(Traced, Acting[PeriodicTask]):
             return "never ran"
         return _moment(row.last_run_at)
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """The form, with the buttons, the next times, and the last runs."""
-        row = self.get_object(request, unquote(object_id)) if object_id else None
-        beside = self._beside(request, row) if row else {}
-        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **beside})
-
-    def _beside(self, request: HttpRequest, row: PeriodicTask) -> dict[str, Any]:
+    def beside(self, row: PeriodicTask) -> dict[str, Any]:
+        """The next times, and the last runs."""
         runs = Run.objects.filter(schedule=row.name).order_by("-slot")[:RUNS_SHOWN]
         return {
-            **self.frame_of(request, row),
             "row": row,
             "on": self.on(row),
             "when": in_words(row),

@@ -15,6 +15,7 @@ from typing import Any, Generic
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -197,6 +198,26 @@ class Acting(Framed[M]):
             return self.ask(request, doing, chosen, back, form)
         order = order_of(request)
         return carried_out(request, lambda: doing.work(chosen, order), back)
+
+
+class FormAdmin(Acting[M]):
+    """Objects that are edited in a form, beside which their page shows buttons and what they did."""
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The form; that of an existing object with its buttons, and `beside`."""
+        found = self.get_object(request, unquote(object_id)) if object_id else None
+        context = {**self.frame_of(request, found), **self.beside(found)} if found else {}
+        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **context})
+
+    def beside(self, found: M) -> dict[str, Any]:
+        """The template's context beside the form of an object."""
+        return {}
 
 
 class ActingAdmin(Acting[M], EvidenceAdmin[M]):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
@@ -93,6 +94,12 @@ def page_url(of: models.Model) -> str:
 def link(to: models.Model | None, text: str = "") -> SafeString | str:
     """A link to an object's page; a dash for none."""
     return format_html('<a class="ms-link" href="{}">{}</a>', page_url(to), text or str(to)) if to else "-"
+
+
+def user_of(request: HttpRequest) -> User:
+    """The user who has signed in."""
+    assert isinstance(request.user, User), "the admin asks who it is before anything else"
+    return request.user
 
 
 class DayFilter(RangeDateFilter):  # type: ignore[misc] # the skin has no types

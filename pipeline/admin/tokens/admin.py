@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib import admin
-from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from pipeline.admin.people.people import outranks
 from pipeline.admin.people.traced import Traced
-from pipeline.admin.shared.base import Framed, badge
+from pipeline.admin.shared.base import Framed, badge, user_of
 from pipeline.admin.tokens.form import TokenForm
 from pipeline.models import ApiToken
 
@@ -39,7 +38,7 @@ class TokenAdmin(Traced, Framed[ApiToken]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
         """All tokens for a user who keeps those of others, else the user's own."""
         found: QuerySet[ApiToken] = super().get_queryset(request)
-        return found if _keeps(request) else found.filter(user=_person(request))
+        return found if _keeps(request) else found.filter(user=user_of(request))
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> tuple[str, ...]:
         """The fields of the form of a new token, or of the page of an existing one."""
@@ -54,11 +53,11 @@ class TokenAdmin(Traced, Framed[ApiToken]):
     def get_form(self, request: HttpRequest, obj: ApiToken | None = None, change: bool = False, **more: Any) -> Any:
         """The form, with the user who fills it in."""
         form = super().get_form(request, obj, change, **more)
-        return type(form.__name__, (form,), {"person": _person(request)})
+        return type(form.__name__, (form,), {"person": user_of(request)})
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """The user's own token, unless another user is chosen."""
-        return {"user": _person(request).pk}
+        return {"user": user_of(request).pk}
 
     def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:
         """Show the token in the reply itself, which must not be cached, and in no redirect or cookie."""
@@ -89,7 +88,7 @@ class TokenAdmin(Traced, Framed[ApiToken]):
         """Revoke one's own tokens; a user who keeps tokens also those of users who may do no more."""
         if obj is None or obj.user_id == request.user.pk:
             return self.has_view_permission(request)
-        return _keeps(request) and not outranks(obj.user, _person(request))
+        return _keeps(request) and not outranks(obj.user, user_of(request))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Whether the list is shown."""
@@ -117,11 +116,6 @@ class TokenAdmin(Traced, Framed[ApiToken]):
     @admin.display(description="made", ordering="created")
     def made(self, token: ApiToken) -> str:
         return f"{token.created:%Y-%m-%d %H:%M} UTC"
-
-
-def _person(request: HttpRequest) -> User:
-    assert isinstance(request.user, User), "the admin asks who it is before anything else"
-    return request.user
 
 
 def _keeps(request: HttpRequest) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
 
@@ -14,8 +13,9 @@ from pipeline.admin.shared.base import link
 from pipeline.admin.shared.concentration import band_badge, effective_venues
 from pipeline.admin.shared.lines import CaptureLine, acts_on
 from pipeline.admin.shared.market_links import week_link
+from pipeline.admin.weeks.markets import Choice, Market
 from pipeline.models import AnalyticsSnapshot, Family, MarketConcentration, VenueKind, VenueVolume
-from pipeline.models.analytics import ALL_TIERS, SCOPES
+from pipeline.models.analytics import ALL_TIERS
 
 PER_PAGE = 50
 FAMILIES = list(Family.values)
@@ -29,7 +29,7 @@ class MarketLine:
 
     @property
     def scope(self) -> str:
-        return "all tiers" if self.market.scope == ALL_TIERS else str(self.market.scope)
+        return _market(self.market).scope_name
 
     @property
     def family(self) -> str:
@@ -75,19 +75,11 @@ class VolumeLine:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A scope and kind that the table of venues can be of."""
-
-    name: str
-    query: str
-    here: bool
-
-
 def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str, Any]:
     """The context of a snapshot's page: a dozen queries at most."""
-    markets = sorted(MarketConcentration.objects.filter(snapshot=snapshot), key=_place)
-    scope, kind = _chosen(markets, asked)
+    markets = sorted(MarketConcentration.objects.filter(snapshot=snapshot), key=lambda one: _market(one).place)
+    had = [_market(market) for market in markets if market.family != Family.ALL]
+    chosen = _chosen(had, asked)
     manifest = getattr(snapshot, "manifest", None)
     inputs = snapshot.inputs.select_related("partition").order_by("partition__tier")
     return {
@@ -95,9 +87,9 @@ def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str,
         "week": week_link(snapshot.week_ending),
         "inputs": [CaptureLine(one, one.pk == one.partition.latest_id) for one in inputs],
         "markets": [MarketLine(market) for market in markets],
-        "choices": _choices(markets, scope, kind),
-        "venues": _venues(snapshot, scope, kind, asked.get("page")),
-        "query": urlencode({"scope": scope, "kind": kind}),
+        "choices": [Choice(one.name, one.query(), one == chosen) for one in had],
+        "venues": _venues(snapshot, chosen, asked.get("page")),
+        "query": chosen.query(),
         "manifest": link(manifest),
         "run": link(manifest.run, f"run {manifest.run_id}") if manifest else figures.NONE,
         "took": figures.seconds(manifest.duration) if manifest else figures.NONE,
@@ -105,33 +97,19 @@ def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str,
     }
 
 
-def _place(market: MarketConcentration) -> tuple[int, int]:
-    """Tier by tier, then all tiers; ATS, non-ATS, both."""
-    return SCOPES.index(market.scope), FAMILIES.index(market.family)
+def _market(found: MarketConcentration) -> Market:
+    return Market(found.scope, found.family)
 
 
-def _chosen(markets: list[MarketConcentration], asked: Mapping[str, str]) -> tuple[str, str]:
+def _chosen(had: list[Market], asked: Mapping[str, str]) -> Market:
     """The scope and kind asked for, if the snapshot has them; else ATS over all tiers, or the first that it has."""
-    had = [(market.scope, market.family) for market in markets if market.family != Family.ALL]
-    wanted = (asked.get("scope", ALL_TIERS), asked.get("kind", VenueKind.ATS.value))
+    wanted = Market(asked.get("scope", ALL_TIERS), asked.get("kind", VenueKind.ATS.value))
     return wanted if wanted in had else (had[0] if had else wanted)
 
 
-def _choices(markets: list[MarketConcentration], scope: str, kind: str) -> list[Choice]:
-    return [
-        Choice(
-            f"{MarketLine(market).scope}, {MarketLine(market).family}",
-            urlencode({"scope": market.scope, "kind": market.family}),
-            (market.scope, market.family) == (scope, kind),
-        )
-        for market in markets
-        if market.family != Family.ALL
-    ]
-
-
-def _venues(snapshot: AnalyticsSnapshot, scope: str, kind: str, page: str | None) -> Page[Any]:
+def _venues(snapshot: AnalyticsSnapshot, market: Market, page: str | None) -> Page[Any]:
     """A page of the venues, by rank within their kind."""
-    volumes = VenueVolume.objects.filter(snapshot=snapshot, scope=scope, venue_kind=kind)
+    volumes = VenueVolume.objects.filter(snapshot=snapshot, scope=market.scope, venue_kind=market.family)
     found: Page[Any] = Paginator(volumes.order_by("rank", "pk"), PER_PAGE).get_page(page)
     found.object_list = [VolumeLine(volume) for volume in found.object_list]
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponseBase
@@ -13,15 +12,14 @@ from django.urls import reverse
 
 from pipeline.admin.shared import downloads, figures
 from pipeline.admin.shared.concentration import band_badge, effective_venues
+from pipeline.admin.weeks.markets import Choice, Market
 from pipeline.models import ALL_TIERS, AnalyticsSnapshot, Family, MarketConcentration
-from pipeline.models.analytics import SCOPES
 from pipeline.resilience.failures import sentence_of
 from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import symbols
 from pipeline.weeks.symbols import SymbolConcentration
 
 PER_PAGE = 50
-FAMILIES = list(Family.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +46,6 @@ class SymbolLine:
         return band_badge(self.found.hhi_low, self.found.hhi_high)
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
-    """A scope and family of which the snapshot has symbols."""
-
-    scope: str
-    family: str
-
-    @property
-    def name(self) -> str:
-        scope = "all tiers" if self.scope == ALL_TIERS else self.scope
-        return f"{scope}, {Family(self.family).label}"
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A market as a link of the page."""
-
-    name: str
-    query: str
-    here: bool
-
-
 def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str, Any]:
     """The context of the page; with `trouble` in place of the symbols where their file cannot be read.
 
@@ -77,7 +53,11 @@ def contents(snapshot: AnalyticsSnapshot, asked: Mapping[str, str]) -> dict[str,
     """
     markets = _markets(snapshot)
     market, symbol = _chosen(markets, asked), asked.get("symbol", "").strip()
-    context = {"choices": [_choice(one, symbol, one == market) for one in markets], "symbol": symbol, "market": market}
+    context = {
+        "choices": [Choice(one.name, one.query(symbol), one == market) for one in markets],
+        "symbol": symbol,
+        "market": market,
+    }
     if market is None:
         return context
     try:
@@ -97,26 +77,14 @@ def as_download(snapshot: AnalyticsSnapshot, asked: Mapping[str, str], form: str
 
 
 def _markets(snapshot: AnalyticsSnapshot) -> list[Market]:
-    """Tier by tier, then all tiers; ATS, non-ATS, both."""
     stored = MarketConcentration.objects.filter(snapshot=snapshot).values_list("scope", "family")
-    return sorted(
-        (Market(scope, family) for scope, family in stored),
-        key=lambda market: (SCOPES.index(market.scope), FAMILIES.index(market.family)),
-    )
+    return sorted((Market(*one) for one in stored), key=lambda market: market.place)
 
 
 def _chosen(markets: list[Market], asked: Mapping[str, str]) -> Market | None:
     """The market asked for, if the snapshot has it; else all venues over all tiers, or the last that it has."""
     wanted = Market(asked.get("scope", ALL_TIERS), asked.get("kind", Family.ALL.value))
     return wanted if wanted in markets else next(reversed(markets), None)
-
-
-def _choice(market: Market, symbol: str, here: bool) -> Choice:
-    return Choice(market.name, _query(market, symbol), here)
-
-
-def _query(market: Market, symbol: str) -> str:
-    return urlencode({"scope": market.scope, "kind": market.family, **({"symbol": symbol} if symbol else {})})
 
 
 def _symbols(snapshot: AnalyticsSnapshot, market: Market, symbol: str, page: str | None) -> dict[str, Any]:
@@ -127,8 +95,8 @@ def _symbols(snapshot: AnalyticsSnapshot, market: Market, symbol: str, page: str
         "symbols": [SymbolLine(one) for one in symbols.listed(shown)],
         "page": pages,
         "total": figures.number(found.height),
-        "query": _query(market, symbol),
-        "downloads": [(form, f"{_download(snapshot, form)}?{_query(market, symbol)}") for form in downloads.FORMATS],
+        "query": market.query(symbol),
+        "downloads": [(form, f"{_download(snapshot, form)}?{market.query(symbol)}") for form in downloads.FORMATS],
     }
 
 
