@@ -5,7 +5,7 @@ Read from the ledger in a number of queries that does not grow with it. No other
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -22,12 +22,15 @@ from pipeline.models import (
     CaptureKind,
     Outcome,
     Readiness,
+    ReadinessState,
     Run,
+    RunWeek,
     Severity,
     Use,
 )
 from pipeline.models.readiness import USABLE
 from pipeline.review import grid
+from pipeline.review import unfinished as unfinished_work
 from pipeline.review.grid import Cell, CellState
 from pipeline.vintages import holdings
 
@@ -74,6 +77,20 @@ class Figures:
     due: int
     anomalies: dict[str, int]
     last_run: Run | None
+
+
+def unfinished(rows: Iterable[Week], today: date | None = None) -> Iterator[tuple[Readiness, str]]:
+    """Weeks blocked since work on them stopped halfway, but those in a run under way: a verdict of each, and why."""
+    open_weeks = RunWeek.objects.filter(run__in=Run.objects.under_way(), closed_at__isnull=True)
+    under_way = set(open_weeks.values_list("week_ending", flat=True))
+    for row in rows:
+        verdicts = {use: verdict for use, verdict in row.verdicts.items() if verdict is not None}
+        blocked = next((one for one in verdicts.values() if one.state == ReadinessState.BLOCKED), None)
+        if blocked is None or row.week_ending in under_way:
+            continue
+        stored = {use: verdict.state for use, verdict in verdicts.items()}
+        if why := unfinished_work.why(row.week_ending, stored, today or market_today()):
+            yield blocked, why
 
 
 def weeks(today: date | None = None) -> list[Week]:

@@ -12,10 +12,10 @@ from pipeline.finra.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.integrity import losses
 from pipeline.models import Anomaly, Readiness, ReadinessState, data_kinds
 from pipeline.resilience import clock
-from pipeline.review import archive_repairs, grid, repairs
+from pipeline.review import archive_repairs, grid, repairs, unfinished
 from pipeline.review.grid import BACKFILLED, Cell, CellState
 from pipeline.vintages import holdings
-from pipeline.weeks import analytics, readiness
+from pipeline.weeks import readiness
 
 logger = logging.getLogger(__name__)
 
@@ -125,10 +125,8 @@ def _cell_sentence(cell: Cell) -> str:
 
 def _week_findings(cells: list[Cell]) -> Iterator[_OfWeeks]:
     for week in _weeks(cells):
-        captured = analytics.inputs_of(week)
-        if captured and not analytics.is_current(analytics.newest_snapshot(week), week):
-            finding = Finding(f"{week}: the analytics are not computed from the newest captures", _recalculate(week))
-            yield {week}, finding
+        if unfinished.is_not_computed(week):
+            yield {week}, Finding(f"{week}: {unfinished.NOT_COMPUTED}", _recalculate(week))
 
 
 def _clock_findings() -> Iterator[Finding]:
@@ -171,14 +169,11 @@ def _verdict_findings(
         stored = {verdict.use: verdict.state for verdict in verdicts if verdict.week_ending == week}
         if week in found or not (stored or week in held):
             continue
-        now = readiness.assess(week, today)
-        if stored != {use: verdict.state for use, verdict in now.items()}:
-            yield (
-                {week},
-                Finding(f"{week}: its readiness is not judged by what the ledger says now", _recalculate(week)),
-            )
+        if unfinished.is_not_judged(week, stored, today):
+            yield {week}, Finding(f"{week}: {unfinished.NOT_JUDGED}", _recalculate(week))
         elif ReadinessState.BLOCKED in stored.values():
-            reasons = {reason: None for verdict in now.values() for reason in verdict.reasons}
+            now = readiness.assess(week, today).values()
+            reasons = {reason: None for verdict in now for reason in verdict.reasons}
             yield {week}, Finding(f"{week} is BLOCKED: {'; '.join(reasons)}", _recalculate(week))
 
 

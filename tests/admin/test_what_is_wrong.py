@@ -11,7 +11,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks, look_back, market_today
-from pipeline.models import Anomaly, Category, Partition, Severity
+from pipeline.models import Anomaly, Category, Partition, Readiness, Severity
 from tests.admin.vintages import signed_in
 from tests.management.calling import call
 from tests.management.publications import publish
@@ -79,6 +79,28 @@ def test_four_failures_are_mended_with_one_click_and_a_judgement_with_two(
     operator.post(resolving, {"reason": "FINRA was in the midst of a restatement", "token": "a-token"})
     assert wrong_in(dashboard(operator)) == []
     assert call("doctor").code == 0
+
+
+def test_a_week_that_was_left_halfway_is_mended_with_one_click(ledger: Ledger, source_dir: Path) -> None:
+    [week] = fully_due_weeks(1, market_today())
+    for tier in Tier:
+        publish(source_dir, PartitionKey(week, tier))
+    call("run_weekly", "--weeks", week)
+    trading = Readiness.objects.get(week_ending=week, use="trading")
+    operator = signed_in("Operator")
+    recompute = reverse("admin:pipeline_readiness_recompute", args=[trading.pk])
+    assert recompute not in dashboard(operator)
+
+    Readiness.objects.block(week, "a capture was made, and its worker was killed")
+    page = dashboard(operator)
+    assert recompute in page
+    assert "its readiness is not judged by what the ledger says now" in page
+    operator.post(recompute, {"token": "a-token"})
+    assert recompute not in dashboard(operator)  # a run is at it
+    call("recover_runs")
+    trading.refresh_from_db()
+    assert trading.state == "READY"
+    assert recompute not in dashboard(operator)
 
 
 def test_a_viewer_sees_what_is_wrong_and_no_button(broken: list[PartitionKey]) -> None:

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from pipeline.admin.shared.acting import may
 from pipeline.admin.shared.base import badge, page_url
-from pipeline.models import Act, Anomaly
+from pipeline.models import Act, Anomaly, Readiness
 from pipeline.operations import new_token
 from pipeline.review import dashboard
 from pipeline.review.grid import Cell, CellState
@@ -38,12 +38,19 @@ class Wrong:
 
 
 def what_is_wrong(request: HttpRequest, weeks: Iterable[dashboard.Week]) -> dict[str, Any]:
-    """The context of the list: faulty partitions, newest week first, then anomalies of whole weeks."""
+    """The context of the list: faulty partitions, newest week first, then anomalies of whole weeks, then unfinished weeks."""
     listed = list(weeks)
     cells = [cell for week in listed for cell, _ in week.cells if cell.state in WRONG]
+    anomalies = list(_against(listed))
+    told = {one.week_ending for one in (*cells, *anomalies)}
+    unfinished = dashboard.unfinished(week for week in listed if week.week_ending not in told)
     again = [cell.partition_id for cell in cells if cell.state in AGAIN and cell.partition_id]
     return {
-        "wrong": [*(_of_cell(request, cell) for cell in cells), *(_of_week(request, one) for one in _against(listed))],
+        "wrong": [
+            *(_of_cell(request, cell) for cell in cells),
+            *(_of_week(request, one) for one in anomalies),
+            *(_of_verdict(request, one, why) for one, why in unfinished),
+        ],
         "again": again if len(again) > 1 and may(request, Act.REINGEST) else [],
         "again_url": reverse("admin:pipeline_partition_changelist"),
         "selected_name": ACTION_CHECKBOX_NAME,
@@ -68,6 +75,14 @@ def _of_week(request: HttpRequest, anomaly: Anomaly) -> Wrong:
     return Wrong(
         anomaly.place, page_url(anomaly), badge(anomaly.severity), anomaly.message, *_resolving(request, anomaly)
     )
+
+
+def _of_verdict(request: HttpRequest, verdict: Readiness, why: str) -> Wrong:
+    said = (str(verdict.week_ending), page_url(verdict), badge(verdict.state), why)
+    if not may(request, Act.RECOMPUTE):
+        return Wrong(*said)
+    act_url = reverse("admin:pipeline_readiness_recompute", args=[verdict.pk])
+    return Wrong(*said, Act.RECOMPUTE.label, act_url, posts=True)
 
 
 def _resolving(request: HttpRequest, anomaly: Anomaly) -> tuple[str, str]:
