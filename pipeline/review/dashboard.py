@@ -72,7 +72,8 @@ class Figures:
     """The figures over the weeks of the grid."""
 
     ready: int
-    not_ready: int
+    awaiting: int
+    blocked: int
     missing: int
     due: int
     anomalies: dict[str, int]
@@ -129,17 +130,17 @@ def _news(newest: Capture) -> CellLabel | None:
 
 
 def figures(rows: Iterable[Week], today: date | None = None) -> Figures:
-    """The figures. A week counts as ready when it may be used for trading."""
+    """The figures. A week counts as ready when it may be used for trading, as awaiting while FINRA publishes it."""
     day, listed = today or market_today(), list(rows)
-    verdicts = [row.verdicts[Use.TRADING] for row in listed]
-    ready = sum(verdict is not None and verdict.state in USABLE for verdict in verdicts)
+    states = [verdict.state for row in listed if (verdict := row.verdicts[Use.TRADING])]
     due = [
         cell for row in listed for cell, _ in row.cells if is_due(PartitionKey(cell.week_ending, Tier(cell.tier)), day)
     ]
     open_ = dict(Anomaly.objects.open().values_list("severity").annotate(Count("pk")).order_by())
     return Figures(
-        ready=ready,
-        not_ready=len(listed) - ready,
+        ready=sum(state in USABLE for state in states),
+        awaiting=states.count(ReadinessState.AWAITING_PUBLICATION),
+        blocked=states.count(ReadinessState.BLOCKED),
         missing=sum(cell.newest is None for cell in due),
         due=len(due),
         anomalies={severity: open_.get(severity, 0) for severity in reversed(Severity.values)},

@@ -24,12 +24,12 @@ def test_a_week_captured_meanwhile_turns_ready_on_the_dashboard_that_is_open(vis
         page.clock.install()
         visitor.open(reverse("admin:index"))
         page.evaluate("document.body.dataset.loaded = 'once'")
-        expect(page.locator("#grid")).not_to_contain_text("ready")
+        expect(page.locator(".ms-grid")).not_to_contain_text("captured")
 
         publish_week(source_dir, week)
         assert call("backfill", "--weeks", week).code == 0
         page.clock.run_for(A_LOOK)
 
         partition = Partition.objects.get(week_ending=week, tier=Tier.OTC)
-        expect(cell(page, partition)).to_contain_text("ready")
+        expect(cell(page, partition)).to_contain_text("captured")
         expect(page.locator("body[data-loaded=once]")).to_have_count(1)

@@ -35,7 +35,7 @@ def test_a_failed_partition_is_mended_and_its_week_turns_ready(visits: Visits, s
         ingest_again(page)
 
         visitor.open(reverse("admin:index"))
-        expect(cell(page, partition)).to_contain_text("ready")
+        expect(cell(page, partition)).to_contain_text("captured")
         expect(verdicts(page, key)).to_have_text([READY, READY, READY])
     assert set(Readiness.objects.values_list("state", flat=True)) == {ReadinessState.READY}
     ended = Anomaly.objects.get()

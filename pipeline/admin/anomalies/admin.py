@@ -92,7 +92,7 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
 
     page_template = "pipeline/anomaly.html"
     when_empty = "Nobody has to look at anything: no run has met what it could not settle by itself."
-    list_display = ("what", "grade", "where", "seen_first", "seen_last", "times", "state")
+    list_display = ("what", "grade", "where", "seen", "state")
     list_select_related = ("partition",)
     list_filter = (
         OpenFilter,
@@ -141,17 +141,14 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
     def where(self, anomaly: Anomaly) -> SafeString | str:
         return link(anomaly.partition) if anomaly.partition else week_link(anomaly.week_ending)
 
-    @admin.display(description="first seen", ordering="first_seen_at")
-    def seen_first(self, anomaly: Anomaly) -> str:
-        return f"{anomaly.first_seen_at:%Y-%m-%d %H:%M} UTC"
-
     @admin.display(description="last seen", ordering="last_seen_at")
-    def seen_last(self, anomaly: Anomaly) -> str:
-        return f"{anomaly.last_seen_at:%Y-%m-%d %H:%M} UTC"
-
-    @admin.display(description="seen", ordering="occurrences")
-    def times(self, anomaly: Anomaly) -> str:
-        return figures.number(anomaly.occurrences)
+    def seen(self, anomaly: Anomaly) -> SafeString:
+        """When, and how often since when."""
+        last = f"{anomaly.last_seen_at:%Y-%m-%d %H:%M} UTC"
+        if anomaly.occurrences == 1:
+            return format_html("<span>{}</span>", last)
+        times, since = figures.number(anomaly.occurrences), anomaly.first_seen_at.date().isoformat()
+        return format_html('<span>{}</span><br><span class="ms-quiet">{} times since {}</span>', last, times, since)
 
     @admin.display(description="state", ordering="resolved_at")
     def state(self, anomaly: Anomaly) -> SafeString:

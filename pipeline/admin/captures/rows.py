@@ -31,6 +31,7 @@ from pipeline.finra.calendar import Tier, read_day
 from pipeline.models import Capture, Partition
 from pipeline.models.capture import DOMAIN
 from pipeline.readers import ReadersError
+from pipeline.readers.parameters import SAMPLES
 from pipeline.readers.result import Page, Place
 from pipeline.resilience.failures import sentence_of
 
@@ -203,7 +204,7 @@ def _inexact(found: Answer, page: Page) -> tuple[str, ...]:
 
 def _caveats(found: Answer) -> list[str]:
     """The readers' caveats about the answer; of many the first ones."""
-    told = [one.text for one in found.result.warnings]
+    told = [one.text for one in found.result.warnings if one != SAMPLES]  # which every page says
     more = len(told) - CAVEATS_SHOWN
     return [*told[:CAVEATS_SHOWN], *([f"and {more:,} more such remarks, which the API has"] if more > 0 else [])]
 

@@ -135,7 +135,7 @@ def _plan_url(first: date, last: date, tiers: Sequence[str], only: Only = Only.A
 def _word(cell: Cell, status: CellLabel) -> str:
     if status is CellLabel.NOT_YET_DUE:
         return f"due {cell.due:%m-%d}"
-    return status.replace("_", " ").lower()
+    return "captured" if status is CellLabel.READY else status.replace("_", " ").lower()
 
 
 def _detail(cell: Cell, status: CellLabel, now: datetime) -> str:

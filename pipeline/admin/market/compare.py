@@ -88,12 +88,19 @@ def build(asked: Asked) -> Contents:
     if a["week_ending"] == b["week_ending"]:
         sections += _rows(asked, boards)
     facts = [(name, f"week ending {side['week_ending']}, {_words(side)}") for name, side in (("A", a), ("B", b))]
-    return Contents(sections, facts, caveats_of(*boards), tiles=_tiles(boards, markets))
+    return Contents(sections, facts, caveats_of(*boards), tiles=_tiles(boards, markets), subject=_subject(a, b))
 
 
 def _side(asked: Asked, week: str, name: str) -> Asked:
     """The question of one side."""
     return {"week_ending": week, "tier": asked.get("tier", ALL), **selector_of(str(asked.get(name, "")))}
+
+
+def _subject(a: Asked, b: Asked) -> str:
+    """What is compared: the vintages of a week, or two weeks."""
+    if a["week_ending"] == b["week_ending"]:
+        return f"week ending {a['week_ending']}, {_words(a)} and {_words(b)}"
+    return f"weeks ending {a['week_ending']} ({_words(a)}) and {b['week_ending']} ({_words(b)})"
 
 
 def selector_of(words: str) -> Asked:

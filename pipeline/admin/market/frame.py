@@ -76,7 +76,10 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a page shows of an answer: facts of the whole of it, what to beware of, the figures first, then the sections."""
+    """What a page shows of an answer: facts of the whole of it, what to beware of, the figures first, then the sections.
+
+    `subject` stands in the title: the week, the symbol or the venue that the page is about.
+    """
 
     sections: Sequence[Section]
     facts: Sequence[tuple[str, str]] = ()
@@ -84,6 +87,7 @@ class Contents:
     chips: Sequence[Chip] = ()
     tiles: Sequence[Tile] = ()
     as_of: datetime | None = None
+    subject: str = ""
 
     @property
     def entries(self) -> list[Entry]:
@@ -197,7 +201,7 @@ class MarketPage:
             status = HTTPStatus.BAD_REQUEST
         context = {
             **admin.site.each_context(request),
-            "title": self.title,
+            "title": f"{self.title}: {contents.subject}" if contents.subject else self.title,
             "question": self.question,
             "form": form,
             "contents": contents,

@@ -110,6 +110,7 @@ def build(asked: Asked) -> Contents:
         chips_of(week, leaders),
         _tiles(market.frame, leaders, week),
         leaders.meta.as_of,
+        f"week ending {week}",
     )
 
 

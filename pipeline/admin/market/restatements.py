@@ -100,8 +100,10 @@ def _tiles(feed: Result, shown: pl.DataFrame, period: Asked, symbols: Result) ->
     """How many, how much the largest moved, of how many symbols."""
     dataset, largest = DATASETS["restatements"], shown["gross_change_ratio"].max()
     [of_change] = entries(dataset, "gross_change_ratio")
+    by_finra = shown.filter(pl.col("cause") == Cause.SOURCE).height
+    days = f"{period['from_day']} to {period.get('to_day', 'today')}"
     return [
-        Tile("Restatements", figures.number(shown.height), f"{period['from_day']} to {period.get('to_day', 'today')}"),
+        Tile("Restatements", figures.number(shown.height), f"{figures.number(by_finra)} by FINRA; {days}"),
         Tile("Most shares moved", figures.percent(largest), "of a partition", of_change),  # type: ignore[arg-type] # a float
         Tile("Symbols restated by FINRA", figures.number(symbols.total)),
         Tile("Position of the feed", figures.number(feed.meta.facts.high_water), "what a poller keeps"),

@@ -99,7 +99,7 @@ def build(asked: Asked) -> Contents:
     facts = [("Symbol", f"{last['symbol']}, {last['issue_name']}"), *facts_of(history)]
     tiles = [Tile("Symbol", last["symbol"], last["issue_name"]), *_tiles(history)]
     chips = chips_of(last["week_ending"], history)
-    return Contents(sections, facts, caveats_of(history), chips, tiles, history.meta.as_of)
+    return Contents(sections, facts, caveats_of(history), chips, tiles, history.meta.as_of, last["symbol"])
 
 
 def _only(asked: Asked, name: str) -> Asked:

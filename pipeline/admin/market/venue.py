@@ -113,6 +113,7 @@ def build(asked: Asked) -> Contents:
         chips_of(week, history),
         [Tile("Venue", name, f"{last['venue_name']}, {last['venue_kind']}"), *_tiles(history)],
         history.meta.as_of,
+        name,
     )
 
 
