@@ -87,6 +87,18 @@ class Meta:
     terms: str = fields.TERMS
 
     @property
+    def sentence(self) -> str:
+        """What it is, as of when, from how many captures, and what is lacking: for a person."""
+        known = f"as of {self.as_of:%Y-%m-%d %H:%M:%S} UTC" if self.as_of else "before any capture"
+        lacking = len(self.coverage.missing)
+        coverage = "complete" if self.coverage.complete else f"{lacking} partition{'s' if lacking > 1 else ''} lacking"
+        return f"{self.dataset}: {known}, from {len(self.inputs)} captures, {coverage}"
+
+    def __repr__(self) -> str:
+        """In a line: its inputs may be hundreds."""
+        return f"<Meta {self.sentence}; .inputs, .coverage, .as_document()>"
+
+    @property
     def pinned(self) -> bool:
         """Whether the rows of the answer are the same for ever."""
         return self.selector.is_pinned

@@ -65,6 +65,11 @@ class Result:
     fields: tuple[str, ...] = ()
     summing: Callable[[], Any] | None = None
 
+    def __repr__(self) -> str:
+        """In a line: what it is, as of when, from how many captures, what is lacking. Nothing is read for it."""
+        caveats = f", {len(self.warnings)} warning{'s' if len(self.warnings) > 1 else ''}" if self.warnings else ""
+        return f"<Result {self.meta.sentence}{caveats}; .frame, .to_pandas(), .meta, .warnings>"
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the frame."""

@@ -64,7 +64,7 @@ def test_rows_say_their_partitions_and_other_symbols(viewer: Client) -> None:
     rows = [line.row for line in page.context["lines"]]
     assert {row["symbol"] for row in rows} == {"AAPL"}
     assert f"in {len({row['capture_id'] for row in rows})} of 3 partitions searched" in page.context["heading"]
-    assert "there is no symbol AAP: these are of AAPL." in page.content.decode()
+    assert "There is no symbol AAP: these are of AAPL." in page.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,8 @@ def test_names_from_outside_are_escaped(viewer: Client) -> None:
         ({"tier": "NASDAQ"}, "NASDAQ is not one of the available choices"),
         ({"symbol": "NOPE"}, "No row fits."),
         ({"symbol": "\x00"}, "Null characters are not allowed."),
-        ({"symbol": "AAP"}, "there is no symbol AAP: these are of AAPL."),
-        ({"venue": "alert"}, "no MPID or CRD number is alert: these are of"),
+        ({"symbol": "AAP"}, "There is no symbol AAP: these are of AAPL."),
+        ({"venue": "alert"}, "No MPID or CRD number is alert: these are of"),
     ],
 )
 def test_what_cannot_be_asked_is_said_where_it_was_typed(viewer: Client, asked: dict[str, str], told: str) -> None:
@@ -179,7 +179,7 @@ def test_a_list_that_is_no_place_is_said_to_be_none(viewer: Client, odd: object)
 def test_as_of_before_the_first_capture_nothing_was_known(viewer: Client) -> None:
     page = viewer.get(PAGE, {"as_of": "2020-01-01T00:00", "tier": "OTC"}).content.decode()
 
-    assert "nothing is captured there yet" in page
+    assert "Nothing is captured there yet" in page
 
 
 def test_a_lost_vintage_file_is_a_sentence_with_what_repairs_it(viewer: Client) -> None:

@@ -246,6 +246,9 @@ def test_what_is_lacking_is_told_by_partition(ledger: Ledger) -> None:
     }
     assert not result.meta.coverage.complete
     assert [warning.code for warning in result.warnings] == ["incomplete"]
+    told = "rows: as of 2025-12-26 12:00:00 UTC, from 1 captures, 8 partitions lacking"
+    assert repr(result) == f"<Result {told}, 1 warning; .frame, .to_pandas(), .meta, .warnings>"
+    assert repr(result.meta) == f"<Meta {told}; .inputs, .coverage, .as_document()>"
 
 
 def test_complaint_10_pruned_rows_are_an_error_naming_what_remains(ledger: Ledger) -> None:

@@ -145,10 +145,9 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
     def seen(self, anomaly: Anomaly) -> SafeString:
         """When, and how often since when."""
         last = f"{anomaly.last_seen_at:%Y-%m-%d %H:%M} UTC"
-        if anomaly.occurrences == 1:
-            return format_html("<span>{}</span>", last)
-        times, since = figures.number(anomaly.occurrences), anomaly.first_seen_at.date().isoformat()
-        return format_html('<span>{}</span><br><span class="ms-quiet">{} times since {}</span>', last, times, since)
+        often = f"{figures.number(anomaly.occurrences)} times since {anomaly.first_seen_at.date()}"
+        more = format_html('<br><span class="ms-quiet">{}</span>', often) if anomaly.occurrences > 1 else ""
+        return format_html("<span>{}{}</span>", last, more)
 
     @admin.display(description="state", ordering="resolved_at")
     def state(self, anomaly: Anomaly) -> SafeString:

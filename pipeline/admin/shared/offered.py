@@ -81,6 +81,12 @@ class OfferedList(ChangeList):
         _refuse(set(found[2]).difference(admin.linked, self._filtered()))
         return found
 
+    def get_results(self, request: HttpRequest) -> None:
+        """A list of all there is offers no way to show all."""
+        super().get_results(request)
+        if not self.query and not self.has_active_filters:
+            self.full_result_count = self.result_count
+
     def _filtered(self) -> Iterable[str]:
         """The fields of the filters: `tier=OTC` means the same as the filter's own `tier__exact=OTC`."""
         named = (one[0] if isinstance(one, tuple) else one for one in self.list_filter)
