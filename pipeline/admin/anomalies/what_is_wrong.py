@@ -38,7 +38,7 @@ class Wrong:
 
 
 def what_is_wrong(request: HttpRequest, weeks: Iterable[dashboard.Week]) -> dict[str, Any]:
-    """The context of the list: faulty partitions, newest week first, then anomalies of whole weeks, then unfinished weeks."""
+    """The context of the list: faulty partitions, newest week first, then what is wrong with whole weeks."""
     listed = list(weeks)
     cells = [cell for week in listed for cell, _ in week.cells if cell.state in WRONG]
     anomalies = list(_against(listed))
