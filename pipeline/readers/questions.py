@@ -255,9 +255,15 @@ def instant(name: str, value: datetime | date | str) -> datetime:
     except CalendarError as error:
         raise _invalid(name, str(error)) from None
     if found > timezone.now():
-        detail = f"{found.astimezone(UTC).isoformat()} is in the future: ask for an instant that has passed"
+        detail = f"{_told(value, found)} is in the future: leave {name} out for what is known now"
         raise ReadersError(ErrorKind.AS_OF_IN_THE_FUTURE, detail, name)
     return found
+
+
+def _told(value: datetime | date | str, found: datetime) -> str:
+    """An instant in words; a day as the end that is meant by it."""
+    is_day = isinstance(value, str) and read_day(value) is not None
+    return f"the end of {value} in New York" if is_day else f"{found.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def friday(name: str, value: date | str) -> date:

@@ -42,7 +42,7 @@ def what_is_wrong(request: HttpRequest, weeks: Iterable[dashboard.Week]) -> dict
     listed = list(weeks)
     cells = [cell for week in listed for cell, _ in week.cells if cell.state in WRONG]
     anomalies = list(_against(listed))
-    told = {one.week_ending for one in (*cells, *anomalies)}
+    told = {cell.week_ending for cell in cells} | {anomaly.week_ending for anomaly in anomalies}
     unfinished = dashboard.unfinished(week for week in listed if week.week_ending not in told)
     again = [cell.partition_id for cell in cells if cell.state in AGAIN and cell.partition_id]
     return {
