@@ -39,6 +39,7 @@ PURE = (
     "weeks/concentration",
     "capture/decision",
     "capture/likeness",
+    "capture/neighbours",
     "capture/plausibility",
     "keeping/policy",
 )

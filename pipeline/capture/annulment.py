@@ -43,7 +43,7 @@ def annul(capture: Capture, terms: Terms) -> Capture:
             decision=Decision(DecisionKind.FORCED, reason),
             provenance=Provenance.of_capture(standing),
             vintage=reading,
-            sketch=likeness.sketch(content.keyed),
+            sketches=likeness.sketches(content.keyed),
             annuls=capture,
         ),
         terms,

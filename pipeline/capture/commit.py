@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline.capture import assessment, endings, entries, records
+from pipeline.capture import endings, entries, other_partitions, records
 from pipeline.capture.decision import Decision
-from pipeline.capture.likeness import Sketch
+from pipeline.capture.likeness import Sketches
 from pipeline.capture.terms import Provenance, Terms
 from pipeline.capture.vintage import Vintage
 from pipeline.checkpoints import checkpoints
@@ -55,8 +55,8 @@ class Superseded(Exception):
 class Candidate:
     """The next capture of a partition, before it is committed.
 
-    `held` is the newest capture now, `sketch` that of its rows to be. `archive` brings the payload into the archive, None
-    where it is there already. `annuls` is the capture that it takes back.
+    `held` is the newest capture now, `sketches` are those of its rows to be. `archive` brings the payload into the
+    archive, None where it is there already. `annuls` is the capture that it takes back.
     """
 
     key: PartitionKey
@@ -65,7 +65,7 @@ class Candidate:
     decision: Decision
     provenance: Provenance
     vintage: Vintage
-    sketch: Sketch
+    sketches: Sketches
     archive: Callable[[], None] | None = None
     annuls: Capture | None = None
 
@@ -134,10 +134,9 @@ def _commit(candidate: Candidate, label: Label, file: VintageFile | None, starte
         if file is not None:
             entries.record_rows(partition, capture, candidate.vintage, started, terms.run)
         partition.save(update_fields=["newest_version", "latest"])
-        if candidate.decision.seen is not None and assessment.is_another_week_by_now(
-            partition, candidate.decision.seen
-        ):
-            raise Superseded(f"{partition}: a week like it was captured meanwhile")
+        seen = candidate.decision.seen
+        if seen is not None and other_partitions.is_another_by_now(candidate.key, candidate.sketches, seen):
+            raise Superseded(f"{partition}: one like it was captured meanwhile")
         # The archive says whose payload it is: before the commit that the id is taken, after it that the capture is.
         records.claim(capture)
         transaction.on_commit(lambda: records.confirm(capture), robust=True)
@@ -200,10 +199,9 @@ def _record_payload(
     """Write what belongs to a capture whether its rows are stored or not."""
     Readiness.objects.block(partition.week_ending, f"{capture} was captured")
     partition.newest_version = capture.version
-    assessment.keep_sketch(partition, candidate.sketch)
+    other_partitions.keep_sketch(partition, candidate.sketches.of_all)
     entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, run)
     Tally.objects.add("captures", tier=partition.tier, kind=capture.kind)
-    if candidate.annuls is None:
+    if candidate.archive is not None:  # the source was asked
         endings.captured(capture, run)
-    if candidate.archive is not None:
         Check.objects.note(partition, run, candidate.outcome)

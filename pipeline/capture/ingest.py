@@ -20,12 +20,13 @@ from pipeline.capture import (
     endings,
     entries,
     likeness,
+    other_partitions,
     results,
 )
 from pipeline.capture.arrival import Arrival
 from pipeline.capture.commit import Candidate, Superseded
 from pipeline.capture.decision import Decision, DecisionKind
-from pipeline.capture.likeness import Sketch
+from pipeline.capture.likeness import Sketches
 from pipeline.capture.probe import ask
 from pipeline.capture.records import LedgerBehind
 from pipeline.capture.results import Result, Times
@@ -105,13 +106,13 @@ def _settle(arrival: Arrival, terms: Terms) -> Result:
     found = decision.decide(held, offered, force=terms.force)
     if held and found.kind is DecisionKind.REPLAY:
         return _replayed(held, arrival, found.reason, terms)
-    sketch = likeness.sketch(offered.content.keyed)
-    found = found if terms.force else _assessed(key, payload, held, offered, sketch, found)
+    sketches = likeness.sketches(offered.content.keyed)
+    found = found if terms.force else _assessed(key, payload, held, offered, sketches, found)
     if found.kind is DecisionKind.REFUSED:
         arrival.archive()
         return results.refused(key, held, found.reason, payload.sha256, terms)
     provenance = Provenance.of_payload(payload, arrival.source)
-    candidate = Candidate(key, held, KINDS[found.kind], found, provenance, offered, sketch, arrival.archive)
+    candidate = Candidate(key, held, KINDS[found.kind], found, provenance, offered, sketches, arrival.archive)
     made = commit.make(candidate, terms)
     return Result(candidate.outcome, made.reason, made)
 
@@ -148,11 +149,11 @@ def _offered(key: PartitionKey, content: Content, terms: Terms) -> Vintage:
 
 
 def _assessed(
-    key: PartitionKey, payload: Payload, held: Capture | None, offered: Vintage, sketch: Sketch, found: Decision
+    key: PartitionKey, payload: Payload, held: Capture | None, offered: Vintage, sketches: Sketches, found: Decision
 ) -> Decision:
     """The decision, once it is held against what is plausible."""
-    seen = frozenset(assessment.newest_of_other_weeks(key))
-    refusal = assessment.refusal(key, payload, offered, sketch, held)
+    seen = frozenset(other_partitions.newest_of_others(key))
+    refusal = assessment.refusal(key, payload, offered, sketches, held)
     return found.refused(refusal.message) if refusal else replace(found, seen=seen)
 
 
@@ -206,8 +207,8 @@ def _reread(key: PartitionKey, stored: int, terms: Terms, times: Times) -> Resul
     found = _decide_reread(key, held, reading, terms)
     if found.kind is DecisionKind.REFUSED:
         return results.refused(key, held, found.reason, held.payload_sha256, terms)
-    sketch, provenance = likeness.sketch(content.keyed), Provenance.of_capture(held)
-    candidate = Candidate(key, held, CaptureKind.REPARSED, found, provenance, reading, sketch)
+    sketches, provenance = likeness.sketches(content.keyed), Provenance.of_capture(held)
+    candidate = Candidate(key, held, CaptureKind.REPARSED, found, provenance, reading, sketches)
     try:
         made = commit.make(candidate, terms)
     except LedgerBehind as error:

@@ -12,14 +12,15 @@ no library, and texts are hashed once each, not once a row.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import cast
 from zlib import crc32
 
 import polars as pl
 
-from pipeline.finra.rows import IS_ATS, SECURITY, VENUE, with_keys
+from pipeline.finra.rows import ATS, IS_ATS, NON_ATS, SECURITY, VENUE, with_keys
 
 KEPT = 1024
 CEILING = 2**32 - 1
@@ -46,11 +47,39 @@ class Sketch:
         return cls(frozenset(struct.unpack(f"<{len(packed) // 4}I", packed)), ceiling)
 
 
+@dataclass(frozen=True, slots=True)
+class Sketches:
+    """The sketches of a publication: of all its rows, and of those of each venue kind that it has."""
+
+    of_all: Sketch
+    of_kinds: Mapping[str, Sketch]
+
+
 def sketch(frame: pl.DataFrame) -> Sketch:
     """The sketch of a publication's rows."""
-    hashes = _hashes(frame).unique()
-    smallest = hashes.bottom_k(KEPT).to_list()
-    return Sketch(frozenset(smallest), CEILING if len(hashes) <= KEPT else max(smallest))
+    return sketches(frame).of_all
+
+
+def sketches(frame: pl.DataFrame) -> Sketches:
+    """The sketches of a publication's rows. That of all follows from those of the kinds."""
+    hashes, is_ats = _hashes(frame), frame.select(IS_ATS).to_series()
+    kinds = {ATS: hashes.filter(is_ats), NON_ATS: hashes.filter(~is_ats)}
+    of_kinds = {kind: _smallest(of_kind) for kind, of_kind in kinds.items() if len(of_kind)}
+    return Sketches(reduce(_together, of_kinds.values(), Sketch(frozenset(), CEILING)), of_kinds)
+
+
+def _smallest(hashes: pl.Series) -> Sketch:
+    different = hashes.unique()
+    smallest = different.bottom_k(KEPT).to_list()
+    return Sketch(frozenset(smallest), CEILING if len(different) <= KEPT else max(smallest))
+
+
+def _together(one: Sketch, other: Sketch) -> Sketch:
+    """The sketch of the rows of two."""
+    smallest = sorted(one.hashes | other.hashes)
+    if one.ceiling == other.ceiling == CEILING and len(smallest) <= KEPT:
+        return Sketch(frozenset(smallest), CEILING)
+    return Sketch(frozenset(smallest[:KEPT]), smallest[:KEPT][-1])
 
 
 def _hashes(frame: pl.DataFrame) -> pl.Series:
@@ -93,17 +122,17 @@ def share_in(one: Sketch, other: Sketch) -> float:
     return len(sampled & other.hashes) / max(len(sampled), 1)
 
 
-def of_rows(frame: pl.DataFrame) -> pl.Series:
-    """The likeness of each row."""
+def of_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """The `venue_kind` and the `likeness` of each row."""
     return _texts(frame, *OF_FILE)
 
 
-def of_new_rows(changes: pl.DataFrame) -> pl.Series:
-    """The likeness of each row that is new or changed, as it is after the changes."""
+def of_new_rows(changes: pl.DataFrame) -> pl.DataFrame:
+    """Those of each row that is new or changed, as it is after the changes."""
     return _texts(changes.filter(pl.col("after_shares").is_not_null()), *OF_CHANGES)
 
 
-def _texts(frame: pl.DataFrame, firm: str, shares: str, trades: str) -> pl.Series:
+def _texts(frame: pl.DataFrame, firm: str, shares: str, trades: str) -> pl.DataFrame:
     text = pl.concat_str(
         pl.col("symbol", "issue_name"),
         pl.when(IS_ATS).then("mpid").otherwise(firm),
@@ -111,10 +140,10 @@ def _texts(frame: pl.DataFrame, firm: str, shares: str, trades: str) -> pl.Serie
         pl.col(trades).cast(pl.String),
         separator="|",
     )
-    return frame.select(text.alias("likeness")).to_series()
+    return frame.select("venue_kind", text.alias("likeness"))
 
 
-def same(new: pl.Series, others: pl.Series) -> int:
-    """How many of the likenesses, each counted once, are among others."""
-    unique = new.unique()
-    return int(unique.is_in(others.implode()).sum())
+def same(new: pl.DataFrame, others: pl.DataFrame) -> dict[str, int]:
+    """How many of the likenesses of each venue kind, each counted once, are among others."""
+    shared = new.unique().filter(pl.col("likeness").is_in(others["likeness"].implode()))
+    return dict(shared.group_by("venue_kind").len().iter_rows())

@@ -7,27 +7,31 @@ somebody has looked. The thresholds come from the settings.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from statistics import median_high, median_low
+
+import polars as pl
 
 from pipeline.finra.calendar import (
     SLIP,
     PartitionKey,
     due_date,
     may_be_published_on,
-    trading_days,
     week_ending_from_update,
 )
 from pipeline.finra.content import Content
 from pipeline.finra.payloads import PartName
 from pipeline.finra.rows import ATS, NON_ATS
 from pipeline.finra.sources.files.file_names import file_name, is_named_for
-from pipeline.vintages.compare import ChangeKind, Changes
+from pipeline.vintages.compare import MOVED, ChangeKind, Changes
+from pipeline.vintages.measures import SUM
 
 ALWAYS_ALLOWED = 1  # rows: the smallest restatement there is, whatever share of a tiny partition it is
+SHARES_TO_ROWS = 2  # how much larger a share of the volume than of the rows may be restated: some rows are large
+HANDFUL = 100  # rows, of which FINRA has thousands: of fewer, one may be most of the volume, and some be in two tiers
 VENUE_KINDS = {PartName.ATS: ATS, PartName.NON_ATS: NON_ATS}
 FORCE = "if it is right all the same, force it"
 
@@ -45,16 +49,6 @@ class Bounds:
     def hold(self, figure: float, typical: float) -> bool:
         """Whether a figure lies within them."""
         return self.low * typical <= figure <= self.high * typical
-
-    def misfits(self, what: str, figure: float, others: list[float]) -> list[str]:
-        """A sentence on a figure that is not near the median of others; of an even number, near neither of the two in the
-        middle: of two neighbours one may be the odd one.
-        """
-        middle = (median_low(others), median_high(others))
-        if any(self.hold(figure, typical) for typical in middle):
-            return []
-        ratio = f"{figure / middle[0]:.0%} of" if middle[0] else "far above"
-        return [f"{what}, {ratio} the usual (plausible: {self})"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +73,11 @@ class Size:
 Sizes = Mapping[PartName, Size]  # of the kinds that have rows
 
 
+def in_all(sizes: Collection[Size]) -> Size:
+    """How much all kinds have together."""
+    return Size(sum(size.rows for size in sizes), sum((size.shares for size in sizes), Decimal(0)))
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A payload for a partition: how it reads, and the names of its files (empty where it is made of none)."""
@@ -88,11 +87,17 @@ class Offer:
     files: tuple[str, ...]
 
     @property
-    def kinds(self) -> frozenset[PartName]:
-        """The venue kinds of which it has rows."""
+    def rows(self) -> dict[PartName, int]:
+        """How many rows it has of each venue kind; only kinds that it has."""
         non_ats, all_rows = self.content.rows_non_ats, self.content.rows_kept
-        found = {PartName.NON_ATS: non_ats, PartName.ATS: all_rows - non_ats}
-        return frozenset(part for part, rows in found.items() if rows)
+        found = {PartName.ATS: all_rows - non_ats, PartName.NON_ATS: non_ats}
+        return {part: rows for part, rows in found.items() if rows}
+
+    def updates(self, parts: Collection[PartName]) -> Counter[date]:
+        """The lastUpdateDates of the rows of these kinds."""
+        kinds = [VENUE_KINDS[part] for part in parts]
+        of_kinds = self.content.frame.filter(pl.col("venue_kind").is_in(kinds))
+        return Counter(dict(of_kinds["last_update_date"].value_counts().iter_rows()))
 
     def file(self, part: PartName) -> str:
         """The file of a part, as the operator has it or would name it."""
@@ -121,25 +126,37 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How many rows of one kind a payload changes, adds and removes, and how many were held."""
+    """How many rows of one kind a payload changes, adds and removes, and how many shares that moves, up or down.
 
-    held: int
+    `held` is how much was there before.
+    """
+
+    held: Size
     changed: int
     added: int
     removed: int
+    moved: Decimal
 
     @property
     def total(self) -> int:
         """All rows concerned."""
         return self.changed + self.added + self.removed
 
+    def __str__(self) -> str:
+        return f"{self.changed:,} changed, +{self.added:,}, {self.removed:,} gone"
+
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Another captured week of the tier, and how many of the rows offered are the same there."""
+    """Another captured partition, and how many of the rows offered, of each venue kind, are the same there."""
 
-    week_ending: date
-    same: int
+    key: PartitionKey
+    same: Mapping[PartName, int]
+
+    def named_for(self, key: PartitionKey) -> str:
+        """The partition, for a person who brings another one."""
+        week = f"the week ending {self.key.week_ending}"
+        return week if self.key.tier is key.tier else f"{self.key.tier} of {week}"
 
 
 def no_rows(offer: Offer) -> Refusal | None:
@@ -164,7 +181,7 @@ def truncated(offer: Offer) -> Refusal | None:
 def part_missing(offer: Offer, expected: Mapping[PartName, str]) -> Refusal | None:
     """A half, ATS or non-ATS, that is expected and not there; `expected` says of each half why."""
     for part, why in expected.items():
-        if part not in offer.kinds:
+        if part not in offer.rows:
             beside = f" beside {offer.title}" if offer.files else f" in {offer.title}"
             missing = f"{offer.file(part)} is missing{beside}: no {part.kind} rows, and {why}"
             if any(read.name is part for read in offer.content.parts):
@@ -173,113 +190,100 @@ def part_missing(offer: Offer, expected: Mapping[PartName, str]) -> Refusal | No
     return None
 
 
-def dates_of_another_week(offer: Offer, limit: float) -> Refusal | None:
-    """A first capture from files of which more rows than a restatement touches are dated outside the week's days.
+def dates_of_another_week(offer: Offer, parts: Collection[PartName], today: date, limit: float) -> Refusal | None:
+    """Halves of a file that come for the first time, of whose rows more than a restatement touches are dated otherwise.
 
-    FINRA dates a row with the day it was published, or restated later; the API's rows name their week themselves.
+    FINRA dates a row with the day it was published, or restated later: a day of the week's, and none to come. The API's
+    rows name their week themselves.
     """
-    if not offer.content.parts:
+
+    def is_outside(day: date) -> bool:
+        return day > today or not may_be_published_on(offer.key, day)
+
+    if not offer.content.parts or not any(is_outside(date.fromisoformat(day)) for day in offer.content.updates):
         return None
-    key, updates = offer.key, offer.content.updates
-    outside = {day: rows for day, rows in updates.items() if not may_be_published_on(key, date.fromisoformat(day))}
-    if sum(outside.values()) <= limit * offer.content.rows_kept:
-        return None
+    misdated = []
+    for part in parts:
+        updates = offer.updates([part])
+        if sum(rows for day, rows in updates.items() if is_outside(day)) > limit * updates.total():
+            misdated.append(part)
+    return _misdated(offer, misdated, today) if misdated else None
+
+
+def _misdated(offer: Offer, parts: Collection[PartName], today: date) -> Refusal:
+    key, updates = offer.key, offer.updates(parts)
+    outside = {day: rows for day, rows in updates.items() if day > today or not may_be_published_on(key, day)}
     day = max(outside, key=lambda each: (outside[each], each))
-    other = week_ending_from_update(key.tier, date.fromisoformat(day))
+    other = week_ending_from_update(key.tier, day)
     speaks = f"the week ending {other}" if other and other != key.week_ending else "no week"
     due = due_date(key.tier, key.week_ending)
+    published = f"{key.week_ending} was published from {due} to {due + SLIP}"
     return Refusal(
-        f"the dates of {offer.title} speak of {speaks}: {outside[day]:,} of {offer.content.rows_kept:,} rows were last "
-        f"updated on {day}, and {key.week_ending} was published from {due} to {due + SLIP}; check the file's name and "
-        f"bring that of {key.week_ending}; {FORCE}"
+        f"the dates of {' and '.join(map(offer.file, parts))} speak of {speaks}: {outside[day]:,} of {updates.total():,} "
+        f"rows were last updated on {day}, and {f'today is {today}' if day > today else published}; check the file's name "
+        f"and bring that of {key.week_ending}; {FORCE}"
     )
 
 
-def week_again(offer: Offer, weeks: Iterable[Again], limit: float) -> Refusal | None:
-    """As large a share of rows as `limit`, or more, is the same in another captured week of the tier."""
-    for other in weeks:
-        if other.same and other.same >= limit * offer.content.rows_kept:
-            share = other.same / offer.content.rows_kept
-            return Refusal(
-                f"this is the week ending {other.week_ending} again: {other.same:,} of {offer.content.rows_kept:,} rows "
-                f"({share:.0%}) of {offer.title} are the same there in key, shares and trades; bring the week ending "
-                f"{offer.key.week_ending}; {FORCE}"
-            )
+def week_again(offer: Offer, others: Iterable[Again], limit: float) -> Refusal | None:
+    """As large a share of the rows as `limit`, or more, in all or of one venue kind, is the same in another partition."""
+    for other in others:
+        if other.key.tier is not offer.key.tier and sum(other.same.values()) < HANDFUL:
+            continue
+        by_kind = [(f"{part.kind} rows", other.same.get(part, 0), rows) for part, rows in offer.rows.items()]
+        for kind, same, rows in [("rows", sum(other.same.values()), offer.content.rows_kept), *by_kind]:
+            few = 0 if kind == "rows" else ALWAYS_ALLOWED
+            if same > few and same >= limit * rows:
+                return Refusal(
+                    f"this is {other.named_for(offer.key)} again: {same:,} of {rows:,} {kind} ({same / rows:.0%}) of "
+                    f"{offer.title} are the same there in key, shares and trades; bring the week ending "
+                    f"{offer.key.week_ending}; {FORCE}"
+                )
     return None
 
 
 def restates_too_much(offer: Offer, changes: Mapping[str, Change], limit: float) -> Refusal | None:
-    """More of the rows held change, come and go than a restatement touches, in all or of one venue kind."""
+    """More of the rows held change, come and go, or more of the shares move, than a restatement touches.
+
+    In all, or of one venue kind. `limit` is that of the rows.
+    """
+    of_shares = limit * SHARES_TO_ROWS
     for kind, change in changes.items():
-        if change.total > max(limit * change.held, ALWAYS_ALLOWED):
+        if change.total > max(limit * change.held.rows, ALWAYS_ALLOWED):
+            share = f"restates {change.total / change.held.rows:.0%} of the {change.held.rows:,} {kind}rows held"
+            return Refusal(f"{share}, more than the {limit * 100:g}% allowed: {change}; check {offer.title}; {FORCE}")
+        if change.held.rows >= HANDFUL and change.moved > Decimal(of_shares) * change.held.shares:
+            moves = f"moves {change.moved:,.0f} shares where {change.held.shares:,.0f} {kind}shares are held"
             return Refusal(
-                f"restates {change.total / change.held:.0%} of the {change.held:,} {kind} held, more than the "
-                f"{limit * 100:g}% allowed: "
-                f"{change.changed:,} changed, +{change.added:,}, {change.removed:,} gone; check {offer.title}; {FORCE}"
+                f"{moves}, more than the {of_shares * 100:g}% allowed: {change}; check {offer.title}; {FORCE}"
             )
     return None
 
 
-def far_from_neighbours(week: date, sizes: Sizes, neighbours: Mapping[date, Sizes], limits: Limits) -> list[str]:
-    """The figures of a capture that are far from the median of the weeks around it.
-
-    Shares are compared per trading day: a holiday week has fewer. Sums over both kinds are compared with weeks of the same
-    kinds only, and a kind with weeks that have it.
-    """
-    found = [f"no {part.kind} rows" for part in most_have(neighbours.values()) if part not in sizes]
-    alike = {each: of_each for each, of_each in neighbours.items() if of_each.keys() == sizes.keys()}
-    if len(sizes) > 1:
-        found += _far("", week, _sum(sizes), {each: _sum(of_each) for each, of_each in alike.items()}, limits)
-    for part, size in sizes.items():
-        others = {each: of_each[part] for each, of_each in neighbours.items() if part in of_each}
-        found += _far(f"{part.kind} ", week, size, others, limits)
-    return found
-
-
-def most_have(neighbours: Collection[Sizes]) -> list[PartName]:
-    """The kinds that at least half of the neighbours have."""
-    return [part for part in PartName if 2 * sum(part in sizes for sizes in neighbours) >= max(len(neighbours), 1)]
-
-
-def _far(kind: str, week: date, size: Size, others: Mapping[date, Size], limits: Limits) -> list[str]:
-    if not others:
-        return []
-    rows = [float(other.rows) for other in others.values()]
-    daily = [_per_day(each, other) for each, other in others.items()]
-    return [
-        *limits.rows.misfits(f"{size.rows:,} {kind}rows", size.rows, rows),
-        *limits.shares.misfits(f"{size.shares:,.0f} {kind}shares", _per_day(week, size), daily),
-    ]
-
-
-def _per_day(week: date, size: Size) -> float:
-    return float(size.shares) / (trading_days(week) or 1)
-
-
-def _sum(sizes: Sizes) -> Size:
-    return Size(sum(size.rows for size in sizes.values()), sum((size.shares for size in sizes.values()), Decimal(0)))
-
-
 def changes_by_kind(changes: Changes, sizes: Sizes) -> dict[str, Change]:
-    """Count the changes to the current rows, in all and of each kind.
+    """Count the changes to the current rows, in all ("") and of each kind ("ATS ", "non-ATS ").
 
     A kind of which nothing is held is no matter of restatement: its half was missing, and comes.
     """
-    counted = changes.rows.group_by("venue_kind", "kind").len()
-    numbers = {(venue_kind, kind): number for venue_kind, kind, number in counted.iter_rows()}
+    counted = changes.rows.group_by("venue_kind", "kind").agg(pl.len(), MOVED.cast(SUM).sum().alias("moved"))
+    found = {(venue_kind, kind): (rows, moved) for venue_kind, kind, rows, moved in counted.iter_rows()}
 
-    def of_kind(part: PartName, size: Size) -> Change:
-        changed, added, removed = (
-            numbers.get((VENUE_KINDS[part], kind), 0)
-            for kind in (ChangeKind.CHANGED, ChangeKind.ADDED, ChangeKind.REMOVED)
+    def of_kind(part: PartName, held: Size) -> Change:
+        of_part = {kind: found.get((VENUE_KINDS[part], kind), (0, Decimal(0))) for kind in ChangeKind}
+        return Change(
+            held=held,
+            changed=of_part[ChangeKind.CHANGED][0],
+            added=of_part[ChangeKind.ADDED][0],
+            removed=of_part[ChangeKind.REMOVED][0],
+            moved=sum((moved for _, moved in of_part.values()), Decimal(0)),
         )
-        return Change(size.rows, changed, added, removed)
 
     by_kind = {part: of_kind(part, size) for part, size in sizes.items()}
-    in_all = Change(
-        held=sum(change.held for change in by_kind.values()),
+    of_all = Change(
+        held=in_all(sizes.values()),
         changed=sum(change.changed for change in by_kind.values()),
         added=sum(change.added for change in by_kind.values()),
         removed=sum(change.removed for change in by_kind.values()),
+        moved=sum((change.moved for change in by_kind.values()), Decimal(0)),
     )
-    return {"rows": in_all} | {f"{part.kind} rows": change for part, change in by_kind.items()}
+    return {"": of_all} | {f"{part.kind} ": change for part, change in by_kind.items()}

@@ -15,7 +15,7 @@ from enum import StrEnum
 from django.db import transaction
 from django.db.models import Q
 
-from pipeline.capture import assessment, backlog, current, entries, likeness, records
+from pipeline.capture import backlog, current, entries, likeness, other_partitions, records
 from pipeline.capture.records import Record
 from pipeline.capture.terms import Terms
 from pipeline.capture.vintage import following
@@ -120,7 +120,7 @@ def _restored(orphan: Orphan) -> Orphan:
         capture = _capture(partition, record, content)
         Readiness.objects.block(record.week_ending, f"{capture} was restored")
         partition.newest_version = record.version
-        assessment.keep_sketch(partition, likeness.sketch(content.keyed))
+        other_partitions.keep_sketch(partition, likeness.sketch(content.keyed))
         entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, None)
         if file is not None:
             entries.record_rows(partition, capture, vintage, started, None)

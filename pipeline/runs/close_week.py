@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from pipeline.capture import assessment, endings
+from pipeline.capture import endings, survey
 from pipeline.checkpoints import checkpoints
 from pipeline.models import (
     Anomaly,
@@ -38,7 +38,7 @@ def close_week(run: Run, week_ending: date) -> bool:
     """
     if _is_incomplete(run, week_ending):
         return False
-    for other in assessment.survey(week_ending, run):
+    for other in survey.survey(week_ending, run):
         readiness.decide_week(other, run.run_date)
     open_week = run.weeks.filter(week_ending=week_ending, closed_at__isnull=True)
     if not open_week.exists():

@@ -212,8 +212,8 @@ def test_a_late_partition_that_comes_is_not_late_any_more(ledger: Ledger) -> Non
 def candidate(held: Capture, provenance: Provenance) -> Candidate:
     """A payload with the rows of A, decided on while `held` was the newest."""
     content = payloads.read(psv(*A), "psv", KEY)
-    decision, sketch = Decision(DecisionKind.RESTATEMENT, "in a test"), likeness.sketch(content.frame)
-    return Candidate(KEY, held, CaptureKind.RESTATEMENT, decision, provenance, following(held, content), sketch)
+    decision, sketches = Decision(DecisionKind.RESTATEMENT, "in a test"), likeness.sketches(content.frame)
+    return Candidate(KEY, held, CaptureKind.RESTATEMENT, decision, provenance, following(held, content), sketches)
 
 
 def test_no_capture_is_made_from_an_outdated_decision(ledger: Ledger) -> None:

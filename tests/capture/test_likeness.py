@@ -27,14 +27,14 @@ def hash_of(text: str) -> int:
 def test_the_hash_of_a_row_is_the_same_for_ever() -> None:
     frame = frame_of([("AAPL", "UBSA", "999999999999.999999", 2), ("AAPL", "Some Firm", "7", 1)])
     texts = ["AAPL|AAPL Inc|Some Firm|7000000|1", "AAPL|AAPL Inc|UBSA|999999999999999999|2"]
-    assert sorted(of_rows(frame)) == texts
+    assert sorted(of_rows(frame)["likeness"]) == texts
     assert sketch(frame) == Sketch(frozenset(map(hash_of, texts)), 2**32 - 1)
     assert sorted(sketch(frame).hashes) == [128301752, 1479632421]
 
 
 def test_a_sketch_keeps_the_smallest_hashes_up_to_its_ceiling() -> None:
     frame = frame_of(lines(0, 5000))
-    smallest = sorted(map(hash_of, of_rows(frame)))[:KEPT]
+    smallest = sorted(map(hash_of, of_rows(frame)["likeness"]))[:KEPT]
     assert sketch(frame) == Sketch(frozenset(smallest), smallest[-1])
 
 
@@ -62,9 +62,12 @@ def test_two_sketches_tell_the_share_of_rows_within_five_points(shared: float) -
 def test_rows_that_changes_bring_have_their_likeness_after_them() -> None:
     before, after = lines(0, 4), [*lines(0, 2), *lines(2, 3, factor=2), ("NEW", "Firm", "1.5", 9)]
     changes = difference_of(frame_of(before), frame_of(after))
-    assert sorted(of_new_rows(changes.rows)) == ["NEW|NEW Inc|Firm|1500000|9", "S2|S2 Inc|AAAA|2004000000|3"]
+    assert sorted(of_new_rows(changes.rows)["likeness"]) == [
+        "NEW|NEW Inc|Firm|1500000|9",
+        "S2|S2 Inc|AAAA|2004000000|3",
+    ]
 
 
 def test_each_likeness_is_counted_once() -> None:
     one, other = of_rows(frame_of(lines(0, 10))), of_rows(frame_of(lines(5, 15)))
-    assert same(one.append(one), other) == 5
+    assert same(one.vstack(one), other) == {"ATS": 5}

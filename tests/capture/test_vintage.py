@@ -59,13 +59,15 @@ def test_changes_are_counted_in_all_and_of_each_kind_held() -> None:
     found = difference_of(frame_of(ROWS), frame_of(NEXT))
     ats, firms = Size(2, Decimal(107)), Size(1, Decimal(50))
     assert changes_by_kind(found, {PartName.ATS: ats, PartName.NON_ATS: firms}) == {
-        "rows": Change(held=3, changed=1, added=2, removed=1),
-        "ATS rows": Change(held=2, changed=1, added=0, removed=1),
-        "non-ATS rows": Change(held=1, changed=0, added=2, removed=0),
+        "": Change(held=Size(3, Decimal(157)), changed=1, added=2, removed=1, moved=Decimal(20)),
+        "ATS ": Change(held=ats, changed=1, added=0, removed=1, moved=Decimal(8)),
+        "non-ATS ": Change(held=firms, changed=0, added=2, removed=0, moved=Decimal(12)),
     }
-    assert changes_by_kind(found, {PartName.ATS: ats})["rows"] == Change(held=2, changed=1, added=0, removed=1)
+    assert changes_by_kind(found, {PartName.ATS: ats})[""] == Change(ats, 1, 0, 1, Decimal(8))
 
 
 def test_no_changes_are_none_of_any_kind() -> None:
     same: Changes = difference_of(frame_of(ROWS), frame_of(ROWS))
-    assert changes_by_kind(same, {PartName.ATS: Size(2, Decimal(107))})["rows"] == Change(2, 0, 0, 0)
+    assert changes_by_kind(same, {PartName.ATS: Size(2, Decimal(107))})[""] == Change(
+        Size(2, Decimal(107)), 0, 0, 0, Decimal(0)
+    )

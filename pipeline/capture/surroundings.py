@@ -1,0 +1,39 @@
+"""The captured weeks around a week, and how much each holds: what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+
+from pipeline.capture.plausibility import Size, Sizes
+from pipeline.finra.calendar import WEEKS_OF_A_QUARTER, Tier
+from pipeline.finra.payloads import PartName
+from pipeline.models import Capture
+
+NEIGHBOURS = 8
+AROUND = timedelta(weeks=WEEKS_OF_A_QUARTER)  # a market of years ago is no neighbour
+
+
+def sizes_of(capture: Capture) -> Sizes:
+    """How much of each kind a capture holds."""
+    shares, non_ats = Decimal(capture.shares or 0), Decimal(capture.shares_non_ats or 0)
+    found = {
+        PartName.ATS: Size(capture.rows_kept - capture.rows_non_ats, shares - non_ats),
+        PartName.NON_ATS: Size(capture.rows_non_ats, non_ats),
+    }
+    return {part: size for part, size in found.items() if size.rows}
+
+
+def captured_around(tier: Tier, week_ending: date, reach: timedelta) -> dict[date, Capture]:
+    """The captured partitions of the tier near a week, itself included, by their weeks."""
+    weeks = (week_ending - reach, week_ending + reach)
+    newest = Capture.objects.newest().filter(partition__tier=tier, partition__week_ending__range=weeks)
+    return {capture.partition.week_ending: capture for capture in newest.select_related("partition")}
+
+
+def neighbours(week_ending: date, captured: Mapping[date, Capture]) -> dict[date, Sizes]:
+    """The captured weeks that are nearest to a week: at most eight, within a quarter."""
+    near = [week for week in captured if week != week_ending and abs(week - week_ending) <= AROUND]
+    nearest = sorted(near, key=lambda week: (abs(week - week_ending), week))[:NEIGHBOURS]
+    return {week: sizes_of(captured[week]) for week in nearest}

@@ -1,0 +1,77 @@
+"""The captures of a week, and of the weeks around it, beside their neighbours: an anomaly on each that is far from them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from pipeline.capture import assessment, endings, locks
+from pipeline.capture.neighbours import far_from_neighbours
+from pipeline.capture.surroundings import AROUND, captured_around, neighbours, sizes_of
+from pipeline.finra.calendar import Tier
+from pipeline.models import Anomaly, Capture, CaptureKind, Category, Readiness, Run, Severity, Stage
+from pipeline.models.anomaly import MARKETSPINE
+
+
+def survey(week_ending: date, run: Run | None) -> list[date]:
+    """Compare a week, and the weeks around it, with their neighbours; which other weeks have to be judged again.
+
+    A capture far from its neighbours' median has an IMPLAUSIBLE anomaly. It ends by itself when more neighbours show that
+    it was not the odd one, and is not raised again once a person has resolved it: the order of capture changes nothing.
+    """
+    with transaction.atomic():
+        locks.one_at_a_time(locks.SURVEY)
+        for tier in Tier:
+            _survey_tier(tier, week_ending, run)
+    return _moved_weeks(week_ending)
+
+
+def _survey_tier(tier: Tier, week_ending: date, run: Run | None) -> None:
+    captured, allowed = captured_around(tier, week_ending, 2 * AROUND), assessment.limits()
+    anomalies = Anomaly.objects.filter(category=Category.IMPLAUSIBLE, partition__tier=tier)
+    open_ = {anomaly.partition_id: anomaly for anomaly in anomalies.open()}
+    for week, capture in captured.items():
+        if abs(week - week_ending) > AROUND:
+            continue
+        around = neighbours(week, captured)
+        far = far_from_neighbours(week, sizes_of(capture), around, allowed)
+        anomaly = open_.get(capture.partition_id)
+        if far and anomaly is None and not _is_accepted(capture):
+            _raise(capture, far, sorted(around), run)
+        elif not far and anomaly is not None:
+            endings.resembles_its_neighbours(anomaly, capture, run)
+
+
+def _raise(capture: Capture, far: list[str], around: list[date], run: Run | None) -> None:
+    unlike = (
+        f"the weeks around it ({len(around)}, {around[0]} to {around[-1]})" if around else "what is expected of a week"
+    )
+    message = (
+        f"{capture} is unlike {unlike}: {'; '.join(far)}. If the week was so, resolve "
+        "this with a note; otherwise bring the right files and force them"
+    )
+    Anomaly.objects.record(
+        Category.IMPLAUSIBLE, Severity.ERROR, message, partition=capture.partition, stage=Stage.NORMALIZED, run=run
+    )
+
+
+def _is_accepted(capture: Capture) -> bool:
+    """Whether a person has resolved it since the partition was captured anew; restatements leave that standing."""
+    anew = Capture.objects.filter(partition=capture.partition, kind__in=(CaptureKind.FIRST, CaptureKind.FORCED))
+    since = anew.order_by("-version").values_list("captured_at", flat=True).first()
+    resolved = Anomaly.objects.filter(partition=capture.partition, category=Category.IMPLAUSIBLE)
+    resolved = resolved.filter(resolved_at__gte=since or timezone.now())
+    return resolved.exclude(resolved_by=MARKETSPINE).exists()
+
+
+def _moved_weeks(week_ending: date) -> list[date]:
+    """The other weeks around whose verdict is older than what has been said of their plausibility."""
+    reach = (week_ending - AROUND, week_ending + AROUND)
+    said: dict[date, datetime] = {}
+    anomalies = Anomaly.objects.filter(category=Category.IMPLAUSIBLE, partition__week_ending__range=reach)
+    for week, seen, resolved in anomalies.values_list("partition__week_ending", "first_seen_at", "resolved_at"):
+        said[week] = max(said.get(week, seen), resolved or seen)
+    decided = dict(Readiness.objects.filter(week_ending__in=said).values_list("week_ending", "decided_at"))
+    return sorted(week for week in decided if week != week_ending and said[week] > decided[week])
