@@ -108,8 +108,9 @@ def gather(week_ending: date, today: date, snapshot: AnalyticsSnapshot | None) -
     for tier in Tier:
         key = PartitionKey(week_ending, tier)
         lacking = _lacking(key, partitions.get(tier))
-        if lacking and not is_due(key, today):
-            awaited.append(f"{key}: not yet due, FINRA publishes it on {due_date(tier, week_ending)}")
+        if not is_due(key, today):
+            state = "not yet due" if lacking else "captured before it is due"
+            awaited.append(f"{key}: {state}, FINRA publishes it on {due_date(tier, week_ending)}")
         elif lacking:
             missing.append(f"{key}: {lacking}")
     captured = sum(1 for partition in partitions.values() if partition.latest is not None)
