@@ -1,6 +1,8 @@
-"""A payload's content, read under the limits of the settings: one just fetched, or one from the archive."""
+"""A payload's content: of one just fetched, or of one from the archive."""
 
 from __future__ import annotations
+
+import sys
 
 from django.conf import settings
 
@@ -13,16 +15,21 @@ from pipeline.models import Capture
 from pipeline.vintages import archive
 from pipeline.vintages.archive import ArchiveDamaged
 
+ANY_SHARE, ANY_NUMBER = 1.0, sys.maxsize  # of lines that may be rejected, of lines
+
 
 def read(content: bytes, payload_format: str, key: PartitionKey) -> Content:
-    """Read the content of a payload. UnreadablePayload."""
-    return reader.read(content, PayloadFormat(payload_format), key, *_limits())
+    """Read the content of a payload that was captured: no limit that was set since keeps it from its rows.
+
+    UnreadablePayload.
+    """
+    return reader.read(content, PayloadFormat(payload_format), key, ANY_SHARE, ANY_NUMBER)
 
 
 @checkpoints("read")
 def read_fetched(payload: Payload, key: PartitionKey) -> Content:
-    """Read the content of a payload that was just fetched. UnreadablePayload."""
-    return reader.read_fetched(payload, key, *_limits())
+    """Read the content of a payload that was just fetched, under the limits of the settings. UnreadablePayload."""
+    return reader.read_fetched(payload, key, settings.MARKETSPINE_MAX_REJECT_SHARE, settings.MARKETSPINE_MAX_ROWS)
 
 
 def read_archived(capture: Capture) -> Content:
@@ -32,8 +39,3 @@ def read_archived(capture: Capture) -> Content:
         return read(content, capture.payload_format, capture.partition.key)
     except UnreadablePayload as error:
         raise ArchiveDamaged(str(error)) from error
-
-
-def _limits() -> tuple[float, int]:
-    """The most of its lines that may be rejected, and the most lines."""
-    return settings.MARKETSPINE_MAX_REJECT_SHARE, settings.MARKETSPINE_MAX_ROWS

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from pipeline.models import Capture
 from pipeline.vintages import archive, read, store
@@ -38,6 +39,19 @@ def test_a_lost_or_damaged_file_is_made_again_as_it_was(capture: Capture, archiv
     store.verify(Capture.objects.get(pk=capture.pk))
     assert (file.path, file.size, file.sha256) == (capture.vintage_path, capture.vintage_bytes, capture.vintage_sha256)
     assert (file.rows, text_of(read.of_capture(capture)), vintage_files(archive_dir)) == (2, ROWS, before)
+
+
+@pytest.mark.promise(13)
+def test_limits_that_were_lowered_since_keep_no_capture_from_its_rows(
+    ledger: Ledger, settings: Settings, archive_dir: Path
+) -> None:
+    source = MemorySource()
+    source.publish(KEY, psv(row("AAPL", "UBSA", "100.5", 2), "no row", row("MSFT", "UBSA", "25.25")))
+    settings.MARKETSPINE_MAX_REJECT_SHARE = 0.5
+    capture = captured(source.fetch(KEY), NOON)
+    settings.MARKETSPINE_MAX_REJECT_SHARE, settings.MARKETSPINE_MAX_ROWS = 0.01, 1
+    spoil(archive_dir / capture.vintage_path, "removed")
+    assert store.rebuild(capture).rows == 2
 
 
 def test_other_bytes_of_the_same_rows_get_their_hash_into_the_ledger(
