@@ -22,6 +22,7 @@ FETCHED = (
     | Q(category__in=(Category.LATE, Category.REFUSED, Category.UNREADABLE))
     | BROKE_DOWN & ~Q(stage=Stage.NORMALIZED)
 )
+TAKEN = Q(category__in=(Category.REFUSED, Category.UNREADABLE)) | BROKE_DOWN & ~Q(stage=Stage.NORMALIZED)
 STORED = Q(category=Category.ARCHIVE_DAMAGED, payload_sha256="") | BROKE_DOWN & Q(stage=Stage.NORMALIZED)
 
 
@@ -29,6 +30,11 @@ def answered(key: PartitionKey, run: Run | None) -> None:
     """The source was reached, and has nothing of the partition."""
     failed = Anomaly.objects.open().filter(ANSWERED, partition__in=Partition.objects.for_keys([key]))
     _end(failed, "the source answered: it has nothing of it", run)
+
+
+def is_in_doubt(partition: Partition) -> bool:
+    """Whether the source had something that could not be taken: only another look at that says that it is over."""
+    return _of(partition).filter(TAKEN).exists()
 
 
 def found_as_held(held: Capture, run: Run | None) -> None:

@@ -160,10 +160,13 @@ def _assessed(
 def probe(key: PartitionKey, source: Source, terms: Terms, times: Times | None = None) -> Result:
     """Ask the source whether a captured partition moved, and bring it up to date only if it did; errors as for `ingest`.
 
-    A partition whose archived payload is lost is not asked about: what the source has is fetched.
+    A partition whose archived payload is lost, or of which something was refused, is not asked about: what the source has
+    is fetched.
     """
     held = current.newest(key)
     if held is None or held.normalized_at is None or not archive.present([held.payload_sha256]):
+        return ingest(key, source, terms, times)
+    if endings.is_in_doubt(held.partition):
         return ingest(key, source, terms, times)
     try:
         found = ask(held, key, source)

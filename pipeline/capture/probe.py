@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.calendar import PartitionKey, market_today
 from pipeline.finra.sources.base import Asking, Source, SourceError, Standing
 from pipeline.models import Capture, Listing
 from pipeline.resilience import connections
@@ -39,6 +39,10 @@ def ask(held: Capture, key: PartitionKey, source: Source) -> Probe:
     read = Listing.objects.filter(partition=held.partition_id).first()
     if read is None or read.update_date is None:
         return Probe(moved=True, reason="no row held has a lastUpdateDate: whether it moved since cannot be asked")
+    if read.update_date > market_today():
+        return Probe(
+            moved=True, reason=f"a row held is dated {read.update_date}, a day to come: no later one will show"
+        )
     connections.release()
     found = source.standing(key, read.update_date, totals_too=read.with_totals)
     dates_known = read.with_totals or not held.rows_rejected  # a rejected line of a file may have had the date, too

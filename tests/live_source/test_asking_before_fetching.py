@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from pipeline.finra.calendar import PartitionKey, Tier, last_fridays
 from pipeline.finra.sources.api.fields import SummaryType
-from pipeline.models import Action, Capture
+from pipeline.models import Action, Anomaly, Capture, Category, Listing, Severity, Stage
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Only, OnlyStage, Request
 from pipeline.vintages import archive
@@ -67,13 +67,28 @@ def test_what_was_only_archived_is_downloaded(finra: FinraServer) -> None:
     assert [step.action for step in make_plan(AGAIN).steps] == [Action.INGEST]
 
 
-def test_a_payload_that_is_lost_is_downloaded_and_not_asked_about(finra: FinraServer) -> None:
+def lose_payload(held: Capture) -> None:
+    default_storage.delete(archive.path_of(held.payload_sha256))
+
+
+def refuse(held: Capture) -> None:
+    """What the source had had as many rows, and dates as old, as what is held."""
+    Anomaly.objects.record(Category.REFUSED, Severity.ERROR, "restates 29%", partition=held.partition, stage=Stage.RAW)
+
+
+def date_a_row_in_the_future(held: Capture) -> None:
+    Listing.objects.filter(partition=held.partition).update(update_date=date(2099, 1, 5))
+
+
+@pytest.mark.parametrize("doubt", [lose_payload, refuse, date_a_row_in_the_future])
+def test_what_counts_cannot_tell_is_downloaded(finra: FinraServer, doubt: Callable[[Capture], None]) -> None:
     captured(finra, RANGE)
-    default_storage.delete(archive.path_of(Capture.objects.get().payload_sha256))
+    doubt(Capture.objects.get())
     with product.day(DAY, finra):
         finra.service.log.clear()
         product.run(RANGE)
     assert sum(entry.rows for entry in finra.service.log.entries("weeklySummary")) > 1
+    assert not Anomaly.objects.open().filter(category=Category.REFUSED).exists()
 
 
 def test_a_probe_asks_about_captured_partitions_only(finra: FinraServer) -> None:
