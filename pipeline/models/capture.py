@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.rows import ATS, NON_ATS
 from pipeline.models.fields import ExactDecimalField
 from pipeline.models.partition import Partition
 
@@ -185,6 +186,12 @@ class Capture(models.Model):
     def annulment(self) -> Capture | None:
         """The capture by which an operator took this one back; None where it stands."""
         return Capture.objects.filter(annuls=self).first()
+
+    @property
+    def venue_kinds(self) -> tuple[str, ...]:
+        """The kinds of venues that it has rows of: of another one nothing is known."""
+        has = {ATS: self.rows_kept > self.rows_non_ats, NON_ATS: self.rows_non_ats > 0}
+        return tuple(kind for kind, is_held in has.items() if is_held)
 
     @property
     def rows_touched(self) -> int:

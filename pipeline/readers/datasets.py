@@ -40,6 +40,7 @@ from pipeline.readers.fields import (
     truth,
 )
 
+NOTHING_CAPTURED = "where nothing of the week is captured"
 ROWS = Dataset(
     "rows",
     "Rows",
@@ -182,10 +183,10 @@ WEEKS = Dataset(
         text("state_trading", "readiness for trading", null="never judged"),
         text("state_compliance", "readiness for compliance", null="never judged"),
         text("state_research", "readiness for research", null="never judged"),
-        count("rows", "rows of all tiers", "rows"),
-        fields.shares("shares", "shares of all tiers"),
-        count("trades", "trades of all tiers", "trades"),
-        truth("restated", "whether FINRA restated a tier since its first capture"),
+        count("rows", "rows of the tiers that are captured", "rows", null=NOTHING_CAPTURED),
+        fields.shares("shares", "their shares", null=NOTHING_CAPTURED),
+        count("trades", "their trades", "trades", null=NOTHING_CAPTURED),
+        truth("restated", "whether FINRA restated a tier since its first capture", null=NOTHING_CAPTURED),
         instant("last_checked_at", "when the source was last asked for a tier", null="where it never was"),
     ),
     ("week_ending",),

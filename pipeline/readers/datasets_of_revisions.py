@@ -27,6 +27,7 @@ from pipeline.readers.fields import (
 
 WITHOUT_SHARES = "without shares before"
 LOST = "where a vintage of the two is not kept"
+NOT_BOTH = f"without volume of the kind before or after; {LOST}"
 RESTATEMENTS = Dataset(
     "restatements",
     "Restatements",
@@ -54,8 +55,8 @@ RESTATEMENTS = Dataset(
             null=f"{WITHOUT_SHARES}; {LOST}",
         ),
         count("venues_moved", "venues whose volume moved", null=LOST),
-        real("largest_share_move_bp", "the largest move of a venue's share of its kind", "basis points", null=LOST),
-        count("rank_changes_top10", "venues among the ten largest of their kind that changed places", null=LOST),
+        real("largest_share_move_bp", "the largest move of a venue's share of its kind", "basis points", null=NOT_BOTH),
+        count("rank_changes_top10", "venues among the ten largest of their kind that changed places", null=NOT_BOTH),
         real("hhi_ats_before", "concentration over ATSs before", null=f"without ATS volume; {LOST}"),
         real("hhi_ats_after", "concentration over ATSs after", null=f"without ATS volume; {LOST}"),
         text("annuls", "the capture that it takes back", null="where it takes none back"),
@@ -131,7 +132,12 @@ REVISION_TRIANGLE = Dataset(
         FAMILY,
         day("due_date", "the day of first publication, from which ages count"),
         count("age_days", "the age", "days"),
-        real("value", "the measure at that age", "as the measure", null="unless VERIFIED"),
+        real(
+            "value",
+            "the measure at that age",
+            "as the measure",
+            null="unless VERIFIED, and where the measure needs volume that is not there",
+        ),
         STATE,
     ),
     ("week_ending", "tier", "venue_kind", "age_days"),

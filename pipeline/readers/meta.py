@@ -25,19 +25,21 @@ from pipeline.weeks.analytics import CALCULATION_VERSION
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A vintage that an answer is made from."""
+    """A vintage that an answer is made from. Of a kind of venues that it does not have nothing is known."""
 
     capture_id: str
     version: int
     week_ending: date
     tier: str
+    venue_kinds: tuple[str, ...]
     content_hash: str
 
     @classmethod
     def of_capture(cls, capture: Capture) -> Input:
         """The vintage of a capture."""
         key = capture.partition.key
-        return cls(capture.capture_id, capture.version, key.week_ending, key.tier.value, capture.content_hash)
+        kinds, content = capture.venue_kinds, capture.content_hash
+        return cls(capture.capture_id, capture.version, key.week_ending, key.tier.value, kinds, content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,12 @@ def _week_row(
 ) -> tuple[Any, ...]:
     held = [one.newest for one in of_week if one.newest is not None]
     looked = [one.look.checked_at for one in of_week if one.look.checked_at]
+    sums = (
+        sum(capture.rows_kept for capture in held),
+        sum((Decimal(capture.shares or 0) for capture in held), Decimal(0)),
+        sum(capture.trades for capture in held),
+        any(one.restated for one in of_week),
+    )
     return (
         week,
         week_start_of(week),
@@ -199,9 +205,6 @@ def _week_row(
         sum(is_due(one.key, day) for one in of_week),
         len(held),
         *(verdicts.get((week, use)) for use in (Use.TRADING, Use.COMPLIANCE, Use.RESEARCH)),
-        sum(capture.rows_kept for capture in held),
-        sum((Decimal(capture.shares or 0) for capture in held), Decimal(0)),
-        sum(capture.trades for capture in held),
-        any(one.restated for one in of_week),
+        *(sums if held else (None,) * len(sums)),
         max(looked, default=None),
     )

@@ -195,8 +195,9 @@ def _moved(moved: Mapping[str, Measure] | None) -> tuple[Any, ...]:
     if moved is None:
         return (None,) * 6
     both, kinds, ats = moved[ALL], [moved[kind] for kind in moved if kind != ALL], moved[ATS]
-    largest = max(one.largest_share_move for one in kinds) * BASIS_POINTS
-    ranks = sum(one.rank_changes for one in kinds)
+    compared = [one for one in kinds if one.compares]
+    largest = max((one.largest_share_move * BASIS_POINTS for one in compared), default=None)
+    ranks = sum(one.rank_changes for one in compared) if compared else None
     return both.gross_change, both.venues_moved, largest, ranks, ats.hhi_before, ats.hhi_after
 
 

@@ -69,7 +69,7 @@ def _bias(moves: Sequence[Move]) -> str:
 
 def _since(triangle: Triangle, age: int, kind: str) -> list[Move]:
     """How much each partition that is verified at an age, and has been seen since, moved after it."""
-    verified = [cell.chain for cell in triangle.cells() if cell.state is State.VERIFIED]
+    verified = [cell.chain for cell in triangle.cells() if cell.state is State.VERIFIED and cell.has(kind)]
     pairs: list[tuple[Capture, Capture]] = []
     for chain in verified:
         then = chain.at(age) or chain.first

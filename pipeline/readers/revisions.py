@@ -25,7 +25,7 @@ from pipeline.readers.questions import Question, Weeks, WeeksAsked, ages, choice
 from pipeline.readers.result import Result
 from pipeline.readers.schedule import Schedule, schedule_of
 from pipeline.readers.table import Table, frame_of
-from pipeline.vintages.measures import KINDS, Measure
+from pipeline.vintages.measures import ALL, KINDS, Measure
 
 AGES = (0, 7, 14, 28, 56, 91, 182, 364)
 PERCENTILES = (50, 90, 95, 99)
@@ -51,8 +51,8 @@ def _hhi_change(moved: Measure) -> float | None:
 VALUES: Mapping[MeasureName, Callable[[Measure], float | None]] = {
     MeasureName.GROSS_CHANGE_RATIO: lambda moved: moved.gross_change,
     MeasureName.NET_CHANGE_RATIO: lambda moved: moved.net_change,
-    MeasureName.LARGEST_SHARE_MOVE_BP: lambda moved: moved.largest_share_move * 10_000,
-    MeasureName.RANK_CHANGES: lambda moved: float(moved.rank_changes),
+    MeasureName.LARGEST_SHARE_MOVE_BP: lambda moved: moved.largest_share_move * 10_000 if moved.compares else None,
+    MeasureName.RANK_CHANGES: lambda moved: float(moved.rank_changes) if moved.compares else None,
     MeasureName.HHI_CHANGE: _hhi_change,
 }
 
@@ -98,6 +98,10 @@ class Cell:
     age: int
     state: State
     moved: Mapping[str, Measure] | None = None
+
+    def has(self, kind: str) -> bool:
+        """Whether the first publication has venues of a kind: of another it is not known whether it moved."""
+        return kind == ALL or kind in self.chain.first.venue_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +220,7 @@ def _triangle_rows(triangle: Triangle, measure: MeasureName, kinds: Sequence[str
         )
         for cell in triangle.cells()
         for kind in kinds
+        if cell.has(kind)
     ]
 
 
@@ -232,7 +237,11 @@ def _profile_rows(triangle: Triangle, measure: MeasureName, kinds: Sequence[str]
     cohorts: dict[tuple[str, int], list[Cell]] = {}
     for cell in triangle.cells():
         cohorts.setdefault((cell.chain.key.tier.value, cell.age), []).append(cell)
-    return [_profile_row(tier, kind, age, cells, measure) for (tier, age), cells in cohorts.items() for kind in kinds]
+    return [
+        _profile_row(tier, kind, age, [cell for cell in cells if cell.has(kind)], measure)
+        for (tier, age), cells in cohorts.items()
+        for kind in kinds
+    ]
 
 
 def _profile_row(tier: str, kind: str, age: int, cells: Sequence[Cell], measure: MeasureName) -> tuple[Any, ...]:

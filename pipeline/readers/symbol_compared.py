@@ -16,15 +16,19 @@ from pipeline.readers.datasets import ROW_HISTORY
 from pipeline.readers.datasets_of_figures import SYMBOL_VENUES
 from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
 from pipeline.readers.fields import SHARES, Dataset, count, real, shares
+from pipeline.readers.kinds import HAS, captured_kinds
+from pipeline.readers.questions import ALL
+from pipeline.readers.result import Result
 from pipeline.readers.symbol_history import symbol_history
 from pipeline.readers.venues import VENUE
 
 BASIS_POINTS = 10_000
+OF_SECURITY = ("week_ending", "tier", "symbol", "issue_name")
 OF_VENUE = ("tier", "symbol", "issue_name", "venue_kind", "mpid", "crd", "venue")
 ROW = ("week_ending", "tier", "symbol", "issue_name", "mpid", "crd", "venue", "product_type")
 KEPT = ("shares", "trades")
 TWO = ("shares", "ats_ratio", "hhi_ats")
-NOT_HELD = "where the security has no row in the tier in the week before"
+NOT_HELD = "where the week before has no row of the security in the tier, or not the same kinds of venues"
 FIRST = "of the first version of a row"
 SYMBOL_SPLIT = Dataset(
     "symbol_split",
@@ -50,25 +54,29 @@ ROW_VERSIONS = Dataset(
 )
 
 
-def beside_week_before(venues: pl.DataFrame) -> pl.DataFrame:
+def beside_week_before(venues: Result, venue_kind: str = ALL) -> pl.DataFrame:
     """Rows of `symbol_venues`, each with the venue's part of the week before: share_before, share_change_bp.
 
-    Null where the security has no row in its tier in that week; a venue that had none then had 0.
+    Null where that week has no row of the security in its tier, or not the same kinds of venues of those asked for: its
+    parts are of another whole. A venue that had no row then had 0.
     """
-    named = venues.with_columns(VENUE)
+    named = venues.frame.with_columns(VENUE)
     earlier = named.with_columns(pl.col("week_ending") + WEEK)
     was = earlier.select("week_ending", *OF_VENUE, pl.col("share").alias("share_before"))
-    held = (
-        earlier.select("week_ending", "tier", "symbol", "issue_name")
-        .unique()
-        .with_columns(pl.lit(value=True).alias("held"))
+    held = earlier.select(OF_SECURITY).unique().with_columns(pl.lit(value=True).alias("held"))
+    kinds = captured_kinds(venues.meta.inputs)
+    kinds_before = kinds.with_columns(pl.col("week_ending") + WEEK)
+    joined = (
+        named.join(was, on=["week_ending", *OF_VENUE], how="left")
+        .join(held, on=OF_SECURITY, how="left")
+        .join(kinds, on=["week_ending", "tier"], how="left")
+        .join(kinds_before, on=["week_ending", "tier"], how="left", suffix="_before")
     )
-    joined = named.join(was, on=["week_ending", *OF_VENUE], how="left").join(
-        held, on=["week_ending", "tier", "symbol", "issue_name"], how="left"
-    )
-    before = pl.when("held").then(pl.col("share_before").fill_null(0.0)).alias("share_before")
+    asked = [name for kind, name in HAS.items() if venue_kind in (kind, ALL)]
+    compares = pl.all_horizontal(pl.col(name) == pl.col(f"{name}_before") for name in asked)
+    known = pl.when(pl.col("held") & compares).then(pl.col("share_before").fill_null(0.0)).alias("share_before")
     change = ((pl.col("share") - pl.col("share_before")) * BASIS_POINTS).alias("share_change_bp")
-    return joined.with_columns(before).with_columns(change).drop("venue", "held")
+    return joined.with_columns(known).with_columns(change).select(SYMBOL_SPLIT.names)
 
 
 def tiers_held(venues: pl.DataFrame) -> pl.DataFrame:

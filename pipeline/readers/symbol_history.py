@@ -12,9 +12,10 @@ from pipeline.finra.calendar import MONDAY_TO_FRIDAY, WEEK
 from pipeline.readers import caveats, published
 from pipeline.readers.chosen import Chosen, choose
 from pipeline.readers.datasets_of_figures import SYMBOL_HISTORY, SYMBOL_VENUES, SYMBOL_VENUES_WIDE
+from pipeline.readers.kinds import captured_kinds
 from pipeline.readers.known import require_known_venue
 from pipeline.readers.market import one_over
-from pipeline.readers.meta import Caveat, meta_of
+from pipeline.readers.meta import Caveat, Input, meta_of
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import (
     ALL,
@@ -147,7 +148,7 @@ def _history(question: Question, chosen: Chosen, moved: set[int]) -> pl.DataFram
         pl.col("is_pool").first(), pl.col("shares", "trades").sum()
     )
     found = concentrations(of_venues, "week_ending", *SECURITY)
-    rows = _side_by_side(found, _kinds_captured(chosen, over_all=question.over_all))
+    rows = _side_by_side(found, captured_kinds(map(Input.of_capture, chosen.captures)))
     return rows.with_columns(_tier_changed(cells, rows), _restated(chosen, moved, over_all=question.over_all))
 
 
@@ -160,7 +161,7 @@ def _side_by_side(found: pl.DataFrame, captured: pl.DataFrame) -> pl.DataFrame:
     ats_shares, ats_trades = _where("has_ats", "shares"), _where("has_ats", "trades")
     firm_shares, firm_trades = _where("has_non_ats", "shares_firms"), _where("has_non_ats", "trades_firms")
     both, trades = (ats_shares + firm_shares).cast(SUM), ats_trades + firm_trades
-    return joined.join(captured, on=["week_ending", "scope"], how="left").select(
+    return joined.join(captured, left_on=["week_ending", "scope"], right_on=["week_ending", "tier"], how="left").select(
         "week_ending",
         (pl.col("week_ending") - MONDAY_TO_FRIDAY).alias("week_start"),
         pl.col("scope").alias("tier"),
@@ -174,8 +175,8 @@ def _side_by_side(found: pl.DataFrame, captured: pl.DataFrame) -> pl.DataFrame:
         trades.alias("trades"),
         quotient(ats_shares, ats_trades).alias("ats_average_trade_size"),
         quotient(both, trades).alias("average_trade_size"),
-        pl.col("venues").fill_null(0).alias("venues_ats"),
-        pl.col("venues_firms").fill_null(0).alias("venues_non_ats"),
+        _where("has_ats", "venues").alias("venues_ats"),
+        _where("has_non_ats", "venues_firms").alias("venues_non_ats"),
         pl.col("hhi_low").alias("hhi_ats"),
         one_over("hhi_low").alias("effective_venues_ats"),
         pl.col("hhi_low_firms").alias("hhi_non_ats_low"),
@@ -190,17 +191,6 @@ def _where(captured: str, figure: str) -> pl.Expr:
 
 def _of_kind(found: pl.DataFrame, kind: str) -> pl.DataFrame:
     return found.filter(pl.col("family") == kind).drop("family", "named", "pooled")
-
-
-def _kinds_captured(chosen: Chosen, *, over_all: bool) -> pl.DataFrame:
-    """Of each week and tier whether it has ATSs, and whether it has firms; over all tiers, whether each has."""
-    schema = {"week_ending": pl.Date, "scope": pl.String, "has_ats": pl.Boolean, "has_non_ats": pl.Boolean}
-    said = []
-    for one in chosen.captures:
-        scope = ALL if over_all else one.partition.tier
-        said.append((one.partition.week_ending, scope, one.rows_kept > one.rows_non_ats, one.rows_non_ats > 0))
-    frame = pl.DataFrame(said, schema=schema, orient="row")
-    return frame.group_by("week_ending", "scope").agg(pl.col("has_ats", "has_non_ats").all())
 
 
 def _tier_changed(cells: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:

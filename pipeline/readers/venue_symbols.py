@@ -8,15 +8,16 @@ from typing import Unpack
 import polars as pl
 
 from pipeline.finra.calendar import MONDAY_TO_FRIDAY, WEEK, PartitionKey
-from pipeline.finra.rows import ATS, FIRM, NON_ATS
+from pipeline.finra.rows import FIRM
 from pipeline.models import Capture
 from pipeline.readers import caveats
 from pipeline.readers.chosen import Chosen, choose, vintages
 from pipeline.readers.datasets_of_leaders import VENUE_SYMBOLS
 from pipeline.readers.fields import SUM
 from pipeline.readers.figures import newest_week
+from pipeline.readers.kinds import IS_CAPTURED, captured_kinds
 from pipeline.readers.known import require_known_venue
-from pipeline.readers.meta import meta_of
+from pipeline.readers.meta import Input, meta_of
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import Question, VenuesAsked, count, invalid, question_of
 from pipeline.readers.reading import reading
@@ -69,8 +70,9 @@ def _rows(question: Question, chosen: Chosen, before: Collection[Capture], top: 
     if cells.is_empty():
         return VENUE_SYMBOLS.schema.to_frame()
     was = _volumes(question, before).rename({"shares": "shares_before"}).select(*CELL, "shares_before")
-    known = pl.when("is_captured").then(pl.col("shares_before").fill_null(0)).alias("shares_before")
-    joined = cells.join(was, on=CELL, how="left").join(_kinds_of(before), on=("tier", "venue_kind"), how="left")
+    known = pl.when(IS_CAPTURED).then(pl.col("shares_before").fill_null(0)).alias("shares_before")
+    kinds = captured_kinds(map(Input.of_capture, before)).drop("week_ending")
+    joined = cells.join(was, on=CELL, how="left").join(kinds, on="tier", how="left")
     found = joined.with_columns(known).sort("shares", *CELL, descending=[True, *[False] * len(CELL)])
     shown = found if top is None else found.head(top)
     return shown.with_columns(
@@ -80,14 +82,6 @@ def _rows(question: Question, chosen: Chosen, before: Collection[Capture], top: 
         .alias("average_trade_size"),
         (pl.col("shares") - pl.col("shares_before")).alias("shares_change"),
     )
-
-
-def _kinds_of(captures: Collection[Capture]) -> pl.DataFrame:
-    """The tiers and the kinds of venues that are captured: of another kind it is not known that it had no volume."""
-    kinds = [(one.partition.tier, ATS, one.rows_kept > one.rows_non_ats) for one in captures]
-    kinds += [(one.partition.tier, NON_ATS, one.rows_non_ats > 0) for one in captures]
-    schema = {"tier": pl.String, "venue_kind": pl.String, "is_captured": pl.Boolean}
-    return pl.DataFrame(kinds, schema=schema, orient="row")
 
 
 def _places(question: Question, captures: Collection[Capture]) -> pl.DataFrame:

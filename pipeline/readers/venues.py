@@ -207,9 +207,9 @@ def _asked_for(found: Figured) -> pl.DataFrame:
     return venues_of.filter(*of_venue(question))
 
 
-def _kinds(captures: Sequence[Capture]) -> set[tuple[str, bool, bool]]:
+def _kinds(captures: Sequence[Capture]) -> set[tuple[str, str]]:
     """Which kinds of venues each tier has."""
-    return {(one.partition.tier, one.rows_non_ats > 0, one.rows_kept > one.rows_non_ats) for one in captures}
+    return {(one.partition.tier, kind) for one in captures for kind in one.venue_kinds}
 
 
 @answering

@@ -69,11 +69,12 @@ def venue_shares(weeks: Sequence[date], snapshots: dict[int, date]) -> Series:
     volumes = VenueVolume.objects.filter(snapshot__in=snapshots, scope=ALL_TIERS, venue_kind=VenueKind.ATS)
     shares: dict[str, dict[date, float]] = defaultdict(lambda: defaultdict(float))
     for snapshot, mpid, share in volumes.values_list("snapshot", "mpid", "share"):  # an MPID may have two CRD numbers
-        shares[mpid][snapshots[snapshot]] += share or 0.0
+        if share is not None:
+            shares[mpid][snapshots[snapshot]] += share
     top = sorted(shares, key=lambda mpid: (-sum(shares[mpid].values()), mpid))[:TOP_VENUES]
     values: dict[str, list[float | None]] = {mpid: [shares[mpid].get(week) for week in weeks] for mpid in top}
     if len(shares) > TOP_VENUES:
-        computed = set(snapshots.values())
+        computed = {week for of_week in shares.values() for week in of_week}
         rest = {mpid: of_week for mpid, of_week in shares.items() if mpid not in top}
         values["others"] = [
             sum(of_week.get(week, 0.0) for of_week in rest.values()) if week in computed else None for week in weeks

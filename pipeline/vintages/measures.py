@@ -46,6 +46,11 @@ class Measure:
     hhi_after: float | None
 
     @property
+    def compares(self) -> bool:
+        """Whether there is volume on both sides: without it no venue has a share, or a place, that could move."""
+        return bool(self.shares_before and self.shares_after)
+
+    @property
     def gross_change(self) -> float | None:
         """Shares that moved, as a part of those before; None without any."""
         return float(self.shares_moved) / float(self.shares_before) if self.shares_before else None

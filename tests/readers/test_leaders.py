@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import polars as pl
 import pytest
 import time_machine
 
@@ -110,13 +111,13 @@ def test_a_symbol_is_looked_at_beside_its_past() -> None:
         ("OTC", WEEK, WEEK, 1),
         ("NMS_TIER_1", BEFORE, BEFORE, 1),
     ]
-    split = beside_week_before(readers.symbol_venues(symbol="AAA", weeks="all").frame)
+    split = beside_week_before(readers.symbol_venues(symbol="AAA", weeks="all", venue_kind="ATS"), "ATS")
     shares = {
         row["mpid"]: (row["share_before"], row["share_change_bp"])
         for row in split.to_dicts()
         if row["week_ending"] == WEEK
     }
-    assert shares == {"UBSA": (0.6, pytest.approx(-3500)), "SGMT": (0.0, 7500)}
+    assert shares == {"UBSA": (0.75, -5000), "SGMT": (0.0, 7500)}
     versions = beside_version_before(readers.row_history(symbol="AAA", week_ending=WEEK).frame)
     assert versions.select("mpid", "shares_before", "shares").rows() == [
         ("SGMT", None, 150),
@@ -152,6 +153,24 @@ def test_a_kind_that_was_not_captured_the_week_before_is_no_volume_of_zero() -> 
         ("AAA", Decimal(100), Decimal(-99)),
         ("CCC", Decimal(0), Decimal(2)),
     ]
+    split = {
+        kind: beside_week_before(
+            readers.symbol_venues(symbol="AAA", week_ending=[WEEK, after.week_ending], venue_kind=kind), kind
+        )
+        .filter(pl.col("week_ending") == after.week_ending)
+        .select("venue_name", "share", "share_before", "share_change_bp")
+        .sort("venue_name")
+        .rows()
+        for kind in ("ALL", "ATS", "NON_ATS")
+    }
+    assert split["ALL"] == [("A firm", 0.75, None, None), ("UBSA ATS", 0.25, None, None)]
+    assert split["ATS"] == [("UBSA ATS", 1.0, 0.25, 7500.0)]
+    assert split["NON_ATS"] == [("A firm", 1.0, None, None)]
+    [of_week, later] = readers.symbol_history(
+        symbol="AAA", week_ending=[WEEK, after.week_ending], tier="OTC"
+    ).frame.rows(named=True)
+    assert (of_week["venues_ats"], of_week["venues_non_ats"], of_week["non_ats_shares"]) == (2, None, None)
+    assert (later["venues_ats"], later["venues_non_ats"], later["non_ats_shares"]) == (1, 1, Decimal(3))
 
 
 def test_the_largest_of_equals_are_always_the_same() -> None:

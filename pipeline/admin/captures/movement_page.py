@@ -50,12 +50,16 @@ class VenueLine:
 
     @property
     def rises(self) -> bool:
-        return bool(self.record["moved"] > 0)
+        return self._moved > 0
+
+    @property
+    def _moved(self) -> float:
+        return self.record["moved"] or 0.0  # of what is not known no bar is drawn
 
     @property
     def bar(self) -> tuple[str, str]:
         """The start and the length of its bar, from the middle of a bar of twice HALF_A_BAR."""
-        length = HALF_A_BAR * abs(self.record["moved"]) / self.widest if self.widest else 0
+        length = HALF_A_BAR * abs(self._moved) / self.widest if self.widest else 0
         start = HALF_A_BAR if self.rises else HALF_A_BAR - length
         return f"{start:.1f}", f"{length:.1f}"
 
@@ -108,7 +112,7 @@ def _moved(capture: Capture, position: int) -> dict[str, Any]:
     scopes: list[dict[str, Any]] = [{"week_ending": key.week_ending, "tier": tier} for tier in (key.tier.value, ALL)]
     was, now = ({"position": f"{at}"} for at in (position - 1, position))
     venues = only_moved(venue_moves(readers.venues(**scopes[0], **was), readers.venues(**scopes[0], **now)))
-    widest = max((abs(moved) for moved in venues["moved"]), default=0.0)
+    widest = max((abs(moved) for moved in venues["moved"].drop_nulls()), default=0.0)
     markets = [concentration_moves(readers.market(**of, **was), readers.market(**of, **now)) for of in scopes]
     return {
         "venues": [VenueLine(record, widest) for record in venues.head(VENUES_SHOWN).iter_rows(named=True)],

@@ -124,8 +124,8 @@ def _words(side: Asked) -> str:
 def _tiles(boards: list[Result], markets: list[Result]) -> list[Tile]:
     """What an analyst asks first: the largest move, the concentration of ATSs, the vintages."""
     moves = venue_moves(*boards)
-    most = moves.row(0, named=True) if moves.height else None
-    largest = f"{most['moved'] * BASIS_POINTS:+,.2f} bp" if most else figures.NONE
+    most = moves.row(0, named=True) if moves.height and moves["moved"][0] is not None else None
+    largest = f"{_basis_points(most)} bp" if most else figures.NONE
     ats = concentration_moves(*markets).filter(pl.col("venue_kind") == "ATS")
     sides = [ats[name][0] if ats.height == 1 else None for name in ("hhi_low", f"hhi_low{AFTER}")]
     hhi = " to ".join(figures.points(one, one) for one in sides)
@@ -136,6 +136,11 @@ def _tiles(boards: list[Result], markets: list[Result]) -> list[Tile]:
         Tile("HHI of ATSs, A to B", hhi, "points", of_hhi),
         Tile("Vintages", "the same" if len({*map(_inputs, boards)}) == 1 else "two", inputs),
     ]
+
+
+def _basis_points(record: Record) -> str:
+    """By how far a venue's share moved; a dash where one side says nothing of its kind."""
+    return figures.NONE if record["moved"] is None else f"{record['moved'] * BASIS_POINTS:+,.2f}"
 
 
 def _inputs(board: Result) -> tuple[str, ...]:
@@ -161,7 +166,7 @@ def _line(record: Record) -> list[Cell]:
     name = record["mpid"] or record["venue_name"]
     url = market_links.of_venue(record["mpid"], record["crd"], record["venue_name"])
     shares, ranks, volumes = ([record[one], record[f"{one}{AFTER}"]] for one in ("share", "rank", "shares"))
-    texts = [*map(figures.percent, shares), f"{record['moved'] * BASIS_POINTS:+,.2f}"]
+    texts = [*map(figures.percent, shares), _basis_points(record)]
     texts += [*map(figures.number, ranks), *(figures.NONE if one is None else f"{one:,.0f}" for one in volumes)]
     kind = Cell("non-ATS" if record["venue_kind"] == "NON_ATS" else record["venue_kind"])
     return [Cell(name, url, record["venue_name"]), kind, *(Cell(text, is_number=True) for text in texts)]

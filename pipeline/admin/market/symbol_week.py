@@ -61,12 +61,10 @@ def venues_of(of_week: Asked, over: Result) -> Section:
     split = readers.symbol_venues(**of_week)
     week = date.fromisoformat(of_week["week_ending"])
     weeks = {week - WEEK, week}
-    both = over.frame
+    both = over
     if not weeks <= {one.week_ending for one in over.meta.inputs}:
-        both = readers.symbol_venues(**{**of_week, "week_ending": sorted(weeks)}).frame
-    frame = beside_week_before(both.filter(pl.col("week_ending").is_in(sorted(weeks)))).filter(
-        pl.col("week_ending") == week
-    )
+        both = readers.symbol_venues(**{**of_week, "week_ending": sorted(weeks)})
+    frame = beside_week_before(both, of_week.get("venue_kind", ALL)).filter(pl.col("week_ending") == week)
     links = {"mpid": _venue, "venue_name": _firm, "shares": rows_behind(split, of_week)}
     ordered = frame.sort("shares", "mpid", "venue_name", descending=[True, False, False])
     table = Columns(SYMBOL_SPLIT, VENUES, links).table(ordered, TOP)

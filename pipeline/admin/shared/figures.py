@@ -31,9 +31,9 @@ def percent(share: float | None) -> str:
     return NONE if share is None else f"{share * 100:.3f} %"
 
 
-def percent_points(change: float) -> str:
-    """A change of a share as +0.052 pp."""
-    return f"{change * 100:+.3f} pp"
+def percent_points(change: float | None) -> str:
+    """A change of a share as +0.052 pp; a dash for what is not known."""
+    return NONE if change is None else f"{change * 100:+.3f} pp"
 
 
 def points(low: float | None, high: float | None) -> str:

@@ -17,14 +17,19 @@ AFTER = "_after"
 def venue_moves(before: Result, after: Result) -> pl.DataFrame:
     """The venues of both sides, the largest move first: VENUE, FIGURES before and, with `_after`, after.
 
-    `venue_name` is the newer one; `moved` is the change of the share (0-1), where a missing venue counts as 0.
+    `venue_name` is the newer one; `moved` is the change of the share (0-1), where a missing venue counts as 0. It is null
+    where a side has no venue of the kind in the tier: what they traded is not known there.
     """
     sides = [one.frame.select("tier", "venue_kind", "mpid", "crd", FIRM, *FIGURES) for one in (before, after)]
     both = _joined(sides, VENUE)
-    share, share_after = (pl.col(name).fill_null(0.0) for name in ("share", f"share{AFTER}"))
+    share, share_after = (_share(name) for name in ("share", f"share{AFTER}"))
     return both.with_columns(
         (share_after - share).alias("moved"), pl.coalesce(f"venue_name{AFTER}", "venue_name").alias("venue_name")
-    ).sort(pl.col("moved").abs(), *VENUE, descending=[True, *[False] * len(VENUE)])
+    ).sort(pl.col("moved").abs(), *VENUE, descending=[True, *[False] * len(VENUE)], nulls_last=True)
+
+
+def _share(name: str) -> pl.Expr:
+    return pl.when(pl.col(name).is_not_null().any().over(SCOPE)).then(pl.col(name).fill_null(0.0))
 
 
 def only_moved(venues: pl.DataFrame) -> pl.DataFrame:
