@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, chain, groupby, pairwise
 from typing import Unpack
 
 import polars as pl
@@ -31,8 +31,9 @@ from pipeline.readers.selectors import SelectorKind
 from pipeline.readers.table import Table
 from pipeline.vintages import read
 
-PLACE = "place"
-RUN = "run"
+AT_ONCE = 130  # partitions, those of a year: one scan over their files
+OF_PARTITION = ("week_ending", "tier")
+NUMBER, PLACE, RUN = "number", "place", "run"
 INSTANT = pl.Datetime("us", "UTC")
 
 
@@ -85,42 +86,49 @@ class Chains:
         return found
 
     def _versions(self) -> Iterator[pl.DataFrame]:
-        for _, chain in groupby(self.kept, key=lambda capture: capture.partition_id):
-            yield versions_of(list(chain), conditions(self.question))
+        chains = [list(one) for _, one in groupby(self.kept, key=lambda capture: capture.partition_id)]
+        for at in range(0, len(chains), AT_ONCE):
+            yield versions_of(list(chain.from_iterable(chains[at : at + AT_ONCE])), conditions(self.question))
 
 
-def versions_of(chain: Sequence[Capture], wanted: Collection[pl.Expr] = ()) -> pl.DataFrame:
-    """The row versions of the kept vintages of one partition, oldest first, of the rows that are wanted. ReadersError."""
-    with reading(chain):
-        frames = [
-            read.of_capture(capture).filter(*wanted).with_columns(pl.lit(place, pl.Int64).alias(PLACE))
-            for place, capture in enumerate(chain)
-        ]
-        found = pl.concat(frames).with_columns(FIRM).collect()
-    return _named(_runs(found), chain)
+def versions_of(captures: Sequence[Capture], wanted: Collection[pl.Expr] = ()) -> pl.DataFrame:
+    """The row versions of kept vintages, of the rows that are wanted: one scan over their files. ReadersError.
+
+    The vintages of a partition follow each other, the oldest first.
+    """
+    with reading(captures):
+        found = read.of_captures(captures, numbered=NUMBER).filter(*wanted).with_columns(FIRM).collect()
+    return _named(_runs(found.with_columns(_places(found[NUMBER], captures))), captures)
+
+
+def _places(numbers: pl.Series, captures: Sequence[Capture]) -> pl.Series:
+    """The place among the vintages of the one that each row is from, by its number among the rows of all."""
+    first_numbers = pl.Series(list(accumulate((one.rows_kept for one in captures), initial=0)), dtype=pl.UInt32)
+    return (first_numbers.search_sorted(numbers, side="right").cast(pl.Int64) - 1).alias(PLACE)
 
 
 def _runs(found: pl.DataFrame) -> pl.DataFrame:
     """Each row once for each run of vintages that follow each other and have it with the same figures."""
-    ordered = found.sort(*KEY, PLACE)
-    same_key = pl.all_horizontal(pl.col(column).eq_missing(pl.col(column).shift()) for column in KEY)
+    ordered = found.sort(*OF_PARTITION, *KEY, PLACE)
+    same_key = pl.all_horizontal(pl.col(column).eq_missing(pl.col(column).shift()) for column in (*OF_PARTITION, *KEY))
     same_figures = pl.all_horizontal(pl.col(column).eq_missing(pl.col(column).shift()) for column in FIGURES)
     goes_on = same_key & same_figures & (pl.col(PLACE) == pl.col(PLACE).shift() + 1)
     runs = ordered.with_columns((~goes_on.fill_null(value=False)).cum_sum().alias(RUN))
     ends = pl.col(PLACE).first().alias("first"), pl.col(PLACE).last().alias("last")
-    return runs.group_by(RUN, maintain_order=True).agg(pl.exclude(PLACE, RUN).last(), *ends)
+    return runs.group_by(RUN, maintain_order=True).agg(pl.exclude(PLACE, RUN, NUMBER).last(), *ends)
 
 
-def _named(runs: pl.DataFrame, chain: Sequence[Capture]) -> pl.DataFrame:
+def _named(runs: pl.DataFrame, captures: Sequence[Capture]) -> pl.DataFrame:
     """With versions and instants in the place of the vintages' places."""
-    versions = pl.Series([capture.version for capture in chain], dtype=pl.Int64)
-    known = pl.Series([capture.normalized_at for capture in chain], dtype=INSTANT)
+    followed = [one.partition_id == after.partition_id for one, after in pairwise(captures)] + [False] * bool(captures)
+    versions = pl.Series([capture.version for capture in captures], dtype=pl.Int64)
+    known = pl.Series([capture.normalized_at for capture in captures], dtype=INSTANT)
     first, last = runs["first"], runs["last"]
-    ends = (last + 1).replace(len(chain), None)
+    is_followed = pl.Series(followed, dtype=pl.Boolean).gather(last)
     return runs.with_columns(
         (pl.col("week_ending") - MONDAY_TO_FRIDAY).alias("week_start"),
         versions.gather(first).alias("first_version"),
-        pl.when(last < len(chain) - 1).then(versions.gather(last)).alias("last_version"),
+        pl.when(is_followed).then(versions.gather(last)).alias("last_version"),
         known.gather(first).alias("known_from"),
-        known.gather(ends).alias("known_to"),
+        pl.when(is_followed).then(known.shift(-1).gather(last)).alias("known_to"),
     ).select(ROW_HISTORY.names)
