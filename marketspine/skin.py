@@ -6,6 +6,8 @@ from typing import Any
 
 from django.templatetags.static import static
 
+from marketspine.navigation import navigation
+
 
 def _style(name: str) -> Any:
     return lambda _request: static(f"pipeline/{name}")
@@ -42,6 +44,6 @@ SKIN: dict[str, Any] = {
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,
-        "navigation": "marketspine.navigation.navigation",
+        "navigation": navigation,
     },
 }
