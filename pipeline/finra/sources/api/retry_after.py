@@ -26,7 +26,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _instant(said: str) -> datetime | None:
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):  # the second for a year of twenty digits
         instant = parsedate_to_datetime(said)
         return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
     return None

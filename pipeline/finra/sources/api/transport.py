@@ -24,7 +24,7 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 from pipeline.finra.sources.api.access import Access, is_of_this_machine
 from pipeline.finra.sources.api.rate import PATIENCE, pace_of
 from pipeline.finra.sources.api.request_counts import Answer, Endpoint, answer_of, counts, endpoint_of
-from pipeline.finra.sources.api.retry_after import retry_after
+from pipeline.finra.sources.api.retry_after import LONGEST_ASKED, retry_after
 from pipeline.finra.sources.api.tokens import tokens_of
 from pipeline.finra.sources.base import SourceError, TransientSourceError, UnsafeSource
 
@@ -242,7 +242,7 @@ def _issued(reply: Reply) -> _Issued:
         said = json.loads(reply.body)
         token, seconds = said["access_token"], float(said["expires_in"])
         if TOKEN.fullmatch(token):
-            return _Issued(token, seconds)
+            return _Issued(token, min(seconds, LONGEST_ASKED))
     except (ValueError, KeyError, TypeError):
         pass
     raise SourceError("FINRA's token service answered 200 without an access_token and its expires_in") from None

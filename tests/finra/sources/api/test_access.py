@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from pipeline.finra.sources.api.access import Access, check_url
-from pipeline.finra.sources.api.retry_after import retry_after
+from pipeline.finra.sources.api.retry_after import LONGEST_ASKED
 from pipeline.finra.sources.api.source import FinraApi
 from pipeline.finra.sources.api.transport import Reply, _issued
 from pipeline.finra.sources.base import SourceError, UnsafeSource
@@ -51,22 +51,6 @@ def test_only_known_hosts_are_asked_and_only_by_https(url: str, problem: str) ->
         FinraApi(Access(url, "https://ews.fip.finra.org/token", HOSTS), 1000)
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("7", 7.0),
-        ("0", 0.0),
-        ("", None),
-        ("soon", None),
-        ("-3", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
-        ("Wed, 21 Oct 2015 07:28:00 -0000", 0.0),
-    ],
-)
-def test_retry_after_is_a_number_or_a_date(header: str, seconds: float | None) -> None:
-    assert retry_after({"retry-after": header} if header else {}) == seconds
-
-
 def test_neither_secret_nor_token_is_ever_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with finra(client_secret=SECRET) as server:
@@ -88,6 +72,12 @@ def test_what_is_no_token_is_refused_and_not_told(token: object) -> None:
         _issued(Reply(200, {}, json.dumps({"access_token": token, "expires_in": 60}).encode()))
     assert "sekret" not in str(refused.value)
     assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize("seconds", ["1e999", "Infinity", "1e300"])
+def test_a_token_for_ever_is_kept_for_a_month(seconds: str) -> None:
+    issued = _issued(Reply(200, {}, f'{{"access_token": "t", "expires_in": {seconds}}}'.encode()))
+    assert issued.seconds == LONGEST_ASKED
 
 
 def test_a_token_is_asked_for_again_when_it_expires_and_no_sooner() -> None:

@@ -76,6 +76,8 @@ def test_the_rate_recovers(places: Places, monkeypatch: pytest.MonkeyPatch) -> N
         ({"retry-after": "86400"}, 86_400),
         ({"retry-after": "9" * 30}, LONGEST_ASKED),
         ({"retry-after": "²"}, None),
+        ({"retry-after": "Thu, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
+        ({"retry-after": "Thu, 01 Jan 2026 00:00:00 +99999999999999"}, None),
         ({"retry-after": "Mon, 03 Nov 2025 00:10:00 GMT", "date": "Mon, 03 Nov 2025 00:00:00 GMT"}, 600),
         ({"retry-after": "Mon, 03 Nov 2025 00:00:00 GMT", "date": "Mon, 03 Nov 2025 00:10:00 GMT"}, 0),
         ({"retry-after": "Mon, 03 Nov 2025 00:10:00 -0000", "date": "Mon, 03 Nov 2025 00:00:00 GMT"}, 600),
