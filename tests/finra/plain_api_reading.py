@@ -122,7 +122,7 @@ def _quantity(value: Any, named: str, parts: int) -> int:
     number = value.value if isinstance(value, Number) else None
     if number is None:
         raise Misfit(f"BAD_{named}")
-    _refuse(value.text.startswith("-") and value.text != "-0", f"NEGATIVE_{named}")
+    _refuse(number < 0, f"NEGATIVE_{named}")
     exact = Fraction(number) * parts
     _refuse(exact.denominator != 1, f"BAD_{named}")
     _refuse(exact >= parts * 10**12, "TOO_LARGE")

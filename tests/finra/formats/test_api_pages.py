@@ -104,6 +104,12 @@ def test_a_whole_number_of_trades_may_be_written_as_a_double(trades: str) -> Non
     assert kept({**ATS, "totalWeeklyTradeCount": trades})["trades"] == 1234
 
 
+@pytest.mark.parametrize("zero", ["0", "-0", "0.0", "-0.0", "-0E0", "-0.000e3"])
+def test_nothing_is_nothing_whatever_its_sign(zero: str) -> None:
+    row = kept({**ATS, "totalWeeklyShareQuantity": zero, "totalWeeklyTradeCount": zero})
+    assert (str(row["shares"]), row["trades"]) == ("0.000000", 0)
+
+
 @pytest.mark.parametrize("crd", ["116797", "116797.0", '"116797"', '"116797.0"'])
 def test_a_crd_number_is_its_digits(crd: str) -> None:
     assert kept({**FIRM, "firmCRDNumber": crd})["crd"] == "116797"

@@ -261,7 +261,8 @@ def _digits(text: str) -> str:
         if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
             return ""
         digits = f"{number:f}"
-    return digits.rstrip("0").removesuffix(".") if "." in digits else digits
+    digits = digits.rstrip("0").removesuffix(".") if "." in digits else digits
+    return digits if digits.strip("-0") else "0"  # a double can be -0.0, which is not less than nothing
 
 
 def _amount(value: Any) -> bytes | None:
