@@ -172,6 +172,14 @@ def test_a_reject_is_shown_as_finra_wrote_it() -> None:
     assert reject.text == text(odd)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_sample"),
+    [('"UBS ATS (SAMPLE)"', True), (r'"UBS ATS \u0028SAMPLE)"', True), ('"UBS ATS"', False), ("null", False)],
+)
+def test_invented_venues_are_known_by_their_mark(name: str, is_sample: bool) -> None:
+    assert read_rows(f"[{text(ATS)},{text({**ATS, 'marketParticipantName': name})}]".encode()).is_sample is is_sample
+
+
 def test_a_firm_has_a_name_and_no_mpid() -> None:
     content = read({**FIRM, "MPID": '"UBSA"'}, {**FIRM, "marketParticipantName": '""'})
     assert [reject.reason for reject in content.rejects] == ["UNEXPECTED_MPID", "EMPTY_FIRM"]

@@ -99,6 +99,19 @@ def test_the_payload_is_what_finra_sent_with_its_request_ids() -> None:
     assert sum(request["rows"] for request in requests) == sum(entry.rows for entry in entries)
 
 
+def test_the_page_that_stands_first_is_asked_for_first() -> None:
+    with finra(max_limit=7) as server:
+        server.service.log.clear()
+        payload = client_of(server, connections=1).fetch(KEY)
+        asked = [entry.request_id for entry in server.service.log.entries("weeklySummary")]
+    with tarfile.open(fileobj=io.BytesIO(payload.content)) as archive:
+        packed = json.loads(archive.extractfile("requests.json").read())  # type: ignore[union-attr]
+    first = [request["member"] for request in packed].index("OTC_W_SMBL_FIRM/000000.json")
+    in_order = [request["request_id"] for request in packed]
+    in_order.insert(1, in_order.pop(first))  # it is given to the thread before the first reply tells of further pages
+    assert asked == in_order
+
+
 def test_in_whatever_order_pages_come_the_payload_is_the_same() -> None:
     pages = [Page("A", at, 2, 6, f"a{at}", b"[%d]" % at) for at in (0, 2, 4)]
     pages += [Page("B", 0, 0, 0, "", b""), Page("C", 0, 1, 2, "c0", b"[]"), Page("C", 1, 1, 2, "c1", b"[1]")]
