@@ -13,7 +13,7 @@ from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content, UnreadablePayload, content_of
 from pipeline.finra.formats.api_lines import FIRM_CUTS, number_of
 from pipeline.finra.formats.rules import IS_ROW, refuse_too_many, rejects_of, rows_of, without_repeated
-from pipeline.finra.sources.api.all_rows import AllRows, QueryRows
+from pipeline.finra.sources.api.all_rows import AllRows, QueryRows, own_categories
 from pipeline.finra.sources.api.decoding import NotRows, Rows, read_rows, texts_of
 from pipeline.finra.sources.api.pages import unpack_pages
 from pipeline.finra.sources.base import MOST_ROWS, too_many_rows
@@ -26,7 +26,8 @@ def read(content: bytes, key: PartitionKey, max_reject_share: float, max_rows: i
     certain), or has more than `max_reject_share` (0-1) of these rejected.
     """
     pages = _checked(map(_decoded, unpack_pages(content)), max_rows)
-    return read_decoded(AllRows.of([QueryRows.of(pages)]), lambda: content, key, max_reject_share, max_rows)
+    rows = AllRows.of([QueryRows.of(pages, own_categories())])
+    return read_decoded(rows, lambda: content, key, max_reject_share, max_rows)
 
 
 def read_decoded(

@@ -38,12 +38,12 @@ class QueryRows:
     is_torn: bool
 
     @classmethod
-    def of(cls, pages: Sequence[Rows]) -> QueryRows:
-        """The rows of at least one page."""
+    def of(cls, pages: Sequence[Rows], texts: pl.Categorical) -> QueryRows:
+        """The rows of at least one page. `texts` are the categories of all queries of a partition."""
         rows = distinct(pl.concat([page.frame for page in pages]))
         cuts = [cut for cut in FIRM_CUTS if any(number_of(page, cut) for page in pages)]
         with ThreadPoolExecutor(len(FIRM_CUTS)) as executor:
-            lines = executor.map(partial(lines_of, pages), cuts)
+            lines = executor.map(partial(lines_of, pages, texts=texts), cuts)
         return cls(
             pages=len(pages),
             lines=dict(zip(cuts, lines, strict=True)),
@@ -81,6 +81,11 @@ class AllRows:
             oddities=sum((query.oddities for query in queries), Oddities()),
             is_sample=any(query.is_sample for query in queries),
         )
+
+
+def own_categories() -> pl.Categorical:
+    """The categories of one partition's texts: they go with it."""
+    return pl.Categorical(pl.Categories.random())
 
 
 def _lines(queries: Sequence[QueryRows]) -> Iterator[pl.DataFrame]:

@@ -9,7 +9,6 @@ from typing import Any
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.sources.api.decoding import NotRows, decode
 from pipeline.finra.sources.api.fields import TIER, WEEK
-from pipeline.finra.sources.api.pager import read_list
 from pipeline.finra.sources.api.queries import (
     HISTORIC,
     MOST_ROWS,
@@ -19,6 +18,7 @@ from pipeline.finra.sources.api.queries import (
     partitions_path,
     published_since,
 )
+from pipeline.finra.sources.api.replies import read_list
 from pipeline.finra.sources.api.transport import Denied, Rejected, Transport
 from pipeline.finra.sources.base import SourceError
 

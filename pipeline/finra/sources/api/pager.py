@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -18,27 +18,15 @@ from itertools import chain
 from threading import Lock
 from typing import TypeVar
 
-import polars as pl
-
-from pipeline.finra.sources.api.all_rows import AllRows, QueryRows, distinct
-from pipeline.finra.sources.api.decoding import (
-    JsonRow,
-    NotRows,
-    Rows,
-    column_of,
-    decode,
-    read_rows,
-)
+from pipeline.finra.sources.api.all_rows import AllRows, QueryRows, own_categories
+from pipeline.finra.sources.api.decoding import NotRows, Rows
 from pipeline.finra.sources.api.pages import Packed, Packing, Page
 from pipeline.finra.sources.api.queries import MOST_ROWS, Query, data_path
-from pipeline.finra.sources.api.transport import NO_CONTENT, Rejected, Reply, Transport
+from pipeline.finra.sources.api.replies import check_place, read_page
+from pipeline.finra.sources.api.transport import Rejected, Reply, Transport
 from pipeline.finra.sources.base import TransientSourceError, UnsafeSource, UnusableReply, too_many_rows
 
 logger = logging.getLogger(__name__)
-
-MOST_DIGITS = 10
-MOST_TOTAL = 505_000  # the last page begins at offset 500,000 at the latest
-
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -89,6 +77,7 @@ class Pager:
         self._places = {query.name: place for place, query in enumerate(queries)}
         self._rows: dict[str, dict[int, Rows]] = {query.name: {} for query in queries}
         self._received = Counter[str]()
+        self._texts = own_categories()
         self._whole: dict[int, QueryRows] = {}
         self._number = 0
         self._bytes = 0
@@ -218,7 +207,7 @@ class Pager:
     def _all_of(self, query: Query) -> QueryRows:
         """The rows of all pages of a query; those of the others are on their way."""
         pages = self._rows.pop(query.name)
-        rows = QueryRows.of([pages[offset] for offset in sorted(pages)])
+        rows = QueryRows.of([pages[offset] for offset in sorted(pages)], self._texts)
         if rows.is_torn:
             raise Torn("a row came in two pages")
         return rows
@@ -227,59 +216,6 @@ class Pager:
 def _problem(query: Query, offset: int, reply: Reply, error: NotRows) -> str:
     named = f" (request {reply.request_id})" if reply.request_id else ""
     return f"FINRA's reply to {query.name} from row {offset:,}{named} cannot be used: {error}"
-
-
-def check_place(rows: pl.DataFrame, expected: Mapping[str, str]) -> None:
-    """NotRows where a row is of another week, tier or summary type than was asked for."""
-    for name, value in expected.items():
-        found = rows[column_of(name)]
-        if not (found == value).all():
-            others = sorted(set(found.unique()) - {value})
-            raise NotRows(f"rows with {name} {', '.join(others[:3])} among those asked for with {value}")
-
-
-def read_page(query: Query, offset: int, limit: int, reply: Reply) -> tuple[Page, Rows]:
-    """A reply as a page, and its rows. NotRows where it is none, or does not say how many rows there are."""
-    rows = read_rows(_json_of(reply))
-    return _page_of(query, offset, limit, reply, len(rows), lambda: distinct(rows.frame).height), rows
-
-
-def read_list(query: Query, offset: int, limit: int, reply: Reply) -> tuple[Page, list[JsonRow]]:
-    """A reply of another dataset, or to a count, as a page, and its rows as they are. NotRows as `read_page`."""
-    rows = decode(_json_of(reply))
-    return _page_of(query, offset, limit, reply, len(rows), lambda: len(rows)), rows
-
-
-def _json_of(reply: Reply) -> bytes:
-    """The body of a reply of JSON; an empty list where there is nothing."""
-    if reply.status == NO_CONTENT:
-        return b"[]"
-    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise NotRows(f"it is {kind or 'of no type'}, and JSON was asked for; it begins {reply.body[:40]!r}")
-    return reply.body
-
-
-def _page_of(query: Query, offset: int, limit: int, reply: Reply, received: int, distinct: Callable[[], int]) -> Page:
-    """The page of a reply with so many rows. One that comes twice within the reply may not be counted by FINRA."""
-    if not received:
-        return Page(query.name, offset, 0, 0, reply.request_id, b"")
-    if reply.headers.get("record-offset", str(offset)) != str(offset):
-        raise NotRows(f"it begins at row {reply.headers['record-offset']}")
-    total, said = total_of(reply), reply.headers.get("record-limit", "")
-    limit = min(limit, int(said)) if said.isascii() and said.isdecimal() and len(said) < MOST_DIGITS else limit
-    rows = received if received <= min(limit, total - offset) else distinct()
-    return Page(query.name, offset, rows, total, reply.request_id, reply.body)
-
-
-def total_of(reply: Reply) -> int:
-    """How many rows the query has, from `Record-Total`."""
-    said = reply.headers.get("record-total", "")
-    if not said.isdecimal():
-        raise NotRows(f"its header Record-Total is {said!r}: without it nobody knows where the rows end")
-    if int(said) > MOST_TOTAL:
-        raise NotRows(f"its header Record-Total is {said}, and FINRA gives no more than {MOST_TOTAL:,} rows of a query")
-    return int(said)
 
 
 def _after(query: Query, first: Page) -> list[_Missing]:

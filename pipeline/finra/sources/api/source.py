@@ -16,7 +16,7 @@ from pipeline.finra.sources.api.all_rows import AllRows
 from pipeline.finra.sources.api.decoding import NotRows, decode
 from pipeline.finra.sources.api.discovery import listed_history, published
 from pipeline.finra.sources.api.fields import SummaryType
-from pipeline.finra.sources.api.pager import Limits, Pager, Read, Torn, read_list, torn_for_good
+from pipeline.finra.sources.api.pager import Limits, Pager, Read, Torn, torn_for_good
 from pipeline.finra.sources.api.queries import (
     CODES,
     HISTORIC,
@@ -28,6 +28,7 @@ from pipeline.finra.sources.api.queries import (
     of_history,
     of_type,
 )
+from pipeline.finra.sources.api.replies import read_list
 from pipeline.finra.sources.api.transport import NO_CONTENT, Denied, Rejected, Transport
 from pipeline.finra.sources.base import MOST_ROWS, CannotBeAsked, NotPublished, SourceError, Standing
 

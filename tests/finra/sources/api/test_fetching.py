@@ -64,7 +64,7 @@ def test_what_was_decoded_to_be_checked_reads_as_the_bytes_do() -> None:
     assert payload.decoded is not None
     from_bytes = api_pages.read(payload.content, KEY, 1)
     spared = reader.read_fetched(payload, KEY, 1)
-    assert spared.keyed.equals(from_bytes.keyed)
+    assert spared.frame.equals(from_bytes.frame)
     assert len(spared.rejects) > 1
     assert replace(spared, keyed=from_bytes.keyed) == from_bytes
 
