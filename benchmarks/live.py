@@ -2,7 +2,8 @@
 
 One week of real size (three tiers) from the test service, in a process of its own and without a rate limit, into PostgreSQL:
 rows a second, and what share of the time is the network's pages, checking, parsing and storing. The baseline of the same run
-is the same pages asked for over as many connections and thrown away. What the rate limit alone would take is said beside it.
+is the same pages asked for over as many connections and thrown away. Then another week as a run takes it: as many partitions
+at once as the embedded engine has threads. What the rate limit alone would take is said beside it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import django
@@ -31,6 +33,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketspine.settings")
 os.environ.setdefault("MARKETSPINE_DEMO", "1")  # what the service plays is invented
 django.setup()
 
+from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from benchmarks.databases import ledgers, stored_in
@@ -42,7 +46,7 @@ from pipeline.finra.sources.api.access import Access
 from pipeline.finra.sources.api.fields import SummaryType
 from pipeline.finra.sources.api.pager import Limits, Pager
 from pipeline.finra.sources.api.pages import REQUESTS
-from pipeline.finra.sources.api.queries import CODES, MOST_ROWS, SUMMARY, Query, data_path, of_type
+from pipeline.finra.sources.api.queries import CODES, MOST_ROWS, SUMMARY, Query, Question, data_path, of_type
 from pipeline.finra.sources.api.rate import HEADROOM
 from pipeline.finra.sources.api.source import FinraApi
 from pipeline.finra.sources.api.transport import Transport
@@ -50,7 +54,7 @@ from pipeline.models import Outcome
 from tests.support.engines import as_default
 
 TODAY = date(2026, 1, 5)
-WEEK = fully_due_weeks(1, TODAY)[0]
+WEEK, ANOTHER_WEEK = fully_due_weeks(2, TODAY)
 CONNECTIONS = 4
 LIMIT = 20
 MAX_BYTES = 2**30
@@ -84,7 +88,8 @@ def main() -> None:
         access = Access(url, f"{url}/fip", requests_per_second=100_000, connections=CONNECTIONS, request_seconds=600)
         with as_default(databases["postgresql"]), stored_in(f"{name}/archive"):
             measured = {tier: captured(PartitionKey(WEEK, tier), access) for tier in Tier}
-    report(measured)
+            together = at_once([PartitionKey(ANOTHER_WEEK, tier) for tier in Tier], access)
+    report(measured, together)
 
 
 @contextmanager
@@ -102,22 +107,16 @@ def served(size: str) -> Iterator[str]:
 
 
 def captured(key: PartitionKey, access: Access) -> Seconds:
-    """One partition, after a warm-up in which the service draws its rows; its pages are thrown away before and after."""
-    transport, queries = Transport(access), [of_type(key, CODES[key.tier][0], cut) for cut in SummaryType]
-    read = Pager(transport, CONNECTIONS, Limits(10**9, 10**6), queries).read()
-    assert read is not None
-    pages = asked(read.packed.content, queries)
-    thrown_away = partial(seconds, ask_again, transport, pages)
-    del read
+    """One partition; its pages are thrown away before and after."""
+    pages = pages_of(key, access)
+    thrown_away = partial(seconds, ask_again, access, pages, CONNECTIONS)
     before = thrown_away()
     times = Times()
     gc.collect()
     started, worked = timezone.now(), time.process_time()
-    result = ingest.ingest(key, FinraApi(access, MAX_BYTES), Terms(run_date=TODAY), times)
-    if result.outcome != Outcome.INGESTED or result.capture is None:
-        raise SystemExit(f"{key}: {result.outcome}: {result.reason}")
+    rows = ingested(key, access, times)
     return Seconds(
-        rows=result.capture.rows_kept,
+        rows=rows,
         pages=len(pages),
         processor=time.process_time() - worked,
         bare=(before + thrown_away()) / 2,
@@ -127,6 +126,40 @@ def captured(key: PartitionKey, access: Access) -> Seconds:
     )
 
 
+def at_once(keys: list[PartitionKey], access: Access) -> tuple[float, float]:
+    """Seconds of partitions several at once, and of their pages alone, before and after, over as many connections."""
+    pages = [page for key in keys for page in pages_of(key, access)]
+    thrown_away = partial(seconds, ask_again, access, pages, CONNECTIONS * settings.MARKETSPINE_THREADS)
+    before = thrown_away()
+    with ThreadPoolExecutor(settings.MARKETSPINE_THREADS) as pool:
+        whole = seconds(lambda: list(pool.map(ingested_in_a_thread, keys, repeat(access))))
+    return whole, (before + thrown_away()) / 2
+
+
+def ingested_in_a_thread(key: PartitionKey, access: Access) -> None:
+    """Capture a partition over a connection to the ledger that ends with it."""
+    try:
+        ingested(key, access, Times())
+    finally:
+        connection.close()
+
+
+def pages_of(key: PartitionKey, access: Access) -> list[tuple[Query, int]]:
+    """The pages of a partition, read once: the service draws its rows then."""
+    queries = [of_type(key, CODES[key.tier][0], cut) for cut in SummaryType]
+    read = Pager(Transport(access), CONNECTIONS, Limits(10**9, 10**6), queries).read()
+    assert read is not None
+    return asked(read.packed.content, queries)
+
+
+def ingested(key: PartitionKey, access: Access, times: Times) -> int:
+    """Capture a partition; how many rows it has."""
+    result = ingest.ingest(key, FinraApi(access, MAX_BYTES), Terms(run_date=TODAY), times)
+    if result.outcome != Outcome.INGESTED or result.capture is None:
+        raise SystemExit(f"{key}: {result.outcome}: {result.reason}")
+    return result.capture.rows_kept
+
+
 def asked(content: bytes, queries: list[Query]) -> list[tuple[Query, int]]:
     """The pages of a payload: of which query each is, and from which row on."""
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
@@ -134,7 +167,7 @@ def asked(content: bytes, queries: list[Query]) -> list[tuple[Query, int]]:
     return [(queries[CUTS.index(cut)], int(offset)) for cut, offset in places]
 
 
-def seconds(work: Callable[..., None], *given: object) -> float:
+def seconds(work: Callable[..., object], *given: object) -> float:
     """How long some work takes."""
     gc.collect()
     started = time.perf_counter()
@@ -149,15 +182,21 @@ def _between(begin: datetime | None, end: datetime | None) -> float:
     return (end - begin).total_seconds()
 
 
-def ask_again(transport: Transport, pages: list[tuple[Query, int]]) -> None:
+def ask_again(access: Access, pages: list[tuple[Query, int]], connections: int) -> None:
     """The same pages over as many connections, thrown away."""
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        questions = [query.page(offset, MOST_ROWS) for query, offset in pages]
-        list(pool.map(partial(transport.post, data_path(SUMMARY)), questions))
+    transport = Transport(access)
+    with ThreadPoolExecutor(connections) as pool:
+        for reply in pool.map(transport.post, repeat(data_path(SUMMARY)), questions(pages)):
+            del reply
 
 
-def report(measured: dict[Tier, Seconds]) -> None:
-    """A line for each tier, and one for the week."""
+def questions(pages: list[tuple[Query, int]]) -> Iterator[Question]:
+    """What is asked for each of the pages."""
+    return (query.page(offset, MOST_ROWS) for query, offset in pages)
+
+
+def report(measured: dict[Tier, Seconds], together: tuple[float, float]) -> None:
+    """A line for each tier, one for the week, and one for the week whose partitions were captured at once."""
     print(
         f"{'':12}{'rows':>9}{'pages':>7}{'seconds':>9}{'rows/s':>9}{'processor':>11}  pages  check  parse  store  all/pages"
     )
@@ -169,8 +208,12 @@ def report(measured: dict[Tier, Seconds]) -> None:
         ratio = one.whole / one.bare
         told = f"{name:12}{one.rows:9,}{one.pages:7}{one.whole:9.2f}{one.rows / one.whole:9,.0f}{one.processor:9.2f} s"
         print(f"{told}{shares}{ratio:10.2f}x")
+    whole, bare = together
+    print(
+        f"\nA week, {settings.MARKETSPINE_THREADS} partitions at once: {whole:.2f} s, {whole / bare:.2f}x its pages alone."
+    )
     limited = week.pages / (LIMIT * HEADROOM)
-    print(f"\nAt {LIMIT} requests a second the week's {week.pages} pages take at least {limited:.1f} s.")
+    print(f"At {LIMIT} requests a second the week's {week.pages} pages take at least {limited:.1f} s.")
 
 
 if __name__ == "__main__":
