@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 
 from pipeline.api.problems import Fault, Problem
+from pipeline.finra.plain_text import as_sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def form_named(name: str) -> Form:
     found = FORMS.get(name.lower())
     if found is None:
         detail = f"format is one of {', '.join(FORMS)}, not {name!r}"
-        raise Problem("invalid-parameter", f"{detail}.", [Fault("format", detail, allowed=tuple(FORMS))])
+        raise Problem("invalid-parameter", as_sentence(detail), [Fault("format", detail, allowed=tuple(FORMS))])
     return found
 
 

@@ -16,6 +16,7 @@ from rest_framework import exceptions
 
 from pipeline.api import jsons
 from pipeline.finra.calendar import MARKET_ZONE
+from pipeline.finra.plain_text import as_sentence
 from pipeline.readers import Facts, ReadersError
 from pipeline.readers.errors import STATUS, ErrorKind
 
@@ -287,7 +288,7 @@ def _of_readers(error: ReadersError) -> Problem:
     headers = (
         {"Retry-After": _beginning_of(facts.due_date)} if error.kind is ErrorKind.NOT_YET_DUE and facts.due_date else {}
     )
-    return Problem(error.kind.value, f"{error.detail}.", faults, dict(_told(facts)), headers)
+    return Problem(error.kind.value, as_sentence(error.detail), faults, dict(_told(facts)), headers)
 
 
 def _told(facts: Facts) -> Iterator[tuple[str, object]]:

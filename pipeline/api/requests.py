@@ -9,6 +9,7 @@ from django.http import QueryDict
 
 from pipeline.api.forms import Form, form_named
 from pipeline.api.problems import Fault, Problem
+from pipeline.finra.plain_text import as_sentence
 from pipeline.readers import did_you_mean
 from pipeline.readers.meta import plain
 from pipeline.readers.parameters import Parameter
@@ -109,4 +110,4 @@ def _limit(text: str) -> int:
 
 def invalid(name: str, detail: str, allowed: Sequence[str] = ()) -> Problem:
     """That a parameter has a value that it cannot have."""
-    return Problem("invalid-parameter", f"{detail}.", [Fault(name, detail, allowed=allowed)])
+    return Problem("invalid-parameter", as_sentence(detail), [Fault(name, detail, allowed=allowed)])

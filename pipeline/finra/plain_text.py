@@ -17,6 +17,11 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - len(ELLIPSIS)] + ELLIPSIS
 
 
+def as_sentence(text: str) -> str:
+    """A text with a full stop, where it has no mark at its end yet."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def printable(text: str, keep: str = "") -> str:
     """Text that no terminal obeys: controls, newlines and bidirectional marks become escapes, except those in `keep`."""
     if text.isprintable():

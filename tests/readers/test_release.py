@@ -18,7 +18,7 @@ import time_machine
 from pytest_django import Settings
 
 from pipeline import readers
-from pipeline.models import Capture
+from pipeline.models import Capture, DataKind, LedgerKind
 from pipeline.readers.datasets import DATASETS
 from pipeline.readers.fields import TERMS
 from pipeline.readers.release import build, checked
@@ -46,6 +46,17 @@ def source(ledger: Ledger, few_rows: None) -> Iterator[MemorySource]:
 
 def resources(path: Path) -> list[dict[str, object]]:
     return json.loads((path / "datapackage.json").read_bytes())["resources"]  # type: ignore[no-any-return]
+
+
+def test_a_release_of_samples_says_that_it_is_invented(source: MemorySource, tmp_path: Path) -> None:
+    LedgerKind.objects.update(kind=DataKind.SAMPLES)
+    made = build.release(tmp_path, {}, incremental=False)
+
+    assert "**SAMPLES: all of this is invented data, none of it is FINRA's.**" in (made.path / "README.md").read_text()
+    assert json.loads((made.path / "datapackage.json").read_bytes())["samples"] is True
+    footers = [pl.read_parquet_metadata(path)["marketspine"] for path in made.path.rglob("*.parquet")]
+    assert all(json.loads(footer)["samples"] is True for footer in footers)
+    assert list(checked.verify(made.path).differences) == []
 
 
 def test_complaints_25_26_27_every_file_is_read_alike_by_duckdb_polars_and_pandas(

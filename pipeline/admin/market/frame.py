@@ -21,6 +21,7 @@ from pipeline.admin.market.tables import Entry, Link, Record, Table
 from pipeline.admin.shared import market_links
 from pipeline.admin.shared.charts import Chart
 from pipeline.finra.calendar import FIRST_WEEK, WEEK, Tier, read_day
+from pipeline.finra.plain_text import as_sentence
 from pipeline.readers import ReadersError, Result, fields
 from pipeline.readers.once import one_page
 
@@ -196,7 +197,7 @@ class MarketPage:
                 with one_page():
                     contents = self.build(form.asked())
             except ReadersError as error:
-                trouble, status = error.detail, HTTPStatus(error.status)
+                trouble, status = as_sentence(error.detail), HTTPStatus(error.status)
         else:
             status = HTTPStatus.BAD_REQUEST
         context = {

@@ -8,9 +8,11 @@ from datetime import datetime
 
 import polars as pl
 
+from pipeline.models import data_kinds
 from pipeline.readers import fields, formats
 from pipeline.readers.datasets import DATASETS
 from pipeline.readers.fields import Dataset, Field
+from pipeline.readers.parameters import SAMPLES
 from pipeline.weeks.analytics import CALCULATION_VERSION
 
 KIND = "marketspine-release"
@@ -64,7 +66,9 @@ class Resource:
 
 def descriptor(name: str, as_of: datetime | None, position: int, resources: Collection[Resource]) -> dict[str, object]:
     """The Data Package of a release."""
+    samples = {"samples": True, "description": SAMPLES.text} if data_kinds.shows_samples() else {}
     return {
+        **samples,
         "name": name.lower(),
         "kind": KIND,
         "title": f"FINRA OTC transparency data as known at {name}",
@@ -81,6 +85,7 @@ def descriptor(name: str, as_of: datetime | None, position: int, resources: Coll
 def footer(dataset: Dataset, captures: Collection[str], rows: int) -> dict[str, object]:
     """The footer of a file. It does not name the release, since a later one links the same file."""
     return {
+        **({"samples": True} if data_kinds.shows_samples() else {}),
         "dataset": dataset.name,
         "captures": list(captures),
         "rows": rows,
@@ -133,9 +138,10 @@ def dictionary() -> str:
 
 def readme(name: str) -> str:
     """The README for people."""
+    mark = f"**SAMPLES: {SAMPLES.text}.**\n\n" if data_kinds.shows_samples() else ""
     return f"""# Release {name}
 
-{fields.SOURCE}, with every vintage, as known at {name}. {fields.TERMS}.
+{mark}{fields.SOURCE}, with every vintage, as known at {name}. {fields.TERMS}.
 
 - `{DESCRIPTOR}` lists every file with its bytes, SHA-256, rows, schema and the captures it comes from. It is written last.
 - `rows/TIER/WEEK.parquet` are FINRA's rows, the newest vintage of each; `row_history/` has all versions of every row.
