@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from pipeline.finra.calendar import Tier, due_date
+from marketspine.addresses import IN_PROCESS
+from pipeline.finra.calendar import WEEK, Tier, due_date, fully_due_weeks
 from pipeline.management.base import SpineCommand
 from pipeline.models import Action, Capture, Outcome, ReadinessState, Run, data_kinds
 from pipeline.runs.summary import Summary
 
-NEXT = {
-    0: ("doctor", "every week: what is captured, and what may be used"),
-    1: ("doctor", "what is missing or failed, and the command that repairs it"),
+DOCTOR_SHOWS = {
+    0: "every week: what is captured, and what may be used",
+    1: "what is missing or failed, and the command that repairs it",
 }
 
 
@@ -75,12 +76,25 @@ def _states(states: dict[str, int]) -> str:
 
 def print_next(command: SpineCommand, run: Run, summary: Summary) -> None:
     """Print the commands to run next."""
-    vintage = _vintage_to_see(run)
-    serve = "serve --demo" if settings.MARKETSPINE_DEMO else "serve"
     command.line("Next:")
-    for words, shows in (NEXT[summary.exit_code], *vintage, (serve, "the dashboard, on http://127.0.0.1:8000")):
+    for words, shows in (_doctor(summary), *_vintage_to_see(run), *_dashboard()):
         command.line(f"  {data_kinds.manage_py()} {words}")
         command.line(f"      {shows}")
+
+
+def _doctor(summary: Summary) -> tuple[str, str]:
+    """Doctor, with a look-back as long as it takes to see the oldest week of the run."""
+    newest = fully_due_weeks(1, summary.run_date)[0]
+    weeks = (newest - min(summary.weeks, default=newest)) // WEEK + 1
+    far = f" --lookback-weeks {weeks}" if weeks > settings.MARKETSPINE_LOOKBACK_WEEKS else ""
+    return f"doctor{far}", DOCTOR_SHOWS[summary.exit_code]
+
+
+def _dashboard() -> list[tuple[str, str]]:
+    """The command that serves the dashboard, where no other process does already."""
+    if settings.CELERY_BROKER_URL != IN_PROCESS:
+        return []
+    return [("serve --demo" if settings.MARKETSPINE_DEMO else "serve", "the dashboard, on http://127.0.0.1:8000")]
 
 
 def _vintage_to_see(run: Run) -> list[tuple[str, str]]:

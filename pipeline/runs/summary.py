@@ -119,8 +119,12 @@ def _ingestion(steps: list[RunPartition]) -> dict[str, int]:
 
 
 def _normalization(run: Run, steps: list[RunPartition]) -> dict[str, int]:
-    failed = sum(step.action == Action.NORMALIZE and step.outcome in BAD_OUTCOMES for step in steps)
-    return {"normalized": Manifest.objects.filter(run=run, stage=Stage.NORMALIZED).count(), "failed": failed}
+    outcomes = [step.outcome for step in steps if step.action == Action.NORMALIZE]
+    return {
+        "normalized": Manifest.objects.filter(run=run, stage=Stage.NORMALIZED).count(),
+        "unchanged": outcomes.count(Outcome.UNCHANGED),
+        "failed": sum(outcome in BAD_OUTCOMES for outcome in outcomes),
+    }
 
 
 def _analytics(run: Run) -> dict[str, int]:

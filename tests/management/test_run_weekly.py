@@ -66,7 +66,7 @@ def test_a_first_run_prints_partitions_then_the_summary(ledger: Ledger, week: Pa
         "  Weeks                  1: 2025-11-14 to 2025-11-14",
         "  Partitions             3 total, 3 due",
         "  Ingestion              3 ingested, 0 restated, 0 forced, 0 unchanged, 0 not offered, 0 refused, 0 late, 0 failed",
-        "  Normalization          3 normalized, 0 failed",
+        "  Normalization          3 normalized, 0 unchanged, 0 failed",
         "  Analytics              1 computed, 0 unchanged, 0 skipped, 0 failed",
         "  Readiness, trading     1 READY",
         "  Readiness, compliance  1 READY",
@@ -213,6 +213,8 @@ def test_a_due_partition_that_lacks_is_late_and_fails(ledger: Ledger, source_dir
         "      what is missing or failed, and the command that repairs it",
     ]
     assert [a.category for a in Anomaly.objects.open()] == [Category.LATE]
+    older = call("run_weekly", "--weeks", "2025-08-01", "--tiers", "OTC", "--run-date", DAY)
+    assert "  python manage.py doctor --lookback-weeks 16" in older.lines
 
 
 def test_a_late_partition_that_comes_is_not_late_any_more(ledger: Ledger, week: Path) -> None:

@@ -159,6 +159,9 @@ def test_the_stages_one_by_one_end_where_a_whole_run_does(ledger: Ledger, week: 
     assert [step["reason"] for step in stored["steps"]] == ["rows of 1 archived capture(s) stored"] * 3
     assert (stored["normalization"]["normalized"], stored["analytics"]["skipped"]) == (3, 1)
 
+    again = call("run_weekly", *ONE_WEEK, "--only-stage", "normalize", "--json").document
+    assert again["normalization"] == {"normalized": 0, "unchanged": 3, "failed": 0}
+
     computed = call("run_weekly", *ONE_WEEK, "--only-stage", "calc", "--json").document
     assert computed["analytics"]["computed"] == 1
     assert computed["readiness"]["trading"]["READY"] == 1
