@@ -17,14 +17,19 @@ from pipeline.finra import zstd
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content
 from pipeline.finra.payloads import Payload
+from pipeline.models import Capture
 from pipeline.vintages import archive, payloads
 
 
 class Arrival:
-    """A payload, the partition that it was fetched for, and the name of its source; when it was read goes to `times`."""
+    """A payload, the partition that it was fetched for, and the name of its source; when it was read goes to `times`.
+
+    `held` is the partition's newest capture, where it was made of the same bytes.
+    """
 
     def __init__(self, payload: Payload, key: PartitionKey, source: str, times: Times) -> None:
         self.payload, self.key, self.source = payload, key, source
+        self.held: Capture | None = None
         self._times = times
         self._compressed: Future[bytes] | None = None
 

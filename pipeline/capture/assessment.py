@@ -43,7 +43,7 @@ def refusal(
     new = [part for part in offer.rows if held is None or part not in sizes_of(held)]
     return (
         plausibility.no_rows(offer)
-        or _annulled_before(key, content.content_hash)
+        or (_annulled_before(key, content.content_hash) if held else None)
         or plausibility.truncated(offer)
         or plausibility.part_missing(offer, _expected(key, held, allowed))
         or plausibility.dates_of_another_week(offer, new, market_today(), allowed.restated_share)

@@ -6,6 +6,7 @@ implausible figures, late restatements) wait for one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 
@@ -23,6 +24,7 @@ FETCHED = (
     | BROKE_DOWN & ~Q(stage=Stage.NORMALIZED)
 )
 TAKEN = Q(category__in=(Category.REFUSED, Category.UNREADABLE)) | BROKE_DOWN & ~Q(stage=Stage.NORMALIZED)
+CONTRADICTING = Q(category=Category.REJECTED_ROWS)
 STORED = Q(category=Category.ARCHIVE_DAMAGED, payload_sha256="") | BROKE_DOWN & Q(stage=Stage.NORMALIZED)
 
 
@@ -37,16 +39,14 @@ def is_in_doubt(partition: Partition) -> bool:
     return _of(partition).filter(TAKEN).exists()
 
 
-def found_as_held(held: Capture, run: Run | None) -> None:
-    """The source was reached, and has what is held."""
-    _end(_of(held.partition).filter(FETCHED), f"the source has what {held} holds", run)
-
-
-def nothing_besides(held: Capture, run: Run | None) -> None:
-    """What the source has was read, and no line of it contradicts a row held any more."""
-    if not held.rows_rejected:
-        contradicting = _of(held.partition).filter(category=Category.REJECTED_ROWS)
-        _end(contradicting, f"the source has what {held} holds, and nothing besides", run)
+def found_as_held(held: Capture, run: Run | None, *, nothing_besides: bool) -> None:
+    """The source was reached, and has what is held; with `nothing_besides`, no line of it contradicts a row any more."""
+    over = FETCHED | CONTRADICTING if nothing_besides and not held.rows_rejected else FETCHED
+    found = list(_of(held.partition).filter(over))
+    contradicting = [anomaly for anomaly in found if anomaly.category == Category.REJECTED_ROWS]
+    fetched = [anomaly for anomaly in found if anomaly not in contradicting]
+    _end(fetched, f"the source has what {held} holds", run)
+    _end(contradicting, f"the source has what {held} holds, and nothing besides", run)
 
 
 def captured(capture: Capture, run: Run | None) -> None:
@@ -56,7 +56,7 @@ def captured(capture: Capture, run: Run | None) -> None:
 
 def stored(capture: Capture, run: Run | None) -> None:
     """The rows of a vintage were read from its payload, and stored; the lines that an earlier one lacked are history."""
-    over = STORED | Q() if capture.rows_rejected else STORED | Q(category=Category.REJECTED_ROWS)
+    over = STORED | Q() if capture.rows_rejected else STORED | CONTRADICTING
     _end(_of(capture.partition).filter(over), f"the rows of {capture.capture_id} are stored", run)
 
 
@@ -92,7 +92,7 @@ def _of(partition: Partition) -> AnomalyQuerySet:
     return Anomaly.objects.open().filter(partition=partition)
 
 
-def _end(anomalies: AnomalyQuerySet, why: str, run: Run | None) -> None:
+def _end(anomalies: Iterable[Anomaly], why: str, run: Run | None) -> None:
     note = f"run {run.pk}: {why}" if run else why
     for anomaly in anomalies:
         with suppress(NotOpen):  # a person was quicker

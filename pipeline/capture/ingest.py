@@ -6,6 +6,7 @@ partitions never notice.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from django.utils import timezone
@@ -64,6 +65,7 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
         payload = source.fetch(key)
         arrival = Arrival(payload, key, source.name, times)
         made_of_it = patiently(lambda: holdings.made_of(payload.sha256))
+        arrival.held = _newest(key, made_of_it)
         if not made_of_it:
             arrival.compress()
         if source.name not in {capture.source for capture in made_of_it}:
@@ -77,6 +79,12 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
     if result.outcome in results.CAPTURED:
         times.stored_at = timezone.now()
     return replace(result, reason="; ".join([result.reason, *(f"the lost {kind} was restored" for kind in back)]))
+
+
+def _newest(key: PartitionKey, captures: Iterable[Capture]) -> Capture | None:
+    """The newest capture of a partition, where it is among these."""
+    of_partition = (capture for capture in captures if capture.partition.key == key)
+    return next((capture for capture in of_partition if capture.version == capture.partition.newest_version), None)
 
 
 def _take(arrival: Arrival, terms: Terms) -> Result:
@@ -100,9 +108,8 @@ def _settle(arrival: Arrival, terms: Terms) -> Result:
     key, payload = arrival.key, arrival.payload
     held = _with_rows(arrival, terms)
     if held and not terms.force and held.payload_sha256 == payload.sha256:
-        endings.nothing_besides(held, terms.run)
-        return results.found_as_held(held, decision.SAME_BYTES, terms)
-    offered = _offered(key, arrival.content, terms)
+        return results.found_as_held(held, decision.SAME_BYTES, terms, nothing_besides=True)
+    offered = _offered(key, held, arrival.content, terms)
     found = decision.decide(held, offered, force=terms.force)
     if held and found.kind is DecisionKind.REPLAY:
         return _replayed(held, arrival, found.reason, terms)
@@ -120,19 +127,18 @@ def _settle(arrival: Arrival, terms: Terms) -> Result:
 def _replayed(held: Capture, arrival: Arrival, reason: str, terms: Terms) -> Result:
     """The source has the rows that are held in other bytes: what these have besides is looked at."""
     content = arrival.content
-    if content_checks.record_contradictions(held, content, arrival.payload.sha256, terms.run):
+    contradicts = content_checks.record_contradictions(held, content, arrival.payload.sha256, terms.run)
+    if contradicts:
         arrival.archive()
-    else:
-        endings.nothing_besides(held, terms.run)
     content_checks.check_totals(held.partition, content, terms.run)
     entries.note_listing(held.partition, content)
-    return results.found_as_held(held, reason, terms)
+    return results.found_as_held(held, reason, terms, nothing_besides=not contradicts)
 
 
 def _with_rows(arrival: Arrival, terms: Terms) -> Capture | None:
     """The newest capture, once the rows of all captures are stored (unless the run only archives)."""
     key = arrival.key
-    held = current.newest(key)
+    held = current.newest(key) if terms.force or arrival.held is None else arrival.held
     if held and held.normalized_at is None and terms.normalize:
         backlog.restore_payload(key, arrival.payload, terms)
         backlog.store_rows(key, terms)
@@ -140,11 +146,11 @@ def _with_rows(arrival: Arrival, terms: Terms) -> Capture | None:
     return held
 
 
-def _offered(key: PartitionKey, content: Content, terms: Terms) -> Vintage:
+def _offered(key: PartitionKey, held: Capture | None, content: Content, terms: Terms) -> Vintage:
     """The vintage that a content would be; what is forced and archived only is compared when its rows are stored."""
     if terms.force and not terms.normalize:
         return Vintage(content, None)
-    base = current.newest_with_rows(key)
+    base = held if held is None or held.pruned_at is None else current.newest_with_rows(key)
     return following_by_force(base, content) if terms.force else following(base, content)
 
 
@@ -206,7 +212,7 @@ def _reread(key: PartitionKey, stored: int, terms: Terms, times: Times) -> Resul
         if stored:
             return Result(Outcome.INGESTED, f"rows of {stored} archived capture(s) stored", held)
         return Result(Outcome.UNCHANGED, "unchanged: the archived payload reads as the same rows", held)
-    reading = _offered(key, content, terms)
+    reading = _offered(key, held, content, terms)
     found = _decide_reread(key, held, reading, terms)
     if found.kind is DecisionKind.REFUSED:
         return results.refused(key, held, found.reason, held.payload_sha256, terms)

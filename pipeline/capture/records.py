@@ -183,9 +183,11 @@ def check_not_behind(partition: Partition, confirmed: Collection[str]) -> None:
     """LedgerBehind where the `confirmed` ids have later captures of the partition than the ledger."""
     of_partition = capture_id_for(partition.key, date.min, 1).rpartition(":")[0] + ":"
     ids = {capture_id for capture_id in confirmed if capture_id.startswith(of_partition)}
+    later = [one for one in unknown(ids) if one.version > partition.newest_version]
+    if not later:
+        return
     held = Capture.objects.filter(partition=partition, version=partition.newest_version).first()
     since = held.captured_at if held else None
-    later = [one for one in unknown(ids) if one.version > partition.newest_version]
     lacking = [one.capture_id for one in later if since is None or one.captured_at >= since]
     if lacking:
         raise LedgerBehind(

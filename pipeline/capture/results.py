@@ -43,9 +43,9 @@ def checked(key: PartitionKey, result: Result, terms: Terms, *, fetched: bool = 
     return result
 
 
-def found_as_held(held: Capture, reason: str, terms: Terms) -> Result:
-    """The result where the source has the current capture's content."""
-    endings.found_as_held(held, terms.run)
+def found_as_held(held: Capture, reason: str, terms: Terms, *, nothing_besides: bool = False) -> Result:
+    """The result where the source has the current capture's content; with `nothing_besides`, as `endings.found_as_held`."""
+    endings.found_as_held(held, terms.run, nothing_besides=nothing_besides)
     return Result(Outcome.UNCHANGED, reason, held)
 
 

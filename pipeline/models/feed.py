@@ -17,14 +17,14 @@ class FeedCounterManager(models.Manager["FeedCounter"]):
         The row stays locked until the transaction ends, so positions grow in the order of the commits: a reader of the feed
         who has seen a position never misses a smaller one. A position that is rolled back is given again.
         """
-        self.get_or_create(pk=ONLY)
-        self.filter(pk=ONLY).update(last=F("last") + 1)
+        self.skip(1)
         return self.values_list("last", flat=True).get(pk=ONLY)
 
     def skip(self, number: int) -> None:
         """Leave out so many positions: a ledger that is lost may have given them."""
-        self.get_or_create(pk=ONLY)
-        self.filter(pk=ONLY).update(last=F("last") + number)
+        if not self.filter(pk=ONLY).update(last=F("last") + number):
+            self.get_or_create(pk=ONLY)
+            self.filter(pk=ONLY).update(last=F("last") + number)
 
     def raise_to(self, position: int) -> None:
         """From now on give only positions above this one."""

@@ -41,8 +41,12 @@ class PartitionQuerySet(models.QuerySet["Partition"]):
 
     def locked(self, key: PartitionKey) -> Partition:
         """The partition, its row locked until the transaction ends; created when it is new."""
-        self.get_or_create(week_ending=key.week_ending, tier=key.tier)
-        return self.select_for_update(of=("self",)).get(week_ending=key.week_ending, tier=key.tier)
+        of_key = self.select_for_update(of=("self",)).filter(week_ending=key.week_ending, tier=key.tier)
+        found = of_key.first()
+        if found is None:
+            self.get_or_create(week_ending=key.week_ending, tier=key.tier)
+            found = of_key.get()
+        return found
 
     def lock_week(self, week_ending: date) -> None:
         """Lock the week's partitions until the transaction ends: none gets a capture, and one process has the week.

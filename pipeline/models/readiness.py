@@ -39,7 +39,7 @@ SETTLING = timedelta(minutes=10)  # normally a week whose inputs changed is judg
 class ReadinessQuerySet(models.QuerySet["Readiness"]):
     """Verdicts of a week."""
 
-    @transaction.atomic
+    @transaction.atomic(savepoint=False)
     def block(self, week_ending: date, why: str) -> None:
         """Block a week whose inputs change, in the transaction that changes them, until it is judged again.
 
