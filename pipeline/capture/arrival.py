@@ -1,13 +1,15 @@
-"""A payload that has arrived for a partition: read once, however often it is decided on, and compressed beside that.
+"""A payload that has arrived for a partition: read once, however often it is decided on, compressed and encoded beside that.
 
-Compressing takes a tenth of the work of a capture, needs nothing that is decided, and leaves Python to others meanwhile:
-with a core to spare it takes no time of its own. A payload of other bytes than are held is archived, unless its rows are
-the same.
+Compressing takes a twentieth of the work of a capture, needs nothing that is decided, and leaves Python to others meanwhile:
+with a core to spare it takes no time of its own. So does encoding the rows, while it is asked whether they are plausible.
+A payload of other bytes than are held is archived, unless its rows are the same.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -18,7 +20,10 @@ from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content
 from pipeline.finra.payloads import Payload
 from pipeline.models import Capture
-from pipeline.vintages import archive, payloads
+from pipeline.vintages import archive, payloads, store
+from pipeline.vintages.store import Unlabelled
+
+T = TypeVar("T")
 
 
 class Arrival:
@@ -31,14 +36,13 @@ class Arrival:
         self.payload, self.key, self.source = payload, key, source
         self.held: Capture | None = None
         self._times = times
-        self._compressed: Future[bytes] | None = None
+        self._compressed: Callable[[], bytes] | None = None
+        self.encoded: Callable[[], Unlabelled] | None = None
 
     def compress(self) -> None:
         """Begin to compress it, in a thread that ends with that, unless its source did that."""
         if self.payload.compressed is None:
-            executor = ThreadPoolExecutor(max_workers=1)
-            self._compressed = executor.submit(lambda: zstd.compressed(self.payload.content))
-            executor.shutdown(wait=False)
+            self._compressed = _begun(lambda: zstd.compressed(self.payload.content))
 
     @cached_property
     def content(self) -> Content:
@@ -46,6 +50,10 @@ class Arrival:
         content = payloads.read_fetched(self.payload, self.key)
         self._times.parsed_at = timezone.now()
         return content
+
+    def encode(self) -> None:
+        """Begin to encode its rows, in a thread that ends with that."""
+        self.encoded = self.encoded or _begun(lambda: store.encode(self.content.keyed))
 
     def archive(self) -> None:
         """Have it in the archive, whole and on the disk."""
@@ -55,4 +63,12 @@ class Arrival:
         """Its zstd frame: from its source, from the thread, or made now, where the bytes were held already."""
         if self.payload.compressed is not None:
             return self.payload.compressed
-        return self._compressed.result() if self._compressed else zstd.compressed(self.payload.content)
+        return self._compressed() if self._compressed else zstd.compressed(self.payload.content)
+
+
+def _begun(work: Callable[[], T]) -> Callable[[], T]:
+    """Begin some work in a thread that ends with it; what waits for its result."""
+    executor = ThreadPoolExecutor(max_workers=1)
+    future = executor.submit(work)
+    executor.shutdown(wait=False)
+    return future.result

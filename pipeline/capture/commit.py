@@ -38,7 +38,7 @@ from pipeline.models import (
     data_kinds,
 )
 from pipeline.vintages import archive, store
-from pipeline.vintages.store import Label, VintageFile
+from pipeline.vintages.store import Label, Unlabelled, VintageFile
 
 CAUSES = {  # the source is that of all others
     CaptureKind.FORCED: Cause.FORCED,
@@ -56,7 +56,8 @@ class Candidate:
     """The next capture of a partition, before it is committed.
 
     `held` is the newest capture now, `sketches` are those of its rows to be. `archive` brings the payload into the
-    archive, None where it is there already. `annuls` is the capture that it takes back.
+    archive, None where it is there already. `encoded` returns its rows encoded, None where that was not begun. `annuls` is
+    the capture that it takes back.
     """
 
     key: PartitionKey
@@ -67,6 +68,7 @@ class Candidate:
     vintage: Vintage
     sketches: Sketches
     archive: Callable[[], None] | None = None
+    encoded: Callable[[], Unlabelled] | None = None
     annuls: Capture | None = None
 
     @property
@@ -90,7 +92,7 @@ def make(candidate: Candidate, terms: Terms) -> Capture:
     store.check_mounted()
     label = _label(candidate, terms)
     with _archived(candidate.archive) as wait_until_archived:
-        file = store.write(candidate.key, candidate.vintage.content.keyed, label) if terms.normalize else None
+        file = store.write_encoded(candidate.key, _encoded(candidate), label) if terms.normalize else None
         wait_until_archived()
     return _commit(candidate, label, file, started, terms)
 
@@ -111,6 +113,10 @@ def _label(candidate: Candidate, terms: Terms) -> Label:
         payload_sha256=provenance.payload_sha256,
         parser_version=reader.PARSER_VERSION,
     )
+
+
+def _encoded(candidate: Candidate) -> Unlabelled:
+    return candidate.encoded() if candidate.encoded else store.encode(candidate.vintage.content.keyed)
 
 
 @contextmanager

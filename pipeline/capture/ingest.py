@@ -113,13 +113,17 @@ def _settle(arrival: Arrival, terms: Terms) -> Result:
     found = decision.decide(held, offered, force=terms.force)
     if held and found.kind is DecisionKind.REPLAY:
         return _replayed(held, arrival, found.reason, terms)
+    if terms.normalize:
+        arrival.encode()
     sketches = likeness.sketches(offered.content.keyed)
     found = found if terms.force else _assessed(key, payload, held, offered, sketches, found)
     if found.kind is DecisionKind.REFUSED:
         arrival.archive()
         return results.refused(key, held, found.reason, payload.sha256, terms)
     provenance = Provenance.of_payload(payload, arrival.source)
-    candidate = Candidate(key, held, KINDS[found.kind], found, provenance, offered, sketches, arrival.archive)
+    candidate = Candidate(
+        key, held, KINDS[found.kind], found, provenance, offered, sketches, arrival.archive, arrival.encoded
+    )
     made = commit.make(candidate, terms)
     return Result(candidate.outcome, made.reason, made)
 

@@ -69,7 +69,9 @@ def sketches(frame: pl.DataFrame) -> Sketches:
 
 
 def _smallest(hashes: pl.Series) -> Sketch:
-    different = hashes.unique()
+    different = hashes.bottom_k(2 * KEPT).unique()  # more than are kept, where few are the same
+    if len(different) <= KEPT:
+        different = hashes.unique()
     smallest = different.bottom_k(KEPT).to_list()
     return Sketch(frozenset(smallest), CEILING if len(different) <= KEPT else max(smallest))
 

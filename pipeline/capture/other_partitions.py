@@ -20,19 +20,20 @@ from pipeline.capture.plausibility import VENUE_KINDS, Again
 from pipeline.capture.surroundings import AROUND
 from pipeline.capture.vintage import Vintage
 from pipeline.finra.calendar import PartitionKey
+from pipeline.finra.rows import ATS, NON_ATS
 from pipeline.models import Capture, Partition, PartitionSketch
 from pipeline.vintages.archive import ArchiveDamaged
 
 
 def with_the_same(key: PartitionKey, offered: Vintage, own: Sketches, limit: float) -> Iterator[Again]:
     """The partitions that the rows may be of, with how many are the same there and are not held here already."""
-    fresh, frame = _fresh(offered), offered.content.frame
-    doubtful = [sketch for kind, sketch in own.of_kinds.items() if _number(fresh, kind) >= limit * _number(frame, kind)]
+    fresh, rows = _number_of_fresh(offered), _number_of_rows(offered)
+    doubtful = [sketch for kind, sketch in own.of_kinds.items() if fresh.get(kind, 0) >= limit * rows[kind]]
     if not doubtful:
         return
     for stored in PartitionSketch.objects.filter(_others(key)).select_related("partition"):
         if _may_be_of(doubtful, stored, limit):
-            same = _same_rows(fresh, stored.partition)
+            same = _same_rows(_fresh(offered), stored.partition)
             if same is not None:
                 yield Again(stored.partition.key, {part: same.get(kind, 0) for part, kind in VENUE_KINDS.items()})
 
@@ -72,8 +73,18 @@ def _fresh(offered: Vintage) -> pl.DataFrame:
     return likeness.of_rows(offered.content.frame) if changes is None else likeness.of_new_rows(changes.rows)
 
 
-def _number(rows: pl.DataFrame, kind: str) -> int:
-    return int((rows["venue_kind"] == kind).sum())
+def _number_of_rows(offered: Vintage) -> dict[str, int]:
+    non_ats = offered.content.rows_non_ats
+    return {ATS: offered.content.rows_kept - non_ats, NON_ATS: non_ats}
+
+
+def _number_of_fresh(offered: Vintage) -> dict[str, int]:
+    """How many rows of each kind are not held: their texts are written only where a partition may have them."""
+    changes = offered.comparable
+    if changes is None:
+        return _number_of_rows(offered)
+    new = changes.rows.filter(pl.col("after_shares").is_not_null())
+    return dict(new.group_by("venue_kind").len().iter_rows())
 
 
 def _may_be_of(sketches: Collection[Sketch], stored: PartitionSketch, limit: float) -> bool:

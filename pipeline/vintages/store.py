@@ -13,7 +13,7 @@ import errno
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import polars as pl
 from polars.selectors import categorical as categories
@@ -24,7 +24,7 @@ from pipeline.finra.rows import SCHEMA
 from pipeline.models import Capture
 from pipeline.models.data_kinds import manage_py
 from pipeline.resilience.failures import PASSING
-from pipeline.vintages import files, payloads
+from pipeline.vintages import files, footer, payloads
 from pipeline.vintages.files import StorageAway
 
 FOLDER = "vintages"
@@ -58,6 +58,10 @@ class Label:
     parser_version: int
 
 
+# The key-value metadata of a file that has no label yet.
+TO_COME = {field.name: f"<{field.name} to come>" for field in fields(Label)}
+
+
 @dataclass(frozen=True, slots=True)
 class VintageFile:
     """A file that was written: its path in the storage, its bytes and their SHA-256, its rows."""
@@ -68,17 +72,38 @@ class VintageFile:
     rows: int
 
 
-@checkpoints("vintage.write")
+@dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """The bytes of a vintage file whose label is not known yet, and its rows."""
+
+    content: bytes
+    rows: int
+
+
 def write(key: PartitionKey, frame: pl.DataFrame, label: Label) -> VintageFile:
     """Write the rows of a capture that is to be made; all of it is on the disk when this returns.
 
     `frame` has the columns of `rows.SCHEMA`, texts of which may be categories, in the order of `rows.in_order`; others are
     not written. StorageAway when the storage is not mounted.
     """
+    return write_encoded(key, encode(frame), label)
+
+
+def encode(frame: pl.DataFrame) -> Unlabelled:
+    """The rows of a capture that may be made, as `write` takes them: most of the work of its file needs no label."""
+    return Unlabelled(encoded(frame.select(SCHEMA.names()), TO_COME), frame.height)
+
+
+@checkpoints("vintage.write")
+def write_encoded(key: PartitionKey, rows: Unlabelled, label: Label) -> VintageFile:
+    """As `write`, of rows that are encoded."""
     name = f"v{label.version:04}-{label.content_hash[:12]}.parquet"
-    return write_parquet(
-        f"{FOLDER}/{key.week_ending}/{key.tier}/{name}", frame.select(SCHEMA.names()), _metadata(label)
-    )
+    return _place(f"{FOLDER}/{key.week_ending}/{key.tier}/{name}", labelled(rows, label), rows.rows)
+
+
+def labelled(rows: Unlabelled, label: Label) -> bytes:
+    """The bytes of a vintage file: those that would be encoded with its label."""
+    return footer.with_values(rows.content, {TO_COME[field]: value for field, value in _metadata(label).items()})
 
 
 def _metadata(label: Label) -> dict[str, str]:
@@ -87,10 +112,12 @@ def _metadata(label: Label) -> dict[str, str]:
 
 def write_parquet(path: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -> VintageFile:
     """Write a file that is derived from captures, with the same care. `VintageFile.path` says which name it got."""
-    content = encoded(frame, metadata)
+    return _place(path, encoded(frame, metadata), frame.height)
+
+
+def _place(path: str, content: bytes, rows: int) -> VintageFile:
     check_mounted()
-    placed = files.place(path, content)
-    return VintageFile(placed, len(content), _sha256(content), frame.height)
+    return VintageFile(files.place(path, content), len(content), _sha256(content), rows)
 
 
 def _sha256(content: bytes) -> str:
@@ -156,7 +183,7 @@ def rebuild(capture: Capture) -> VintageFile:
     content = payloads.read_archived(capture)
     if content.content_hash != capture.content_hash:
         raise _damaged(capture, "cannot be made again: its payload does not read as the captured rows any more")
-    encoded_rows = encoded(content.keyed.select(SCHEMA.names()), _metadata(_label_of(capture)))
+    encoded_rows = labelled(encode(content.keyed), _label_of(capture))
     try:
         files.save(capture.vintage_path, encoded_rows)
     except IsADirectoryError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
+import polars as pl
 import pytest
 
 from pipeline.capture.likeness import KEPT, MIXED, Sketch, of_new_rows, of_rows, same, share_in, sketch
@@ -36,6 +37,11 @@ def test_a_sketch_keeps_the_smallest_hashes_up_to_its_ceiling() -> None:
     frame = frame_of(lines(0, 5000))
     smallest = sorted(map(hash_of, of_rows(frame)["likeness"]))[:KEPT]
     assert sketch(frame) == Sketch(frozenset(smallest), smallest[-1])
+
+
+def test_rows_of_one_hash_count_once() -> None:
+    frame = frame_of(lines(0, 1500))
+    assert sketch(pl.concat([frame] * 3)) == sketch(frame)
 
 
 @pytest.mark.parametrize("field", ["MPID", "marketParticipantName", "productTypeCode", "issueName"])
