@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -13,6 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from pipeline.models import ApiToken
+from tests.admin.vintages import two_vintages
 
 API = "/api/v1/"
 FOR_EVER = "private, max-age=31536000, immutable"
@@ -77,6 +79,11 @@ class Script:
 def body(response: Any) -> bytes:
     """The bytes of a reply, in one piece or in several."""
     return b"".join(response) if response.streaming else response.content
+
+
+def restated_week(_folder: Path) -> None:
+    """A beginning: OTC of the week was captured, then restated: a row changed, one was added, one removed."""
+    two_vintages()
 
 
 def viewer() -> Script:

@@ -18,25 +18,12 @@ from pytest_django import Settings
 from pipeline.models import Capture
 from pipeline.readers import DATASETS
 from pipeline.vintages import read
-from tests.admin.vintages import two_vintages
-from tests.api.asking import API, ASK_AGAIN, FOR_EVER, Script, body, viewer
+from tests.api.asking import API, ASK_AGAIN, FOR_EVER, Script, body
 from tests.management.publications import WEEK
-from tests.support.engines import Begin
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 ROWS = {"week_ending": str(WEEK), "tier": "OTC"}
 FIRST, SECOND = "finra.otc_transparency:OTC:2025-11-14:20251215", "finra.otc_transparency:OTC:2025-11-14:20251215.2"
-
-
-@pytest.fixture
-def script(begin: Begin) -> Script:
-    """A Viewer's script; OTC of the week was captured, then restated: a row changed, one was added, one removed."""
-    begin(built)
-    return viewer()
-
-
-def built(_folder: Path) -> None:
-    two_vintages()
 
 
 def test_rows_are_a_document_with_data_meta_warnings_and_links(script: Script) -> None:

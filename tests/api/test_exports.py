@@ -10,22 +10,10 @@ from pytest_django import Settings
 
 from pipeline.models import DataKind, LedgerKind
 from pipeline.readers.release import build
-from tests.admin.vintages import two_vintages
 from tests.api.asking import API, FOR_EVER, Script, body, viewer
-from tests.support.engines import Begin, Ledger
+from tests.support.engines import Ledger
 
 pytestmark = pytest.mark.usefixtures("few_rows")
-
-
-def built(_folder: Path) -> None:
-    two_vintages()
-
-
-@pytest.fixture
-def script(begin: Begin) -> Script:
-    """A Viewer's script; a week was captured and restated."""
-    begin(built)
-    return viewer()
 
 
 def test_a_release_is_listed_and_its_files_are_those_that_were_written(

@@ -21,8 +21,7 @@ from schemathesis.specs.openapi import checks
 from pipeline.api.about import openapi
 from pipeline.api.datasets import SOURCES
 from pipeline.readers import DATASETS
-from tests.admin.vintages import two_vintages
-from tests.api.asking import Script, member, token_of, viewer
+from tests.api.asking import Script, member, restated_week, token_of, viewer
 from tests.faults.extent import EVERYTHING
 from tests.support.engines import Begin
 
@@ -90,7 +89,7 @@ def _types(schema: Any) -> Iterator[str]:
 
 
 def test_the_dictionary_is_that_of_the_readers(begin: Begin) -> None:
-    begin(built)
+    begin(restated_week)
     found = viewer().json("dictionary")["data"]
     assert {one["name"]: [field["name"] for field in one["fields"]] for one in found} == {
         name: list(dataset.names) for name, dataset in DATASETS.items()
@@ -99,15 +98,11 @@ def test_the_dictionary_is_that_of_the_readers(begin: Begin) -> None:
     assert (shares["type"], shares["unit"], shares["null"]) == ("Decimal(precision=18, scale=6)", "shares", "")
 
 
-def built(_folder: Path) -> None:
-    two_vintages()
-
-
 @pytest.mark.usefixtures("few_rows")
 def test_complaint_29_no_question_is_an_error_of_ours_and_every_error_a_problem(
     begin: Begin, settings: Settings
 ) -> None:
-    begin(built)
+    begin(restated_week)
     settings.MARKETSPINE_API_READS_PER_MINUTE = settings.MARKETSPINE_API_EXPORTS_PER_HOUR = 10**9
     settings.ALLOWED_HOSTS = ["localhost"]
     headers = Script(token_of(member())).headers

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.api import answers
 from pipeline.models import Capture
-from tests.admin.vintages import captured, two_vintages
-from tests.api.asking import Script, body, viewer
+from tests.admin.vintages import captured
+from tests.api.asking import Script, body
 from tests.management.publications import OTC, WEEK, content
-from tests.support.engines import Begin
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 ROWS = {"week_ending": str(WEEK), "tier": "OTC"}
 WHOLE = {**ROWS, "format": "csv"}
-
-
-@pytest.fixture
-def script(begin: Begin) -> Script:
-    begin(built)
-    return viewer()
-
-
-def built(_folder: Path) -> None:
-    two_vintages()
 
 
 def test_parts_of_an_answer_are_the_answer(script: Script) -> None:
