@@ -31,6 +31,7 @@ django.setup()
 from django.conf import settings
 from django.test import override_settings
 
+from benchmarks import program
 from pipeline.finra.calendar import PartitionKey, Tier, last_fridays
 from pipeline.models import Action, Capture, Run
 from pipeline.runs.estimate import TYPICAL_PAGE_SECONDS, Estimate, estimate
@@ -183,4 +184,4 @@ def estimated(weeks: tuple[date, ...]) -> Estimate | None:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

@@ -27,6 +27,7 @@ from django.conf import settings
 from django.db.models import Q, Sum
 from redis import Redis as RedisClient
 
+from benchmarks import program
 from benchmarks.fleet import Fleet, fleet, load, servers
 from pipeline.finra.calendar import last_fridays
 from pipeline.finra.samples import Size, publish
@@ -266,4 +267,4 @@ def _resident(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

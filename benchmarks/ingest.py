@@ -21,7 +21,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from benchmarks import raw_loading, written
+from benchmarks import program, raw_loading, written
 from benchmarks.databases import ledgers, stored_in
 from benchmarks.timing import Times
 from benchmarks.written import Written
@@ -147,4 +147,4 @@ def report(engine: str, bench: Bench) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

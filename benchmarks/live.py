@@ -37,6 +37,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from benchmarks import program
 from benchmarks.databases import ledgers, stored_in
 from pipeline.capture import ingest
 from pipeline.capture.results import Times
@@ -217,4 +218,4 @@ def report(measured: dict[Tier, Seconds], together: tuple[float, float]) -> None
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

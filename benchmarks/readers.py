@@ -12,7 +12,6 @@ import io
 import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from django.contrib.auth.models import Group, User
 from django.core.files.storage import default_storage
 from django.test import Client, override_settings
 
+from benchmarks import program
 from benchmarks.large_ledger import large_ledger
 from pipeline.finra.calendar import Tier
 from pipeline.models import ApiToken, Capture, Partition
@@ -242,4 +242,4 @@ def _resident(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program.run(main)

@@ -27,6 +27,7 @@ from celery import Celery
 from django.db import connection
 from redis import Redis as RedisClient
 
+from benchmarks import program
 from benchmarks.databases import DURABLE
 from benchmarks.fleet import Fleet, Servers, fleet, load
 from pipeline.finra.calendar import last_fridays
@@ -268,4 +269,4 @@ def report(what: str, recovered: Recovered, *, same: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

@@ -29,7 +29,7 @@ from pathlib import Path
 import polars as pl
 from django.conf import settings
 
-from benchmarks import raw_loading
+from benchmarks import program, raw_loading
 from benchmarks.fleet import Servers, checkpoint, cores_free, fleet, load, new_ledger, servers
 from benchmarks.measured import BETWEEN, CLOSING, PHASES, SHELL, Measured, measured_run, median, run_on, share
 from pipeline.finra import reader
@@ -214,4 +214,4 @@ def report_overhead(engine: str, empty: list[Measured], real: list[Measured]) ->
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

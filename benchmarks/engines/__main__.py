@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks import program
 from benchmarks.engines.in_duckdb import DuckDB
 from benchmarks.engines.in_polars import Polars
 from benchmarks.engines.in_pyarrow import PyArrow
@@ -137,4 +138,4 @@ def _linked(week: list[Path], folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)
