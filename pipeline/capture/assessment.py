@@ -97,7 +97,7 @@ def _expected(key: PartitionKey, held: Capture | None, allowed: Limits) -> dict[
     expected = dict.fromkeys(allowed.parts, "MARKETSPINE_EXPECTED_PARTS asks for them")
     if held is not None:
         return expected | dict.fromkeys(sizes_of(held), f"version {held.version} has them")
-    around = neighbours(key.week_ending, captured_around(key.tier, key.week_ending, AROUND))
+    around = neighbours(key.week_ending, captured_around(key.week_ending, AROUND, key.tier)[key.tier])
     weeks = ", ".join(map(str, sorted(around)))
     return expected | dict.fromkeys(
         most_have(list(around.values())) if around else [], f"the weeks around it have them ({weeks})"

@@ -25,11 +25,14 @@ def sizes_of(capture: Capture) -> Sizes:
     return {part: size for part, size in found.items() if size.rows}
 
 
-def captured_around(tier: Tier, week_ending: date, reach: timedelta) -> dict[date, Capture]:
-    """The captured partitions of the tier near a week, itself included, by their weeks."""
+def captured_around(week_ending: date, reach: timedelta, *tiers: Tier) -> dict[Tier, dict[date, Capture]]:
+    """Of some tiers the captured partitions near a week, itself included, by their weeks. One query."""
     weeks = (week_ending - reach, week_ending + reach)
-    newest = Capture.objects.newest().filter(partition__tier=tier, partition__week_ending__range=weeks)
-    return {capture.partition.week_ending: capture for capture in newest.select_related("partition")}
+    newest = Capture.objects.newest().filter(partition__tier__in=tiers, partition__week_ending__range=weeks)
+    found: dict[Tier, dict[date, Capture]] = {tier: {} for tier in tiers}
+    for capture in newest.select_related("partition"):
+        found[Tier(capture.partition.tier)][capture.partition.week_ending] = capture
+    return found
 
 
 def neighbours(week_ending: date, captured: Mapping[date, Capture]) -> dict[date, Sizes]:

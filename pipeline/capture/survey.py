@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 
 from django.db import transaction
@@ -23,15 +24,17 @@ def survey(week_ending: date, run: Run | None) -> list[date]:
     """
     with transaction.atomic():
         locks.one_at_a_time(locks.SURVEY)
-        for tier in Tier:
-            _survey_tier(tier, week_ending, run)
+        anomalies = Anomaly.objects.open().filter(category=Category.IMPLAUSIBLE)
+        open_ = {anomaly.partition_id: anomaly for anomaly in anomalies}
+        for captured in captured_around(week_ending, 2 * AROUND, *Tier).values():
+            _survey_tier(captured, week_ending, open_, run)
     return _moved_weeks(week_ending)
 
 
-def _survey_tier(tier: Tier, week_ending: date, run: Run | None) -> None:
-    captured, allowed = captured_around(tier, week_ending, 2 * AROUND), assessment.limits()
-    anomalies = Anomaly.objects.filter(category=Category.IMPLAUSIBLE, partition__tier=tier)
-    open_ = {anomaly.partition_id: anomaly for anomaly in anomalies.open()}
+def _survey_tier(
+    captured: Mapping[date, Capture], week_ending: date, open_: Mapping[int | None, Anomaly], run: Run | None
+) -> None:
+    allowed = assessment.limits()
     for week, capture in captured.items():
         if abs(week - week_ending) > AROUND:
             continue

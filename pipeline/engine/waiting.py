@@ -13,13 +13,13 @@ from django.utils import timezone
 from pipeline.engine import canvas, sweeper
 from pipeline.models import PartitionStatus, Run, RunPartition, RunStatus
 from pipeline.resilience.retries import is_transient
+from pipeline.runs import liveness
 from pipeline.runs.in_process import Progress
 
 logger = logging.getLogger(__name__)
 
 SHORTEST_POLL, LONGEST_POLL = 0.02, 0.5
 PATIENCE = timedelta(minutes=10)
-BEAT = timedelta(seconds=5)
 AWAY = "The database cannot be used now, and is waited for; what is done is kept"
 BACK = "The database answers again."
 
@@ -94,7 +94,7 @@ def wait(
 def _poll(run: Run, worker: str) -> bool:
     """Whether the run has ended. `worker`, if given, executes it in this process, and gets its heartbeat."""
     run.refresh_from_db()
-    if worker and abs(timezone.now() - run.heartbeat_at) > BEAT:  # a clock may be set back
+    if worker and liveness.is_beat_due(run):
         Run.objects.filter(pk=run.pk, worker=worker).update(heartbeat_at=timezone.now())
     return run.status != RunStatus.RUNNING
 

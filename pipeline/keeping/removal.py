@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from pipeline.keeping import exclusive, marking, plans
 from pipeline.keeping.policy import Policy
-from pipeline.models import AnalyticsSnapshot, Capture, EntryState, FileCheck, PruneEntry, Tally
+from pipeline.models import AnalyticsSnapshot, Capture, EntryState, FileCheck, PruneEntry, Tally, TallyEntry
 from pipeline.models.pruning import GONE, IN_WINDOW
 from pipeline.vintages import files, store
 
@@ -136,10 +136,11 @@ def _size(path: str) -> int:
 
 def _count(gone: list[str], payload: str, freed: int) -> None:
     """Count the removals in the tally, which stays when rows of the ledger go."""
-    for path in gone:
-        kind = "payload" if path == payload else "vintage" if path.startswith(store.FOLDER) else "snapshot"
-        Tally.objects.add("prune_removed", kind=kind)
-    Tally.objects.add("prune_freed_bytes", freed)
+    kinds = (
+        "payload" if path == payload else "vintage" if path.startswith(store.FOLDER) else "snapshot" for path in gone
+    )
+    removed = (TallyEntry.of("prune_removed", kind=kind) for kind in kinds)
+    Tally.objects.add_each(*removed, TallyEntry.of("prune_freed_bytes", freed))
 
 
 def _settle(entry: PruneEntry, state: EntryState) -> None:

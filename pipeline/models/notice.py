@@ -68,12 +68,15 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
             .update(closed_at=now, closed_why=storable(why), revision=F("revision") + 1, changed_at=now)
         )
 
-    def tell(self, occurrence: Occurrence) -> Notice | None:
-        """Write a piece of news, which is over at once; None when it was written before."""
-        key = storable(occurrence.key, LONGEST_KEY)
-        if self.filter(key=key).exists():
-            return None
-        return self.create(key=key, closed_at=timezone.now(), **_fields(occurrence))
+    def tell(self, *occurrences: Occurrence) -> list[Notice]:
+        """Write pieces of news, which are over at once; those that were not written before."""
+        news = {storable(occurrence.key, LONGEST_KEY): occurrence for occurrence in occurrences}
+        told = set(self.filter(key__in=news).values_list("key", flat=True)) if news else set()
+        return self.bulk_create(
+            Notice(key=key, closed_at=timezone.now(), **_fields(occurrence))
+            for key, occurrence in news.items()
+            if key not in told
+        )
 
 
 def _fields(occurrence: Occurrence) -> dict[str, object]:

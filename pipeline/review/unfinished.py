@@ -14,7 +14,7 @@ NOT_JUDGED = "its readiness is not judged by what the ledger says now"
 def is_not_computed(week: date) -> bool:
     """Whether something is captured, and the newest analytics are computed from something else."""
     captured = analytics.inputs_of(week)
-    return bool(captured) and not analytics.is_current(analytics.newest_snapshot(week), week)
+    return bool(captured) and not analytics.is_current(analytics.newest_snapshot(week, captured), captured)
 
 
 def is_not_judged(week: date, stored: Mapping[str, str], today: date) -> bool:

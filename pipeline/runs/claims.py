@@ -16,6 +16,7 @@ from django.utils import timezone
 from pipeline.checkpoints import checkpoints
 from pipeline.models import Action, PartitionStatus, Run, RunPartition, Stage, Tally
 from pipeline.resilience import stopping
+from pipeline.runs import liveness
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ def claim(run_partition_id: int, worker: str) -> RunPartition | None:
     if not claimed and not _is_own(run_partition_id, worker):
         return None
     step = RunPartition.objects.select_related("run", "partition").get(pk=run_partition_id)
-    Run.objects.filter(pk=step.run_id).update(heartbeat_at=now)
+    if liveness.is_beat_due(step.run):
+        Run.objects.filter(pk=step.run_id).update(heartbeat_at=now)
     return step
 
 

@@ -17,6 +17,7 @@ from pipeline.models import (
     Category,
     PartitionStatus,
     Run,
+    RunPartition,
     Severity,
     Stage,
 )
@@ -36,13 +37,11 @@ def close_week(run: Run, week_ending: date) -> bool:
     Of several callers at once one closes the week, the others pass over it. Idempotent: what is computed already is not
     computed again. Errors that may pass go to the caller, and leave the week open.
     """
-    if _is_incomplete(run, week_ending):
+    open_week = run.weeks.filter(week_ending=week_ending, closed_at__isnull=True)
+    if not open_week.filter(~_is_undone()).exists():
         return False
     for other in survey.survey(week_ending, run):
         readiness.decide_week(other, run.run_date)
-    open_week = run.weeks.filter(week_ending=week_ending, closed_at__isnull=True)
-    if not open_week.exists():
-        return False
     calculation, reason = _calculate(run, week_ending)  # no transaction is open: SQLite has one writer at a time
     with transaction.atomic():
         if not list(open_week.select_for_update(of=("self",), skip_locked=True)):
@@ -51,16 +50,16 @@ def close_week(run: Run, week_ending: date) -> bool:
         return bool(open_week.update(closed_at=timezone.now(), calculation=calculation, reason=reason))
 
 
-def _is_incomplete(run: Run, week_ending: date) -> bool:
-    of_week = run.partitions.filter(partition__week_ending=week_ending)
-    return of_week.exclude(status=PartitionStatus.DONE).exists()
-
-
 def complete_weeks(run: Run, since: datetime) -> list[date]:
     """The open weeks of a run that have had nothing left to do since an instant."""
-    of_week = run.partitions.filter(partition__week_ending=OuterRef("week_ending"))
-    undone = of_week.filter(~Q(status=PartitionStatus.DONE) | Q(finished_at__gt=since))
-    return list(run.weeks.filter(~Exists(undone), closed_at__isnull=True).values_list("week_ending", flat=True))
+    complete = run.weeks.filter(~_is_undone(Q(finished_at__gt=since)), closed_at__isnull=True)
+    return list(complete.values_list("week_ending", flat=True))
+
+
+def _is_undone(recent: Q = Q()) -> Exists:  # noqa: B008 - the empty condition, which none changes
+    """Whether a week of a run has partitions left to do, or `recent` ones."""
+    of_week = RunPartition.objects.filter(run=OuterRef("run"), partition__week_ending=OuterRef("week_ending"))
+    return Exists(of_week.filter(~Q(status=PartitionStatus.DONE) | recent))
 
 
 def _calculate(run: Run, week_ending: date) -> tuple[Calculation, str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from django.db import transaction
-
 from pipeline.finra.sources.api.request_counts import Counts, counts
-from pipeline.models import Tally
+from pipeline.models import Tally, TallyEntry
 from pipeline.resilience.connections import patiently
 
 
@@ -17,10 +15,9 @@ def record() -> None:
 
 
 def _add(taken: Counts) -> None:
-    with transaction.atomic():
-        for (endpoint, answer), number in sorted(taken.requests.items()):
-            Tally.objects.add("finra_requests", number, endpoint=endpoint, outcome=answer)
-        for endpoint, size in sorted(taken.bytes.items()):
-            Tally.objects.add("finra_response_bytes", size, endpoint=endpoint)
-        for endpoint, seconds in sorted(taken.waited.items()):
-            Tally.objects.add("finra_wait_seconds", seconds, endpoint=endpoint)
+    of = TallyEntry.of
+    Tally.objects.add_each(
+        *(of("finra_requests", n, endpoint=at, outcome=answer) for (at, answer), n in sorted(taken.requests.items())),
+        *(of("finra_response_bytes", size, endpoint=at) for at, size in sorted(taken.bytes.items())),
+        *(of("finra_wait_seconds", seconds, endpoint=at) for at, seconds in sorted(taken.waited.items())),
+    )

@@ -28,6 +28,7 @@ from pipeline.resilience import clock, stopping
 # They tell machines and containers of the same name apart: a process number has a meaning within one of them only.
 BOOT, PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
+BEATS_UNTIL_STALE = 6
 AGAIN_SECONDS = 1.0
 LOOK_SECONDS = 0.5
 
@@ -69,6 +70,16 @@ def is_known_dead(token: str) -> bool:
     except PermissionError:
         return False
     return False
+
+
+def beat_seconds() -> float:
+    """How long after a sign of life the next one is due."""
+    return float(settings.MARKETSPINE_STALE_AFTER_SECONDS / BEATS_UNTIL_STALE)
+
+
+def is_beat_due(run: Run) -> bool:
+    """Whether a run is to show its next sign of life. A clock may have been set back since the last one."""
+    return abs(timezone.now() - run.heartbeat_at) > timedelta(seconds=beat_seconds())
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from pipeline.models import (
     RunPartition,
     Severity,
     Tally,
+    TallyEntry,
 )
 from pipeline.resilience import stopping
 from pipeline.resilience.connections import patiently
@@ -41,8 +42,6 @@ from pipeline.runs.request import Request
 from pipeline.runs.sources import source_of
 
 logger = logging.getLogger(__name__)
-
-BEATS_UNTIL_STALE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,8 @@ def process(
         return TryAgain(claims.BUSY)
     if step is None:
         return Done()
-    every = settings.MARKETSPINE_STALE_AFTER_SECONDS / BEATS_UNTIL_STALE
-    with logs.bound(**_named(step)), liveness.beating(partial(claims.heartbeat, step), every):
+    beating = liveness.beating(partial(claims.heartbeat, step), liveness.beat_seconds())
+    with logs.bound(**_named(step)), beating:
         times = Times()
         performed = _perform(step, source, times, retries=retries)
         finra_requests.record()
@@ -189,5 +188,7 @@ def _finish(step: RunPartition, result: Result, times: Times) -> None:
             finished_at=timezone.now(),
         )
         if finished:
-            Tally.objects.add("work_attempts", outcome="done")
-            Tally.objects.add("partition_outcomes", tier=step.partition.tier, outcome=result.outcome)
+            Tally.objects.add_each(
+                TallyEntry.of("work_attempts", outcome="done"),
+                TallyEntry.of("partition_outcomes", tier=step.partition.tier, outcome=result.outcome),
+            )

@@ -20,6 +20,7 @@ from pipeline.models import (
     RunPartition,
     Severity,
     Tally,
+    TallyEntry,
 )
 from pipeline.resilience import clock
 from pipeline.runs import lifecycle
@@ -71,8 +72,10 @@ def _fail_stalled(step: RunPartition) -> None:
         Category.STALLED, Severity.CRITICAL, message, partition=step.partition, stage=stage_of(step), run=step.run
     )
     own(step).update(status=PartitionStatus.DONE, outcome=Outcome.FAILED, reason=message, finished_at=timezone.now())
-    Tally.objects.add("work_attempts", outcome="stalled")
-    Tally.objects.add("partition_outcomes", tier=step.partition.tier, outcome=Outcome.FAILED)
+    Tally.objects.add_each(
+        TallyEntry.of("work_attempts", outcome="stalled"),
+        TallyEntry.of("partition_outcomes", tier=step.partition.tier, outcome=Outcome.FAILED),
+    )
 
 
 @checkpoints("unstarted.resend")

@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F
 from django.utils import timezone
 
 from pipeline.checkpoints import checkpoints
@@ -54,9 +54,9 @@ def inputs_of(week_ending: date) -> list[Capture]:
     return list(latest.select_related("partition").order_by("partition__tier"))
 
 
-def newest_snapshot(week_ending: date) -> AnalyticsSnapshot | None:
-    """The snapshot of the week's newest captures; while there is none, the last one computed."""
-    inputs = inputs_of(week_ending)
+def newest_snapshot(week_ending: date, captures: Sequence[Capture] | None = None) -> AnalyticsSnapshot | None:
+    """The snapshot of the week's newest captures (`captures`, if known already); while there is none, the last computed."""
+    inputs = inputs_of(week_ending) if captures is None else captures
     return (_snapshot_of(week_ending, inputs) if inputs else None) or _last_snapshot(week_ending)
 
 
@@ -64,12 +64,12 @@ def _last_snapshot(week_ending: date) -> AnalyticsSnapshot | None:
     return AnalyticsSnapshot.objects.filter(week_ending=week_ending).order_by("-sequence").first()
 
 
-def is_current(snapshot: AnalyticsSnapshot | None, week_ending: date) -> bool:
-    """Whether a snapshot was computed from the week's newest captures, by this version of the calculation."""
+def is_current(snapshot: AnalyticsSnapshot | None, inputs: Sequence[Capture]) -> bool:
+    """Whether a snapshot was computed from these captures, by this version of the calculation."""
     return (
         snapshot is not None
         and snapshot.calculation_version == CALCULATION_VERSION
-        and snapshot.inputs_hash == _inputs_hash(inputs_of(week_ending))
+        and snapshot.inputs_hash == _inputs_hash(inputs)
     )
 
 
@@ -101,7 +101,7 @@ def _inputs_now(week_ending: date) -> list[Capture]:
     return inputs_of(week_ending)
 
 
-def _snapshot_of(week_ending: date, inputs: list[Capture]) -> AnalyticsSnapshot | None:
+def _snapshot_of(week_ending: date, inputs: Sequence[Capture]) -> AnalyticsSnapshot | None:
     return AnalyticsSnapshot.objects.filter(
         week_ending=week_ending, inputs_hash=_inputs_hash(inputs), calculation_version=CALCULATION_VERSION
     ).first()
@@ -185,12 +185,13 @@ def _save(
     week_ending: date, inputs: list[Capture], figures: Figures, started: float, run: Run | None
 ) -> AnalyticsSnapshot | None:
     """Save the figures of the inputs; None where the week has other inputs by now, or another process was quicker."""
-    if _inputs_hash(_inputs_now(week_ending)) != _inputs_hash(inputs) or _snapshot_of(week_ending, inputs) is not None:
+    Partition.objects.lock_week(week_ending)
+    computed = list(AnalyticsSnapshot.objects.filter(week_ending=week_ending))
+    if _inputs_hash(inputs_of(week_ending)) != _inputs_hash(inputs) or any(is_current(one, inputs) for one in computed):
         return None
-    newest = AnalyticsSnapshot.objects.filter(week_ending=week_ending).aggregate(newest=Max("sequence"))["newest"]
     snapshot = AnalyticsSnapshot(
         week_ending=week_ending,
-        sequence=(newest or 0) + 1,
+        sequence=max((one.sequence for one in computed), default=0) + 1,
         calculation_version=CALCULATION_VERSION,
         inputs_hash=_inputs_hash(inputs),
         computed_at=timezone.now(),

@@ -67,6 +67,7 @@ class Facts:
     awaited: list[str]
     captured: int
     anomalies: list[Anomaly]
+    snapshot: AnalyticsSnapshot | None
 
 
 @checkpoints("week.judge")
@@ -77,10 +78,9 @@ def decide_week(week_ending: date, today: date) -> dict[Use, Verdict]:
     """
     with transaction.atomic():
         Partition.objects.lock_week(week_ending)
-        snapshot = analytics.newest_snapshot(week_ending)
-        facts = gather(week_ending, today, snapshot)
+        facts = gather(week_ending, today)
         verdicts = {use: judge(facts, policy) for use, policy in POLICIES.items()}
-        _store(week_ending, verdicts, snapshot)
+        _store(week_ending, verdicts, facts.snapshot)
     return verdicts
 
 
@@ -94,11 +94,11 @@ def decide_again(weeks: int, today: date) -> None:
 
 def assess(week_ending: date, today: date) -> dict[Use, Verdict]:
     """The verdicts by the ledger as it is now. Reads only."""
-    facts = gather(week_ending, today, analytics.newest_snapshot(week_ending))
+    facts = gather(week_ending, today)
     return {use: judge(facts, policy) for use, policy in POLICIES.items()}
 
 
-def gather(week_ending: date, today: date, snapshot: AnalyticsSnapshot | None) -> Facts:
+def gather(week_ending: date, today: date) -> Facts:
     """The facts on which a week is judged."""
     partitions = {
         partition.tier: partition
@@ -113,12 +113,13 @@ def gather(week_ending: date, today: date, snapshot: AnalyticsSnapshot | None) -
             awaited.append(f"{key}: {state}, FINRA publishes it on {due_date(tier, week_ending)}")
         elif lacking:
             missing.append(f"{key}: {lacking}")
-    captured = sum(1 for partition in partitions.values() if partition.latest is not None)
-    if captured and not analytics.is_current(snapshot, week_ending):
+    captured = [partition.latest for partition in partitions.values() if partition.latest is not None]
+    snapshot = analytics.newest_snapshot(week_ending, captured)
+    if captured and not analytics.is_current(snapshot, captured):
         missing.append(f"{week_ending}: the analytics are not computed from the newest captures")
     # A source that is empty today takes nothing from what is held.
     anomalies = list(Anomaly.objects.open().of_week(week_ending).exclude(category=Category.NOT_OFFERED).order_by("pk"))
-    return Facts(missing, awaited, captured, anomalies)
+    return Facts(missing, awaited, len(captured), anomalies, snapshot)
 
 
 def judge(facts: Facts, policy: Policy) -> Verdict:
@@ -147,10 +148,9 @@ def _lacking(key: PartitionKey, partition: Partition | None) -> str | None:
 def _store(week_ending: date, verdicts: Mapping[Use, Verdict], snapshot: AnalyticsSnapshot | None) -> None:
     """Write the verdicts for all uses at once, and have people told of those that are news."""
     stored = {one.use: one for one in Readiness.objects.filter(week_ending=week_ending)}
-    for use, verdict in verdicts.items():
-        before = stored.get(use)
-        if before is None or (before.state, before.reasons) != (verdict.state, verdict.reasons):
-            _tell(week_ending, use, before.state if before else None, verdict)
+    before = {use: (one.state, one.reasons) for use, one in stored.items()}
+    news = {use: one for use, one in verdicts.items() if before.get(use) != (one.state, one.reasons)}
+    _tell(week_ending, news, {use: one.state for use, one in stored.items()})
     Readiness.objects.bulk_create(
         [_decided(week_ending, use, verdict, snapshot, stored.get(use)) for use, verdict in verdicts.items()],
         update_conflicts=True,
@@ -174,12 +174,12 @@ def _decided(
     )
 
 
-def _tell(week_ending: date, use: Use, before: str | None, verdict: Verdict) -> None:
-    """Have people told of a verdict that is another than before."""
-    if verdict.state is ReadinessState.BLOCKED:
-        Notice.objects.open(blocked(week_ending, use, verdict.reasons, was_usable=before in USABLE))
-        return
-    if before == ReadinessState.BLOCKED:
-        Notice.objects.close(Event.BLOCKED, f"{week_ending} {use}", f"it is {verdict.state}")
-    if verdict.state in USABLE:
-        Notice.objects.tell(usable(week_ending, use, verdict.state, verdict.reasons))
+def _tell(week_ending: date, news: Mapping[Use, Verdict], before: Mapping[str, str]) -> None:
+    """Have people told of verdicts that are others than before; `before` has the state for each use that had one."""
+    for use, verdict in news.items():
+        if verdict.state is ReadinessState.BLOCKED:
+            Notice.objects.open(blocked(week_ending, use, verdict.reasons, was_usable=before.get(use) in USABLE))
+        elif before.get(use) == ReadinessState.BLOCKED:
+            Notice.objects.close(Event.BLOCKED, f"{week_ending} {use}", f"it is {verdict.state}")
+    usable_now = {use: verdict for use, verdict in news.items() if verdict.state in USABLE}
+    Notice.objects.tell(*(usable(week_ending, use, one.state, one.reasons) for use, one in usable_now.items()))

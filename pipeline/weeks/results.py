@@ -19,7 +19,7 @@ def save(snapshot: AnalyticsSnapshot, inputs: Collection[Capture], figures: Figu
     """Save a new snapshot and its figures, in the caller's transaction; the file of the symbols first."""
     symbols.write(snapshot, inputs, figures.symbols)
     snapshot.save(force_insert=True)
-    snapshot.inputs.set(inputs)
+    snapshot.inputs.add(*inputs)
     VenueVolume.objects.bulk_create(_venue_volume(snapshot, row) for row in _rows(figures.venues))
     MarketConcentration.objects.bulk_create(_concentration(snapshot, row) for row in _rows(figures.markets))
 

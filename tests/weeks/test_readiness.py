@@ -207,11 +207,11 @@ def test_never_ready_while_anything_is_missing_or_stale(ledger: Ledger, steps: l
             partition.latest is None or partition.latest.version != partition.newest_version
             for partition in Partition.objects.select_related("latest")
         )
-        current = analytics.is_current(analytics.newest_snapshot(WEEK), WEEK)
+        current = analytics.is_current(analytics.newest_snapshot(WEEK), analytics.inputs_of(WEEK))
         clean = not Anomaly.objects.open().exists()
         assert (READY in states(today)) == (whole and current and clean)
 
 
 def test_the_verdict_lists_first_what_blocks_then_what_is_awaited() -> None:
-    facts = Facts(missing=["gone"], awaited=["to come"], captured=1, anomalies=[])
+    facts = Facts(missing=["gone"], awaited=["to come"], captured=1, anomalies=[], snapshot=None)
     assert judge(facts, POLICIES[Use.TRADING]) == Verdict(BLOCKED, ["gone", "to come"])

@@ -93,7 +93,7 @@ def test_a_restatement_that_lands_while_a_week_is_calculated_is_calculated_next(
     found = AnalyticsSnapshot.objects.order_by("sequence").values_list("sequence", "inputs__version")
     assert list(found) == [(1, 1), (2, 2)]
     assert restated.snapshot == analytics.newest_snapshot(WEEK)
-    assert analytics.is_current(restated.snapshot, WEEK)
+    assert analytics.is_current(restated.snapshot, analytics.inputs_of(WEEK))
 
 
 @pytest.mark.promise(10)
@@ -114,7 +114,7 @@ def test_a_restatement_does_not_wait_while_a_week_is_computed_and_is_computed_in
 
     assert seen == [2]
     assert list(AnalyticsSnapshot.objects.values_list("sequence", "inputs__version")) == [(1, 2)]
-    assert analytics.is_current(calculated.snapshot, WEEK)
+    assert analytics.is_current(calculated.snapshot, analytics.inputs_of(WEEK))
 
 
 @pytest.mark.promise(10)
