@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import zstandard
+from django.conf import settings
 
 from pipeline.finra import reader
 from pipeline.finra.content import UnreadablePayload
@@ -58,6 +61,25 @@ def test_a_plain_file_of_newlines_is_refused(tmp_path: Path) -> None:
         payload = source.fetch(KEY)
         with pytest.raises(UnsafeSource, match=TOO_MANY):
             payload.check()
+
+
+FIELDS_READ = f"""
+import resource
+from datetime import date
+from pipeline.finra import calendar, payloads, reader
+content = {HEADER!r}.encode() + b"\\n" + b"|" * 4_000_000 + b"\\n"
+key = calendar.PartitionKey(date(2025, 11, 14), calendar.Tier.OTC)
+found = reader.read(content, payloads.PayloadFormat.PSV, key, 1)
+print(found.rejects[0].reason, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_a_first_line_of_four_million_fields_takes_no_room_for_each() -> None:
+    """4 kB of zstd once took 1.9 GB."""
+    done = subprocess.run([sys.executable, "-c", FIELDS_READ], cwd=settings.BASE_DIR, capture_output=True, check=True)
+    reason, mebibytes = done.stdout.decode().split()
+    assert reason == "FIELD_COUNT"
+    assert int(mebibytes) < 700
 
 
 def test_a_bomb_within_a_bomb_is_opened_once() -> None:

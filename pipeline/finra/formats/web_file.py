@@ -211,7 +211,8 @@ def _column_order(part: PartName, header: str) -> list[str]:
 def _fields(part: Part, content: bytes, order: Sequence[str], texts: pl.Categorical) -> pl.DataFrame:
     """The fields of the lines below the header, empty where a line has too few; of more the first ones.
 
-    Columns in which few of the texts are different are categories, `texts`.
+    Columns in which few of the texts are different are categories, `texts`. The header is read, too: polars makes room for
+    as many columns as the first line has, however many, and drops a BOM that it begins with.
     """
     try:
         fields = pl.read_csv(
@@ -219,7 +220,6 @@ def _fields(part: Part, content: bytes, order: Sequence[str], texts: pl.Categori
             separator="|",
             quote_char=None,
             has_header=False,
-            skip_lines=1,
             raise_if_empty=False,
             schema={name: pl.String if name in NUMBERS else texts for name in order},
             empty_string_is_null=False,
@@ -230,7 +230,8 @@ def _fields(part: Part, content: bytes, order: Sequence[str], texts: pl.Categori
         _decoded(part, part.content.removeprefix(BOM_UTF8))  # says where it is no text
         raise
     return (
-        fields.with_row_index("line", FIRST_LINE)
+        fields[1:]
+        .with_row_index("line", FIRST_LINE)
         .select("line", *FIELDS.values())
         .with_columns(categorical().fill_null(""))
     )

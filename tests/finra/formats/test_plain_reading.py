@@ -102,6 +102,7 @@ few = settings(max_examples=60)
 @example(HEADER.encode())
 @example(psv())
 @example(psv(""))
+@example(psv("\ufeffOTC|A|I|N|M|1|1|2025-12-15"))
 @example(psv("OTC|A|I|N|M|1|1", "2025-12-15|OTC|B|I|N|M|1|1|2025-12-15"))
 def test_a_file_of_venues_is_read_as_it_is_line_by_line(content: bytes) -> None:
     check(read(content), plain_reading.read(content, Tier.OTC, is_ats=True))
