@@ -1,4 +1,4 @@
-"""Captures of which the payload is archived, and whose rows are still to come: they are stored later, oldest first."""
+"""Archived captures whose rows are not stored yet: they are stored later, oldest first."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def store_rows(key: PartitionKey, terms: Terms) -> int:
 
 
 def restore_payload(key: PartitionKey, payload: Payload, terms: Terms) -> None:
-    """Before rows of archived captures are stored: put a lost payload back that the source still has.
+    """Restore a lost payload of the backlog that the source still has.
 
-    One that is lost everywhere stands in the way of all later captures; an operator's force gives its rows up.
+    A payload lost everywhere blocks all later captures, until an operator's force gives its rows up.
     """
     for capture in _awaiting(key):
         try:

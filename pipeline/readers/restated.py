@@ -1,4 +1,4 @@
-"""What counts as a restatement: rows that FINRA changed, not what an operator or a newer parser did."""
+"""Restatements by FINRA: changes of rows by an operator or a newer parser do not count."""
 
 from __future__ import annotations
 

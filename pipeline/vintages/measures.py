@@ -1,4 +1,4 @@
-"""How much two vintages of a partition differ, by kind of venue and in both: shares that moved, shares of venues, HHI.
+"""Measures of the difference of two vintages of a partition, by kind of venue and over both: shares moved, venues, HHI.
 
 Shares of venues are within their kind, as in `pipeline.weeks.concentration`; the De Minimis pool is no venue.
 """
@@ -24,7 +24,7 @@ SUM = pl.Decimal(38, 6)
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How much the rows of a kind of venues moved between two vintages.
+    """The move of the rows of a kind of venues between two vintages.
 
     `shares_moved` is the sum over rows of what each moved, either way. `largest_share_move` is that of a venue, 0-1, and
     `rank_changes` counts the venues among the ten largest before or after whose place is another; HHI leaves the pool out of
@@ -62,14 +62,14 @@ class Measure:
 
 
 def measures_of(before: Capture, after: Capture) -> dict[str, Measure]:
-    """How much two vintages of a partition differ, by kind. Errors as `read.of_capture`."""
+    """The measures of two vintages of a partition, by kind. Errors as `read.of_capture`."""
     with read.naming_damage([before, after]):
         was, now = read.of_capture(before).collect(), read.of_capture(after).collect()
     return measured(was, difference_of(was, now))
 
 
 def measured(before: pl.DataFrame, changes: Changes) -> dict[str, Measure]:
-    """How much a vintage moves from the rows before by its changes, by kind."""
+    """The measures of changes to the rows before, by kind."""
     venues = _venues(before, changes.rows)
     return {kind: _measure(kind, before, changes.rows, venues) for kind in KINDS}
 
