@@ -7,7 +7,8 @@ from django.shortcuts import render
 from django.views import defaults
 from django.views.decorators.http import require_safe
 
-from pipeline.api.problems import KINDS, Problem, as_response
+from pipeline.api.problem_kinds import KINDS
+from pipeline.api.problems import Problem, as_response
 
 API = "/api/"
 

@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.api.forms import FORMS, PARQUET, Form
-from pipeline.api.problems import KINDS, MEDIA_TYPE
+from pipeline.api.problem_kinds import KINDS
+from pipeline.api.problems import MEDIA_TYPE
 from pipeline.api.requests import MOST_OF_A_PAGE, PAGE
 from pipeline.readers import PARAMETERS, Dataset, Field
 from pipeline.readers.parameters import Parameter, ParameterType

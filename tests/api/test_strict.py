@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.api.datasets import SOURCES, Source
-from pipeline.api.problems import KINDS
+from pipeline.api.problem_kinds import KINDS
 from pipeline.api.requests import OF_ANSWERS, PAGING
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.readers.errors import STATUS, ErrorKind
