@@ -14,6 +14,7 @@ from typing import Any
 from pipeline import readers
 from pipeline.models import Capture
 from pipeline.readers import Result
+from pipeline.readers.once import one_page
 from pipeline.readers.row_search import narrowed
 
 WEEKS_OF_A_WORD, NAMES_TOLD = 6, 10
@@ -71,6 +72,7 @@ class Answer:
     inexact: tuple[Inexact, ...] = field(default=())
 
 
+@one_page()
 def answer(question: RowQuestion) -> Answer | None:
     """The matching rows; None where nothing is captured there yet. ReadersError."""
     searched, older = _newest_weeks(question)
