@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from pipeline import readers
 from pipeline.admin.market.frame import Contents, Section
@@ -180,3 +183,13 @@ def test_heat_is_of_the_newest_weeks_and_the_largest_venues(viewer: Client) -> N
     table = heat_table(frame, "mpid", lambda record: str(record["mpid"]), 1, 2)
     assert [header.text for header in table.headers] == ["Venue", "11-14"]
     assert ([line[0].text for line in table.lines], table.more) == (["SGMT", "UBSA"], 1)
+
+
+def test_a_page_asks_the_ledger_nothing_twice(viewer: Client) -> None:
+    """But whether it is one of samples, which what stands around each page asks, too."""
+    for address in ("", "venue/?mpid=SGMT", "symbol/?symbol=AAA"):
+        page(viewer, address)  # what a process remembers of the figures is read
+        with CaptureQueriesContext(connection) as asked:
+            page(viewer, address)
+        told = Counter(one["sql"] for one in asked.captured_queries if "ledgerkind" not in one["sql"])
+        assert [sql for sql, times in told.items() if times > 1] == [], address
