@@ -49,6 +49,7 @@ class Source:
 ANALYTICS = "pipeline.view_analyticssnapshot"
 SOURCES: tuple[Source, ...] = (
     Source("readiness", readers.readiness, "pipeline.view_readiness"),
+    Source("readiness/changes", readers.readiness_changes, "pipeline.view_readiness", is_feed=True),
     Source("weeks", readers.weeks, "pipeline.view_readiness"),
     Source("partitions", readers.partitions, "pipeline.view_partition"),
     Source("captures", readers.captures),
@@ -70,5 +71,6 @@ SOURCES: tuple[Source, ...] = (
     Source("revisions/dates", readers.restatement_dates),
     Source("revisions/triangle", readers.revision_triangle, ANALYTICS),
     Source("revisions/profile", readers.revision_profile, ANALYTICS),
+    Source("revisions/venues", readers.revision_venues, ANALYTICS),
 )
 BY_PATH: Mapping[str, Source] = {source.path: source for source in SOURCES}

@@ -211,3 +211,5 @@ def _record_payload(
     if candidate.archive is not None:  # the source was asked
         endings.captured(capture, run)
         Check.objects.note(partition, run, candidate.outcome)
+    if candidate.annuls is not None:
+        endings.annulled(candidate.annuls, run)

@@ -1,7 +1,7 @@
 """Ending anomalies by themselves: a capture or a check proves that one is over (docs/adr/0029).
 
 Called in the transaction that writes the proof. Anomalies that a person has to judge (rejected rows of the current capture,
-implausible figures, late restatements) wait for one.
+implausible figures, late and silent restatements) wait for one.
 """
 
 from __future__ import annotations
@@ -52,6 +52,12 @@ def found_as_held(held: Capture, run: Run | None, *, nothing_besides: bool) -> N
 def captured(capture: Capture, run: Run | None) -> None:
     """A new vintage was archived."""
     _end(_of(capture.partition).filter(FETCHED), f"captured as {capture.capture_id}", run)
+
+
+def annulled(capture: Capture, run: Run | None) -> None:
+    """An operator took a capture back: what FINRA's dates did not tell of it is no longer in the latest rows."""
+    silent = _of(capture.partition).filter(category=Category.RESTATED_SILENTLY, payload_sha256=capture.payload_sha256)
+    _end(silent, f"{capture} was annulled", run)
 
 
 def stored(capture: Capture, run: Run | None) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from pipeline.capture import content_checks, current, endings, late_restatements
+from pipeline.capture import content_checks, current, endings, late_restatements, silent_restatements
 from pipeline.capture.vintage import Vintage
 from pipeline.checkpoints import checkpoints
 from pipeline.finra import reader
@@ -69,6 +69,7 @@ def record_rows(partition: Partition, capture: Capture, vintage: Vintage, starte
     note_listing(partition, content)
     if vintage.base is not None and vintage.changes is not None:
         late_restatements.note(Difference(vintage.base, capture, vintage.changes), run)
+        silent_restatements.note(vintage, capture, run)
     if vintage.lost is not None:
         current.mark_lost(vintage.lost)
     partition.latest = capture

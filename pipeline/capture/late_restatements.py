@@ -27,7 +27,7 @@ def note(difference: Difference, run: Run | None) -> None:
         return
     published = due_date(partition.key.tier, partition.week_ending)
     when = _restated_on(before, after)
-    how = f"restated on {when}" if when == after.last_update_date else "an earlier restatement was taken back"
+    how = f"restated on {when}" if when == after.last_update_date else "no row has a newer lastUpdateDate"
     message = (
         f"version {after.version}, captured on {after.captured_on}: {how}, {(when - published).days} days after "
         f"publication on {published}, outside the look-back of {settings.MARKETSPINE_LOOKBACK_WEEKS} weeks. "
@@ -43,7 +43,7 @@ def _is_late(key: PartitionKey, day: date) -> bool:
 
 
 def _restated_on(before: Capture, after: Capture) -> date:
-    """The day that FINRA gives; where it gives no newer one, for it took a restatement back, the day it was seen."""
+    """The day that FINRA gives; where it gives no newer one (it took a restatement back, say), the day it was seen."""
     said = after.last_update_date
     is_newer = said is not None and (before.last_update_date is None or said > before.last_update_date)
     return said if said is not None and is_newer else after.captured_on
@@ -52,18 +52,21 @@ def _restated_on(before: Capture, after: Capture) -> date:
 def _what_moved(difference: Difference) -> str:
     before, after, changes = difference.before, difference.after, difference.changes
     moved = Decimal(after.shares or 0) - Decimal(before.shares or 0)
-    biggest = "; ".join(map(_sentence, movers(difference, 0, MOVERS_TOLD)))
+    biggest = "; ".join(map(mover, movers(difference, 0, MOVERS_TOLD)))
     return (
         f"+{changes.added:,} rows, {changes.changed:,} changed, {changes.removed:,} gone; {_signed(moved)} shares, "
         f"{after.trades - before.trades:+,} trades. Biggest movers: {biggest}"
     )
 
 
-def _sentence(change: RowChange) -> str:
-    was = change.before.shares if change.before else Decimal(0)
-    now = change.after.shares if change.after else Decimal(0)
-    key = change.key
-    return f"{key.symbol or '(no symbol)'} at {key.mpid or key.firm} {_plain(was)} -> {_plain(now)} shares"
+def mover(change: RowChange) -> str:
+    """A row that moved, in words: which, from how many shares to how many, or trades where the shares are the same."""
+    place = f"{change.key.symbol or '(no symbol)'} at {change.key.mpid or change.key.firm}"
+    was, now = change.before, change.after
+    if was and now and was.shares == now.shares:
+        return f"{place} {was.trades:,} -> {now.trades:,} trades"
+    shares = [_plain(side.shares if side else Decimal(0)) for side in (was, now)]
+    return f"{place} {shares[0]} -> {shares[1]} shares"
 
 
 def _signed(shares: Decimal) -> str:

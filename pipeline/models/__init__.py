@@ -30,7 +30,8 @@ from pipeline.models.notice import Notice
 from pipeline.models.operator_log import Act, ActOutcome, OperatorLogEntry, OperatorLogSubject
 from pipeline.models.partition import Partition
 from pipeline.models.pruning import EntryState, PlanState, PruneEntry, PrunePlan
-from pipeline.models.readiness import Readiness, ReadinessState, Use
+from pipeline.models.readiness import Readiness, ReadinessState, Reason, ReasonCode, Use
+from pipeline.models.readiness_change import ReadinessChange
 from pipeline.models.revision import Revision
 from pipeline.models.run import (
     BAD_OUTCOMES,
@@ -99,7 +100,10 @@ __all__ = [
     "PruneEntry",
     "PrunePlan",
     "Readiness",
+    "ReadinessChange",
     "ReadinessState",
+    "Reason",
+    "ReasonCode",
     "Reject",
     "Restoration",
     "Revision",

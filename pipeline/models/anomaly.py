@@ -16,7 +16,7 @@ from pipeline.models.event import Event, Occurrence
 from pipeline.models.manifest import Stage
 from pipeline.models.notice import Notice
 from pipeline.models.partition import Partition
-from pipeline.models.readiness import Readiness
+from pipeline.models.readiness import Readiness, Reason
 from pipeline.models.severity import Severity
 from pipeline.models.tally import Tally
 
@@ -41,6 +41,7 @@ class Category(models.TextChoices):
     UNKNOWN_FIELDS = "UNKNOWN_FIELDS", "the source's rows have fields that nothing here reads"
     UNRECONCILED = "UNRECONCILED", "the rows do not add up to the source's own totals"
     RESTATED_LATE = "RESTATED_LATE", "restated long after publication"
+    RESTATED_SILENTLY = "RESTATED_SILENTLY", "restated, and lastUpdateDate did not move"
     ARCHIVE_DAMAGED = "ARCHIVE_DAMAGED", "an archived file is missing or not what it was"
     LEDGER_BEHIND = "LEDGER_BEHIND", "the archive has captures that the ledger lacks"
     CALC_FAILED = "CALC_FAILED", "the week's analytics could not be computed"
@@ -170,8 +171,9 @@ class Anomaly(models.Model):
     """Something a person may have to look at.
 
     While it is open, another occurrence (the same category, partition or week, and stage) is counted, and opens no second.
-    `message`, `payload_sha256` (the archived payload that could not be captured, or the file that the archive has lost) and
-    `last_run` are of its newest occurrence, `run` is of its first, and `severity` is the gravest of all.
+    `message`, `payload_sha256` (the archived payload that could not be captured, or that restated silently, or the file that
+    the archive has lost) and `last_run` are of its newest occurrence, `run` is of its first, and `severity` is the gravest
+    of all.
     """
 
     category = models.CharField(max_length=20, choices=Category.choices)
@@ -235,11 +237,16 @@ class Anomaly(models.Model):
         """The anomaly for a person, with its place and its number."""
         return f"{self.place}: open {self.severity} anomaly {self.pk}, {self.category}: {self.message}"
 
+    @property
+    def reason(self) -> Reason:
+        """The anomaly as a reason of a verdict."""
+        return Reason(self.category, self.sentence)
+
     def block_week(self) -> None:
         """Block its week, where it is of ERROR or above."""
         week = self.concerns_week
         if week is not None and self.severity in Severity.at_least(Severity.ERROR):
-            Readiness.objects.block(week, f"{self.category}: {self.message}")
+            Readiness.objects.block(week, f"{self.category}: {self.message}", self.category)
 
     @property
     def occurrence(self) -> Occurrence:

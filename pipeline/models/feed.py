@@ -1,4 +1,4 @@
-"""The feed counter: the last position given in the feed of captures. Each capture that becomes known takes the next."""
+"""The feed counter: the last position given in the feeds. New captures and verdicts that change take the next."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ class FeedCounterManager(models.Manager["FeedCounter"]):
         """
         self.skip(1)
         return self.values_list("last", flat=True).get(pk=ONLY)
+
+    def hold(self) -> None:
+        """Let no other process take a position until the transaction ends."""
+        self.get_or_create(pk=ONLY)
+        self.select_for_update().get(pk=ONLY)
 
     def skip(self, number: int) -> None:
         """Leave out so many positions: a ledger that is lost may have given them."""

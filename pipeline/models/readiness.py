@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from django.db import models, transaction
@@ -32,6 +33,25 @@ class ReadinessState(models.TextChoices):
     BLOCKED = "BLOCKED", "something stands in the way"
 
 
+class ReasonCode(models.TextChoices):
+    """The kinds of reasons for a verdict. An open anomaly is another: its code is its category."""
+
+    NOT_YET_DUE = "NOT_YET_DUE", "FINRA has not published a tier yet, captured or not"
+    NOT_CAPTURED = "NOT_CAPTURED", "a tier is due and not captured"
+    NOT_NORMALIZED = "NOT_NORMALIZED", "a tier's newest version is archived, its rows are not stored"
+    NO_ROWS = "NO_ROWS", "a tier's newest version has no rows"
+    NOT_CALCULATED = "NOT_CALCULATED", "the analytics are not computed from the newest captures"
+    NOT_JUDGED = "NOT_JUDGED", "the ledger has changed, and the week is not judged again yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What blocks or qualifies a week: a ReasonCode or an anomaly's category for programs, and a sentence for people."""
+
+    code: str
+    sentence: str
+
+
 USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)
 SETTLING = timedelta(minutes=10)  # normally a week whose inputs changed is judged again within seconds
 
@@ -40,7 +60,7 @@ class ReadinessQuerySet(models.QuerySet["Readiness"]):
     """Verdicts of a week."""
 
     @transaction.atomic(savepoint=False)
-    def block(self, week_ending: date, why: str) -> None:
+    def block(self, week_ending: date, why: str, code: str = ReasonCode.NOT_JUDGED.value) -> None:
         """Block a week whose inputs change, in the transaction that changes them, until it is judged again.
 
         People are told of each use that could use it, unless it is usable again within SETTLING.
@@ -50,7 +70,7 @@ class ReadinessQuerySet(models.QuerySet["Readiness"]):
         if not states:
             return
         reason = f"{why}; the week is not judged again yet"
-        standing.update(state=ReadinessState.BLOCKED, reasons=[reason], since=timezone.now())
+        standing.update(state=ReadinessState.BLOCKED, reasons=[reason], reason_codes=[code], since=timezone.now())
         for use in (use for use, state in states.items() if state in USABLE):
             Notice.objects.open(blocked(week_ending, use, [reason], was_usable=True, settles=SETTLING))
 
@@ -91,13 +111,15 @@ def usable(week_ending: date, use: str, state: str, reasons: Iterable[str]) -> O
 class Readiness(models.Model):
     """The verdict on one week for one use, decided from the ledger.
 
-    `reasons` lists what blocks or qualifies it, a sentence each. `since` is when the state last changed.
+    `reasons` lists what blocks or qualifies it, a sentence each, and `reason_codes` the code of each, in the same order.
+    `since` is when the verdict last changed.
     """
 
     week_ending = models.DateField()
     use = models.CharField(max_length=10, choices=Use.choices)
     state = models.CharField(max_length=20, choices=ReadinessState.choices)
     reasons = models.JSONField(default=list)
+    reason_codes = models.JSONField(default=list)
     snapshot = models.ForeignKey(AnalyticsSnapshot, null=True, on_delete=models.SET_NULL, related_name="+")
     since = models.DateTimeField()
     decided_at = models.DateTimeField()

@@ -15,12 +15,15 @@ from pipeline.readers.market import market
 from pipeline.readers.parameters import PARAMETERS, Parameter, ParameterType, parameters_of
 from pipeline.readers.partitions import partitions, weeks
 from pipeline.readers.readiness import readiness
+from pipeline.readers.readiness_changes import readiness_changes
 from pipeline.readers.releases import release_file, releases
 from pipeline.readers.restatement_dates import restatement_dates
 from pipeline.readers.restatements import restated_symbols, restated_venues, restatements
 from pipeline.readers.result import Page, Result
+from pipeline.readers.revision_profile import revision_profile
 from pipeline.readers.revision_sentence import revision_sentence
-from pipeline.readers.revisions import revision_profile, revision_triangle
+from pipeline.readers.revision_venues import revision_venues
+from pipeline.readers.revisions import revision_triangle
 from pipeline.readers.row_history import row_history
 from pipeline.readers.row_search import row_search
 from pipeline.readers.rows import rows, vintage_file
@@ -50,6 +53,7 @@ __all__ = [
     "parameters_of",
     "partitions",
     "readiness",
+    "readiness_changes",
     "release_file",
     "releases",
     "restated_symbols",
@@ -59,6 +63,7 @@ __all__ = [
     "revision_profile",
     "revision_sentence",
     "revision_triangle",
+    "revision_venues",
     "row_history",
     "row_search",
     "rows",

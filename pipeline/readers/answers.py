@@ -9,10 +9,13 @@ from pipeline.readers.differences import differences
 from pipeline.readers.market import market
 from pipeline.readers.partitions import partitions, weeks
 from pipeline.readers.readiness import readiness
+from pipeline.readers.readiness_changes import readiness_changes
 from pipeline.readers.restatement_dates import restatement_dates
 from pipeline.readers.restatements import restated_symbols, restated_venues, restatements
 from pipeline.readers.result import Result
-from pipeline.readers.revisions import revision_profile, revision_triangle
+from pipeline.readers.revision_profile import revision_profile
+from pipeline.readers.revision_venues import revision_venues
+from pipeline.readers.revisions import revision_triangle
 from pipeline.readers.row_history import row_history
 from pipeline.readers.row_search import row_search
 from pipeline.readers.rows import rows
@@ -41,8 +44,10 @@ FUNCTIONS: Mapping[str, Callable[..., Result]] = {
     "market": market,
     "revision_triangle": revision_triangle,
     "revision_profile": revision_profile,
+    "revision_venues": revision_venues,
     "partitions": partitions,
     "captures": captures,
     "weeks": weeks,
     "readiness": readiness,
+    "readiness_changes": readiness_changes,
 }

@@ -21,6 +21,7 @@ from pipeline.readers.datasets_of_revisions import (
     RESTATEMENTS,
     REVISION_PROFILE,
     REVISION_TRIANGLE,
+    REVISION_VENUES,
 )
 from pipeline.readers.fields import (
     CAPTURE,
@@ -201,12 +202,36 @@ READINESS = Dataset(
         text("use", "trading, compliance, research"),
         text("state", "READY, PROVISIONAL, AWAITING_PUBLICATION, BLOCKED"),
         fields.Field("reasons", pl.List(fields.TEXT), "what blocks or qualifies it, a sentence each"),
-        instant("since", "when the state last changed", null="never judged"),
+        fields.Field(
+            "reason_codes", pl.List(fields.TEXT), "the code of each reason, in their order: docs/readiness.md"
+        ),
+        instant("since", "when the verdict last changed", null="never judged"),
         instant("decided_at", "when it was judged", null="never judged"),
         truth("restated_since_ready", "whether rows of the week changed since it became what it is"),
         instant("last_checked_at", "when the source was last asked for a tier", null="where it never was"),
     ),
     ("week_ending", "use"),
+)
+READINESS_CHANGES = Dataset(
+    "readiness_changes",
+    "Changes of readiness",
+    "The feed of verdicts: a week became READY for a use, or is no longer. A poller keeps one integer",
+    (
+        count("position", "its place in the feed, that of restatements: rows at this position are those judged"),
+        instant("occurred_at", "when it was judged"),
+        WEEK,
+        MONDAY,
+        text("use", "trading, compliance, research"),
+        text("state_before", "the verdict before", null="the first verdict"),
+        text("state", "READY, PROVISIONAL, AWAITING_PUBLICATION, BLOCKED"),
+        truth("became_ready", "whether it is READY, and was not"),
+        truth("lost_ready", "whether it was READY, and is not"),
+        fields.Field("reasons", pl.List(fields.TEXT), "what blocks or qualifies it, a sentence each"),
+        fields.Field(
+            "reason_codes", pl.List(fields.TEXT), "the code of each reason, in their order: docs/readiness.md"
+        ),
+    ),
+    ("position",),
 )
 
 DATASETS: dict[str, Dataset] = {
@@ -230,10 +255,12 @@ DATASETS: dict[str, Dataset] = {
         MARKET,
         REVISION_TRIANGLE,
         REVISION_PROFILE,
+        REVISION_VENUES,
         PARTITIONS,
         CAPTURES,
         WEEKS,
         READINESS,
+        READINESS_CHANGES,
     )
 }
 __all__ = [
@@ -242,6 +269,7 @@ __all__ = [
     "DIFFERENCES",
     "PARTITIONS",
     "READINESS",
+    "READINESS_CHANGES",
     "ROWS",
     "ROW_HISTORY",
     "ROW_SEARCH",

@@ -69,6 +69,7 @@ VENUE_HISTORY = Dataset(
         count("symbols", "in how many securities it traded"),
         AVERAGE,
         SHARE,
+        real("share_first_published", "the same in the first vintage", null=FIRST_VINTAGE),
         count("rank", "its place by volume within its kind"),
         real("share_of_all", "its part of ATS and non-ATS volume together", null=ONE_KIND),
         count("rank_of_all", "its place among all venues", null=ONE_KIND),

@@ -9,6 +9,7 @@ from pipeline.readers.fields import (
     FAMILY,
     KIND,
     MONDAY,
+    NO_VOLUME,
     SECURITY,
     TEXT,
     TIER,
@@ -138,6 +139,12 @@ REVISION_TRIANGLE = Dataset(
             "as the measure",
             null="unless VERIFIED, and where the measure needs volume that is not there",
         ),
+        count(
+            "settled_age_days",
+            "the age since which its shares differed from its newest vintage by 0.1 % at most, to when it was last seen",
+            "days",
+            null="unless VERIFIED",
+        ),
         STATE,
     ),
     ("week_ending", "tier", "venue_kind", "age_days"),
@@ -158,6 +165,9 @@ REVISION_PROFILE = Dataset(
         count("partitions_late", "partitions whose first publication may have been missed"),
         count("partitions_too_young", "partitions that are not of that age yet"),
         real("revised_ratio", "the part of the verified that had moved at all", null=UNVERIFIED),
+        real(
+            "settled_ratio", "the part of the verified that had settled: settled_age_days is no more", null=UNVERIFIED
+        ),
         *(
             real(name, f"the {name[1:]}th percentile", "as the measure", null=UNVERIFIED)
             for name in ("p50", "p90", "p95", "p99")
@@ -169,4 +179,24 @@ REVISION_PROFILE = Dataset(
         real("rows_removed_per_million", "rows removed since the first publication", "of a million", null=UNVERIFIED),
     ),
     ("tier", "venue_kind", "age_days"),
+)
+REVISION_VENUES = Dataset(
+    "revision_venues",
+    "Reliability of venues",
+    "How much the volume of each venue has moved since its first publication, at each age, over the verified weeks",
+    (
+        TIER,
+        KIND,
+        *VENUE,
+        count("age_days", "the age", "days"),
+        count("weeks_verified", "weeks that are known at that age, and have the venue in their first vintage"),
+        real("revised_ratio", "the part of these weeks in which any row of the venue had moved"),
+        *(
+            real(name, f"the {name[1:]}th percentile", "as the measure", null=NO_VOLUME)
+            for name in ("p50", "p90", "p95", "p99")
+        ),
+        real("max", "the largest", "as the measure", null=NO_VOLUME),
+        real("mean", "the mean: one odd week moves it, see p50", "as the measure", null=NO_VOLUME),
+    ),
+    ("tier", "venue_kind", "mpid", "crd", "venue_name", "age_days"),
 )

@@ -320,6 +320,14 @@ def shares(name: str, value: str | int | Decimal) -> Decimal:
     return Decimal(text)
 
 
+def ratio(name: str, value: str | float) -> float:
+    """A part of a whole: from 0 to 1."""
+    text = f"{value:f}" if isinstance(value, float) else f"{value}"
+    if not QUANTITY.fullmatch(text) or not 0 <= float(text) <= 1:
+        raise _invalid(name, f"{name} is a part of a whole, from 0 to 1 (0.01 is one per cent), not {value!r}")
+    return float(text)
+
+
 def ages(name: str, value: str | int | Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
     """Ages in days, as a list or with commas, in order."""
     if value is None:

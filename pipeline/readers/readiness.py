@@ -56,7 +56,7 @@ def _rows(weeks: Collection[date], uses: Collection[Use], day: date) -> Iterator
         for use in uses:
             one = stored.get((week, use))
             verdict = judged.get(use)
-            state, reasons = (verdict.state, verdict.reasons) if verdict else _said(one)
+            state, reasons, codes = (verdict.state, verdict.sentences, verdict.codes) if verdict else _said(one)
             later = bool(one and one.state in USABLE and week in moved and moved[week] > one.since)
             yield (
                 week,
@@ -64,6 +64,7 @@ def _rows(weeks: Collection[date], uses: Collection[Use], day: date) -> Iterator
                 use.value,
                 str(state),
                 reasons,
+                codes,
                 one.since if one else None,
                 one.decided_at if one else None,
                 later,
@@ -75,8 +76,8 @@ def _is_judged(stored: Mapping[tuple[date, str], Readiness], week: date) -> bool
     return all((week, use) in stored for use in Use)
 
 
-def _said(one: Readiness | None) -> tuple[str, list[str]]:
-    return (one.state, one.reasons) if one else ("", [])
+def _said(one: Readiness | None) -> tuple[str, list[str], list[str]]:
+    return (one.state, one.reasons, one.reason_codes) if one else ("", [], [])
 
 
 def _last_moved(weeks: Collection[date]) -> Mapping[date, datetime]:

@@ -19,15 +19,12 @@ from pipeline.readers.parameters import answering
 from pipeline.readers.restatements import Restated, RestatedAsked, conditions, moved_rows, restated, said_of
 from pipeline.readers.result import Result
 from pipeline.readers.table import Table
-from pipeline.vintages.compare import ChangeKind
+from pipeline.vintages.compare import CHANGED_SILENTLY, SAME_DATE, SAME_FIGURES, ChangeKind
 
-FIGURES = ("shares", "trades", "notional")
 IS_CHANGE = pl.col("kind") == ChangeKind.CHANGED.value
-SAME_FIGURES = pl.all_horizontal(pl.col(f"before_{name}").eq_missing(pl.col(f"after_{name}")) for name in FIGURES)
-SAME_DATE = pl.col("before_last_update_date").eq_missing(pl.col("after_last_update_date"))
 COUNTS = {
     "rows_changed_and_moved": IS_CHANGE & ~SAME_FIGURES & ~SAME_DATE,
-    "rows_changed_silently": IS_CHANGE & ~SAME_FIGURES & SAME_DATE,
+    "rows_changed_silently": CHANGED_SILENTLY,
     "rows_touched": IS_CHANGE & SAME_FIGURES,
     "rows_added": pl.col("kind") == ChangeKind.ADDED.value,
     "rows_removed": pl.col("kind") == ChangeKind.REMOVED.value,

@@ -17,22 +17,22 @@ from pipeline.readers import looks
 from pipeline.readers.caveats import listed
 from pipeline.readers.chosen import high_water, keys_of
 from pipeline.readers.datasets_of_revisions import RESTATED_SYMBOLS, RESTATED_VENUES, RESTATEMENTS
+from pipeline.readers.feed import Feed, FeedFacts
 from pipeline.readers.fields import SUM, Dataset
 from pipeline.readers.measured import Pair, changes_of, measured
 from pipeline.readers.meta import Caveat, head
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import ALL, VenueKinds, Weeks, WeeksAsked, choices, count, day, invalid, question_of
 from pipeline.readers.restated import restatements as restatements_of_finra
-from pipeline.readers.result import Page, Place, Result
+from pipeline.readers.result import Result
 from pipeline.readers.rows import one_of
-from pipeline.readers.table import Table, frame_of
+from pipeline.readers.table import Table
 from pipeline.vintages import read
 from pipeline.vintages.compare import MOVED, ChangeKind
 from pipeline.vintages.measures import Measure
 
 SECURITY = ("symbol", "issue_name")
 BASIS_POINTS = 10_000
-AT_ONCE = 1000
 
 
 class RestatementsAsked(WeeksAsked, total=False):
@@ -52,13 +52,6 @@ class RestatedAsked(RestatementsAsked, total=False):
     venue_kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class FeedFacts:
-    """How far the feed has come: what is behind `after` and not in the answer has a greater position than that."""
-
-    high_water: int
-
-
 @answering
 def restatements(**asked: Unpack[RestatementsAsked]) -> Result:
     """Every vintage that followed another, behind a position, in the order of the feed; each once, whatever commits late.
@@ -68,7 +61,8 @@ def restatements(**asked: Unpack[RestatementsAsked]) -> Result:
     newest = high_water().position
     found = _entries(asked).filter(position__lte=newest)
     meta = head(RESTATEMENTS.name, FeedFacts(newest), sorted((name, str(value)) for name, value in asked.items()))
-    return Result(RESTATEMENTS, meta, (), Feed(found))
+    related = found.select_related("partition", "annuls", "annulled_by")
+    return Result(RESTATEMENTS, meta, (), Feed(RESTATEMENTS, related, _rows, "nothing was restated"))
 
 
 def _entries(asked: RestatementsAsked) -> CaptureQuerySet:
@@ -98,50 +92,6 @@ def _of_period(found: CaptureQuerySet, asked: RestatementsAsked) -> CaptureQuery
     if since:
         found = found.filter(normalized_at__gt=read.instant_of(since - timedelta(days=1)))
     return found.filter(normalized_at__lte=read.instant_of(until)) if until else found
-
-
-@dataclass(frozen=True)
-class Feed:
-    """Entries of the feed, in its order. What one moved is computed where the ledger lacks it: for the page alone."""
-
-    entries: CaptureQuerySet
-
-    @property
-    def knows_total(self) -> bool:
-        """The ledger does."""
-        return True
-
-    def total(self) -> int:
-        """How many entries there are."""
-        return self.entries.count()
-
-    def why_empty(self) -> str | None:
-        """Why there are none."""
-        return "nothing was restated"
-
-    def collect(self) -> pl.DataFrame:
-        """All entries."""
-        return pl.concat([RESTATEMENTS.schema.to_frame(), *self.batches()])
-
-    def batches(self) -> Iterator[pl.DataFrame]:
-        """Some entries at a time."""
-        page = self.page(None, AT_ONCE)
-        yield page.frame
-        while page.next is not None:
-            page = self.page(page.next, AT_ONCE)
-            yield page.frame
-
-    def page(self, after: Place | None, limit: int) -> Page:
-        """Some of the entries, behind a position."""
-        left = self.entries
-        if after is not None:
-            if len(after) != 1 or not isinstance(after[0], int):
-                raise invalid("cursor", f"{after!r} is no place in the feed")
-            left = left.filter(position__gt=after[0])
-        ordered = left.select_related("partition", "annuls", "annulled_by").order_by("position")
-        found = list(ordered[: limit + 1])
-        frame = frame_of(RESTATEMENTS, _rows(found[:limit]))
-        return Page(frame, (found[limit - 1].position,) if len(found) > limit else None)
 
 
 def before_each(captures: Sequence[Capture]) -> dict[int, Capture]:

@@ -8,7 +8,8 @@ from statistics import fmean
 
 from pipeline.models import Capture
 from pipeline.readers.measured import measured
-from pipeline.readers.revisions import RevisionsAsked, State, Triangle, percentile, question_and_triangle
+from pipeline.readers.revision_profile import percentile
+from pipeline.readers.revisions import RevisionsAsked, State, Triangle, question_and_triangle
 
 ENOUGH = 20  # verified partitions, below which nothing is said
 ENOUGH_FOR_A_BIAS = 30

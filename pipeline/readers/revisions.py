@@ -7,7 +7,7 @@ never as unchanged because nothing was asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, Unpack
@@ -16,7 +16,7 @@ from pipeline.finra.calendar import due_date
 from pipeline.models import Partition
 from pipeline.readers.chains import Chain, chains_of
 from pipeline.readers.chosen import keys_of
-from pipeline.readers.datasets_of_revisions import REVISION_PROFILE, REVISION_TRIANGLE
+from pipeline.readers.datasets_of_revisions import REVISION_TRIANGLE
 from pipeline.readers.looks import age_of
 from pipeline.readers.measured import measured
 from pipeline.readers.meta import head
@@ -24,12 +24,11 @@ from pipeline.readers.parameters import answering
 from pipeline.readers.questions import Question, Weeks, WeeksAsked, ages, choice, question_of
 from pipeline.readers.result import Result
 from pipeline.readers.schedule import Schedule, schedule_of
+from pipeline.readers.settled import SETTLED_WITHIN, settled_ages
 from pipeline.readers.table import Table, frame_of
 from pipeline.vintages.measures import ALL, KINDS, Measure
 
 AGES = (0, 7, 14, 28, 56, 91, 182, 364)
-PERCENTILES = (50, 90, 95, 99)
-MILLION = 1_000_000
 
 
 class MeasureName(StrEnum):
@@ -88,6 +87,7 @@ class RevisionFacts:
     late_first_captures: int
     excluded: Mapping[str, int]
     excluded_captures: tuple[str, ...]
+    settled_within: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,11 @@ class Triangle:
             return State.LATE_FIRST_CAPTURE
         return _verified(chain, age)
 
+    def verified_through(self, least: int) -> Triangle:
+        """That of the partitions which were seen at an age of so many days, or later."""
+        chains = [chain for chain in self.chains if chain.looks and age_of(chain.key, chain.looks[-1]) >= least]
+        return replace(self, chains=tuple(chains))
+
     @property
     def oldest_verified(self) -> int | None:
         """The greatest age at which a partition was seen."""
@@ -157,7 +162,7 @@ def _cell(chain: Chain, age: int, state: State, known: Mapping[tuple[int, int], 
     return Cell(chain, age, state if moved else State.NOT_VERIFIED, moved)
 
 
-def _value(cell: Cell, kind: str, measure: MeasureName) -> float | None:
+def value_of(cell: Cell, kind: str, measure: MeasureName) -> float | None:
     """How much a kind of venues had moved; nothing where no vintage followed the first."""
     if cell.moved is None:
         return None
@@ -176,7 +181,8 @@ def question_and_triangle(asked: RevisionsAsked) -> tuple[Question, Triangle, Me
     return question, Triangle(tuple(chains_of(of_tiers)), days, question.on_day), measure, kinds
 
 
-def _facts(triangle: Triangle, measure: MeasureName) -> RevisionFacts:
+def facts_of(triangle: Triangle, measure: MeasureName) -> RevisionFacts:
+    """What the figures of a triangle rest on."""
     weeks = [chain.key.week_ending for chain in triangle.chains]
     reasons = [(name, why) for chain in triangle.chains for name, why in chain.excluded]
     counts = {why.value: sum(other is why for _, other in reasons) for why in {why for _, why in reasons}}
@@ -189,10 +195,11 @@ def _facts(triangle: Triangle, measure: MeasureName) -> RevisionFacts:
         sum(chain.is_late for chain in triangle.chains),
         dict(sorted(counts.items())),
         tuple(f"{name}: {why.value}" for name, why in reasons),
+        SETTLED_WITHIN,
     )
 
 
-def _said(triangle: Triangle, kinds: Collection[str]) -> list[object]:
+def said_of(triangle: Triangle, kinds: Collection[str]) -> list[object]:
     """What the figures follow from."""
     of_chains = [[str(chain.key), [one.capture_id for one in chain.vintages], chain.looks] for chain in triangle.chains]
     return [of_chains, triangle.ages, triangle.on_day, list(kinds)]
@@ -202,12 +209,13 @@ def _said(triangle: Triangle, kinds: Collection[str]) -> list[object]:
 def revision_triangle(**asked: Unpack[RevisionsAsked]) -> Result:
     """How much each partition had moved since its first publication, at each age."""
     _, triangle, measure, kinds = question_and_triangle(asked)
-    meta = head(REVISION_TRIANGLE.name, _facts(triangle, measure), _said(triangle, kinds))
+    meta = head(REVISION_TRIANGLE.name, facts_of(triangle, measure), said_of(triangle, kinds))
     table = Table(REVISION_TRIANGLE, lambda: frame_of(REVISION_TRIANGLE, _triangle_rows(triangle, measure, kinds)))
     return Result(REVISION_TRIANGLE, meta, (), table)
 
 
 def _triangle_rows(triangle: Triangle, measure: MeasureName, kinds: Sequence[str]) -> list[tuple[Any, ...]]:
+    settled = settled_ages(triangle.chains, kinds)
     return [
         (
             cell.chain.key.week_ending,
@@ -215,84 +223,11 @@ def _triangle_rows(triangle: Triangle, measure: MeasureName, kinds: Sequence[str
             kind,
             due_date(cell.chain.key.tier, cell.chain.key.week_ending),
             cell.age,
-            _value(cell, kind, measure),
+            value_of(cell, kind, measure),
+            settled[cell.chain.key, kind] if cell.state is State.VERIFIED else None,
             cell.state.value,
         )
         for cell in triangle.cells()
         for kind in kinds
         if cell.has(kind)
     ]
-
-
-@answering
-def revision_profile(**asked: Unpack[RevisionsAsked]) -> Result:
-    """How much partitions have moved since their first publication, by tier, kind and age: quantiles over the verified."""
-    _, triangle, measure, kinds = question_and_triangle(asked)
-    meta = head(REVISION_PROFILE.name, _facts(triangle, measure), _said(triangle, kinds))
-    table = Table(REVISION_PROFILE, lambda: frame_of(REVISION_PROFILE, _profile_rows(triangle, measure, kinds)))
-    return Result(REVISION_PROFILE, meta, (), table)
-
-
-def _profile_rows(triangle: Triangle, measure: MeasureName, kinds: Sequence[str]) -> list[tuple[Any, ...]]:
-    cohorts: dict[tuple[str, int], list[Cell]] = {}
-    for cell in triangle.cells():
-        cohorts.setdefault((cell.chain.key.tier.value, cell.age), []).append(cell)
-    return [
-        _profile_row(tier, kind, age, [cell for cell in cells if cell.has(kind)], measure)
-        for (tier, age), cells in cohorts.items()
-        for kind in kinds
-    ]
-
-
-def _profile_row(tier: str, kind: str, age: int, cells: Sequence[Cell], measure: MeasureName) -> tuple[Any, ...]:
-    counts = {state: sum(cell.state is state for cell in cells) for state in State}
-    verified = [cell for cell in cells if cell.state is State.VERIFIED]
-    values = [value for cell in verified if (value := _value(cell, kind, measure)) is not None]
-    return (
-        tier,
-        kind,
-        age,
-        counts[State.VERIFIED],
-        counts[State.NOT_VERIFIED],
-        counts[State.UNCERTAIN],
-        counts[State.EXCLUDED],
-        counts[State.LATE_FIRST_CAPTURE],
-        counts[State.TOO_YOUNG],
-        _ratio_revised(verified, kind),
-        *(percentile(list(map(abs, values)), percent) for percent in PERCENTILES),
-        max(map(abs, values), default=None),
-        sum(values) / len(values) if values else None,
-        *_per_million(verified, kind),
-    )
-
-
-def _ratio_revised(verified: Sequence[Cell], kind: str) -> float | None:
-    if not verified:
-        return None
-    return sum(bool(cell.moved and cell.moved[kind].shares_moved) for cell in verified) / len(verified)
-
-
-def _per_million(verified: Sequence[Cell], kind: str) -> tuple[float | None, ...]:
-    """Rows added, changed, removed since the first publication, of a million that it had."""
-    moved = [cell.moved[kind] for cell in verified if cell.moved]
-    rows = sum(_rows_of(cell, kind) for cell in verified)
-    sums = (
-        sum(one.rows_added for one in moved),
-        sum(one.rows_changed for one in moved),
-        sum(one.rows_removed for one in moved),
-    )
-    return tuple(number * MILLION / rows if rows else None for number in sums)
-
-
-def _rows_of(cell: Cell, kind: str) -> int:
-    """How many rows the first publication had."""
-    first = cell.chain.first
-    return {"ATS": first.rows_kept - first.rows_non_ats, "NON_ATS": first.rows_non_ats}.get(kind, first.rows_kept)
-
-
-def percentile(values: Sequence[float], percent: int) -> float | None:
-    """The least value that so many of a hundred do not exceed (nearest rank); None of nothing."""
-    if not values:
-        return None
-    place = max(1, -(-len(values) * percent // 100))
-    return sorted(values)[place - 1]

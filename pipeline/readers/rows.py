@@ -25,10 +25,15 @@ from pipeline.readers.parameters import answering
 from pipeline.readers.questions import Asked, Question, RowsAsked, VenueKinds, invalid, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Page, Place, Result
+from pipeline.readers.selectors import SelectorKind
+from pipeline.readers.table import NOTHING_CAPTURED
 from pipeline.vintages import read
 
 NUMBER = "row_number"
 NUMBERED = pl.Schema({**ROWS.schema, NUMBER: pl.UInt32()})
+NOTHING_KNOWN_THEN = (
+    "nothing of these weeks and tiers was captured by then; clock=published asks what FINRA had published"
+)
 MANY = 40  # partitions that are read at once: those of a quarter
 FEW = 10  # symbols: each has some thousand rows in five years
 
@@ -170,7 +175,7 @@ class VintageRows:
     def why_empty(self) -> str | None:
         """Why there are no rows."""
         if not self.captures:
-            return "nothing of these weeks and tiers is captured"
+            return NOTHING_KNOWN_THEN if self.question.selector.kind is SelectorKind.AS_OF else NOTHING_CAPTURED
         return "what is asked for has no row in these weeks and tiers, though it is known"
 
     def _symbols_and_venues(self) -> pl.DataFrame:

@@ -16,11 +16,11 @@ from pipeline.readers.datasets import ROW_HISTORY
 from pipeline.readers.datasets_of_figures import SYMBOL_VENUES
 from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
 from pipeline.readers.fields import SHARES, Dataset, count, real, shares
+from pipeline.readers.first_vintages import VENUE
 from pipeline.readers.kinds import HAS, captured_kinds
 from pipeline.readers.questions import ALL
 from pipeline.readers.result import Result
 from pipeline.readers.symbol_history import symbol_history
-from pipeline.readers.venues import VENUE
 
 BASIS_POINTS = 10_000
 OF_SECURITY = ("week_ending", "tier", "symbol", "issue_name")

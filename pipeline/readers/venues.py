@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from typing import Unpack
+from typing import Any, Unpack
 
 import polars as pl
 from django.utils.functional import cached_property
 
 from pipeline.finra.calendar import WEEK, PartitionKey, Tier, trading_days
-from pipeline.models import Capture, CaptureKind
+from pipeline.models import Capture
 from pipeline.readers import caveats
 from pipeline.readers.chosen import Held, choose, held_of
 from pipeline.readers.datasets_of_figures import VENUE_HISTORY, VENUES
-from pipeline.readers.figures import Figured, figured, figures_of, newest_week, of_captures
+from pipeline.readers.figures import Figured, figured, figures_of, newest_week
+from pipeline.readers.first_vintages import IDENTITY, VENUE, FirstVintages
 from pipeline.readers.known import require_known_venue
 from pipeline.readers.market import IS_POOL, restated_of, with_days
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Question, VenueKinds, VenuesAsked, choice, count, invalid, question_of
+from pipeline.readers.questions import Question, VenueKinds, VenuesAsked, choice, count, invalid, question_of, ratio
 from pipeline.readers.result import Result
 from pipeline.readers.rows import of_venue
 from pipeline.readers.selectors import SelectorKind
 from pipeline.readers.table import Table
 
-IDENTITY = ("scope", "venue_kind", "mpid", "crd", "venue")  # the name of an ATS does not tell it apart
-VENUE = pl.when(pl.col("mpid") == "").then("venue_name").otherwise(pl.lit("")).alias("venue")
 BEFORE = {"share_before": pl.Float64, "rank_before": pl.Int64}
-FIRST = {"share_first_published": pl.Float64}
 
 
 class Sort(StrEnum):
@@ -44,10 +42,11 @@ class Sort(StrEnum):
 
 
 class BoardAsked(VenuesAsked, total=False):
-    """The venues of one week: how they are ordered, and how many."""
+    """The venues of one week: how they are ordered, how many, and how large they are at least."""
 
     sort: str
     top: int | str
+    min_share: float | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +68,51 @@ def venues(**asked: Unpack[BoardAsked]) -> Result:
         raise invalid("week_ending", "venues are of one week: give one week_ending, or ask venue_history")
     sort = choice("sort", asked.get("sort") or Sort.RANK, Sort)
     top = count("top", asked["top"], least=1) if asked.get("top") is not None else None
-    board = Leaderboard.of(question, top)
-    meta = meta_of(VENUES.name, question, board.now.chosen, board.comparison, (sort, top, *board.said()))
+    board = Leaderboard.of(question, Cut(top, sort, least_share(asked)))
+    said = (sort, top, board.cut.least, *board.said())
+    meta = meta_of(VENUES.name, question, board.now.chosen, board.comparison, said)
     order = (sort.value,) if sort is not Sort.RANK else ()
     table = Table(VENUES, board.rows, order=order, descending=order)
     return Result(VENUES, meta, caveats.of_rows(board.now.chosen), table)
 
 
+def least_share(asked: Mapping[str, Any]) -> float:
+    """The part of its kind that a venue has at least; 0 asks nothing."""
+    return ratio("min_share", asked["min_share"]) if asked.get("min_share") is not None else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Which venues are shown: those with a `least` share of their kind, and of each tier and kind the `top` of the order."""
+
+    top: int | None = None
+    by: Sort = Sort.RANK
+    least: float = 0.0
+
+    def of(self, board: pl.DataFrame) -> pl.DataFrame:
+        """Those of a leaderboard. Of equal volumes, which share a rank, all are shown."""
+        shown = board.filter(pl.col("share") >= self.least) if self.least else board
+        if self.top is None:
+            return shown
+        if self.by is Sort.RANK:
+            return shown.filter(pl.col("rank") <= self.top)
+        ordered = shown.sort(self.by.value, descending=True, nulls_last=True)
+        return ordered.group_by("scope", "venue_kind", maintain_order=True).head(self.top)
+
+
 @dataclass(frozen=True)
 class Leaderboard:
-    """The venues of one week, beside those of the week before; the `top` of each tier and kind, or all."""
+    """The venues of one week, beside those of the week before."""
 
     now: Figured
-    top: int | None
+    cut: Cut
     held: Held | None = None
 
     @classmethod
-    def of(cls, question: Question, top: int | None = None) -> Leaderboard:
+    def of(cls, question: Question, cut: Cut | None = None) -> Leaderboard:
         """That of a question's one week. The vintages of both weeks are asked of the ledger at once."""
         held = _both_weeks(question)
-        return cls(figured(question, held), top, held)
+        return cls(figured(question, held), cut or Cut(), held)
 
     @cached_property
     def before(self) -> Figured | None:
@@ -119,26 +143,25 @@ class Leaderboard:
 
     def said(self) -> list[object]:
         """All that its rows follow from: both weeks, and the first vintages."""
-        first = [one.capture_id for one in self.first]
-        return [self.now.contents, self.before.contents if self.before else None, first]
+        return [self.now.contents, self.before.contents if self.before else None, self.first.said()]
 
     @cached_property
-    def first(self) -> list[First]:
+    def first(self) -> FirstVintages:
         """The first vintages of the week."""
-        return first_vintages(self.now)
+        return FirstVintages.of(self.now)
 
     def rows(self) -> pl.DataFrame:
         """The venues. ReadersError for a venue that was never seen."""
         now = _asked_for(self.now)
         require_known_venue(self.now.question, now)
-        shown = now if self.top is None else now.filter(pl.col("rank") <= self.top)
-        with_before = shown.join(self._before(), on=IDENTITY, how="left").join(self._first(), on=IDENTITY, how="left")
-        return with_days(with_before).with_columns(
+        with_before = now.join(self._before(), on=IDENTITY, how="left")
+        board = with_days(self.first.beside(with_before)).with_columns(
             pl.col("scope").alias("tier"),
             (pl.col("rank_before") - pl.col("rank").cast(pl.Int64)).alias("rank_change"),
             ((pl.col("share") - pl.col("share_before")) * 10_000).alias("share_change_bp"),
             IS_POOL.alias("is_pool"),
         )
+        return self.cut.of(board)
 
     def _before(self) -> pl.DataFrame:
         """Share and rank of each venue in the week before; of none where it cannot be compared."""
@@ -147,14 +170,6 @@ class Leaderboard:
         rank = pl.col("rank").cast(pl.Int64).alias("rank_before")
         return _venues(self.before).select(*IDENTITY, pl.col("share").alias("share_before"), rank)
 
-    def _first(self) -> pl.DataFrame:
-        """The share of each venue in the first vintages of the week."""
-        captures = Capture.objects.filter(pk__in=[one.pk for one in self.first]).select_related("partition")
-        if not captures:
-            return pl.DataFrame(schema={**dict.fromkeys(IDENTITY, pl.String), **FIRST})
-        found = of_captures(self.now.weeks[0], sorted(captures, key=_tier)).venues().with_columns(VENUE)
-        return found.select(*IDENTITY, pl.col("share").alias("share_first_published"))
-
 
 def _both_weeks(question: Question) -> Held | None:
     """The vintages of the week and of the one before, of all tiers; None where there is no week, or a capture is named."""
@@ -162,36 +177,6 @@ def _both_weeks(question: Question) -> Held | None:
         return None
     [week] = question.weeks.listed
     return held_of([PartitionKey(one, tier) for one in (week - WEEK, week) for tier in Tier], question.selector)
-
-
-@dataclass(frozen=True, slots=True)
-class First:
-    """The first vintage of a partition, as far as it is told without reading it."""
-
-    pk: int
-    capture_id: str
-    is_kept: bool
-
-
-def first_vintages(found: Figured) -> list[First]:
-    """The first vintage of each tier that stood when the tier's vintage was the newest; none where one is not kept."""
-    held = (
-        {one.partition_id: one.version for one in found.figures.inputs.get(found.weeks[0], ())} if found.weeks else {}
-    )
-    every = Capture.objects.normalized().filter(partition__in=held).exclude(kind=CaptureKind.ANNULMENT)
-    told = every.order_by("-version").values_list(
-        "partition", "version", "annulled_by__version", "pk", "capture_id", "pruned_at"
-    )
-    first: dict[int, First] = {}
-    for partition, version, annulment, pk, capture_id, pruned_at in told:
-        if version <= held[partition] and not (annulment and annulment <= held[partition]):
-            first[partition] = First(pk, capture_id, pruned_at is None)
-    of_tiers = sorted(first.values(), key=lambda one: one.capture_id)
-    return of_tiers if all(one.is_kept for one in of_tiers) else []
-
-
-def _tier(capture: Capture) -> str:
-    return capture.partition.tier
 
 
 def _venues(found: Figured) -> pl.DataFrame:
@@ -219,16 +204,19 @@ def venue_history(**asked: Unpack[VenuesAsked]) -> Result:
     if not question.venue.is_asked:
         raise invalid("mpid", "venue_history is of a venue: give mpid, crd or venue_name")
     found = figured(question)
-    meta = meta_of(VENUE_HISTORY.name, question, found.chosen, None, found.said())
-    return Result(VENUE_HISTORY, meta, caveats.of_rows(found.chosen), Table(VENUE_HISTORY, lambda: _history(found)))
+    first = FirstVintages.of(found)
+    meta = meta_of(VENUE_HISTORY.name, question, found.chosen, None, [*found.said(), first.said()])
+    table = Table(VENUE_HISTORY, lambda: _history(found, first))
+    return Result(VENUE_HISTORY, meta, caveats.of_rows(found.chosen), table)
 
 
 def venue_weeks(**asked: Unpack[VenuesAsked]) -> pl.DataFrame:
     """Every venue by week, as `venue_history` has one."""
-    return _history(figured(question_of(asked))).select(VENUE_HISTORY.names).cast(VENUE_HISTORY.schema)
+    found = figured(question_of(asked))
+    return _history(found, FirstVintages.of(found)).select(VENUE_HISTORY.names).cast(VENUE_HISTORY.schema)
 
 
-def _history(found: Figured) -> pl.DataFrame:
+def _history(found: Figured, first: FirstVintages) -> pl.DataFrame:
     rows = _asked_for(found)
     require_known_venue(found.question, rows)
-    return with_days(rows).with_columns(pl.col("scope").alias("tier"), restated_of(found))
+    return with_days(first.beside(rows)).with_columns(pl.col("scope").alias("tier"), restated_of(found))

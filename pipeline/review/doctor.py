@@ -41,6 +41,7 @@ class WeekReadiness:
     use: str
     state: str
     reasons: list[str]
+    reason_codes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,11 @@ def diagnose(weeks: int, today: date) -> Diagnosis:
     found += _verdict_findings(cells, verdicts, {week for of, _ in found for week in of}, today)
     findings = [_seen_from(today, finding) for _, finding in found]
     findings.extend(_clock_findings())
-    return Diagnosis(cells, findings, [WeekReadiness(v.week_ending, v.use, v.state, v.reasons) for v in verdicts])
+    return Diagnosis(cells, findings, list(map(_said, verdicts)))
+
+
+def _said(one: Readiness) -> WeekReadiness:
+    return WeekReadiness(one.week_ending, one.use, one.state, one.reasons, one.reason_codes)
 
 
 def log_findings(diagnosis: Diagnosis) -> None:
@@ -173,7 +178,7 @@ def _verdict_findings(
             yield {week}, Finding(f"{week}: {unfinished.NOT_JUDGED}", _recalculate(week))
         elif ReadinessState.BLOCKED in stored.values():
             now = readiness.assess(week, today).values()
-            reasons = {reason: None for verdict in now for reason in verdict.reasons}
+            reasons = {reason: None for verdict in now for reason in verdict.sentences}
             yield {week}, Finding(f"{week} is BLOCKED: {'; '.join(reasons)}", _recalculate(week))
 
 

@@ -33,6 +33,14 @@ class ChangeKind(StrEnum):
     REMOVED = "removed"
 
 
+# Of the rows of `Changes`: which kept their figures, which kept FINRA's date, and which changed while the date stayed.
+SAME_FIGURES = pl.all_horizontal(
+    pl.col(f"before_{name}").eq_missing(pl.col(f"after_{name}")) for name in ("shares", "trades", "notional")
+)
+SAME_DATE = pl.col("before_last_update_date").eq_missing(pl.col("after_last_update_date"))
+CHANGED_SILENTLY = (pl.col("kind") == ChangeKind.CHANGED.value) & ~SAME_FIGURES & SAME_DATE
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """How many rows of a vintage are new, changed, gone and the same, beside the vintage before it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -23,7 +23,10 @@ from pipeline.models import (
     Notice,
     Partition,
     Readiness,
+    ReadinessChange,
     ReadinessState,
+    Reason,
+    ReasonCode,
     Severity,
     Use,
 )
@@ -51,20 +54,35 @@ POLICIES = {
 }
 
 
+# Open anomalies that say nothing against a week: a source that is empty today takes nothing from what is held, and figures
+# that FINRA restated without a date are FINRA's as much as dated ones (lastUpdateDate explains, and never overrules).
+APART = (Category.NOT_OFFERED, Category.RESTATED_SILENTLY)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A state and the reasons for it, a sentence each."""
+    """A state and the reasons for it."""
 
     state: ReadinessState
-    reasons: list[str]
+    reasons: list[Reason]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The reasons for a person."""
+        return [reason.sentence for reason in self.reasons]
+
+    @property
+    def codes(self) -> list[str]:
+        """The reasons for a program, in the same order."""
+        return [reason.code for reason in self.reasons]
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """The facts of a week in the ledger."""
 
-    missing: list[str]
-    awaited: list[str]
+    missing: list[Reason]
+    awaited: list[Reason]
     captured: int
     anomalies: list[Anomaly]
     snapshot: AnalyticsSnapshot | None
@@ -110,15 +128,17 @@ def gather(week_ending: date, today: date) -> Facts:
         lacking = _lacking(key, partitions.get(tier))
         if not is_due(key, today):
             state = "not yet due" if lacking else "captured before it is due"
-            awaited.append(f"{key}: {state}, FINRA publishes it on {due_date(tier, week_ending)}")
+            due = f"{key}: {state}, FINRA publishes it on {due_date(tier, week_ending)}"
+            awaited.append(Reason(ReasonCode.NOT_YET_DUE.value, due))
         elif lacking:
-            missing.append(f"{key}: {lacking}")
+            missing.append(lacking)
     captured = [partition.latest for partition in partitions.values() if partition.latest is not None]
     snapshot = analytics.newest_snapshot(week_ending, captured)
     if captured and not analytics.is_current(snapshot, captured):
-        missing.append(f"{week_ending}: the analytics are not computed from the newest captures")
-    # A source that is empty today takes nothing from what is held.
-    anomalies = list(Anomaly.objects.open().of_week(week_ending).exclude(category=Category.NOT_OFFERED).order_by("pk"))
+        stale = f"{week_ending}: the analytics are not computed from the newest captures"
+        missing.append(Reason(ReasonCode.NOT_CALCULATED.value, stale))
+    standing = Anomaly.objects.open().of_week(week_ending).exclude(category__in=APART)
+    anomalies = list(standing.order_by("pk"))
     return Facts(missing, awaited, len(captured), anomalies, snapshot)
 
 
@@ -126,60 +146,89 @@ def judge(facts: Facts, policy: Policy) -> Verdict:
     """The verdict that a policy passes on the facts."""
     blocking = [anomaly for anomaly in facts.anomalies if anomaly.severity in Severity.at_least(policy.blocking)]
     qualifying = [anomaly for anomaly in facts.anomalies if anomaly.severity in Severity.at_least(policy.qualifying)]
-    blocks = [*facts.missing, *(anomaly.sentence for anomaly in blocking)]
+    blocks = [*facts.missing, *(anomaly.reason for anomaly in blocking)]
     if blocks:
         return Verdict(ReadinessState.BLOCKED, [*blocks, *facts.awaited])
     if facts.awaited and not (policy.partial and facts.captured):
         return Verdict(ReadinessState.AWAITING_PUBLICATION, facts.awaited)
-    reservations = [*facts.awaited, *(anomaly.sentence for anomaly in qualifying)]
+    reservations = [*facts.awaited, *(anomaly.reason for anomaly in qualifying)]
     return Verdict(ReadinessState.PROVISIONAL if reservations else ReadinessState.READY, reservations)
 
 
-def _lacking(key: PartitionKey, partition: Partition | None) -> str | None:
+def _lacking(key: PartitionKey, partition: Partition | None) -> Reason | None:
     """Why a partition cannot be used; None when it can."""
     if partition is None or partition.newest_version == 0:
-        return f"due since {due_date(key.tier, key.week_ending)} and not captured"
+        due = f"{key}: due since {due_date(key.tier, key.week_ending)} and not captured"
+        return Reason(ReasonCode.NOT_CAPTURED.value, due)
     if partition.latest is None or partition.latest.version < partition.newest_version:
-        return f"version {partition.newest_version} is archived, its rows are not stored"
-    return None if partition.latest.rows_kept else f"version {partition.latest.version} has no rows"
+        archived = f"{key}: version {partition.newest_version} is archived, its rows are not stored"
+        return Reason(ReasonCode.NOT_NORMALIZED.value, archived)
+    if not partition.latest.rows_kept:
+        return Reason(ReasonCode.NO_ROWS.value, f"{key}: version {partition.latest.version} has no rows")
+    return None
 
 
 @checkpoints("verdicts.store")
 def _store(week_ending: date, verdicts: Mapping[Use, Verdict], snapshot: AnalyticsSnapshot | None) -> None:
     """Write the verdicts for all uses at once, and have people told of those that are news."""
     stored = {one.use: one for one in Readiness.objects.filter(week_ending=week_ending)}
+    passed = ReadinessChange.objects.newest(week_ending)
     before = {use: (one.state, one.reasons) for use, one in stored.items()}
-    news = {use: one for use, one in verdicts.items() if before.get(use) != (one.state, one.reasons)}
+    news = {use: one for use, one in verdicts.items() if before.get(use) != (one.state, one.sentences)}
     _tell(week_ending, news, {use: one.state for use, one in stored.items()})
     Readiness.objects.bulk_create(
-        [_decided(week_ending, use, verdict, snapshot, stored.get(use)) for use, verdict in verdicts.items()],
+        [
+            Readiness(
+                week_ending=week_ending,
+                use=use,
+                state=verdict.state,
+                reasons=verdict.sentences,
+                reason_codes=verdict.codes,
+                snapshot=snapshot,
+                since=_since(verdict.state, stored.get(use), passed.get(use)),
+                decided_at=timezone.now(),
+            )
+            for use, verdict in verdicts.items()
+        ],
         update_conflicts=True,
         unique_fields=("week_ending", "use"),
-        update_fields=("state", "reasons", "snapshot", "since", "decided_at"),
+        update_fields=("state", "reasons", "reason_codes", "snapshot", "since", "decided_at"),
     )
+    _note_changes(week_ending, verdicts, passed)
 
 
-def _decided(
-    week_ending: date, use: Use, verdict: Verdict, snapshot: AnalyticsSnapshot | None, before: Readiness | None
-) -> Readiness:
-    now = timezone.now()
-    return Readiness(
-        week_ending=week_ending,
-        use=use,
-        state=verdict.state,
-        reasons=verdict.reasons,
-        snapshot=snapshot,
-        since=before.since if before and before.state == verdict.state else now,
-        decided_at=now,
+def _since(state: ReadinessState, stored: Readiness | None, passed: ReadinessChange | None) -> datetime:
+    """Since when the week is in a state: that it was blocked until it was judged again ends no state."""
+    if stored is not None and stored.state == state:
+        return stored.since
+    return passed.changed_at if passed is not None and passed.state == state else timezone.now()
+
+
+@checkpoints("verdicts.note")
+def _note_changes(week_ending: date, verdicts: Mapping[Use, Verdict], passed: Mapping[str, ReadinessChange]) -> None:
+    """Write which verdicts are other ones than the last that were passed; after the commit they get their places."""
+    before = {use: change.state for use, change in passed.items()}
+    ReadinessChange.objects.bulk_create(
+        ReadinessChange(
+            week_ending=week_ending,
+            use=use,
+            state_before=before.get(use, ""),
+            state=verdict.state,
+            reasons=verdict.sentences,
+            reason_codes=verdict.codes,
+        )
+        for use, verdict in verdicts.items()
+        if before.get(use) != verdict.state
     )
+    transaction.on_commit(ReadinessChange.objects.place, robust=True)
 
 
 def _tell(week_ending: date, news: Mapping[Use, Verdict], before: Mapping[str, str]) -> None:
     """Have people told of verdicts that are others than before; `before` has the state for each use that had one."""
     for use, verdict in news.items():
         if verdict.state is ReadinessState.BLOCKED:
-            Notice.objects.open(blocked(week_ending, use, verdict.reasons, was_usable=before.get(use) in USABLE))
+            Notice.objects.open(blocked(week_ending, use, verdict.sentences, was_usable=before.get(use) in USABLE))
         elif before.get(use) == ReadinessState.BLOCKED:
             Notice.objects.close(Event.BLOCKED, f"{week_ending} {use}", f"it is {verdict.state}")
     usable_now = {use: verdict for use, verdict in news.items() if verdict.state in USABLE}
-    Notice.objects.tell(*(usable(week_ending, use, one.state, one.reasons) for use, one in usable_now.items()))
+    Notice.objects.tell(*(usable(week_ending, use, one.state, one.sentences) for use, one in usable_now.items()))

@@ -36,7 +36,7 @@ class Shown:
 
 
 def tables_of(contents: Contents) -> Iterator[Shown]:
-    """Every table of a page that can be had as a file, but the triangle, whose columns are ages."""
+    """Every table of a page that can be had as a file, with its fold, but the triangle, whose columns are ages."""
     for section in contents.sections:
         if section.table is None or not section.downloads:
             continue
@@ -45,10 +45,10 @@ def tables_of(contents: Contents) -> Iterator[Shown]:
         headers = [header.text for header in section.table.headers]
         if set(headers) - set(names) <= BESIDE:
             fields = tuple(names[text] for text in headers if text in names)
-            lines = [
-                tuple(line[at].text for at, text in enumerate(headers) if text in names) for line in section.table.lines
-            ]
-            yield Shown(dataset, fields, sorted(lines), section.table.more, csv)
+            folded = [section.fold.table] if section.fold else []
+            whole = [line for table in (section.table, *folded) for line in table.lines]
+            lines = [tuple(line[at].text for at, text in enumerate(headers) if text in names) for line in whole]
+            yield Shown(dataset, fields, sorted(lines), sum(table.more for table in (section.table, *folded)), csv)
 
 
 def source_of(section: Section) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import time_machine
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from pipeline.admin.market import market
 from pipeline.admin.market.frame import Contents
 from pipeline.admin.market.urls import PAGES
 from tests.admin.market_tables import lines_of, records_of, source_of, tables_of
@@ -83,12 +84,14 @@ def test_complaint_30_an_address_holds_the_page_and_its_files_its_tables() -> No
 
 
 @pytest.mark.usefixtures("_ledger")
-def test_complaint_30_a_file_has_the_rows_for_which_a_page_has_no_room() -> None:
+def test_complaint_30_a_file_has_the_rows_for_which_a_page_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(market, "MOST", 10)
     client = browser("vera")
-    [board] = [one for one in tables_of(opened(client, "")[0]) if one.dataset == "venues"]
+    contents, _ = opened(client, "")
+    [board] = [one for one in tables_of(contents) if one.dataset == "venues"]
     records = records_of(body(client.get(board.csv)), "venues")
 
-    assert (len(board.lines), board.more, len(records)) == (25, 6, 31)
+    assert (len(board.lines), board.more, len(records)) == (15 + 10, 6, 31)
     assert records[-1]["venue_name"] == "Firm 1"
 
 

@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from pipeline import readers
 from pipeline.admin.market.frame import Contents, Section
 from pipeline.admin.market.heat import heat_table
+from pipeline.finra.calendar import Tier
 from pipeline.finra.rows import DE_MINIMIS
 from pipeline.weeks import analytics
 from tests.support.engines import Ledger
@@ -193,3 +194,85 @@ def test_a_page_asks_the_ledger_nothing_twice(viewer: Client) -> None:
             page(viewer, address)
         told = Counter(one["sql"] for one in asked.captured_queries if "ledgerkind" not in one["sql"])
         assert [sql for sql, times in told.items() if times > 1] == [], address
+
+
+def test_the_venues_below_the_largest_are_one_line_that_opens(ledger: Ledger, viewer: Client) -> None:
+    other = KEY._replace(tier=Tier.NMS_TIER_2)
+    pools = [("AAA", f"AA{chr(65 + number)}A", f"{100 - number}", 1) for number in range(17)]
+    stored([*pools, ("AAA", "A firm", "1", 1)], NOON, key=other)
+    contents, text = page(viewer, "?tier=NMS_TIER_2")
+    board = section(contents, "Venues of week")
+
+    assert board.table is not None
+    assert board.fold is not None
+    assert (len(board.table.lines), len(board.fold.table.lines)) == (15, 3)
+    assert [line[2].text for line in board.fold.table.lines] == ["AAPA", "AAQA", ""]
+    assert board.fold.line == "3 other venues, together 10.806 % of ATS and 100.000 % of non-ATS volume"
+    assert f'<details class="mk-folded"><summary>{board.fold.line}</summary>' in text
+    large, _ = page(viewer, "?tier=NMS_TIER_2&venue_kind=ATS&min_share=0.06")
+    assert [line[2] for line in lines(large, "Venues of week")] == [f"AA{letter}A" for letter in "ABCDEFG"]
+    assert section(large, "Venues of week").fold is None
+    assert "min_share=0.06" in section(large, "Venues of week").downloads[0].url
+    wrong: Any = viewer.get("/admin/market/?min_share=6%25")
+    assert (wrong.status_code, "from 0 to 1" in wrong.context["trouble"]) == (400, True)
+
+
+def test_restatements_are_narrowed_by_effect_and_by_ones_own_symbols(viewer: Client) -> None:
+    held = [("AAA", "UBSA", "100", 5), ("AAA", "SGMT", "300", 3), FIRM]
+    little = [("AAA", "UBSA", "100.02", 5), *held[1:]]  # 0.02 of 420 shares, less than 0.01 %
+    stored(little, NOON + 2 * HOUR)
+    stored([*little, ("BBB", "UBSA", "1", 1)], NOON + 3 * HOUR)
+
+    def told(address: str) -> tuple[list[str], str, str]:
+        contents, _ = page(viewer, f"restatements/?{address}")
+        feed = section(contents, "The feed")
+        numbers = [line[10].text for line in feed.table.lines] if feed.table else []
+        shown = [line[12].text.rpartition(":")[2] for line in feed.table.lines] if feed.table else []
+        assert len(numbers) == len(shown)
+        return shown, feed.lead.rpartition(". ")[2], contents.tiles[0].figure
+
+    everything = [f"20251226.{version}" for version in (4, 3, 2)]
+    assert told("tier=OTC")[0] == everything
+    assert told("tier=OTC&min_effect=0.0001")[::2] == (["20251226.4", "20251226.2"], "2")
+    assert told("tier=OTC&min_effect=0.01") == (
+        ["20251226.2"],
+        "1 of 3 of the period; the files have all of them",
+        "1",
+    )
+    assert told("tier=OTC&symbols=BBB,%20NONE")[0] == ["20251226.4"]
+    assert told("tier=OTC&symbols=AAA&min_effect=0.01")[0] == ["20251226.2"]
+    assert told("tier=OTC&symbols=NONE") == (
+        [],
+        "0 of 3 of the period; the files have all of them",
+        "0",
+    )
+    by_symbol, _ = page(viewer, "restatements/?tier=OTC&symbols=BBB")
+    assert [line[0] for line in lines(by_symbol, "By symbol")] == ["BBB"]
+
+
+def test_two_weeks_are_compared_and_a_week_with_itself_at_an_age(viewer: Client) -> None:
+    """Of the fixture: in the week before UBSA has 60 of 100, in the week as first captured 50 of 200, and now 100 of 400."""
+    two, _ = page(viewer, f"compare/?tier=OTC&week_ending={BEFORE}&other_week={WEEK}")
+    assert dict(two.facts) == {"A": f"week ending {BEFORE}, latest", "B": f"week ending {WEEK}, latest"}
+    shares = {line[0]: line[2:4] for line in lines(two, "Venues") if line[1] == "ATS"}
+    assert shares == {
+        "SGMT": ["-", "75.000 %"],
+        "UBSA": ["60.000 %", "25.000 %"],
+        "WDNX": ["40.000 %", "-"],
+    }
+    assert [one.title for one in two.sections][-1] == "Concentration", "rows are of one week"
+
+    compared = f"compare/?tier=OTC&week_ending={WEEK}"
+    young: Any = viewer.get(f"/admin/market/{compared}&a=28%20days")
+    assert (young.status_code, young.context["trouble"]) == (
+        404,
+        f"{WEEK} OTC is not 28 days old yet: it was due on 2025-12-15.",
+    )
+    with time_machine.travel(NOON + timedelta(days=20), tick=False):
+        viewer.force_login(User.objects.get())
+        aged, _ = page(viewer, f"{compared}&a=first&b=28%20days")
+        same, _ = page(viewer, f"{compared}&a=28d&b=latest")
+    assert dict(aged.facts)["B"] == f"week ending {WEEK}, 28 days after the due date"
+    volumes = {line[0]: line[7:9] for line in lines(aged, "Venues") if line[1] == "ATS"}
+    assert volumes == {"SGMT": ["150", "300"], "UBSA": ["50", "100"]}
+    assert [tile.figure for tile in same.tiles if tile.name == "Vintages"] == ["the same"]

@@ -58,7 +58,9 @@ def test_a_line_for_each_week_with_a_badge_for_each_use(ledger: Ledger) -> None:
 def test_a_state_is_looked_for_in_any_use_or_in_one(ledger: Ledger) -> None:
     three_weeks()
     viewer = signed_in("Viewer")
-    Readiness.objects.filter(week_ending=WEEK, use="research").update(state="PROVISIONAL", reasons=["so far"])
+    Readiness.objects.filter(week_ending=WEEK, use="research").update(
+        state="PROVISIONAL", reasons=["so far"], reason_codes=["NOT_YET_DUE"]
+    )
 
     assert listed(viewer, state__exact="AWAITING_PUBLICATION") == [("2025-11-28", "compliance")]
     assert listed(viewer, state__exact="PROVISIONAL") == [("2025-11-14", "compliance")]

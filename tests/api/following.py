@@ -1,4 +1,4 @@
-"""Following the feed of restatements as a poller does, which keeps one integer and nothing else."""
+"""Following a feed as a poller does, which keeps one integer and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ YEARS = timedelta(days=5000)
 class Follower:
     """Asks for what is behind the last position that it has seen; `seen` is all that it ever got."""
 
-    def __init__(self, page: int = 1000) -> None:
+    def __init__(self, page: int = 1000, path: str = "restatements") -> None:
+        self.path = path
         self.script = Script(token_of(member(name="follower"), lasts=YEARS))
         self.page = page
         self.position = 0
@@ -24,7 +25,7 @@ class Follower:
         """What is new, page by page; how many entries that was."""
         before = len(self.seen)
         while True:
-            found = self.script.json("restatements", after=self.position, limit=self.page)
+            found = self.script.json(self.path, after=self.position, limit=self.page)
             self.seen += found["data"]
             self.position = int(found["links"]["next"].partition("after=")[2].partition("&")[0])
             if not found["meta"]["has_more"]:

@@ -8,11 +8,12 @@ import pytest
 from django.db import connections, transaction
 
 from pipeline.finra.calendar import PartitionKey, Tier
-from pipeline.models import Capture, FeedCounter
+from pipeline.models import Anomaly, Capture, Category, FeedCounter, Severity
+from pipeline.weeks import readiness
 from tests.admin.vintages import captured, two_vintages
 from tests.api.asking import API
 from tests.api.following import Follower
-from tests.management.publications import OTC, ROWS, WEEK, content
+from tests.management.publications import DAY, OTC, ROWS, WEEK, content
 from tests.support.engines import Ledger
 
 pytestmark = pytest.mark.usefixtures("few_rows")
@@ -115,3 +116,39 @@ def test_complaint_03_what_commits_late_is_seen_once_and_nothing_is_passed_over(
     follower.poll()
     assert len(follower.seen) == 2
     follower.check()
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_verdicts_are_followed_beside_restatements_and_replay_to_what_readiness_says(ledger: Ledger, page: int) -> None:
+    """Whoever follows both knows, of each verdict, which vintages it was passed on: those up to its position."""
+    follower = Follower(page, "readiness/changes")
+    captured(OTC, content(OTC))
+    readiness.decide_week(WEEK, DAY)
+    assert follower.poll() == 3
+    restated(OTC, "101")
+    assert follower.poll() == 0
+    for key in (TIER_1, TIER_2):
+        captured(key, content(key))
+    readiness.decide_week(WEEK, DAY)
+    assert follower.poll() == 3
+    Anomaly.objects.record(Category.UNREADABLE, Severity.ERROR, "a torn page", week_ending=WEEK)
+    readiness.decide_week(WEEK, DAY)
+    assert (follower.poll(), follower.poll()) == (3, 0)
+
+    positions = [one["position"] for one in follower.seen]
+    assert positions == sorted(set(positions))
+    of_trading = [one for one in follower.seen if one["use"] == "trading"]
+    told = [(one["state_before"], one["state"], one["became_ready"], one["lost_ready"]) for one in of_trading]
+    assert told == [
+        (None, "BLOCKED", False, False),
+        ("BLOCKED", "READY", True, False),
+        ("READY", "BLOCKED", False, True),
+    ]
+    assert of_trading[-1]["reason_codes"] == ["UNREADABLE"]
+    judged = follower.script.json("rows", position=of_trading[1]["position"], week_ending=str(WEEK), tier="OTC")
+    assert "101.000000" in [row["shares"] for row in judged["data"]]
+    verdicts = follower.script.json("readiness", week_ending=str(WEEK))["data"]
+    assert {one["use"]: one["state"] for one in follower.seen} == {one["use"]: one["state"] for one in verdicts}
+    only = follower.script.json("readiness/changes", use="trading", after=positions[2])
+    assert [one["position"] for one in only["data"]] == [one["position"] for one in of_trading[1:]]
+    assert follower.script.json("readiness/changes", week_ending="2025-11-07")["data"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,17 @@ pytestmark = pytest.mark.usefixtures("few_rows")
 LARGE = PartitionKey(WEEK, Tier.NMS_TIER_2)
 SMALL = PartitionKey(WEEK, Tier.OTC)
 ROWS = 168_000 if EVERYTHING else 2_500
-UPDATED = "2025-12-15"
 NAMES = ("symbol", "issue_name", "mpid", "crd", "venue_name", "product_type", "shares")
 
 
 def lines(number: int, more: int) -> list[str]:
     """So many rows, many of a symbol, some of them with the same everything but the venue; `more` shares in each third."""
-    return [
-        row(
-            f"S{at // 17}", f"V{at % 17:03}", f"{at + (more if at % 3 == 0 else 0)}.5", tier=LARGE.tier, updated=UPDATED
-        )
-        for at in range(number)
-    ]
+    return [_row(at, more if at % 3 == 0 else 0) for at in range(number)]
+
+
+def _row(at: int, more: int) -> str:
+    updated = date(2025, 12, 15 + more).isoformat()
+    return row(f"S{at // 17}", f"V{at % 17:03}", f"{at + more}.5", tier=LARGE.tier, updated=updated)
 
 
 @pytest.fixture

@@ -182,5 +182,5 @@ def test_a_reverted_restatement_is_found_and_named(finra: FinraServer) -> None:
     assert (newest.version, tesla(newest), newest.source_opinion) == (3, RECORDED_BEFORE, "older")
     message = Anomaly.objects.order_by("-pk")[0].message
     assert message.startswith(
-        "version 3, captured on 2022-08-08: an earlier restatement was taken back, 259 days after publication"
+        "version 3, captured on 2022-08-08: no row has a newer lastUpdateDate, 259 days after publication"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +20,7 @@ OTC = PartitionKey(WEEK, Tier.OTC)
 TIER_1 = PartitionKey(WEEK, Tier.NMS_TIER_1)
 TIER_2 = PartitionKey(WEEK, Tier.NMS_TIER_2)
 MICRO = Decimal("0.000001")
+DATES = 7  # so many days: two restatements of a row rarely have the same one
 Rows = tuple[tuple[str, str, str, int], ...]
 ROWS: Rows = (
     ("AAPL", "UBSA", "100.5", 3),
@@ -38,8 +39,15 @@ def rows_of(week_ending: date) -> Rows:
 def content(key: PartitionKey, rows: Rows | None = None) -> bytes:
     """A file of `key` with these rows, or the usual ones of its week: symbol, MPID, shares, trades."""
     rows = rows_of(key.week_ending) if rows is None else rows
-    updated = due_date(key.tier, key.week_ending).isoformat()
-    return psv(*(row(symbol, mpid, s, t, tier=key.tier, updated=updated) for symbol, mpid, s, t in rows))
+    lines = [row(symbol, mpid, s, t, tier=key.tier, updated=_updated(key, s)) for symbol, mpid, s, t in rows]
+    return psv(*lines)
+
+
+def _updated(key: PartitionKey, shares: str) -> str:
+    """The day of publication, or, of what is no usual row, one of the days after it: FINRA dates what it restates."""
+    is_usual = Decimal(shares) in {Decimal(usual) for _, _, usual, _ in rows_of(key.week_ending)}
+    days = 0 if is_usual else 1 + int(Decimal(shares)) % DATES
+    return (due_date(key.tier, key.week_ending) + timedelta(days=days)).isoformat()
 
 
 def publish(folder: Path, key: PartitionKey, text: bytes | None = None, suffix: str = "") -> Path:

@@ -35,10 +35,10 @@ NONE = ["", "", ""]  # neither a CRD number nor a firm nor a product type
 EMPTY = {"crd", "firm", "product_type", "notional_before", "notional_after"}
 RESTATED = (("AAPL", "UBSA", "101.000001", 3), ROWS[1], ROWS[2], ("NEWW", "SGMT", "7.5", 1), ("ZZYY", "SGMT", "1", 1))
 CHANGES = [  # those of which most shares moved first
-    ["added", "NEWW", "NEWW Inc", "SGMT", *NONE, "", "7.5", "", "1", "", "", "", "2025-12-15"],
+    ["added", "NEWW", "NEWW Inc", "SGMT", *NONE, "", "7.5", "", "1", "", "", "", "2025-12-16"],
     ["removed", "ZZZZ", "ZZZZ Inc", "SGMT", *NONE, "4", "", "1", "", "", "", "2025-12-15", ""],
-    ["added", "ZZYY", "ZZYY Inc", "SGMT", *NONE, "", "1", "", "1", "", "", "", "2025-12-15"],
-    ["changed", "AAPL", "AAPL Inc", "UBSA", *NONE, "100.5", "101.000001", "3", "3", "", "", "2025-12-15", "2025-12-15"],
+    ["added", "ZZYY", "ZZYY Inc", "SGMT", *NONE, "", "1", "", "1", "", "", "", "2025-12-17"],
+    ["changed", "AAPL", "AAPL Inc", "UBSA", *NONE, "100.5", "101.000001", "3", "3", "", "", "2025-12-15", "2025-12-19"],
 ]
 
 

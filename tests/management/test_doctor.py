@@ -132,6 +132,7 @@ def test_the_document_has_the_grid_the_findings_and_the_readiness(captured: Path
                 "2025-11-28 NMS_TIER_2: not yet due, FINRA publishes it on 2025-12-29",
                 "2025-11-28 OTC: not yet due, FINRA publishes it on 2025-12-29",
             ],
+            "reason_codes": ["NOT_YET_DUE", "NOT_YET_DUE"],
         }
     ]
 

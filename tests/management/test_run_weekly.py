@@ -237,7 +237,7 @@ def test_a_second_capture_on_one_day_is_numbered_and_the_first_stays(ledger: Led
 
     assert ran.code == 0
     assert ran.lines[2].startswith("2025-11-14 OTC         RESTATED     content changed (")
-    assert ran.lines[2].endswith("): +0 rows, 1 changed, 0 gone; lastUpdateDate equal; " + capture_id(OTC, 2))
+    assert ran.lines[2].endswith("): +0 rows, 1 changed, 0 gone; lastUpdateDate newer; " + capture_id(OTC, 2))
     assert list(Capture.objects.filter(partition__tier=Tier.OTC).order_by("pk").values_list("capture_id")) == [
         (capture_id(OTC),),
         (capture_id(OTC, 2),),

@@ -36,7 +36,9 @@ def _captured(ledger: Ledger, few_rows: None, tmp_path: Path, monkeypatch: pytes
 
 def judged(state: ReadinessState, *reasons: str) -> None:
     readiness.decide_week(WEEK, DUE.date())
-    Readiness.objects.filter(use=Use.TRADING).update(state=state, reasons=list(reasons))
+    Readiness.objects.filter(use=Use.TRADING).update(
+        state=state, reasons=list(reasons), reason_codes=["REFUSED"] * len(reasons)
+    )
 
 
 @pytest.mark.usefixtures("_captured")
@@ -57,7 +59,7 @@ def test_the_exit_code_says_whether_a_week_may_be_used(
     result = call("readiness", "--week", str(WEEK), *options)
 
     assert result.code == code
-    assert result.out == f"2025-11-14  trading  {state}\n  a reason\n"
+    assert result.out == f"2025-11-14  trading  {state}\n  REFUSED: a reason\n"
 
 
 @pytest.mark.usefixtures("_captured")

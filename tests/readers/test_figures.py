@@ -79,6 +79,8 @@ def test_venues_of_a_week_beside_the_week_before() -> None:
         ("SGMT", "SGMT ATS", 2, False),
         ("", "A firm", 1, False),
     ]
+    by_size = readers.venues(tier="OTC", sort="average_trade_size", top=1, week_ending=BEFORE, venue_kind="ATS")
+    assert shown(by_size, "mpid", "rank", "average_trade_size") == [("SGMT", 2, 20.0)], "not the largest by volume"
     assert shown(readers.venues(tier="OTC", venue_name=POOL), "share", "share_before", "is_pool") == [
         (0.25, None, True)
     ]
@@ -227,6 +229,27 @@ def test_figures_as_of_an_instant_are_those_computed_then(ledger: Ledger) -> Non
     assert [one.week_ending for one in readers.venues(tier="OTC").meta.inputs] == [date(2025, 11, 14)]
 
 
+def test_a_venue_by_week_has_its_share_as_first_published_beside_that_of_now(ledger: Ledger) -> None:
+    stored([("AAA", "UBSA", "60", 6), ("AAA", "SGMT", "40", 2)], NOON, key=OLD)
+    first = stored([("AAA", "UBSA", "60", 6)], NOON)
+    asked = {"mpid": "SGMT", "weeks": "all", "tier": "OTC"}
+    unmoved = readers.venue_history(**asked)
+    assert shown(unmoved, "week_ending", "share", "share_first_published") == [(BEFORE, 0.4, 0.4)]
+    stored([("AAA", "UBSA", "60", 6), ("AAA", "SGMT", "140", 2)], NOON + HOUR)
+
+    history = readers.venue_history(**asked)
+    columns = ("week_ending", "share", "share_first_published")
+    assert shown(history, *columns) == [(BEFORE, 0.4, 0.4), (WEEK, 0.7, None)], "it was not in the first vintage"
+    assert shown(readers.venue_history(**{**asked, "mpid": "UBSA"}), *columns) == [(BEFORE, 0.6, 0.6), (WEEK, 0.3, 1.0)]
+    then = readers.venue_history(**{**asked, "mpid": "UBSA"}, as_of=NOON)
+    assert shown(then, *columns) == [(BEFORE, 0.6, 0.6), (WEEK, 1.0, 1.0)]
+    etag = history.etag
+    Capture.objects.filter(pk=first.pk).update(pruned_at=NOON + HOUR)
+    pruned = readers.venue_history(**{**asked, "mpid": "UBSA"})
+    assert shown(pruned, *columns) == [(BEFORE, 0.6, 0.6), (WEEK, 0.3, None)]
+    assert readers.venue_history(**asked).etag != etag
+
+
 @pytest.mark.usefixtures("_two_weeks")
 def test_figures_that_are_remembered_hold_nothing_else_of_the_question() -> None:
     figures._of_week.cache_clear()
@@ -249,3 +272,20 @@ def test_the_newest_week_is_whole_where_the_newest_few_end_within_it(
     stored([("AAA", "UBSA", "1", 1)], NOON, key=PartitionKey(WEEK + timedelta(days=7), Tier.NMS_TIER_1))
 
     assert {(one.week_ending, one.tier) for one in readers.venues().meta.inputs} == {(WEEK, tier) for tier in Tier}
+
+
+@pytest.mark.usefixtures("_two_weeks")
+def test_venues_below_a_least_share_of_their_kind_are_left_out() -> None:
+    every = readers.venues(tier="OTC")
+    large = readers.venues(tier="OTC", min_share="0.7")
+
+    assert shown(large, "venue_name", "rank", "share", "share_before") == [
+        ("SGMT ATS", 1, 0.75, 0.4),
+        ("A firm", 1, 0.75, 1.0),
+    ]
+    assert (every.frame.height, readers.venues(tier="OTC", min_share=0.25).frame.height) == (4, 4)
+    assert readers.venues(tier="OTC", min_share=0).frame.equals(every.frame)
+    assert large.etag != every.etag
+    for wrong in ("1.1", "-0.1", "one", "1e-3"):
+        with pytest.raises(readers.ReadersError, match="min_share is a part of a whole, from 0 to 1"):
+            readers.venues(min_share=wrong)

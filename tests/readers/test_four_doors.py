@@ -125,6 +125,8 @@ ELSEWHERE: Mapping[str, Choices] = {
     "symbol_venues": (SYMBOLS, [*WEEKS, *SPANS], ANY_TIER, ANY_KIND, SELECTORS),
     "market": ([*WEEKS, *SPANS], [{}, *OVER_ALL], SELECTORS),
     "revision_triangle": (ANY_TIER, KINDS, [{}, {"ages": "0,7,28"}]),
+    "revision_venues": (ANY_TIER, ANY_KIND, [{}, {"min_verified_age": "7"}]),
+    "readiness_changes": ([{}, {"after": "3"}, *WEEKS], [{}, {"use": "trading"}]),
     "restatement_dates": (ANY_TIER, ANY_KIND, PERIODS),
     "partitions": ([*WEEKS, *SPANS], ANY_TIER),
     "captures": ([*WEEKS, *SPANS], ANY_TIER),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import time_machine
@@ -13,6 +13,7 @@ from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Capture, capture_id_for
 from pipeline.readers.answers import FUNCTIONS
 from pipeline.readers.errors import ReadersError
+from pipeline.weeks import readiness
 from tests.readers.test_rows import kind_of
 from tests.support.engines import Ledger
 from tests.vintages.frames import DAY, KEY, WEEK, stored
@@ -74,6 +75,8 @@ VALUES: Mapping[str, str] = {
     "measure": "rank_changes",
     "ages": "3",
     "use": "trading",
+    "min_share": "0.99",
+    "min_verified_age": "3000",
     "symbol_prefix": "ZZZ",
     "issue_contains": "zzz",
     "venue_contains": "zzz",
@@ -86,6 +89,9 @@ def _two_weeks(ledger: Ledger) -> None:
     for hour, key in enumerate((KEY._replace(week_ending=BEFORE), KEY, PartitionKey(WEEK, Tier.NMS_TIER_1))):
         stored(rows, NOON + timedelta(minutes=hour), key=key)
     stored([("AAA", "UBSA", "61", 6), *rows[1:]], NOON + timedelta(hours=1))
+    Capture.objects.update(last_update_date=date(2025, 12, 1))  # seen to be as first published, so verified
+    for week in (WEEK, BEFORE):
+        readiness.decide_week(week, DAY)
 
 
 def said(name: str, asked: Mapping[str, str]) -> object:

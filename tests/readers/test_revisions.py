@@ -331,3 +331,60 @@ def test_tiers_of_which_too_few_weeks_are_verified_have_one_sentence() -> None:
         "NMS_TIER_1, NMS_TIER_2 NON-ATS weeks: too few verified weeks to say how much they move after this age "
         "(19, 0 of 20).",
     )
+
+
+def test_a_partition_is_settled_since_it_stayed_near_what_it_was_when_last_seen(
+    ledger: Ledger, source: MemorySource, few_rows: None
+) -> None:
+    older = KEY._replace(week_ending=WEEK - 7 * DAY)
+    capture_at(source, DUE - 7 * DAY, [row("AAPL", "UBSA", 3, updated="2025-12-08")], key=older)
+    near = [row("AAPL", "UBSA", "150.1", 3, updated="2025-12-29"), *B[1:]]  # a third of a thousandth of all
+    for days, lines in ((0, A), (7, B), (14, near), (30, near)):
+        capture_at(source, DUE + days * DAY, lines)
+    with time_machine.travel(DUE + 60 * DAY, tick=False):
+        triangle = readers.revision_triangle(venue_kind="ALL", ages="0,7,28,56")
+        profile = readers.revision_profile(venue_kind="ALL", ages="0,7,28")
+        watched = readers.revision_profile(venue_kind="ALL", ages="0,7,28", min_verified_age=28)
+
+    assert shown(triangle, "week_ending", "age_days", "state", "settled_age_days") == [
+        (older.week_ending, 0, "VERIFIED", 0),
+        *((older.week_ending, age, "NOT_VERIFIED", None) for age in (7, 28, 56)),
+        *((WEEK, age, "VERIFIED", 7) for age in (0, 7, 28)),
+        (WEEK, 56, "NOT_VERIFIED", None),
+    ]
+    columns = ("age_days", "partitions_verified", "partitions_not_verified", "settled_ratio")
+    assert shown(profile, *columns) == [(0, 2, 0, 0.5), (7, 1, 1, 1.0), (28, 1, 1, 1.0)]
+    assert shown(watched, *columns) == [(0, 1, 0, 0.0), (7, 1, 0, 1.0), (28, 1, 0, 1.0)]
+    assert profile.meta.facts.settled_within == 0.001
+    assert kind_of(lambda: readers.revision_profile(min_verified_age="-1")) == "invalid-parameter"
+
+
+def test_the_reliability_of_a_venue_is_that_of_its_verified_weeks(
+    ledger: Ledger, source: MemorySource, few_rows: None
+) -> None:
+    older = KEY._replace(week_ending=WEEK - 7 * DAY)
+    for days in (0, 10):
+        capture_at(source, DUE + (days - 7) * DAY, A, key=older)
+    for days, lines in ((0, A), (7, B), (8, [*B, row("AAPL", "CAME", 50, 1)]), (10, [*B, row("AAPL", "CAME", 50, 1)])):
+        capture_at(source, DUE + days * DAY, lines)
+    with time_machine.travel(DUE + 11 * DAY, tick=False):
+        ats = readers.revision_venues(venue_kind="ATS", ages="0,7,9")
+        firm = readers.revision_venues(venue_name="A firm", ages=9)
+        moves = readers.revision_venues(mpid="UBSA,SGMT", ages=9, measure="largest_share_move_bp")
+        young = readers.revision_venues(min_verified_age=20)
+        refused = kind_of(lambda: readers.revision_venues(measure="rank_changes"))
+
+    assert shown(ats, "mpid", "age_days", "weeks_verified", "revised_ratio", "p50", "max", "mean") == [
+        ("SGMT", 0, 2, 0.0, 0.0, 0.0, 0.0),
+        ("SGMT", 7, 2, 0.0, 0.0, 0.0, 0.0),
+        ("SGMT", 9, 2, 0.0, 0.0, 0.0, 0.0),
+        ("UBSA", 0, 2, 0.0, 0.0, 0.0, 0.0),
+        ("UBSA", 7, 2, 0.5, 0.0, 0.5, 0.25),
+        ("UBSA", 9, 2, 0.5, 0.0, 0.5, 0.25),
+    ]
+    assert shown(firm, "venue_kind", "venue_name", "weeks_verified", "max") == [("NON_ATS", "A firm", 2, 0.0)]
+    assert shown(moves, "mpid", "max", "mean") == [
+        ("SGMT", pytest.approx(10_000 / 6), pytest.approx(-10_000 / 12)),
+        ("UBSA", 0.0, 0.0),
+    ]
+    assert (young.frame.height, refused) == (0, "invalid-parameter")

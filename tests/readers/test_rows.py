@@ -185,6 +185,9 @@ def test_complaint_16_only_a_symbol_never_seen_is_an_error(ledger: Ledger) -> No
     assert absent.frame.schema == ROWS.schema
     assert (absent.total, absent.page(None, 10).next) == (0, None)
     assert absent.empty_because == "what is asked for has no row in these weeks and tiers, though it is known"
+    early = readers.rows(weeks="all", as_of=NOON - HOUR).empty_because
+    assert early is not None
+    assert early.startswith("nothing of these weeks and tiers was captured by then; clock=published")
 
 
 def test_complaint_17_odd_symbols_are_found_as_they_are_written(ledger: Ledger) -> None:

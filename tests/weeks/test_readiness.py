@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
 
 import pytest
 import time_machine
@@ -11,10 +14,23 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import readers
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
 from pipeline.finra.calendar import PartitionKey, Tier
-from pipeline.models import AnalyticsSnapshot, Anomaly, Category, Partition, Readiness, ReadinessState, Severity, Use
+from pipeline.models import (
+    AnalyticsSnapshot,
+    Anomaly,
+    Category,
+    Partition,
+    Readiness,
+    ReadinessChange,
+    ReadinessState,
+    Reason,
+    ReasonCode,
+    Severity,
+    Use,
+)
 from pipeline.weeks import analytics, readiness
 from pipeline.weeks.readiness import POLICIES, Facts, Verdict, judge
 from tests.faults.extent import examples
@@ -23,6 +39,7 @@ from tests.support.sources_in_memory import MemorySource, row
 
 WEEK = date(2025, 11, 14)
 DUE = {Tier.NMS_TIER_1: "2025-12-01", Tier.NMS_TIER_2: "2025-12-15", Tier.OTC: "2025-12-15"}
+DOCS = Path(__file__).parents[2] / "docs"
 ALL_DUE, ONE_DUE, NONE_DUE = date(2025, 12, 15), date(2025, 12, 1), date(2025, 11, 30)
 BLOCKED, READY = ReadinessState.BLOCKED, ReadinessState.READY
 AWAITING, PROVISIONAL = ReadinessState.AWAITING_PUBLICATION, ReadinessState.PROVISIONAL
@@ -181,6 +198,7 @@ def test_a_forced_capture_without_rows_blocks(ledger: Ledger) -> None:
     analytics.calculate_week(WEEK)
     assert states() == (BLOCKED, BLOCKED, BLOCKED)
     assert Readiness.objects.get(use=Use.TRADING).reasons == ["2025-11-14 OTC: version 2 has no rows"]
+    assert Readiness.objects.get(use=Use.TRADING).reason_codes == ["NO_ROWS"]
 
 
 @examples(10, of_all=30)
@@ -208,10 +226,83 @@ def test_never_ready_while_anything_is_missing_or_stale(ledger: Ledger, steps: l
             for partition in Partition.objects.select_related("latest")
         )
         current = analytics.is_current(analytics.newest_snapshot(WEEK), analytics.inputs_of(WEEK))
-        clean = not Anomaly.objects.open().exists()
+        clean = not Anomaly.objects.open().exclude(category__in=readiness.APART).exists()
         assert (READY in states(today)) == (whole and current and clean)
 
 
 def test_the_verdict_lists_first_what_blocks_then_what_is_awaited() -> None:
-    facts = Facts(missing=["gone"], awaited=["to come"], captured=1, anomalies=[], snapshot=None)
-    assert judge(facts, POLICIES[Use.TRADING]) == Verdict(BLOCKED, ["gone", "to come"])
+    gone, to_come = Reason("NOT_CAPTURED", "gone"), Reason("NOT_YET_DUE", "to come")
+    facts = Facts(missing=[gone], awaited=[to_come], captured=1, anomalies=[], snapshot=None)
+    assert judge(facts, POLICIES[Use.TRADING]) == Verdict(BLOCKED, [gone, to_come])
+
+
+def test_every_reason_has_its_code_and_every_code_its_line_in_the_documents(ledger: Ledger) -> None:
+    told = {
+        code: readiness.assess(WEEK, day)[Use.TRADING]
+        for code, day in (("NOT_YET_DUE", NONE_DUE), ("NOT_CAPTURED", ALL_DUE))
+    }
+    for tier in Tier:
+        capture(tier, normalize=tier is not Tier.OTC)
+    told["NOT_NORMALIZED"] = readiness.assess(WEEK, ALL_DUE)[Use.TRADING]
+    capture(Tier.OTC, shares=2)
+    told["NOT_CALCULATED"] = readiness.assess(WEEK, ALL_DUE)[Use.TRADING]
+    anomaly(Severity.ERROR)
+    told["UNREADABLE"] = readiness.assess(WEEK, ALL_DUE)[Use.TRADING]
+    for code, verdict in told.items():
+        assert code in verdict.codes
+        assert len(verdict.codes) == len(verdict.sentences)
+
+    lines = (DOCS / "readiness.md").read_text(encoding="utf-8")
+    anomalies = (DOCS / "ledger.md").read_text(encoding="utf-8")
+    assert [code for code in ReasonCode.values if f"| `{code}` |" not in lines] == []
+    assert [code for code in Category.values if f"| `{code}` |" not in anomalies] == []
+    assert set(ReasonCode.values).isdisjoint(Category.values)
+
+
+def changes() -> list[tuple[int | None, str, str, list[str]]]:
+    of_trading = ReadinessChange.objects.filter(use=Use.TRADING).order_by("pk")
+    return [(one.position, one.state_before, one.state, one.reason_codes) for one in of_trading]
+
+
+@pytest.mark.each_database
+def test_a_verdict_that_becomes_another_is_a_change_with_a_place_behind_its_captures(ledger: Ledger) -> None:
+    capture_all()
+    states()
+    states()
+    found = anomaly(Severity.ERROR)
+    assert Readiness.objects.get(use=Use.TRADING).reason_codes == ["UNREADABLE"]
+    assert changes() == [(4, "", READY, [])], "a week that is not judged again yet has no other verdict"
+    states()
+    found.resolve(by="somebody", note="looked into")
+    states()
+    assert changes() == [
+        (4, "", READY, []),
+        (7, READY, BLOCKED, ["UNREADABLE"]),
+        (10, BLOCKED, READY, []),
+    ]
+    assert list(ReadinessChange.objects.placed().values_list("position", flat=True)) == list(range(4, 13))
+
+
+def test_a_week_that_is_restated_and_ready_again_says_since_when_and_that_its_rows_changed(ledger: Ledger) -> None:
+    def at(hour: int, act: Callable[[], object]) -> None:
+        with time_machine.travel(datetime(2025, 12, 16, hour, tzinfo=UTC), tick=False):
+            act()
+
+    at(7, capture_all)
+    at(8, states)
+    at(9, partial(capture, Tier.OTC, 2))
+    assert Readiness.objects.get(use=Use.TRADING).since.hour == 9, "blocked, until it is judged again"
+    at(10, lambda: (analytics.calculate_week(WEEK), states()))
+    assert Readiness.objects.get(use=Use.TRADING).since.hour == 8
+    with time_machine.travel(datetime(2025, 12, 16, 11, tzinfo=UTC), tick=False):
+        [told] = readers.readiness(week_ending=WEEK, use="trading").to_dicts()
+    assert (told["state"], told["restated_since_ready"], told["reason_codes"]) == ("READY", True, [])
+
+
+def test_what_a_process_left_without_a_place_is_placed_by_the_next(ledger: Ledger) -> None:
+    capture_all()
+    states()
+    ReadinessChange.objects.update(position=None)
+    assert not ReadinessChange.objects.placed().exists()
+    states()
+    assert list(ReadinessChange.objects.order_by("pk").values_list("position", flat=True)) == [7, 8, 9]

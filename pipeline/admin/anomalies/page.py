@@ -48,6 +48,11 @@ NEXT_STEPS = {
         "Nothing is to be mended. Whoever has used the week since its publication may want to know what moved: the "
         "capture's page compares it with the vintage before. Resolve when they know."
     ),
+    Category.RESTATED_SILENTLY: (
+        "The week stays as ready as it is. The capture's page compares it with the vintage before: see the rows that "
+        "changed and kept their date. Where FINRA's own page shows the same figures, resolve with that note. Where the file "
+        "was altered on its way, annul the capture, put FINRA's file in its place and re-ingest: annulling ends this."
+    ),
     Category.IMPLAUSIBLE: (
         "The week is captured and is not READY. Compare it with the weeks around it: one of them may be half a file, or in "
         "other units. Where this one is wrong, put the right files in place and force the re-ingest; where the market was "

@@ -45,6 +45,14 @@ class Download:
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """The rest of a table: a line that says what it comes to, and opens it."""
+
+    line: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A part of a page: what it shows, a chart, a table, and where the table is to be had whole.
 
@@ -62,6 +70,7 @@ class Section:
     entries: tuple[Entry, ...] = ()
     narrow: bool = False
     folded: bool = False
+    fold: Fold | None = None
 
 
 @dataclass(frozen=True, slots=True)

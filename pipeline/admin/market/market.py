@@ -13,6 +13,7 @@ from pipeline.admin.market.frame import (
     ALL,
     Asked,
     Contents,
+    Fold,
     MarketForm,
     MarketPage,
     Section,
@@ -25,21 +26,24 @@ from pipeline.admin.market.frame import (
     rows_behind,
     span_field,
     span_of,
+    text_field,
     tier_field,
     vintage_field,
     week_field,
     without,
 )
 from pipeline.admin.market.market_charts import charts
-from pipeline.admin.market.tables import Columns, Record, brief, entries
+from pipeline.admin.market.tables import Columns, Record, brief, entries, said
 from pipeline.admin.shared import figures, market_links
 from pipeline.admin.shared.concentration import band
 from pipeline.finra.calendar import WEEK
 from pipeline.readers import DATASETS, Result
 from pipeline.readers.sentences import sentences_of
+from pipeline.readers.venues import least_share
 from pipeline.readers.week_before import departed_venues
 
 TOP, MOVERS = 25, 10
+LEADING, MOST = 15, 1_000  # venues that stand open, and in the fold
 LEADERS = (
     "rank",
     "venue_kind",
@@ -88,6 +92,7 @@ class Form(MarketForm):
     week_ending = week_field("Week ending", "empty: the newest complete week")
     tier = tier_field()
     venue_kind = kind_field()
+    min_share = text_field("Least share", "of its kind; 0.01 is one per cent", longest=12)
     weeks = span_field()
     as_of = as_of_field()
     vintage = vintage_field()
@@ -96,7 +101,7 @@ class Form(MarketForm):
 def build(asked: Asked) -> Contents:
     """The figures of the week, four charts over the weeks before it, its venues with what won and lost."""
     asked = {"tier": ALL, **asked}
-    over, of_week = span_of(without(asked, "venue_kind")), without(asked, "weeks")
+    over, of_week = span_of(without(asked, "venue_kind", "min_share")), without(asked, "weeks")
     market, leaders = readers.market(**over), readers.venues(**of_week)
     if leaders.frame.is_empty():
         return Contents([Section("Venues of the week", empty="No venue.")], facts_of(leaders), caveats_of(leaders))
@@ -162,15 +167,31 @@ def _leaders(leaders: Result, of_week: Asked) -> list[Section]:
     if facts is not None and not facts.comparable:
         compared = f"not compared: {facts.comparable_because}"
     links = {"mpid": venue_of, "venue_name": _firm_of, "shares_per_trading_day": rows_behind(leaders, of_week)}
-    board = Columns(DATASETS["venues"], LEADERS, links).table(leaders.frame.sort("shares", descending=True), TOP)
+    columns, ordered = Columns(DATASETS["venues"], LEADERS, links), leaders.frame.sort("shares", descending=True)
+    others = ordered.slice(LEADING)
     week = leaders.frame["week_ending"][0]
     sentences = sentences_of(week, sorted({one.tier for one in leaders.meta.inputs}), of_week.get("venue_kind", ALL))
     title = f"Venues of week {week}"
     lead = "By volume; share and rank are within their kind" + (f", {compared}" if compared else "")
     return [
-        Section(title, lead, None, board, "No venue.", downloads(leaders, of_week), sentences),
+        Section(
+            title,
+            lead,
+            table=columns.table(ordered.head(LEADING), LEADING),
+            empty="No venue.",
+            downloads=downloads(leaders, of_week),
+            sentences=sentences,
+            fold=Fold(_together(others), columns.table(others, MOST)) if others.height else None,
+        ),
         *_moved(leaders, of_week, compared.capitalize()),
     ]
+
+
+def _together(others: pl.DataFrame) -> str:
+    """What the venues in the fold come to, in a line."""
+    of_kinds = others.group_by("venue_kind").agg(pl.col("share").sum()).sort("venue_kind").rows()
+    parts = " and ".join(f"{said('share', share)} of {said('venue_kind', kind)}" for kind, share in of_kinds)
+    return f"{others.height} other venue{'s' if others.height > 1 else ''}, together {parts} volume"
 
 
 def _moved(leaders: Result, of_week: Asked, compared: str) -> list[Section]:
@@ -182,7 +203,7 @@ def _moved(leaders: Result, of_week: Asked, compared: str) -> list[Section]:
     facts = leaders.meta.facts
     comparable = facts is not None and facts.comparable
     new = leaders.frame.filter(pl.col("rank_before").is_null()) if comparable else moved.clear()
-    gone = departed_venues(**of_week)
+    gone = departed_venues(**without(of_week, "min_share")).filter(pl.col("share") >= least_share(of_week))
     none = "None." if comparable else "The week before does not compare."
     return [
         Section("Gained share", compared, None, moves.table(won, MOVERS), none, narrow=True),
@@ -202,12 +223,12 @@ def _firm_of(record: Record) -> str:
 def _symbols(of_week: Asked) -> Section:
     """The largest securities, and what they have together."""
     largest = {**of_week, "top": str(TOP)}
-    leaders = readers.symbol_leaders(**largest)
+    leaders = readers.symbol_leaders(**without(largest, "min_share"))
     links = {"symbol": _symbol, "shares": rows_behind(leaders, of_week)}
     table = Columns(DATASETS["symbol_leaders"], SYMBOLS, links).table(leaders.frame, TOP)
     lead = "By volume, with the part that each and all before it have together"
     empty = f"None: {leaders.empty_because}." if leaders.frame.is_empty() else ""
-    return Section("Top symbols", lead, None, table, empty, downloads(leaders, without(of_week, "top")))
+    return Section("Top symbols", lead, None, table, empty, downloads(leaders, without(of_week, "min_share")))
 
 
 def _symbol(record: Record) -> str:

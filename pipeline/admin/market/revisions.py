@@ -47,6 +47,7 @@ PROFILE = (
     "partitions_late",
     "partitions_too_young",
     "revised_ratio",
+    "settled_ratio",
     "p50",
     "p90",
     "p99",

@@ -44,6 +44,7 @@ HISTORY = (
     "tier",
     "venue_kind",
     "share",
+    "share_first_published",
     "rank",
     "share_of_all",
     "shares",

@@ -37,7 +37,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "rows": (*ROWS, "after"),
     "rows_csv": ROWS,
     "rows_parquet": ROWS,
-    "market": ("week_ending", "tier", "venue_kind", "weeks", "as_of", "vintage"),
+    "market": ("week_ending", "tier", "venue_kind", "min_share", "weeks", "as_of", "vintage"),
     "market_venue": ("mpid", "crd", "venue_name", "tier", "weeks", "as_of", "vintage"),
     "market_symbol": ("symbol", "weeks", "week_ending", "venue_kind", "against", "as_of", "vintage"),
     "market_restatements": ("from_day", "to_day", "tier", "cause", "min_effect", "symbols"),

@@ -16,7 +16,7 @@ from pipeline.admin.shared import figures
 from pipeline.admin.shared.base import badge, link
 from pipeline.admin.shared.lines import AnomalyLine, acts_on
 from pipeline.finra.calendar import PartitionKey, Tier, due_date, is_due, market_today
-from pipeline.models import AnalyticsSnapshot, Anomaly, Partition, Readiness, ReadinessState
+from pipeline.models import AnalyticsSnapshot, Anomaly, Partition, Readiness, ReadinessState, ReasonCode
 
 SHOWN = 100
 
@@ -88,10 +88,10 @@ def _reasons(
     verdict: Readiness, partitions: dict[PartitionKey, Partition], anomalies: list[Anomaly]
 ) -> Iterator[ReasonLine]:
     newest = verdict.snapshot or _newest(verdict)
-    for sentence in verdict.reasons:
+    for code, sentence in zip(verdict.reason_codes, verdict.reasons, strict=True):
         links = [link(one, f"anomaly {one.pk}") for one in anomalies if _names(sentence, one)]
         links += [link(one) for key, one in partitions.items() if sentence.startswith(f"{key}:")]
-        if sentence.startswith(f"{verdict.week_ending}: the analytics") and newest:
+        if code == ReasonCode.NOT_CALCULATED and newest:
             links.append(link(newest))
         yield ReasonLine(sentence, links)
 

@@ -47,8 +47,8 @@ class Command(SpineCommand):
         verdicts = answer.to_dicts()[::-1]
         for verdict in verdicts:
             self.line(f"{verdict['week_ending']}  {verdict['use']}  {verdict['state']}")
-            for reason in verdict["reasons"]:
-                self.line(f"  {reason}")
+            for code, reason in zip(verdict["reason_codes"], verdict["reasons"], strict=True):
+                self.line(f"  {code}: {reason}")
         usable = all(verdict["state"] in good for verdict in verdicts)
         if self.as_json:
             self.document({"usable": usable, "use": options["use"], "weeks": verdicts})

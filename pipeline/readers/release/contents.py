@@ -29,7 +29,7 @@ from pipeline.readers.questions import Asked
 from pipeline.readers.readiness import readiness
 from pipeline.readers.restatements import restatements
 from pipeline.readers.result import Result
-from pipeline.readers.revisions import revision_profile
+from pipeline.readers.revision_profile import revision_profile
 from pipeline.readers.row_history import versions_of
 from pipeline.readers.rows import rows
 from pipeline.readers.symbol_history import histories, volumes

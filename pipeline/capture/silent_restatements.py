@@ -1,0 +1,42 @@
+"""Restatements that FINRA's own dates do not tell: rows whose figures changed, and whose lastUpdateDate stayed."""
+
+from __future__ import annotations
+
+from pipeline.capture.late_restatements import mover
+from pipeline.capture.vintage import Vintage
+from pipeline.checkpoints import checkpoints
+from pipeline.models import Anomaly, Capture, CaptureKind, Category, Run, Severity, Stage
+from pipeline.vintages.compare import CHANGED_SILENTLY, Changes, Difference, movers
+
+MOVERS_TOLD = 3
+
+
+@checkpoints("restatement.silent")
+def note(vintage: Vintage, capture: Capture, run: Run | None) -> None:
+    """Of a restatement in which rows changed silently: say how many and which, in the transaction that stores the vintage.
+
+    A WARN that stands against no verdict (`weeks.readiness.APART`): the figures are those that the source has now. But FINRA
+    moves the date of what it restates, so a person has to say whether the source can be trusted here.
+    Where one source followed the other, only the columns that both have count: the web file has no notional.
+    """
+    changes = vintage.comparable
+    if capture.kind != CaptureKind.RESTATEMENT or vintage.base is None or changes is None:
+        return
+    silent = changes.rows.filter(CHANGED_SILENTLY)
+    if silent.is_empty():
+        return
+    difference = Difference(vintage.base, capture, Changes(0, silent.height, 0, 0, silent))
+    largest = "; ".join(map(mover, movers(difference, 0, MOVERS_TOLD)))
+    message = (
+        f"version {capture.version}, captured on {capture.captured_on}: {silent.height:,} of {changes.changed:,} changed "
+        f"rows kept their lastUpdateDate. The largest: {largest}"
+    )
+    Anomaly.objects.record(
+        Category.RESTATED_SILENTLY,
+        Severity.WARN,
+        message,
+        partition=capture.partition,
+        stage=Stage.NORMALIZED,
+        run=run,
+        payload_sha256=capture.payload_sha256,
+    )
