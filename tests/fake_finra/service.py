@@ -27,7 +27,7 @@ from tests.fake_finra.throttle import Throttle
 from tests.fake_finra.tokens import TOKEN_PATH, Tokens
 
 SELECTING = ("compareFilters", "dateRangeFilters", "domainFilters", "sortFields")
-SELECTIONS_KEPT = 8
+SELECTIONS_KEPT = 12  # the four cuts of a week's three tiers
 PAYLOAD_LIMIT = "Response-Payload-Max-Size"
 
 
