@@ -50,23 +50,15 @@ def engine() -> Iterator[Callable[[float], None]]:
         broker_url="prompt-memory://localhost", result_backend="django-db", broker_transport_options={}
     )
     _forget_messages()
-    logger = logging.getLogger("pipeline")
-    level = logger.level
-    current_app.loader.init_worker()
-    current_app.backend.cleanup()  # results older than a day: without beat no task removes them
-    state.should_stop = state.should_terminate = None
-    ready = threading.Event()
-    worker = WorkController(
-        app=current_app,
-        pool_cls="threads",
-        concurrency=settings.MARKETSPINE_THREADS,
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-        ready_callback=lambda _consumer: ready.set(),
-    )
-    thread = threading.Thread(target=worker.start, name="worker", daemon=True)
-    thread.start()
+    try:
+        with _sleep_until_a_task_ends() as sleep, _worker():
+            yield sleep
+    finally:
+        _forget_messages()
+
+
+@contextmanager
+def _sleep_until_a_task_ends() -> Iterator[Callable[[float], None]]:
     ended = threading.Event()
 
     def sleep(seconds: float) -> None:
@@ -78,18 +70,45 @@ def engine() -> Iterator[Callable[[float], None]]:
 
     task_postrun.connect(wake)
     try:
-        if not ready.wait(PATIENCE):
-            raise RuntimeError("the embedded worker did not start")
-        logger.setLevel(level)  # Celery has set Django up anew for its worker, which undoes what `-v` has set
         yield sleep
     finally:
         task_postrun.disconnect(wake)
+
+
+@contextmanager
+def _worker() -> Iterator[None]:
+    """A worker in a thread, ready when the block begins; when the block ends it finishes what is under way."""
+    logger = logging.getLogger("pipeline")
+    level = logger.level
+    current_app.loader.init_worker()
+    current_app.backend.cleanup()  # results older than a day: without beat no task removes them
+    ready = threading.Event()
+    thread = threading.Thread(target=_controller(ready).start, name="worker", daemon=True)
+    state.should_stop = state.should_terminate = None
+    thread.start()
+    try:
+        if not ready.wait(PATIENCE):
+            raise RuntimeError("the embedded worker did not start")
+        logger.setLevel(level)  # Celery has set Django up anew for its worker, which undoes what `-v` has set
+        yield
+    finally:
         stopping.order()
         state.should_stop = os.EX_OK  # type: ignore[assignment] # the stubs know only None
         thread.join()
         state.should_stop = None
         stopping.withdraw()
-        _forget_messages()
+
+
+def _controller(ready: threading.Event) -> WorkController:
+    return WorkController(
+        app=current_app,
+        pool_cls="threads",
+        concurrency=settings.MARKETSPINE_THREADS,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        ready_callback=lambda _consumer: ready.set(),
+    )
 
 
 def _forget_messages() -> None:

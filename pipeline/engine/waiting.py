@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from django.db import Error, close_old_connections
@@ -62,24 +62,17 @@ def wait(
     away for less than ten minutes is waited for, and `tell` hears of it. `sleep` is that of an engine in this process, which
     ends with each task; without it, the poll is quicker while partitions end.
     """
-    seen: set[int] = set()
-    swept, pause, outage = time.monotonic(), SHORTEST_POLL, _Outage(tell)
+    watch, pause, outage = _Watch(run, worker), SHORTEST_POLL, _Outage(tell)
     while True:
         ended, news = False, list[RunPartition]()
         try:
-            ended = _poll(run, worker)
-            news = list(_news(run, seen))
-            if canvas.is_due_again(run):
-                canvas.dispatch(run.pk)
-            if time.monotonic() - swept > sweeper.SWEEP_SECONDS:
-                swept = time.monotonic()
-                sweeper.sweep(worker)
+            ended, news = watch.look()
             if not news:
                 idle()
             outage.end()
         except Error as error:
             outage.bear(error)
-            swept = time.monotonic()  # live workers write a heartbeat before the next sweep
+            watch.put_off_sweep()
         for step in news:
             progress(step)
         if ended:
@@ -91,6 +84,34 @@ def wait(
             time.sleep(pause)
 
 
+class _Watch:
+    """A run that is waited for. `worker`, if given, executes it in this process."""
+
+    def __init__(self, run: Run, worker: str) -> None:
+        self._run, self._worker = run, worker
+        self._seen: set[int] = set()
+        self._swept = time.monotonic()
+
+    def look(self) -> tuple[bool, list[RunPartition]]:
+        """Do what is due; whether the run has ended, and the partitions that have since the last look.
+
+        They are asked for last: of what an error interrupts, the next look tells.
+        """
+        ended = _poll(self._run, self._worker)
+        if canvas.is_due_again(self._run):
+            canvas.dispatch(self._run.pk)
+        if time.monotonic() - self._swept > sweeper.SWEEP_SECONDS:
+            self.put_off_sweep()
+            sweeper.sweep(self._worker)
+        news = _done_besides(self._run, self._seen)
+        self._seen.update(step.pk for step in news)
+        return ended, news
+
+    def put_off_sweep(self) -> None:
+        """Begin the time until the next sweep anew: after an outage, live workers give a heartbeat before it."""
+        self._swept = time.monotonic()
+
+
 def _poll(run: Run, worker: str) -> bool:
     """Whether the run has ended. `worker`, if given, executes it in this process, and gets its heartbeat."""
     run.refresh_from_db()
@@ -99,8 +120,6 @@ def _poll(run: Run, worker: str) -> bool:
     return run.status != RunStatus.RUNNING
 
 
-def _news(run: Run, seen: set[int]) -> Iterator[RunPartition]:
+def _done_besides(run: Run, seen: Collection[int]) -> list[RunPartition]:
     done = run.partitions.filter(status=PartitionStatus.DONE).exclude(pk__in=seen)
-    for step in done.select_related("partition", "capture").order_by("finished_at", "pk"):
-        seen.add(step.pk)
-        yield step
+    return list(done.select_related("partition", "capture").order_by("finished_at", "pk"))
