@@ -126,12 +126,11 @@ def gather(week_ending: date, today: date) -> Facts:
     for tier in Tier:
         key = PartitionKey(week_ending, tier)
         lacking = _lacking(key, partitions.get(tier))
-        if not is_due(key, today):
-            state = "not yet due" if lacking else "captured before it is due"
-            due = f"{key}: {state}, FINRA publishes it on {due_date(tier, week_ending)}"
+        if is_due(key, today):
+            missing += [lacking] if lacking else []
+        elif early := "not yet due" if lacking else _captured_early(key, partitions[tier]):
+            due = f"{key}: {early}, FINRA publishes it on {due_date(tier, week_ending)}"
             awaited.append(Reason(ReasonCode.NOT_YET_DUE.value, due))
-        elif lacking:
-            missing.append(lacking)
     captured = [partition.latest for partition in partitions.values() if partition.latest is not None]
     snapshot = analytics.newest_snapshot(week_ending, captured)
     if captured and not analytics.is_current(snapshot, captured):
@@ -153,6 +152,12 @@ def judge(facts: Facts, policy: Policy) -> Verdict:
         return Verdict(ReadinessState.AWAITING_PUBLICATION, facts.awaited)
     reservations = [*facts.awaited, *(anomaly.reason for anomaly in qualifying)]
     return Verdict(ReadinessState.PROVISIONAL if reservations else ReadinessState.READY, reservations)
+
+
+def _captured_early(key: PartitionKey, partition: Partition) -> str | None:
+    """That a partition was captured on a day before FINRA publishes it; None where it was not."""
+    latest = partition.latest
+    return "captured before it is due" if latest and not is_due(key, latest.captured_on) else None
 
 
 def _lacking(key: PartitionKey, partition: Partition | None) -> Reason | None:
