@@ -24,7 +24,7 @@ from tests.support.engines import Ledger
 __all__ = ["ledger_with_everything"]
 
 CATASTROPHE = "^([a-zA-Z_.:0-9-]+)+#$"
-PART = 0.25  # of what there is to ask
+PART = 0.1  # of what there is to ask
 T = TypeVar("T")
 CAPTURES, ANOMALIES = "/admin/pipeline/capture/", "/admin/pipeline/anomaly/"
 

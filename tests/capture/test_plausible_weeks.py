@@ -231,7 +231,7 @@ def _ratio(held: Iterable[tuple[str, str]], right: Iterable[tuple[str, str]], is
 
 
 @pytest.mark.promise(4, 14)
-@examples(4, of_all=150)
+@examples(2, of_all=150)
 @given(mutation=mutations, captured=st.booleans())
 @example(mutation=lambda files: mixed(files, 0.3), captured=True)
 @example(mutation=lambda files: mixed(files, 0.3), captured=False)

@@ -26,7 +26,8 @@ NEW_YORK = ZoneInfo("America/New_York")
 class Cron:
     """Runs the wrapper as cron does: a bare environment, no terminal, at an instant of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, job: Path = JOB) -> None:
+        self._job = job
         self.folder = folder
         self.file = folder / "marketspine.env"
         self.state = folder / "state"
@@ -49,7 +50,7 @@ class Cron:
             "MARKETSPINE_JOB_DIR": str(self.state),
         }
         ran = subprocess.run(
-            ["bash", str(JOB), *arguments],
+            ["bash", str(self._job), *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -66,6 +67,17 @@ def cron(tmp_path: Path) -> Cron:
     made = Cron(tmp_path)
     made.file.write_text("# none\n", encoding="utf-8")
     return made
+
+
+@pytest.fixture
+def cron_alone(tmp_path: Path) -> Cron:
+    """The wrapper beside a command that does nothing: what it calls, and when."""
+    deployed = tmp_path / "elsewhere" / "deploy"
+    (deployed / "cron").mkdir(parents=True)
+    command = deployed / "marketspine"
+    command.write_text("#!/bin/sh\n", encoding="utf-8")
+    command.chmod(0o755)
+    return Cron(tmp_path, Path(shutil.copy(JOB, deployed / "cron")))
 
 
 def test_the_shell_scripts_have_no_lint() -> None:
@@ -99,12 +111,12 @@ def test_what_is_good_is_silent_and_what_is_not_is_mailed_with_its_code(
         assert cron.run("run_weekly", "--lookback-weeks", "1") == (0, "")
 
 
-def test_a_due_job_runs_once_a_day_from_its_hour_in_new_york_on(cron: Cron) -> None:
+def test_a_due_job_runs_once_a_day_from_its_hour_in_new_york_on(cron_alone: Cron) -> None:
     def due(at: str) -> tuple[int, bool]:
         """The exit code, and whether the command ran."""
-        (cron.state / "version.began").unlink(missing_ok=True)
-        code, _ = cron.run("--due", "12345", "10:30", "version", at=at)
-        return code, (cron.state / "version.began").exists()
+        (cron_alone.state / "version.began").unlink(missing_ok=True)
+        code, _ = cron_alone.run("--due", "12345", "10:30", "version", at=at)
+        return code, (cron_alone.state / "version.began").exists()
 
     assert due("2026-11-23 10:15") == (0, False)
     assert due("2026-11-23 10:30") == (0, True)
@@ -127,17 +139,17 @@ def test_what_could_not_run_is_tried_again_and_told_once_a_day(cron: Cron) -> No
     assert not (cron.state / "run_weekly.done").exists()
 
 
-def test_one_of_a_command_runs_at_a_time(cron: Cron) -> None:
-    cron.state.mkdir()
-    (cron.state / "version.began").write_text("it began 2026-11-23 10:30:00 UTC\n", encoding="utf-8")
-    with (cron.state / "version.lock").open("w") as lock:
+def test_one_of_a_command_runs_at_a_time(cron_alone: Cron) -> None:
+    cron_alone.state.mkdir()
+    (cron_alone.state / "version.began").write_text("it began 2026-11-23 10:30:00 UTC\n", encoding="utf-8")
+    with (cron_alone.state / "version.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert cron.run("version") == (
+        assert cron_alone.run("version") == (
             75,
             "marketspine-job: version still runs: it began 2026-11-23 10:30:00 UTC\n",
         )
-        assert cron.run("--due", "1", "10:30", "version") == (0, "")
-    assert cron.run("version") == (0, "")
+        assert cron_alone.run("--due", "1", "10:30", "version") == (0, "")
+    assert cron_alone.run("version") == (0, "")
 
 
 def test_every_line_of_the_crontab_calls_the_wrapper_with_a_command_that_there_is() -> None:

@@ -16,7 +16,7 @@ from pipeline.finra.rows import SCHEMA, in_order
 from pipeline.vintages import store
 from tests.faults.extent import EVERYTHING
 
-FRAMES = 300 if EVERYTHING else 90
+FRAMES = 300 if EVERYTHING else 30
 GROUP = 16  # rows: many row groups, whose statistics decide which are read
 PAGE = 64  # bytes: several pages in each, of which those without a row of the filter are passed over
 SYMBOLS = ["", "A", "AA", "AAPL", "B", "BRK.B", "Z", "ZZZZZ", "É", "\U0001f600", "a" * 40]

@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.finra.sources.api.oddities import Odd
+from tests.faults.extent import EVERYTHING
 from tests.finra import plain_api_reading
 from tests.finra.api_pages import ATS, FIRM, TOTAL, Row, read_pages, text
 from tests.finra.web_files import places, texts
@@ -44,7 +45,7 @@ bases = st.sampled_from([ATS, ATS, FIRM, TOTAL, NON_ATS_TOTAL, OTHER])
 rows = st.builds(lambda base, changed: {**base, **changed}, bases, changes)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150 if EVERYTHING else 50)
 @given(st.lists(st.lists(rows, max_size=5), max_size=3))
 @example([[ATS, ATS], [{**ATS, "firmCRDNumber": "7"}, TOTAL]])
 @example([[{**ATS, "totalWeeklyShareQuantity": number}] for number in NUMBERS])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.finra.calendar import Tier
 from pipeline.finra.content import Content, UnreadablePayload
+from tests.faults.extent import EVERYTHING
 from tests.finra import plain_reading
 from tests.finra.web_files import read, read_parts, texts
 from tests.support.sources_in_memory import HEADER, psv
@@ -94,7 +95,7 @@ def shorter(text: str) -> str:
     return text[:900]
 
 
-few = settings(max_examples=60)
+few = settings(max_examples=60 if EVERYTHING else 20)
 
 
 @few
