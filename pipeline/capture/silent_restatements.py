@@ -15,8 +15,8 @@ MOVERS_TOLD = 3
 def note(vintage: Vintage, capture: Capture, run: Run | None) -> None:
     """Of a restatement in which rows changed silently: say how many and which, in the transaction that stores the vintage.
 
-    A WARN that stands against no verdict (`weeks.readiness.APART`): the figures are those that the source has now. But FINRA
-    moves the date of what it restates, so a person has to say whether the source can be trusted here.
+    An INFO, which stands against no verdict: the figures are those that the source has now, and lastUpdateDate never
+    overrules. But FINRA moves the date of what it restates, so a person may ask whether the file was altered on its way.
     Where one source followed the other, only the columns that both have count: the web file has no notional.
     """
     changes = vintage.comparable
@@ -33,7 +33,7 @@ def note(vintage: Vintage, capture: Capture, run: Run | None) -> None:
     )
     Anomaly.objects.record(
         Category.RESTATED_SILENTLY,
-        Severity.WARN,
+        Severity.INFO,
         message,
         partition=capture.partition,
         stage=Stage.NORMALIZED,

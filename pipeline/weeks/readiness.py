@@ -54,11 +54,6 @@ POLICIES = {
 }
 
 
-# Open anomalies that say nothing against a week: a source that is empty today takes nothing from what is held, and figures
-# that FINRA restated without a date are FINRA's as much as dated ones (lastUpdateDate explains, and never overrules).
-APART = (Category.NOT_OFFERED, Category.RESTATED_SILENTLY)
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A state and the reasons for it."""
@@ -136,8 +131,8 @@ def gather(week_ending: date, today: date) -> Facts:
     if captured and not analytics.is_current(snapshot, captured):
         stale = f"{week_ending}: the analytics are not computed from the newest captures"
         missing.append(Reason(ReasonCode.NOT_CALCULATED.value, stale))
-    standing = Anomaly.objects.open().of_week(week_ending).exclude(category__in=APART)
-    anomalies = list(standing.order_by("pk"))
+    # A source that is empty today takes nothing from what is held.
+    anomalies = list(Anomaly.objects.open().of_week(week_ending).exclude(category=Category.NOT_OFFERED).order_by("pk"))
     return Facts(missing, awaited, len(captured), anomalies, snapshot)
 
 

@@ -40,16 +40,16 @@ def test_rows_that_changed_and_kept_their_date_are_told(source: MemorySource) ->
         "version 2, captured on 2025-12-26: 2 of 3 changed rows kept their lastUpdateDate. The largest: "
         "AAPL at UBSA 100 -> 90 shares; F at SGMT 1 -> 2 trades"
     )
-    assert (anomaly.category, anomaly.severity, anomaly.stage) == ("RESTATED_SILENTLY", Severity.WARN, "NORMALIZED")
+    assert (anomaly.category, anomaly.severity, anomaly.stage) == ("RESTATED_SILENTLY", Severity.INFO, "NORMALIZED")
     assert (anomaly.partition, anomaly.payload_sha256) == (after.partition, after.payload_sha256)
     told = Notice.objects.get(event=Event.ANOMALY)
     assert (told.category, told.severity, told.what.partition(":")[0]) == (
         "RESTATED_SILENTLY",
-        "WARN",
+        "INFO",
         "restated, and lastUpdateDate did not move",
     )
     counted = Tally.objects.sums()["anomalies"]
-    assert counted == {(("category", "RESTATED_SILENTLY"), ("severity", "WARN")): 1}
+    assert counted == {(("category", "RESTATED_SILENTLY"), ("severity", "INFO")): 1}
 
 
 @pytest.mark.parametrize("lines", [DATED, TOUCHED, FIRST[1:], [*FIRST, row("GM", "UBSA", 3)]])
@@ -69,7 +69,7 @@ def test_it_stands_against_no_week(source: MemorySource) -> None:
     captured(source, FIRST)
     captured(source, SILENT)
     assert [is_open for *_, is_open in silent()] == [True]
-    assert readiness.gather(WEEK, DAY).anomalies == []
+    assert not any("RESTATED_SILENTLY" in verdict.codes for verdict in readiness.assess(WEEK, DAY).values())
 
 
 def test_annulling_the_capture_ends_it_and_annulling_another_does_not(source: MemorySource) -> None:

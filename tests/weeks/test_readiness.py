@@ -226,7 +226,7 @@ def test_never_ready_while_anything_is_missing_or_stale(ledger: Ledger, steps: l
             for partition in Partition.objects.select_related("latest")
         )
         current = analytics.is_current(analytics.newest_snapshot(WEEK), analytics.inputs_of(WEEK))
-        clean = not Anomaly.objects.open().exclude(category__in=readiness.APART).exists()
+        clean = not Anomaly.objects.open().exclude(severity=Severity.INFO).exists()
         assert (READY in states(today)) == (whole and current and clean)
 
 
