@@ -36,10 +36,14 @@ def rows_of(week_ending: date) -> Rows:
     return tuple((symbol, mpid, str(Decimal(s) + weeks_before * MICRO), t) for symbol, mpid, s, t in ROWS)
 
 
-def content(key: PartitionKey, rows: Rows | None = None) -> bytes:
-    """A file of `key` with these rows, or the usual ones of its week: symbol, MPID, shares, trades."""
+def content(key: PartitionKey, rows: Rows | None = None, *, updated: date | None = None) -> bytes:
+    """A file of `key` with these rows, or the usual ones of its week: symbol, MPID, shares, trades.
+
+    Each row is dated `updated`, or as FINRA dates what it publishes and restates.
+    """
     rows = rows_of(key.week_ending) if rows is None else rows
-    lines = [row(symbol, mpid, s, t, tier=key.tier, updated=_updated(key, s)) for symbol, mpid, s, t in rows]
+    dated = updated.isoformat() if updated else ""
+    lines = [row(symbol, mpid, s, t, tier=key.tier, updated=dated or _updated(key, s)) for symbol, mpid, s, t in rows]
     return psv(*lines)
 
 

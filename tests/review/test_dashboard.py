@@ -11,6 +11,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from pipeline.finra.calendar import due_date
 from pipeline.models import Anomaly, Category, Run, Severity
 from pipeline.review import alarms, dashboard, trends
 from pipeline.review.dashboard import CellLabel
@@ -136,7 +137,7 @@ def test_the_series_hold_the_newest_snapshots_figures(weeks: Path) -> None:
 def test_of_more_than_ten_venues_the_rest_are_one(ledger: Ledger, source_dir: Path) -> None:
     venues = tuple(("AAPL", f"VEN{chr(65 + n)}", str(100 - n), 1) for n in range(12))
     for key in (TIER_1, TIER_2, OTC):
-        publish(source_dir, key, content(key, venues))
+        publish(source_dir, key, content(key, venues, updated=due_date(key.tier, key.week_ending)))
     backfill("--weeks", WEEK)
 
     listed = trends.last_weeks()
