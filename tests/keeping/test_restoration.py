@@ -83,7 +83,7 @@ def test_a_restored_ledger_answers_as_the_lost_one_and_waits(
         restate(source_dir, OTC, "103")
         assert call("backfill", "--weeks", WEEK, "--tiers", "OTC", "--run-date", DAY).code == 0
         newest = Capture.objects.order_by("-pk")[0]
-        assert newest.position == 4 + restoration.FEED_GAP + 1
+        assert newest.position == 7 + restoration.FEED_GAP + 1
         assert FeedCounter.objects.get().last == newest.position
 
 

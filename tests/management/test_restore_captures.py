@@ -14,7 +14,7 @@ import time_machine
 from django.utils import timezone
 from time_machine import Traveller
 
-from pipeline.models import Anomaly, Capture, FeedCounter, OperatorLogEntry, Readiness
+from pipeline.models import Anomaly, Capture, FeedCounter, OperatorLogEntry, Readiness, ReadinessChange
 from pipeline.vintages import archive, read
 from tests.faults.prepared import Prepared
 from tests.management.calling import Ran, call
@@ -89,7 +89,7 @@ def test_an_id_is_written_beside_its_payload(older: Callable[[], LedgerState], a
     assert records(archive_dir) == sorted(f"{one.capture_id}.json" for one in Capture.objects.all())
     record = json.loads((archive_dir / "captures" / f"{SECOND}.json").read_text())
     assert (record["version"], record["kind"], record["run"]) == (2, "RESTATEMENT", 2)
-    assert (record["normalized_at"], record["position"]) == ("2025-12-15T16:00:00+00:00", 4)
+    assert (record["normalized_at"], record["position"]) == ("2025-12-15T16:00:00+00:00", 7)
     assert (archive_dir / archive.path_of(record["payload_sha256"])).exists()
 
 
@@ -136,16 +136,18 @@ def test_no_run_goes_on_from_an_older_database(older: Callable[[], LedgerState])
 
 @pytest.mark.promise(5)
 def test_no_position_of_the_feed_is_given_twice(older: Callable[[], LedgerState], source_dir: Path) -> None:
-    """Three were captured, then the partition twice more; the older database would give 4 and 5 again."""
+    """Three were captured and three verdicts passed, then two more captured; the older database would give 7 and 8 again."""
     older()
     restate(source_dir, TIER_1, "103")
     weekly()
-    assert positions() == {capture_id(TIER_1, 2): 6}
+    assert positions() == {capture_id(TIER_1, 2): 9}
 
     assert restore().code == 0
 
-    assert positions() == {SECOND: 4, THIRD: 5, capture_id(TIER_1, 2): 6}
-    assert FeedCounter.objects.get().last == 6
+    assert positions() == {SECOND: 7, THIRD: 8, capture_id(TIER_1, 2): 9}
+    verdicts = list(ReadinessChange.objects.placed().values_list("position", flat=True))
+    assert verdicts == [4, 5, 6, *range(10, 16)], "blocked while the archive had more, and READY again, for three uses"
+    assert FeedCounter.objects.get().last == 15
 
 
 def positions() -> dict[str, int | None]:
