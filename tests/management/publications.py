@@ -49,9 +49,11 @@ def content(key: PartitionKey, rows: Rows | None = None, *, updated: date | None
 
 def _updated(key: PartitionKey, shares: str) -> str:
     """The day of publication, or, of what is no usual row, one of the days after it: FINRA dates what it restates."""
+    due = due_date(key.tier, key.week_ending)
+    if not shares.replace(".", "", 1).isdigit():  # a line that is to be rejected
+        return due.isoformat()
     is_usual = Decimal(shares) in {Decimal(usual) for _, _, usual, _ in rows_of(key.week_ending)}
-    days = 0 if is_usual else 1 + int(Decimal(shares)) % DATES
-    return (due_date(key.tier, key.week_ending) + timedelta(days=days)).isoformat()
+    return (due + timedelta(days=0 if is_usual else 1 + int(Decimal(shares)) % DATES)).isoformat()
 
 
 def publish(folder: Path, key: PartitionKey, text: bytes | None = None, suffix: str = "") -> Path:
