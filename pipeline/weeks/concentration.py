@@ -109,8 +109,13 @@ def figures_of(rows: pl.LazyFrame) -> Figures:
 
 
 def _cells(read: pl.DataFrame) -> pl.DataFrame:
-    """The volume of each venue in each security of a tier: rows that differ in product type alone are added up."""
+    """The volume of each venue in each security of a tier: rows that differ in product type alone are added up.
+
+    An MPID that sorts behind the pipe, with which the key of a firm begins, stands behind the firms of its security.
+    """
     rows = read.with_columns(pl.col("shares").cast(SUM), pl.col("notional").is_null().alias("unpriced"))
+    if (rows["mpid"] > "|").any():
+        rows = rows.sort("tier", *SECURITY, "venue_kind", maintain_order=True)
     if rows["product_type"].n_unique() <= 1:
         return rows
     cell = ("tier", *SECURITY, "venue_kind", "mpid", "crd", FIRM)

@@ -223,6 +223,13 @@ def test_the_order_of_the_rows_changes_nothing() -> None:
     assert_frame_equal(figures.symbols, backwards.symbols)
 
 
+@pytest.mark.parametrize("mpid", ["É", "~A"])
+def test_an_ats_that_sorts_behind_the_firms_is_one_kind_with_the_others(mpid: str) -> None:
+    rows = [row("OTC", "S", venue, 1) for venue in ("AAAA", "Firm One", mpid)]
+    of_ats = of(rows).symbols.filter(pl.col("family") == "ATS")
+    assert of_ats.select("shares", "venues", "hhi_low").rows() == [(Decimal(2), 2, 0.5)]
+
+
 def test_no_rows_have_no_figures() -> None:
     figures = of([])
     assert (figures.venues.schema, figures.markets.schema, figures.symbols.schema) == (VENUES, MARKETS, SYMBOLS)
