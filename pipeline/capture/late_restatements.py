@@ -60,13 +60,21 @@ def _what_moved(difference: Difference) -> str:
 
 
 def mover(change: RowChange) -> str:
-    """A row that moved, in words: which, from how many shares to how many, or trades where the shares are the same."""
+    """A row that moved, in words: which, from how many shares to how many; where these are the same, what else moved."""
     place = f"{change.key.symbol or '(no symbol)'} at {change.key.mpid or change.key.firm}"
     was, now = change.before, change.after
     if was and now and was.shares == now.shares:
-        return f"{place} {was.trades:,} -> {now.trades:,} trades"
+        if was.trades != now.trades:
+            return f"{place} {was.trades:,} -> {now.trades:,} trades"
+        if was.notional != now.notional:
+            return f"{place} {_dollars(was.notional)} -> {_dollars(now.notional)} US dollars"
+        return f"{place} updated {was.last_update_date} -> {now.last_update_date}"
     shares = [_plain(side.shares if side else Decimal(0)) for side in (was, now)]
     return f"{place} {shares[0]} -> {shares[1]} shares"
+
+
+def _dollars(notional: Decimal | None) -> str:
+    return "none" if notional is None else _plain(notional)
 
 
 def _signed(shares: Decimal) -> str:
