@@ -162,15 +162,19 @@ def _named(anomaly: Anomaly) -> dict[str, object]:
 
 
 def _fingerprint(category: Category, place: object, stage: Stage | None, payload_sha256: str) -> str:
-    """The identity of an anomaly, whatever its text. Each file of the archive is a place of its own."""
-    payload = payload_sha256 if category is Category.ARCHIVE_DAMAGED else ""
+    """The identity of an anomaly, whatever its text. Each file of the archive is a place of its own.
+
+    So is each silent restatement: taking the later of two back does not end the earlier one.
+    """
+    payload = payload_sha256 if category in (Category.ARCHIVE_DAMAGED, Category.RESTATED_SILENTLY) else ""
     return hashlib.sha256(f"{category}|{place}|{stage or ''}|{payload}".encode()).hexdigest()
 
 
 class Anomaly(models.Model):
     """Something a person may have to look at.
 
-    While it is open, another occurrence (the same category, partition or week, and stage) is counted, and opens no second.
+    While it is open, another occurrence (the same category, partition or week, and stage; of a lost file or a silent
+    restatement the same payload, too) is counted, and opens no second.
     `message`, `payload_sha256` (the archived payload that could not be captured, or that restated silently, or the file that
     the archive has lost) and `last_run` are of its newest occurrence, `run` is of its first, and `severity` is the gravest
     of all.

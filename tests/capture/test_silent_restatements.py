@@ -84,3 +84,13 @@ def test_annulling_the_capture_ends_it_and_annulling_another_does_not(source: Me
     assert [is_open for *_, is_open in silent()] == [False]
     assert Anomaly.objects.get(category=Category.RESTATED_SILENTLY).note.endswith(f"{wrong} was annulled")
     assert Capture.objects.latest("version").content_hash == Capture.objects.get(version=1).content_hash
+
+
+def test_annulling_the_later_of_two_leaves_the_earlier_one_open(source: MemorySource) -> None:
+    captured(source, FIRST)
+    captured(source, SILENT)
+    later = captured(source, [SILENT[0], SILENT[1], row("F", "SGMT", 7, 3)])
+
+    operations.annul(later, Order(operator="ann", reason="altered on its way"))
+    standing = Anomaly.objects.open().filter(category=Category.RESTATED_SILENTLY)
+    assert [one.message.partition(",")[0] for one in standing] == ["version 2"]
