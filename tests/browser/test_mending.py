@@ -9,7 +9,7 @@ from django.urls import reverse
 from playwright.sync_api import Locator, Page, expect
 
 from pipeline.admin.shared.base import page_url
-from pipeline.finra.calendar import PartitionKey, Tier, fully_due_weeks, market_today
+from pipeline.finra.calendar import PartitionKey, Tier, due_date, fully_due_weeks, market_today
 from pipeline.models import Anomaly, Capture, Category, Partition, Readiness, ReadinessState, RunStatus
 from pipeline.models.anomaly import MARKETSPINE
 from tests.browser.conftest import Visits
@@ -72,7 +72,8 @@ def a_week_with_a_rejected_line(folder: Path) -> PartitionKey:
     key = PartitionKey(fully_due_weeks(1, market_today())[0], Tier.OTC)
     publish_week(folder, key.week_ending)
     good = tuple((f"SYM{number:02}", "UBSA", str(100 + number), 1) for number in range(20))
-    publish(folder, key, content(key, (*good, ("BAD", "UBSA", "many", 1))))
+    rows = (*good, ("BAD", "UBSA", "many", 1))
+    publish(folder, key, content(key, rows, updated=due_date(key.tier, key.week_ending)))
     call("run_weekly", "--weeks", key.week_ending)
     return key
 
