@@ -217,7 +217,10 @@ READINESS_CHANGES = Dataset(
     "Changes of readiness",
     "The feed of verdicts: a week became READY for a use, or is no longer. A poller keeps one integer",
     (
-        count("position", "its place in the feed, that of restatements: rows at this position are those judged"),
+        count(
+            "position",
+            "its place in the feed, that of restatements: rows at this position have all captures that it judged",
+        ),
         instant("occurred_at", "when it was judged"),
         WEEK,
         MONDAY,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any, Unpack
 
 from django.db.models import Max, QuerySet
@@ -29,20 +30,28 @@ class ReadinessChangesAsked(FridaysAsked, total=False):
 def readiness_changes(**asked: Unpack[ReadinessChangesAsked]) -> Result:
     """Every verdict that became another, behind a position, in the order of the feed; each once, whatever commits late.
 
-    The positions are those of the feed of restatements: rows at the position of a verdict are those that were judged.
+    The positions are those of the feed of restatements: rows at the position of a verdict have all captures that it judged.
     """
-    placed = ReadinessChange.objects.placed()
+    placed, weeks = ReadinessChange.objects.placed(), _weeks(asked)
     newest = placed.aggregate(newest=Max("position"))["newest"] or 0
-    found = _asked(placed, asked).filter(position__lte=newest)
-    said = sorted((name, str(value)) for name, value in asked.items())
-    meta = head(READINESS_CHANGES.name, FeedFacts(newest), [newest, *said])
+    found = _asked(placed, weeks, asked).filter(position__lte=newest)
+    said = sorted((name, str(value)) for name, value in asked.items() if name != "on_day")  # a cursor adds that
+    meta = head(READINESS_CHANGES.name, FeedFacts(newest), [newest, *map(str, weeks or ()), *said])
     return Result(READINESS_CHANGES, meta, (), Feed(READINESS_CHANGES, found, _rows, "no verdict changed"))
 
 
-def _asked(changes: QuerySet[ReadinessChange], asked: ReadinessChangesAsked) -> QuerySet[ReadinessChange]:
-    question, uses = question_of(asked), choices("use", asked.get("use"), Use)
-    if question.weeks != Weeks():
-        changes = changes.filter(week_ending__in={key.week_ending for key in keys_of(question)})
+def _weeks(asked: ReadinessChangesAsked) -> list[date] | None:
+    """The weeks that are asked for, which move on where the last so many are; None for all."""
+    question = question_of(asked)
+    return None if question.weeks == Weeks() else sorted({key.week_ending for key in keys_of(question)})
+
+
+def _asked(
+    changes: QuerySet[ReadinessChange], weeks: Sequence[date] | None, asked: ReadinessChangesAsked
+) -> QuerySet[ReadinessChange]:
+    uses = choices("use", asked.get("use"), Use)
+    if weeks is not None:
+        changes = changes.filter(week_ending__in=weeks)
     if uses:
         changes = changes.filter(use__in=uses)
     return changes.filter(position__gt=count("after", asked["after"])) if asked.get("after") is not None else changes

@@ -91,7 +91,10 @@ def _moves(triangle: Triangle, wanted: Sequence[pl.Expr]) -> pl.DataFrame:
     moved = pl.concat([held.join(changes, on=["then", *IDENTITY], how="left"), came], how="diagonal")
     before, then = pl.col("before"), pl.col("before") + pl.col("net")
     kind = ["then", "age_days", "venue_kind"]
-    share_move = then / then.sum().over(kind) - before / before.sum().over(kind)
+    volume = then.sum().over(kind)
+    share_move = pl.when(volume > 0).then(
+        then / volume - before / before.sum().over(kind)
+    )  # of nothing there is no share
     counted = moved.with_columns(pl.col("before", "gross", "net").fill_null(0.0))
     return counted.with_columns(share_move.alias("share_move")).filter(before > 0, *wanted)
 

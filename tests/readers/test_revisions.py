@@ -24,6 +24,7 @@ from tests.readers.test_rows import kind_of
 from tests.support.capturing import KEY, WEEK
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource, psv, row
+from tests.vintages.frames import stored
 
 DUE = datetime(2025, 12, 15, 15, tzinfo=UTC)  # OTC of 2025-11-14
 DAY = timedelta(days=1)
@@ -388,3 +389,12 @@ def test_the_reliability_of_a_venue_is_that_of_its_verified_weeks(
         ("UBSA", 0.0, 0.0),
     ]
     assert (young.frame.height, refused) == (0, "invalid-parameter")
+
+
+@pytest.mark.usefixtures("ledger")
+def test_of_a_kind_that_went_no_share_moved_and_none_is_known() -> None:
+    stored([("AAA", "UBSA", "60", 6), ("AAA", "A firm", "40", 2)], DUE)
+    stored([("AAA", "UBSA", "60", 6)], DUE + 3 * DAY)
+    with time_machine.travel(DUE + 40 * DAY, tick=False):
+        told = readers.revision_venues(ages=[3], measure="largest_share_move_bp").frame
+    assert told.select("mpid", "mean", "max").rows() == [("UBSA", 0.0, 0.0), ("", None, None)]

@@ -306,3 +306,15 @@ def test_what_a_process_left_without_a_place_is_placed_by_the_next(ledger: Ledge
     assert not ReadinessChange.objects.placed().exists()
     states()
     assert list(ReadinessChange.objects.order_by("pk").values_list("position", flat=True)) == [7, 8, 9]
+
+
+def test_changes_of_the_last_weeks_are_another_answer_when_other_weeks_are_the_last(ledger: Ledger) -> None:
+    capture_all()
+    states()
+    with time_machine.travel(datetime(2025, 12, 16, 8, tzinfo=UTC), tick=False):
+        first = readers.readiness_changes(weeks=1)
+        again = readers.readiness_changes(weeks=1, on_day=date(2025, 12, 16))
+    with time_machine.travel(datetime(2025, 12, 23, 8, tzinfo=UTC), tick=False):
+        later = readers.readiness_changes(weeks=1)
+    assert (first.frame.height, later.frame.height) == (3, 0)
+    assert first.meta.digest == again.meta.digest != later.meta.digest
