@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from pipeline.checkpoints import checkpoints
-from pipeline.finra.calendar import PartitionKey, Tier, due_date, is_due, look_back
+from pipeline.finra.calendar import PartitionKey, Tier, due_date, is_due, look_back, market_today
 from pipeline.models import (
     AnalyticsSnapshot,
     Anomaly,
@@ -27,6 +27,7 @@ from pipeline.models import (
     ReadinessState,
     Reason,
     ReasonCode,
+    Seen,
     Severity,
     Use,
 )
@@ -121,8 +122,8 @@ def gather(week_ending: date, today: date) -> Facts:
     for tier in Tier:
         key = PartitionKey(week_ending, tier)
         lacking = _lacking(key, partitions.get(tier))
-        if is_due(key, today):
-            missing += [lacking] if lacking else []
+        if lacking and is_due(key, today):
+            missing.append(lacking)
         elif early := "not yet due" if lacking else _captured_early(key, partitions[tier]):
             due = f"{key}: {early}, FINRA publishes it on {due_date(tier, week_ending)}"
             awaited.append(Reason(ReasonCode.NOT_YET_DUE.value, due))
@@ -150,9 +151,14 @@ def judge(facts: Facts, policy: Policy) -> Verdict:
 
 
 def _captured_early(key: PartitionKey, partition: Partition) -> str | None:
-    """That a partition was captured on a day before FINRA publishes it; None where it was not."""
+    """That a partition was captured on a day before FINRA publishes it, and not looked at since. None otherwise."""
     latest = partition.latest
-    return "captured before it is due" if latest and not is_due(key, latest.captured_on) else None
+    if latest is None or is_due(key, latest.captured_on):
+        return None
+    same = partition.checks.filter(outcome__in=(Seen.UNMOVED, Seen.UNCHANGED)).first()
+    if same and is_due(key, market_today(same.checked_at)):
+        return None
+    return "captured before it is due and not looked at since"
 
 
 def _lacking(key: PartitionKey, partition: Partition | None) -> Reason | None:

@@ -318,3 +318,17 @@ def test_changes_of_the_last_weeks_are_another_answer_when_other_weeks_are_the_l
         later = readers.readiness_changes(weeks=1)
     assert (first.frame.height, later.frame.height) == (3, 0)
     assert first.meta.digest == again.meta.digest != later.meta.digest
+
+
+@pytest.mark.promise(14)
+def test_what_was_captured_before_it_was_due_is_awaited_until_it_is_found_the_same(ledger: Ledger) -> None:
+    capture_all()
+    source, key = MemorySource(), PartitionKey(WEEK, Tier.OTC)
+    source.publish_rows(key, [row("A", "AAAA", 2, tier=Tier.OTC, updated=DUE[Tier.OTC])])
+    told = []
+    for day in (ONE_DUE, ALL_DUE):
+        with time_machine.travel(datetime(day.year, day.month, day.day, 17, tzinfo=UTC), tick=False):
+            ingest.ingest(key, source, Terms(run_date=day, force=day == ONE_DUE))
+            analytics.calculate_week(WEEK)
+        told.append(readiness.assess(WEEK, ALL_DUE)[Use.TRADING])
+    assert [(one.state, one.codes) for one in told] == [(AWAITING, ["NOT_YET_DUE"]), (READY, [])]
