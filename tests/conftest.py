@@ -26,7 +26,8 @@ from pipeline.engine import waiting
 from pipeline.resilience import connections
 from tests.faults.extent import EVERYTHING
 from tests.support import checked_once, network, servers
-from tests.support.engines import ENGINES, Begin, Engines, Ledger, bring_about
+from tests.support.beginnings import bring_about
+from tests.support.engines import ENGINES, Begin, Engines, Ledger
 
 network.block()
 checked_once.remember()
@@ -105,9 +106,13 @@ def django_db_setup() -> None:
 
 
 @pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Engines]:
+def engines(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Engines]:
     """For a test that compares the databases: `with engines.using("sqlite"): ...`, then "postgresql"."""
-    built = Engines(tmp_path_factory.mktemp("ledgers"), django_db_blocker)
+    own = tmp_path_factory.mktemp("ledgers")
+    shared = own.parents[1] if _is_worker(request.config) else own.parent  # each worker has a folder of its own there
+    built = Engines(own, shared, django_db_blocker)
     yield built
     built.drop()
 

@@ -20,7 +20,8 @@ from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
 from pipeline.vintages import read
 from tests.faults.extent import examples
-from tests.support.engines import ENGINES, Begin, Engines, bring_about
+from tests.support.beginnings import bring_about
+from tests.support.engines import ENGINES, Begin, Engines
 from tests.support.sources_in_memory import HEADER, MemorySource
 
 WEEKS = (date(2025, 10, 31), date(2025, 11, 7), date(2025, 11, 14))

@@ -16,7 +16,8 @@ from tests.fake_finra import Catalogue, Fault, FinraServer, Kind, Options, Resta
 from tests.fake_finra.restatements import redraw
 from tests.live_source import product
 from tests.management.calling import call
-from tests.support.engines import Engines, Ledger, bring_about
+from tests.support.beginnings import bring_about
+from tests.support.engines import Engines, Ledger
 
 pytestmark = pytest.mark.usefixtures("few_rows")
 

@@ -253,18 +253,16 @@ def _migrate_once(kept: Path) -> None:
     """Have the first child that needs an SQLite ledger migrate, and every later one copy what it made."""
     from tests.support import engines  # noqa: PLC0415 - a plugin is imported before Django is set up
 
-    build = engines.migrated
+    build = engines.built
 
-    def migrated(ledger: Ledger) -> Ledger:
+    def built(ledger: Ledger) -> Ledger:
         if not isinstance(ledger, engines.SQLiteLedger):
             return build(ledger)
-        pristine = ledger.path.with_suffix(f".{engines.PRISTINE}")
         if kept.exists():
-            shutil.copy(kept, pristine)
             shutil.copy(kept, ledger.path)
         else:
             build(ledger)
-            shutil.copy(pristine, kept)
+            shutil.copy(ledger.path, kept)
         return ledger
 
-    engines.migrated = migrated
+    engines.built = built

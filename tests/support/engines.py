@@ -7,12 +7,13 @@ back to what `migrate` left before each.
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import sqlite3
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,6 +57,11 @@ class Ledger(ABC):
         self.url = url
         self.entry: dict[str, Any] = connections.configure_settings({"default": database(url)})["default"]
 
+    @property
+    @abstractmethod
+    def template(self) -> str:
+        """The name by which a copy of this one is made, while no connection is open."""
+
     @abstractmethod
     def keep(self, name: str = PRISTINE) -> None:
         """Keep what the database holds now, under a name; right after `migrate` under the usual one."""
@@ -81,9 +87,15 @@ class SQLiteLedger(Ledger):
 
     engine = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, template: str = "") -> None:
         super().__init__(f"sqlite:///{path}")
         self.path = path
+        if template:
+            shutil.copy(template, path)
+
+    @property
+    def template(self) -> str:
+        return str(self.path)
 
     def keep(self, name: str = PRISTINE) -> None:
         with connection.cursor() as cursor:
@@ -124,12 +136,16 @@ class PostgreSQLLedger(Ledger):
 
     engine = "postgresql"
 
-    def __init__(self, server_url: str) -> None:
+    def __init__(self, server_url: str, template: str = "") -> None:
         self.server_url = server_url
         self.name = f"marketspine_test_{uuid.uuid4().hex[:12]}"
         self._wiping: dict[str, list[str]] = {}
-        self._on_server(f"CREATE DATABASE {self.name} TEMPLATE template0")
+        self._on_server(f"CREATE DATABASE {self.name} TEMPLATE {template or 'template0'}")
         super().__init__(urlsplit(server_url)._replace(path=f"/{self.name}").geturl())
+
+    @property
+    def template(self) -> str:
+        return self.name
 
     def keep(self, name: str = PRISTINE) -> None:
         with connection.cursor() as cursor:
@@ -179,19 +195,24 @@ def _is_empty(cursor: CursorWrapper, table: str) -> bool:
 
 
 class Engines:
-    """The ledgers of one test process, each built when first used."""
+    """The ledgers of one test process, each made when first used, in its own `directory`.
 
-    def __init__(self, directory: Path, blocker: DjangoDbBlocker) -> None:
-        self._directory = directory
+    `migrate` takes three seconds: the first process of a run that needs a ledger has it build a template in `shared`, the
+    folder of all of them, and each copies that.
+    """
+
+    def __init__(self, directory: Path, shared: Path, blocker: DjangoDbBlocker) -> None:
+        self._directory, self._shared = directory, shared
         self._blocker = blocker
         self._ledgers: dict[str, Ledger] = {}
+        self._templates: dict[str, Ledger] = {}
 
     @contextmanager
     def using(self, engine: str) -> Iterator[Ledger]:
         """Let `default` be the wiped ledger of `engine`, in every thread, until the block ends."""
         with self._blocker.unblock():
             if engine not in self._ledgers:
-                self._ledgers[engine] = migrated(self._new(engine))
+                self._ledgers[engine] = self._copied(engine)
             ledger = self._ledgers[engine]
             with as_default(ledger):
                 ledger.wipe()
@@ -199,24 +220,54 @@ class Engines:
                 yield ledger
 
     def drop(self) -> None:
-        """Remove what was built."""
+        """Remove what this process made. Another that needs a template later builds one."""
         for ledger in self._ledgers.values():
             ledger.drop()
+        for engine, template in self._templates.items():
+            with self._template_of(engine) as named:
+                named.unlink()
+                template.drop()
 
-    def _new(self, engine: str) -> Ledger:
-        if engine == "sqlite":
-            return SQLiteLedger(self._directory / "ledger.sqlite3")
-        if engine == "postgresql":
-            return PostgreSQLLedger(servers.database_url())
-        raise ValueError(f"unknown engine {engine!r}: one of {', '.join(ENGINES)}")
+    def _copied(self, engine: str) -> Ledger:
+        with self._template_of(engine) as named:
+            if not named.exists():
+                self._templates[engine] = built(_new(engine, self._shared))
+                named.write_text(self._templates[engine].template)
+            ledger = _new(engine, self._directory, named.read_text())
+        return _kept(ledger)
+
+    @contextmanager
+    def _template_of(self, engine: str) -> Iterator[Path]:
+        """The file that names the template, for this process alone: PostgreSQL copies no database that is connected to."""
+        with (self._shared / f"{engine}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield self._shared / f"{engine}.template"
+
+
+def _new(engine: str, directory: Path, template: str = "") -> Ledger:
+    if engine == "sqlite":
+        return SQLiteLedger(directory / "ledger.sqlite3", template)
+    if engine == "postgresql":
+        return PostgreSQLLedger(servers.database_url(), template)
+    raise ValueError(f"unknown engine {engine!r}: one of {', '.join(ENGINES)}")
 
 
 def migrated(ledger: Ledger) -> Ledger:
-    """The ledger, built by `migrate` at the real time, whatever time a test has: its schedules owe no slot before it."""
+    """The ledger, built by `migrate`, and kept so."""
+    return _kept(built(ledger))
+
+
+def _kept(ledger: Ledger) -> Ledger:
+    with as_default(ledger):
+        ledger.keep()
+    return ledger
+
+
+def built(ledger: Ledger) -> Ledger:
+    """The ledger, built at the real time, whatever time a test has: its schedules owe no slot before it."""
     try:
         with time_machine.travel(_real_time()), as_default(ledger):
             call_command("migrate", verbosity=0, interactive=False)
-            ledger.keep()
     except BaseException:
         ledger.drop()
         raise
@@ -257,31 +308,6 @@ def wipe() -> None:
         raise RuntimeError("no test database is in use: only a test with the `ledger` fixture may wipe")
     _in_use[-1].wipe()
     _forget_records()
-
-
-def bring_about(build: Callable[[Path], object], ledger: Ledger, folders: Sequence[Path], copies: Path) -> None:
-    """What `build(folder)` does to the ledger and to the folders: done once for each database, and then brought back.
-
-    The times of what is brought back are those of the first time.
-    """
-    name = f"{build.__module__}.{build.__qualname__}"[-60:]
-    copy = copies / ledger.engine / name
-    if ledger.holds(name):
-        ledger.wipe(name)
-        _copy_folders(((copy / str(number), folder) for number, folder in enumerate(folders)))
-        return
-    wipe()
-    build(folders[0])
-    connections.close_all()
-    ledger.keep(name)
-    _copy_folders(((folder, copy / str(number)) for number, folder in enumerate(folders)))
-
-
-def _copy_folders(pairs: Iterable[tuple[Path, Path]]) -> None:
-    for source, target in pairs:
-        shutil.rmtree(target, ignore_errors=True)
-        if source.exists():
-            shutil.copytree(source, target, symlinks=True)
 
 
 def _forget_records() -> None:
