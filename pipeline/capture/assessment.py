@@ -6,18 +6,22 @@ around it, and the other captured partitions.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from django.conf import settings
 
-from pipeline.capture import other_partitions, plausibility
+from pipeline.capture import other_partitions, plausibility, taken_back
+from pipeline.capture.anew import since_anew
 from pipeline.capture.likeness import Sketches
 from pipeline.capture.neighbours import most_have
 from pipeline.capture.plausibility import Bounds, Limits, Offer, Refusal
 from pipeline.capture.surroundings import AROUND, captured_around, neighbours, sizes_of
-from pipeline.capture.vintage import Vintage
+from pipeline.capture.vintage import Vintage, following
 from pipeline.finra.calendar import PartitionKey, market_today
 from pipeline.finra.payloads import PartName, Payload, unpack
 from pipeline.finra.sources.files.file_names import file_name
-from pipeline.models import Capture, CaptureKind
+from pipeline.models import Capture
+from pipeline.vintages.archive import ArchiveDamaged
 
 
 def limits() -> Limits:
@@ -43,28 +47,31 @@ def refusal(
     new = [part for part in offer.rows if held is None or part not in sizes_of(held)]
     return (
         plausibility.no_rows(offer)
-        or (_annulled_before(key, content.content_hash) if held else None)
+        or (taken_back.brought_again(key, offered, allowed.same_share) if held else None)
         or plausibility.truncated(offer)
         or plausibility.part_missing(offer, _expected(key, held, allowed))
         or plausibility.dates_of_another_week(offer, new, market_today(), allowed.restated_share)
-        or plausibility.week_again(
-            offer, other_partitions.with_the_same(key, offered, sketches, allowed.same_share), allowed.same_share
-        )
-        or _restates_too_much(offer, offered, allowed)
+        or _unlike_itself(offer, offered, sketches, allowed)
+        or _drifted(offer, offered, sketches, allowed)
     )
 
 
-def _annulled_before(key: PartitionKey, content_hash: str) -> Refusal | None:
-    """Why rows that an operator took back are not captured again; none of others, and of those that were forced since."""
-    same = Capture.objects.of_partition(key).filter(content_hash=content_hash)
-    newest = same.exclude(kind=CaptureKind.ANNULMENT).order_by("-version").first()
-    annulment = newest.annulment if newest else None
-    if annulment is None:
-        return None
-    return Refusal(
-        f"these are the rows of {newest}, which {annulment.requested_by} annulled on {annulment.captured_on}: "
-        f'"{annulment.request_reason}". Force takes them'
-    )
+def _unlike_itself(offer: Offer, offered: Vintage, sketches: Sketches, allowed: Limits) -> Refusal | None:
+    """Another week's rows, or more of the rows of `base` restated than a restatement touches."""
+    others = other_partitions.with_the_same(offer.key, offered, sketches, allowed.same_share)
+    return plausibility.week_again(offer, others, allowed.same_share) or _restates_too_much(offer, offered, allowed)
+
+
+def _drifted(offer: Offer, offered: Vintage, sketches: Sketches, allowed: Limits) -> Refusal | None:
+    """The same of all restatements together since the partition was captured anew, where these are several."""
+    for origin in since_anew(offered.base) if offered.base else []:
+        if origin == offered.base or origin.content_hash == offered.content.content_hash:
+            return None
+        if origin.pruned_at is None:
+            with suppress(ArchiveDamaged):
+                found = _unlike_itself(offer, following(origin, offered.content), sketches, allowed)
+                return Refusal(f"counted from version {origin.version}, {found.message}") if found else None
+    return None
 
 
 def refusal_of_reading(key: PartitionKey, reading: Vintage) -> Refusal | None:

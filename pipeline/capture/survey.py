@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import date, datetime
 
 from django.db import transaction
-from django.utils import timezone
 
 from pipeline.capture import assessment, endings, locks
+from pipeline.capture.anew import since_anew
 from pipeline.capture.neighbours import far_from_neighbours
 from pipeline.capture.surroundings import AROUND, captured_around, neighbours, sizes_of
 from pipeline.finra.calendar import Tier
-from pipeline.models import Anomaly, Capture, CaptureKind, Category, Readiness, Run, Severity, Stage
+from pipeline.models import Anomaly, Capture, Category, Readiness, Run, Severity, Stage
 from pipeline.models.anomaly import MARKETSPINE
 
 
@@ -62,10 +62,8 @@ def _raise(capture: Capture, far: list[str], around: list[date], run: Run | None
 
 def _is_accepted(capture: Capture) -> bool:
     """Whether a person has resolved it since the partition was captured anew; restatements leave that standing."""
-    anew = Capture.objects.filter(partition=capture.partition, kind__in=(CaptureKind.FIRST, CaptureKind.FORCED))
-    since = anew.order_by("-version").values_list("captured_at", flat=True).first()
     resolved = Anomaly.objects.filter(partition=capture.partition, category=Category.IMPLAUSIBLE)
-    resolved = resolved.filter(resolved_at__gte=since or timezone.now())
+    resolved = resolved.filter(resolved_at__gte=since_anew(capture)[0].captured_at)
     return resolved.exclude(resolved_by=MARKETSPINE).exists()
 
 
