@@ -1,14 +1,15 @@
-"""The captures of a partition since it was captured anew: for the first time, by force, or with a half that it lacked.
+"""The captures of a partition since it was captured anew: for the first time, by force, by another parser, or with a half that
+it lacked.
 
-What follows restates that one. Many small restatements may make another week of it: together they are held against it, and
-what a person has said of it stands until it is captured anew.
+What follows restates that one. Many small restatements could make another week of it, so together they are held against
+it; and what a person has said of it stands until it is captured anew.
 """
 
 from __future__ import annotations
 
 from pipeline.models import Capture, CaptureKind
 
-ANEW = (CaptureKind.FIRST, CaptureKind.FORCED)
+ANEW = (CaptureKind.FIRST, CaptureKind.FORCED, CaptureKind.REPARSED)
 
 
 def since_anew(held: Capture) -> list[Capture]:
