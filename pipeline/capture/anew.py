@@ -1,5 +1,4 @@
-"""The captures of a partition since it was captured anew: for the first time, by force, by another parser, or with a half that
-it lacked.
+"""The captures of a partition since it was captured anew: first, by force, by another parser, or with a half that it lacked.
 
 What follows restates that one. Many small restatements could make another week of it, so together they are held against
 it; and what a person has said of it stands until it is captured anew.

@@ -14,7 +14,7 @@ from pipeline.capture import other_partitions, plausibility, taken_back
 from pipeline.capture.anew import since_anew
 from pipeline.capture.likeness import Sketches
 from pipeline.capture.neighbours import most_have
-from pipeline.capture.plausibility import Bounds, Limits, Offer, Refusal
+from pipeline.capture.plausibility import HANDFUL, Bounds, Limits, Offer, Refusal
 from pipeline.capture.surroundings import AROUND, captured_around, neighbours, sizes_of
 from pipeline.capture.vintage import Vintage, following
 from pipeline.finra.calendar import PartitionKey, market_today
@@ -64,13 +64,23 @@ def _unlike_itself(offer: Offer, offered: Vintage, sketches: Sketches, allowed: 
 
 def _drifted(offer: Offer, offered: Vintage, sketches: Sketches, allowed: Limits) -> Refusal | None:
     """The same of all restatements together since the partition was captured anew, where these are several."""
-    for origin in since_anew(offered.base) if offered.base else []:
-        if origin == offered.base or origin.content_hash == offered.content.content_hash:
-            return None
-        if origin.pruned_at is None:
-            with suppress(ArchiveDamaged):
-                found = _unlike_itself(offer, following(origin, offered.content), sketches, allowed)
-                return Refusal(f"counted from version {origin.version}, {found.message}") if found else None
+    together = _together(offered)
+    if together is None or together.base is None:
+        return None
+    found = _unlike_itself(offer, together, sketches, allowed)
+    return Refusal(f"counted from version {together.base.version}, {found.message}") if found else None
+
+
+def _together(offered: Vintage) -> Vintage | None:
+    """The content beside the capture that all restatements followed; None where that is the base or has the same rows, of a
+    handful of rows (one of them may always change), and where its rows are lost.
+    """
+    kept = [one for one in since_anew(offered.base) if one.pruned_at is None] if offered.base else []
+    if not kept or kept[0] == offered.base or kept[0].rows_kept < HANDFUL:
+        return None
+    with suppress(ArchiveDamaged):
+        together = following(kept[0], offered.content)
+        return together if together.changes else None
     return None
 
 
