@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.db import Error
 
 from pipeline import operations
-from pipeline.engine import canvas, driver, sweeper, waiting
-from pipeline.engine.embedded import NO_BROKER
+from pipeline.engine import canvas
 from pipeline.finra.calendar import Tier, parse_run_date, parse_tiers
 from pipeline.finra.sources.base import Source
-from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
-from pipeline.management.progress import Hint, progress_of
-from pipeline.management.run_summary import print_next, print_summary
-from pipeline.models import DeliveryState, Run
-from pipeline.notices import sending
-from pipeline.resilience import failures
-from pipeline.resilience.connections import patiently
-from pipeline.resilience.failures import database_sentence
+from pipeline.management.base import RUN_DATE_HELP, BadArguments, operator
+from pipeline.management.progress import progress_of
+from pipeline.management.run_command import RunCommand
+from pipeline.models import Run
 from pipeline.runs import in_process, lifecycle, liveness
 from pipeline.runs.estimate import estimate
 from pipeline.runs.plan import Plan, Step, plan_with
 from pipeline.runs.request import Request
 from pipeline.runs.sources import PLAN_SECONDS, origin_of, source_of
-from pipeline.runs.summary import FAILURES, Summary, summarize
 
 
-class PlanCommand(SpineCommand):
+class PlanCommand(RunCommand):
     """A command that makes a plan and runs it."""
 
     def add_run_arguments(self, parser: CommandParser, source: str = "") -> None:
@@ -49,8 +40,7 @@ class PlanCommand(SpineCommand):
         parser.add_argument("--reason", default="", help="why, for the record; kept with every capture made")
         parser.add_argument("--by", default=operator(), help="who asks for it, for the record (default: %(default)s)")
         parser.add_argument("--run-date", help=RUN_DATE_HELP)
-        parser.add_argument("--queue", action="store_true", help="send it to the workers, and wait for them")
-        parser.add_argument("--no-wait", action="store_true", help="with --queue: print the run's number and end")
+        self.add_engine_arguments(parser)
 
     def requested(self, command: str, options: dict[str, Any]) -> Request:
         """The request by the arguments that all these commands share; each command adds its own."""
@@ -95,78 +85,35 @@ class PlanCommand(SpineCommand):
 
     def run_plan(self, plan: Plan, options: dict[str, Any]) -> int:
         """Execute the plan with an engine, or resume its interrupted run; print the summary, return the exit code."""
-        if options["no_wait"] and not options["queue"]:
-            raise BadArguments("--no-wait goes with --queue: without, the work is done in this process")
-        if not options["queue"]:
-            return self._run_embedded(plan)
-        if settings.CELERY_BROKER_URL == NO_BROKER:
-            raise BadArguments("--queue sends to workers, and CELERY_BROKER_URL names no broker; drop it to run here")
-        return self._run_on_queue(plan, wait=not options["no_wait"])
+        if self.goes_to_workers(queue=options["queue"], no_wait=options["no_wait"]):
+            return self._run_on_queue(plan, wait=not options["no_wait"])
+        return self._run_embedded(plan)
 
     def run_here(self, plan: Plan, source: Source) -> int:
         """Work on the plan without an engine, from a source that no run can name: a file by hand."""
         with liveness.working() as worker:
             run = self._begun(plan, worker)
-            with self._failures_of_the_machine(run), progress_of(run, self) as progress:
+            with self.failures_of_the_machine(run), progress_of(run, self) as progress:
                 in_process.execute(run, source, progress)
-        return self._report_and_tell(run)
+        return self.report_and_tell(run)
 
     def _run_embedded(self, plan: Plan) -> int:
         """Run the plan in this process. Told to stop, it finishes partitions under way; the same command resumes the run."""
         with liveness.working() as worker:
-            run = self._begun(plan, worker)
-            with self._failures_of_the_machine(run), progress_of(run, self) as progress:
-                driver.run_embedded(run, worker, progress, self.warn)
-        return self._report_and_tell(run)
-
-    @contextmanager
-    def _failures_of_the_machine(self, run: Run) -> Iterator[None]:
-        """End the command with a sentence, after a full disk say. The run has begun, and the same command resumes it."""
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            self.refuse(f"run {run.pk} stopped: {failures.sentence_of(error)}", FAILURES)
+            return self.work_off(self._begun(plan, worker), worker)
 
     def _begun(self, plan: Plan, worker: str) -> Run:
         """The run that this process works on: the interrupted one of the same request, or a new one."""
-        self._recover(worker)
+        self.recover(worker)
         start = partial(lifecycle.start, plan, worker)
         return self._resumed(plan, worker) or operations.start_run(plan, start)
 
     def _run_on_queue(self, plan: Plan, *, wait: bool) -> int:
-        self._recover()
+        self.recover()
         run = (
             self._sent_again(plan) or self._under_way(plan) or operations.start_run(plan, partial(canvas.launch, plan))
         )
-        unsent = not run.partitions.filter(sent_at__isnull=False).exists()
-        if unsent:
-            self.warn(f"The broker cannot be reached. Run {run.pk} is in the ledger, and is sent when it can be.")
-        if not wait:
-            return self._report_sent(run, unsent)
-        try:
-            with progress_of(run, self) as progress:
-                waiting.wait(run, progress, idle=Hint(run, self.warn), tell=self.warn)
-        except KeyboardInterrupt:
-            stop = f"`python manage.py cancel_run {run.pk}` stops it, the same command waits for it again"
-            self.refuse(f"stopped waiting; run {run.pk} goes on at the workers: {stop}", FAILURES)
-        except Error as error:
-            goes_on = f"run {run.pk} goes on at the workers when it is back, the same command waits for it again"
-            self.refuse(f"the database has been away for too long: {str(error).strip()}; {goes_on}")
-        return self._report(run)
-
-    def _report_and_tell(self, run: Run) -> int:
-        """Report, and send the run's notices: where cron starts the commands, no sweep would send them."""
-        code = self._report(run)
-        try:
-            untold = [sent for sent in sending.send_all() if sent.state != DeliveryState.SENT]
-        except Error as error:
-            self.warn(f"Nobody is told of it yet: {database_sentence(error)}")
-            return code
-        for channel, told in dict.fromkeys((sent.channel, sent.told) for sent in untold):
-            self.warn(f"The channel {channel} did not take what it is to be told: {told}")
-        return code
+        return self.follow(run, wait=wait)
 
     def _sent_again(self, plan: Plan) -> Run | None:
         run = self._resumed(plan)
@@ -180,10 +127,6 @@ class PlanCommand(SpineCommand):
             self.line(f"Run {run.pk} is under way at the workers.")
         return run
 
-    def _recover(self, worker: str = "") -> None:
-        for dead in sweeper.sweep(worker).interrupted:
-            self.line(f"Run {dead} died before its end; its unfinished work is requeued.")
-
     def _resumed(self, plan: Plan, worker: str = "") -> Run | None:
         run = lifecycle.resumable(plan, worker)
         if run is not None:
@@ -191,27 +134,6 @@ class PlanCommand(SpineCommand):
             operations.log_resumption(plan, run)
             self.line(f"Resuming run {run.pk}: {done} of {run.partitions.count()} partitions are done.")
         return run
-
-    def _report(self, run: Run) -> int:
-        summary = patiently(partial(_summary_of, run))
-        self.mark()
-        if self.as_json:
-            self.document(summary.as_json())
-        else:
-            print_summary(self, summary)
-            print_next(self, run, summary)
-        return summary.exit_code
-
-    def _report_sent(self, run: Run, unsent: bool) -> int:
-        if self.as_json:
-            self.document({"run": run.pk, "status": run.status, "sent": not unsent})
-        self.line(f"Run {run.pk}: {run.partitions.count()} partitions, {'not sent yet' if unsent else 'sent'}.")
-        return failed_if(unsent)
-
-
-def _summary_of(run: Run) -> Summary:
-    run.refresh_from_db()
-    return summarize(run)
 
 
 def _as_document(step: Step) -> dict[str, object]:

@@ -17,6 +17,7 @@ class Act(models.TextChoices):
     RECOMPUTE = "RECOMPUTE", "recompute analytics"
     REEVALUATE = "REEVALUATE", "re-evaluate readiness"
     RETRY_FAILED = "RETRY_FAILED", "retry failed partitions"
+    RESUME_RUN = "RESUME_RUN", "resume run"
     CANCEL_RUN = "CANCEL_RUN", "cancel run"
     RUN = "RUN", "run the weekly job"
     BACKFILL = "BACKFILL", "backfill"

@@ -156,7 +156,7 @@ class Run(models.Model):
             place=self.kind,
             severity=Severity.ERROR,
             what=f"run {self.pk} of {self.run_date}: {how}",
-            advice="The doctor names what is wrong, and the command that repairs it.",
+            advice="`python manage.py doctor` names what is wrong, and the command that repairs it.",
             run=self,
         )
 

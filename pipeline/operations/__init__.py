@@ -16,11 +16,10 @@ from pipeline.operations.reruns import (
     recompute,
     reingest,
     renormalize,
-    retry_failed,
     run_now,
-    still_failed,
 )
 from pipeline.operations.resolutions import pin, reevaluate, reopen, resolve, unpin
+from pipeline.operations.resuming import resume, retry_failed, still_failed
 
 __all__ = [
     "Matcher",
@@ -51,6 +50,7 @@ __all__ = [
     "resend",
     "resolve",
     "restore_backup",
+    "resume",
     "retry_failed",
     "run_now",
     "silence",

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from datetime import date
 from functools import partial
 
 from celery import current_app
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef, QuerySet
 from django_celery_beat.models import PeriodicTask
 
 from pipeline import task_names
 from pipeline.engine import canvas, schedules
 from pipeline.finra.calendar import PartitionKey, Tier, market_today
-from pipeline.finra.sources import REGISTRY
 from pipeline.finra.sources.base import MixedData
 from pipeline.models import (
-    BAD_OUTCOMES,
     Act,
     Action,
     Capture,
     OperatorLogEntry,
-    Outcome,
     Partition,
     PartitionStatus,
     Run,
-    RunPartition,
-    RunStatus,
     Trigger,
     data_kinds,
 )
@@ -38,11 +31,10 @@ from pipeline.operations.orders import ActResult, Order, Refused, carry_out
 from pipeline.runs import lifecycle
 from pipeline.runs.history import PASSED_OVER
 from pipeline.runs.plan import Plan, Step, make_plan
-from pipeline.runs.request import Only, OnlyStage, Request
+from pipeline.runs.request import OnlyStage, Request
 from pipeline.runs.sources import origin_of
 
 NAMED_AT_MOST = 10
-GOOD_OUTCOMES = (Outcome.INGESTED, Outcome.RESTATED, Outcome.UNCHANGED)
 
 
 def reingest(partitions: Collection[Partition], order: Order) -> OperatorLogEntry:
@@ -86,41 +78,13 @@ def recompute(weeks: Collection[date], order: Order, subjects: Iterable[models.M
     with_something = {key.week_ending for key in keys}
     every_tier = (PartitionKey(week, tier) for week in weeks if week not in with_something for tier in Tier)
     left_out = [Step(key, Action.SKIP, "nothing is captured") for key in every_tier]
-    return carry_out(Act.RECOMPUTE, order, subjects, lambda: _start(_recomputed(keys, order), left_out))
+    return carry_out(Act.RECOMPUTE, order, subjects, lambda: start_request(_recomputed(keys, order), left_out))
 
 
 def _recomputed(keys: Collection[PartitionKey], order: Order) -> Request:
     if not keys:
         raise Refused("nothing is captured of these weeks: there is nothing to compute from")
     return _request(order, "recompute", keys, only_stage=OnlyStage.CALC)
-
-
-def still_failed(run: Run) -> QuerySet[RunPartition]:
-    """The partitions that failed in a run, and have not succeeded in a later one."""
-    later = RunPartition.objects.filter(
-        partition=OuterRef("partition"), pk__gt=OuterRef("pk"), outcome__in=GOOD_OUTCOMES
-    )
-    return run.partitions.filter(~Exists(later), outcome__in=BAD_OUTCOMES)
-
-
-def retry_failed(run: Run, order: Order) -> OperatorLogEntry:
-    """Do the failed partitions of a run again; Refused while it is under way, and where none failed.
-
-    The new run asks the same source for the same stages, but never by force, which is an act of its own.
-    """
-    return carry_out(Act.RETRY_FAILED, order, [run], lambda: _start(_retried(run, order)))
-
-
-def _retried(run: Run, order: Order) -> Request:
-    run.refresh_from_db()
-    if run.status == RunStatus.RUNNING:
-        raise Refused(f"run {run.pk} is under way: wait for its end, or cancel it")
-    if not run.partitions.filter(outcome__in=BAD_OUTCOMES).exists():
-        raise Refused(f"no partition of run {run.pk} failed")
-    keys = [step.partition.key for step in still_failed(run).select_related("partition")]
-    if not keys:
-        raise Refused(f"what failed in run {run.pk} has succeeded since")
-    return _again(Request.from_parameters(run.parameters), keys, order)
 
 
 def cancel(run: Run, order: Order) -> OperatorLogEntry:
@@ -151,7 +115,7 @@ def run_now(schedule: PeriodicTask, order: Order) -> OperatorLogEntry:
 
 def _run_now(schedule: PeriodicTask, order: Order) -> ActResult:
     if schedule.task == task_names.START_SCHEDULED:
-        return _start(_of_schedule(schedule, order))
+        return start_request(_of_schedule(schedule, order))
     _reach_the_broker()
     transaction.on_commit(partial(_send, schedule))
     return ActResult(f"{schedule.name!r} is sent to the workers.")
@@ -185,19 +149,19 @@ def _of_schedule(schedule: PeriodicTask, order: Order) -> Request:
         raise Refused(f"the schedule {schedule.name!r} starts no run: {error}") from error
 
 
-def _start_plan(plan: Plan, left_out: Iterable[Step] = ()) -> ActResult:
+def _start_plan(plan: Plan, left_out: Iterable[Step] = (), launch: Callable[[Plan], Run] = canvas.launch) -> ActResult:
     """Start a run of the partitions that the plan works on; Refused for none. The others are named with their reasons."""
-    _refuse_mixture(plan.request)
+    refuse_mixture(plan.request)
     working = tuple(step for step in plan.steps if step.action not in PASSED_OVER)
     passed = [*(step for step in plan.steps if step.action in PASSED_OVER), *left_out]
     if not working:
         raise Refused(f"nothing to do. {_named(passed)}" if passed else "nothing to do: no partition is in the plan")
-    run = canvas.launch(Plan(plan.request, working))
+    run = launch(Plan(plan.request, working))
     queued = f"Run {run.pk} is queued with {len(working)} partition{'s' if len(working) > 1 else ''}."
     return ActResult(f"{queued} {_named(passed)}".strip(), run)
 
 
-def _refuse_mixture(request: Request) -> None:
+def refuse_mixture(request: Request) -> None:
     """Refused where the ledger does not take what the run would fetch."""
     try:
         if request.fetches:
@@ -206,9 +170,11 @@ def _refuse_mixture(request: Request) -> None:
         raise Refused(str(error)) from error
 
 
-def _start(request: Request, left_out: Iterable[Step] = ()) -> ActResult:
+def start_request(
+    request: Request, left_out: Iterable[Step] = (), launch: Callable[[Plan], Run] = canvas.launch
+) -> ActResult:
     """Start without a probe of the source: the run finds out what is there."""
-    return _start_plan(make_plan(request, skip_in_flight=True), left_out)
+    return _start_plan(make_plan(request, skip_in_flight=True), left_out, launch)
 
 
 def _run_over(
@@ -226,7 +192,7 @@ def _start_over(
 ) -> ActResult:
     if not partitions:
         raise Refused("no partition is selected")
-    return _start(request(), left_out)
+    return start_request(request(), left_out)
 
 
 def _request(
@@ -245,29 +211,6 @@ def _request(
         source=settings.MARKETSPINE_SOURCE,
         origin=origin_of(settings.MARKETSPINE_SOURCE),
         force=force,
-        reason=order.reason.strip(),
-        requested_by=order.operator,
-        trigger=Trigger.ADMIN,
-    )
-
-
-def _again(asked: Request, keys: Iterable[PartitionKey], order: Order) -> Request:
-    """The same request for some partitions, today and for the operator of the order.
-
-    After a run from a file that somebody named by hand, the source of the settings is asked.
-    """
-    by_hand = asked.source not in REGISTRY
-    return replace(
-        asked,
-        command="retry_failed",
-        source=settings.MARKETSPINE_SOURCE if by_hand else asked.source,
-        origin=origin_of(settings.MARKETSPINE_SOURCE) if by_hand else asked.origin,
-        even_before_due=False,
-        run_date=market_today(),
-        weeks=None,
-        partitions=tuple(keys),
-        only=Only.ALL,
-        force=False,
         reason=order.reason.strip(),
         requested_by=order.operator,
         trigger=Trigger.ADMIN,

@@ -14,6 +14,7 @@ from pipeline.models import Anomaly, Readiness, ReadinessState, data_kinds
 from pipeline.resilience import clock
 from pipeline.review import archive_repairs, grid, repairs, unfinished
 from pipeline.review.grid import BACKFILLED, Cell, CellState
+from pipeline.runs.stopped import stopped
 from pipeline.vintages import holdings
 from pipeline.weeks import readiness
 
@@ -71,7 +72,7 @@ def diagnose(weeks: int, today: date) -> Diagnosis:
     found = [*_archive_findings(), *_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells)]
     found += _verdict_findings(cells, verdicts, {week for of, _ in found for week in of}, today)
     findings = [_seen_from(today, finding) for _, finding in found]
-    findings.extend(_clock_findings())
+    findings = [*_run_findings(), *findings, *_clock_findings()]
     return Diagnosis(cells, findings, list(map(_said, verdicts)))
 
 
@@ -132,6 +133,13 @@ def _week_findings(cells: list[Cell]) -> Iterator[_OfWeeks]:
     for week in _weeks(cells):
         if unfinished.is_not_computed(week):
             yield {week}, Finding(f"{week}: {unfinished.NOT_COMPUTED}", _recalculate(week))
+
+
+def _run_findings() -> Iterator[Finding]:
+    """Runs that stopped before their end, of any weeks."""
+    for one in stopped():
+        act = "cancel_run" if one.hindrance else "resume_run"
+        yield Finding(f"Run {one.run.pk} ({one.run.command}) {one.what}", manage(act, str(one.run.pk)))
 
 
 def _clock_findings() -> Iterator[Finding]:

@@ -40,9 +40,9 @@ from pipeline.models.anomaly import AnomalyQuerySet
 from pipeline.models.run import RunQuerySet
 from pipeline.runs import close_week
 from pipeline.runs.history import PASSED_OVER
-from pipeline.runs.liveness import is_dead
 from pipeline.runs.plan import Plan, Step
 from pipeline.runs.request import Request
+from pipeline.runs.stopped import has_stopped
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,7 @@ def start(plan: Plan, worker: str = "", *, schedule: str = "", slot: datetime | 
 def unfinished(plan: Plan) -> Run | None:
     """The run that the plan would resume: the newest of the same request, if it stopped or died; None without one."""
     run = Run.objects.filter(parameters_hash=plan.request.parameters_hash()).order_by("-pk").first()
-    stopped = run is not None and (run.status == RunStatus.INTERRUPTED or is_dead(run))
-    return run if stopped else None
+    return run if run is not None and has_stopped(run) else None
 
 
 def queued(plan: Plan) -> Run | None:
@@ -237,8 +236,10 @@ def _tell(event: str, run: Run) -> None:
 
 
 def _tell_people(run: Run, to: RunStatus) -> None:
-    """Open a notice of a failed run, or close it when a run of its kind succeeds."""
+    """Open a notice of a failed run; close it when a run of its kind succeeds, or when it is cancelled itself."""
     if to is RunStatus.FAILED:
         Notice.objects.open(run.failure("it finished, and something is not good"))
     elif to is RunStatus.SUCCEEDED:
         Notice.objects.close(Event.RUN_FAILED, run.kind, f"run {run.pk} succeeded")
+    elif to is RunStatus.CANCELLED and Notice.objects.unclosed().filter(event=Event.RUN_FAILED, run=run).exists():
+        Notice.objects.close(Event.RUN_FAILED, run.kind, f"run {run.pk} is cancelled")

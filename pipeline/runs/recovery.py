@@ -36,7 +36,7 @@ def requeue_dead() -> list[Run]:
     for run in dead:
         with transaction.atomic():
             if lifecycle.interrupt(run):
-                Notice.objects.open(run.failure("its process died before its end; the same command goes on with it"))
+                Notice.objects.open(run.failure("its process died before its end"))
     return dead
 
 

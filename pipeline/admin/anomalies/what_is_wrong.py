@@ -13,10 +13,11 @@ from django.urls import reverse
 
 from pipeline.admin.shared.acting import may
 from pipeline.admin.shared.base import badge, page_url
-from pipeline.models import Act, Anomaly, Readiness
+from pipeline.models import Act, Anomaly, Readiness, RunStatus
 from pipeline.operations import new_token
 from pipeline.review import dashboard
 from pipeline.review.grid import Cell, CellState
+from pipeline.runs.stopped import Stopped, stopped
 
 # Safe to repeat: unchanged content is not captured again, and an anomaly ends with its fault.
 AGAIN = (CellState.LATE, CellState.FAILED, CellState.REFUSED)
@@ -38,7 +39,7 @@ class Wrong:
 
 
 def what_is_wrong(request: HttpRequest, weeks: Iterable[dashboard.Week]) -> dict[str, Any]:
-    """The context of the list: faulty partitions, newest week first, then what is wrong with whole weeks."""
+    """The context of the list: runs that stopped, faulty partitions, newest week first, then faults of whole weeks."""
     listed = list(weeks)
     cells = [cell for week in listed for cell, _ in week.cells if cell.state in WRONG]
     anomalies = list(_against(listed))
@@ -47,6 +48,7 @@ def what_is_wrong(request: HttpRequest, weeks: Iterable[dashboard.Week]) -> dict
     again = [cell.partition_id for cell in cells if cell.state in AGAIN and cell.partition_id]
     return {
         "wrong": [
+            *(_of_run(request, one) for one in stopped()),
             *(_of_cell(request, cell) for cell in cells),
             *(_of_week(request, one) for one in anomalies),
             *(_of_verdict(request, one, why) for one, why in unfinished),
@@ -56,6 +58,15 @@ def what_is_wrong(request: HttpRequest, weeks: Iterable[dashboard.Week]) -> dict
         "selected_name": ACTION_CHECKBOX_NAME,
         "token": new_token(),
     }
+
+
+def _of_run(request: HttpRequest, one: Stopped) -> Wrong:
+    said = (f"run {one.run.pk}", page_url(one.run), badge(RunStatus.INTERRUPTED), one.what)
+    act = Act.CANCEL_RUN if one.hindrance else Act.RESUME_RUN
+    if not may(request, act):
+        return Wrong(*said)
+    act_url = reverse(f"admin:pipeline_run_{act.lower()}", args=[one.run.pk])
+    return Wrong(*said, act.label, act_url, posts=act is Act.RESUME_RUN)
 
 
 def _of_cell(request: HttpRequest, cell: Cell) -> Wrong:

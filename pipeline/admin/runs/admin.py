@@ -20,10 +20,19 @@ from pipeline.admin.shared.acting import ActingAdmin, ObjectAction, one
 from pipeline.admin.shared.base import DayFilter, badge
 from pipeline.admin.shared.offered import OfferedList
 from pipeline.models import BAD_OUTCOMES, Act, Run, RunPartition, RunStatus
+from pipeline.runs.stopped import has_stopped, hindrance
 
 SHOWN_OF_A_REASON = 80
 
 OBJECT_ACTIONS: tuple[ObjectAction[Run], ...] = (
+    ObjectAction(
+        Act.RESUME_RUN,
+        one(operations.resume),
+        "resume",
+        fits=lambda run: has_stopped(run) and not hindrance(run),
+        in_list=False,
+        tone="primary",
+    ),
     ObjectAction(
         Act.RETRY_FAILED,
         one(operations.retry_failed),

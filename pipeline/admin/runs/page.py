@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from pipeline.admin.runs.request_words import as_stored, in_words
 from pipeline.admin.shared import figures
 from pipeline.admin.shared.base import badge, link
 from pipeline.admin.shared.lines import AnomalyLine, CaptureLine, acts_on
-from pipeline.models import OperatorLogEntry, Run, RunStatus
+from pipeline.models import OperatorLogEntry, OperatorLogSubject, Run, RunStatus
 
 SHOWN = 50
 LOGGED = 100
@@ -35,7 +37,7 @@ def contents(run: Run) -> dict[str, Any]:
         "logged": LOGGED,
         "anomalies": [AnomalyLine(one) for one in run.anomalies.order_by("-pk")[:SHOWN]],
         "captures": _captures(run),
-        "ordered": [OrderLine(entry) for entry in run.log_entries.order_by("-pk")[:SHOWN]],
+        "ordered": [OrderLine(entry) for entry in _orders(run)],
         "acts": acts_on([("run", [run.pk])]),
         "shown": SHOWN,
     }
@@ -50,6 +52,12 @@ class OrderLine:
     @property
     def link(self) -> str:
         return link(self.entry)
+
+
+def _orders(run: Run) -> QuerySet[OperatorLogEntry]:
+    """The acts that started it. Those on the run itself, which it may name too, are among its `acts`."""
+    on_itself = OperatorLogSubject.objects.filter(entry=OuterRef("pk"), kind="run", key=str(run.pk))
+    return run.log_entries.filter(~Exists(on_itself)).order_by("-pk")[:SHOWN]
 
 
 def log(run: Run) -> list[LogLine]:

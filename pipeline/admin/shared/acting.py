@@ -35,6 +35,7 @@ PERMISSIONS = {
     Act.RECOMPUTE: "pipeline.can_run",
     Act.REEVALUATE: "pipeline.can_run",
     Act.RETRY_FAILED: "pipeline.can_run",
+    Act.RESUME_RUN: "pipeline.can_run",
     Act.CANCEL_RUN: "pipeline.can_cancel",
     Act.BACKFILL: "pipeline.can_run",
     Act.RUN_NOW: "pipeline.can_run",
