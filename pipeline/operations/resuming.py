@@ -56,8 +56,8 @@ def _refuse_what_cannot_go_on(run: Run, request: Request) -> None:
     if run.status == RunStatus.RUNNING and not has_stopped(run):
         raise Refused(f"run {run.pk} is under way: there is nothing to resume")
     if not has_stopped(run):
-        instead = ": retry its failed partitions instead" if run.status == RunStatus.FAILED else ""
-        raise Refused(f"run {run.pk} has ended ({run.get_status_display()}){instead}")
+        instead = "; retry its failed partitions instead" if run.status == RunStatus.FAILED else ""
+        raise Refused(f"run {run.pk} has ended: {run.get_status_display()}{instead}")
     if why := hindrance(run):
         raise Refused(f"run {run.pk} cannot be resumed: {why}")
     refuse_mixture(request)
