@@ -53,7 +53,7 @@ def _sentences(recovered: Recovered, mended: list[str]) -> list[str]:
     return [
         *(f"The schedule {name!r} waited for a clock that was ahead; it counts from now on." for name in mended),
         *(f"{capture} was to be known in the future; it is known from now on." for capture in recovered.known_now),
-        *(f"Run {run} died before its end; the same command resumes it." for run in recovered.interrupted),
+        *(f"Run {run} died before its end: `resume_run {run}` goes on with it." for run in recovered.interrupted),
         *(f"{count} partitions {what}." for what, count in counted.items() if count),
         *([f"{recovered.closed} weeks closed that had nothing left to do."] if recovered.closed else []),
         *(f"Run {run} has ended." for run in recovered.ended),
