@@ -37,8 +37,14 @@ def available() -> int:
 
 
 def share(cores: int, processes: int) -> None:
-    """Limit polars, here or in a child, to its share of the cores in threads, one at least."""
+    """Limit polars, here or in a child, to its share of the cores in threads, one at least.
+
+    polars has read its environment when it was imported, and starts its threads with its first use.
+    """
+    import polars  # noqa: PLC0415 - `keep_freed_memory` comes before
+
     os.environ["POLARS_MAX_THREADS"] = f"{max(1, cores // processes)}"
+    polars.Config.reload_env_vars()
 
 
 def polars_was_used() -> bool:
