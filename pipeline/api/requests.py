@@ -13,7 +13,7 @@ from pipeline.finra.plain_text import as_sentence
 from pipeline.readers import did_you_mean
 from pipeline.readers.meta import plain
 from pipeline.readers.parameters import Parameter
-from pipeline.readers.questions import instant
+from pipeline.readers.values import instant
 
 PAGE, MOST_OF_A_PAGE = 1_000, 10_000
 LONGEST_VALUE, MOST_VALUES = 2_000, 200

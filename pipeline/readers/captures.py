@@ -10,11 +10,13 @@ from pipeline.models import Capture, CaptureKind, Cause, Partition
 from pipeline.models.capture import CaptureQuerySet
 from pipeline.readers.chosen import keys_of, require_capture
 from pipeline.readers.datasets import CAPTURES
+from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Weeks, WeeksAsked, choices, count, question_of
+from pipeline.readers.questions import Weeks, question_of
 from pipeline.readers.result import Result
 from pipeline.readers.table import ledger_table
+from pipeline.readers.values import choices, count
 
 
 class CapturesAsked(WeeksAsked, total=False):

@@ -15,8 +15,9 @@ from pipeline.models.capture import CaptureQuerySet
 from pipeline.readers import published
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
 from pipeline.readers.once import once
-from pipeline.readers.questions import Question, Weeks, invalid
+from pipeline.readers.questions import Question, Weeks
 from pipeline.readers.selectors import Selector, SelectorKind
+from pipeline.readers.values import invalid
 from pipeline.vintages import read
 
 

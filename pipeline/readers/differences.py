@@ -17,14 +17,16 @@ from pipeline.models import Capture
 from pipeline.readers.chosen import Chosen, capture_named, choose, of_the_question
 from pipeline.readers.datasets import DIFFERENCES
 from pipeline.readers.fields import SUM
+from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Question, VenueKinds, WeeksAsked, choices, instant, invalid, question_of, shares
+from pipeline.readers.questions import Question, VenueKinds, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Result
 from pipeline.readers.rows import one_of
 from pipeline.readers.selectors import LATEST, Selector, SelectorKind
 from pipeline.readers.table import Table
+from pipeline.readers.values import choices, instant, invalid, shares
 from pipeline.vintages import compare
 from pipeline.vintages.compare import MOVED, ChangeKind, Difference
 

@@ -11,9 +11,9 @@ from django.db import models
 
 from pipeline.models import Capture, ReadinessChange
 from pipeline.readers.fields import Dataset
-from pipeline.readers.questions import invalid
 from pipeline.readers.result import Page, Place
 from pipeline.readers.table import frame_of
+from pipeline.readers.values import invalid
 
 AT_ONCE = 1000
 Entry = TypeVar("Entry", Capture, ReadinessChange)

@@ -11,9 +11,10 @@ from pipeline.finra.rows import DE_MINIMIS
 from pipeline.readers import caveats
 from pipeline.readers.datasets_of_figures import MARKET
 from pipeline.readers.figures import Figured, figured
+from pipeline.readers.keywords import KindsAsked
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import ALL, KindsAsked, VenueKinds, question_of
+from pipeline.readers.questions import ALL, VenueKinds, question_of
 from pipeline.readers.restated import restated_by
 from pipeline.readers.result import Result
 from pipeline.readers.table import Table

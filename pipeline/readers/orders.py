@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.readers.questions import invalid
 from pipeline.readers.result import Place
+from pipeline.readers.values import invalid
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,15 @@ from pipeline.models import Capture, Partition, Readiness, Use
 from pipeline.readers import looks
 from pipeline.readers.chosen import keys_of
 from pipeline.readers.datasets import PARTITIONS, WEEKS
+from pipeline.readers.keywords import FridaysAsked, WeeksAsked
 from pipeline.readers.looks import Look
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import FridaysAsked, Question, Weeks, WeeksAsked, choices, question_of
+from pipeline.readers.questions import Question, Weeks, question_of
 from pipeline.readers.restated import restated_partitions
 from pipeline.readers.result import Result
 from pipeline.readers.table import ledger_table
+from pipeline.readers.values import choices
 
 LATE_AFTER = timedelta(days=3)  # a first capture later than that may have missed the first publication
 

@@ -12,13 +12,15 @@ from pipeline.finra.calendar import FIRST_WEEK, WEEK, WEEKS_THAT_MAY_WAIT, fully
 from pipeline.models import Capture, Check, Readiness, ReadinessState, Use
 from pipeline.readers.chosen import keys_of
 from pipeline.readers.datasets import READINESS
+from pipeline.readers.keywords import FridaysAsked
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
 from pipeline.readers.partitions import watched
-from pipeline.readers.questions import FridaysAsked, Question, choices
+from pipeline.readers.questions import Question
 from pipeline.readers.restated import TOUCHED
 from pipeline.readers.result import Result
 from pipeline.readers.table import ledger_table
+from pipeline.readers.values import choices
 from pipeline.weeks import readiness as judging
 
 USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)

@@ -13,10 +13,12 @@ from pipeline.models import ReadinessChange, ReadinessState, Use
 from pipeline.readers.chosen import keys_of
 from pipeline.readers.datasets import READINESS_CHANGES
 from pipeline.readers.feed import Feed, FeedFacts
+from pipeline.readers.keywords import FridaysAsked
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import FridaysAsked, Weeks, choices, count, question_of
+from pipeline.readers.questions import Weeks, question_of
 from pipeline.readers.result import Result
+from pipeline.readers.values import choices, count
 
 
 class ReadinessChangesAsked(FridaysAsked, total=False):

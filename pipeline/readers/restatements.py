@@ -19,14 +19,16 @@ from pipeline.readers.chosen import high_water, keys_of
 from pipeline.readers.datasets_of_revisions import RESTATED_SYMBOLS, RESTATED_VENUES, RESTATEMENTS
 from pipeline.readers.feed import Feed, FeedFacts
 from pipeline.readers.fields import SUM, Dataset
+from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.measured import Pair, changes_of, measured
 from pipeline.readers.meta import Caveat, head
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import ALL, VenueKinds, Weeks, WeeksAsked, choices, count, day, invalid, question_of
+from pipeline.readers.questions import ALL, VenueKinds, Weeks, question_of
 from pipeline.readers.restated import restatements as restatements_of_finra
 from pipeline.readers.result import Result
 from pipeline.readers.rows import one_of
 from pipeline.readers.table import Table
+from pipeline.readers.values import choices, count, day, invalid
 from pipeline.vintages import read
 from pipeline.vintages.compare import MOVED, ChangeKind
 from pipeline.vintages.measures import Measure

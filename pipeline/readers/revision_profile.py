@@ -8,7 +8,6 @@ from typing import Any, Unpack
 from pipeline.readers.datasets_of_revisions import REVISION_PROFILE
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import age
 from pipeline.readers.result import Result
 from pipeline.readers.revisions import (
     Cell,
@@ -23,6 +22,7 @@ from pipeline.readers.revisions import (
 )
 from pipeline.readers.settled import SettledAges, settled_ages
 from pipeline.readers.table import Table, frame_of
+from pipeline.readers.values import age
 
 PERCENTILES = (50, 90, 95, 99)
 MILLION = 1_000_000

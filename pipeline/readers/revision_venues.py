@@ -22,12 +22,13 @@ from pipeline.readers.market import IS_POOL
 from pipeline.readers.measured import Pair, changes_of
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import ALL, VenueKinds, invalid
+from pipeline.readers.questions import ALL, VenueKinds
 from pipeline.readers.result import Result
 from pipeline.readers.revision_profile import PERCENTILES, ProfileAsked, least_age
 from pipeline.readers.revisions import Cell, MeasureName, State, Triangle, facts_of, question_and_triangle, said_of
 from pipeline.readers.rows import of_venue
 from pipeline.readers.table import Table
+from pipeline.readers.values import invalid
 from pipeline.vintages.compare import MOVED
 
 PLACE = ("week_ending", "tier")

@@ -17,15 +17,17 @@ from pipeline.models import Partition
 from pipeline.readers.chains import Chain, chains_of
 from pipeline.readers.chosen import keys_of
 from pipeline.readers.datasets_of_revisions import REVISION_TRIANGLE
+from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.looks import age_of
 from pipeline.readers.measured import measured
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Question, Weeks, WeeksAsked, ages, choice, question_of
+from pipeline.readers.questions import Question, Weeks, question_of
 from pipeline.readers.result import Result
 from pipeline.readers.schedule import Schedule, schedule_of
 from pipeline.readers.settled import SETTLED_WITHIN, settled_ages
 from pipeline.readers.table import Table, frame_of
+from pipeline.readers.values import ages, choice
 from pipeline.vintages.measures import ALL, KINDS, Measure
 
 AGES = (0, 7, 14, 28, 56, 91, 182, 364)

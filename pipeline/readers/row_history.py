@@ -20,15 +20,17 @@ from pipeline.models import Capture
 from pipeline.readers.caveats import listed, of_missing
 from pipeline.readers.chosen import Chosen, choose
 from pipeline.readers.datasets import ROW_HISTORY
+from pipeline.readers.keywords import Asked
 from pipeline.readers.known import require_known
 from pipeline.readers.meta import Caveat, meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Asked, Question, invalid, question_of
+from pipeline.readers.questions import Question, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Result
 from pipeline.readers.rows import conditions
 from pipeline.readers.selectors import SelectorKind
 from pipeline.readers.table import Table
+from pipeline.readers.values import invalid
 from pipeline.vintages import read
 
 AT_ONCE = 130  # partitions, those of a year: one scan over their files

@@ -19,14 +19,16 @@ from pipeline.readers import caveats
 from pipeline.readers.chosen import Chosen, choose
 from pipeline.readers.datasets import ROW_SEARCH
 from pipeline.readers.fields import SUM
+from pipeline.readers.keywords import Asked
 from pipeline.readers.known import require_known
 from pipeline.readers.meta import Caveat, meta_of
 from pipeline.readers.orders import Order
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Asked, Question, choice, question_of
+from pipeline.readers.questions import Question, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Page, Place, Result
 from pipeline.readers.rows import conditions, shown
+from pipeline.readers.values import choice
 from pipeline.vintages import read
 
 LAST = chr(0x10FFFF)  # no text that begins with a word sorts behind the word and this character

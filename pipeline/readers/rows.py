@@ -18,15 +18,17 @@ from pipeline.models import Capture
 from pipeline.readers import caveats, published
 from pipeline.readers.chosen import Chosen, choose
 from pipeline.readers.datasets import ROWS
+from pipeline.readers.keywords import Asked, RowsAsked
 from pipeline.readers.known import check_known, lacking, named_in, require_known
 from pipeline.readers.meta import meta_of
 from pipeline.readers.once import once
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Asked, Question, RowsAsked, VenueKinds, invalid, question_of
+from pipeline.readers.questions import Question, VenueKinds, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Page, Place, Result
 from pipeline.readers.selectors import SelectorKind
 from pipeline.readers.table import NOTHING_CAPTURED
+from pipeline.readers.values import invalid
 from pipeline.vintages import read
 
 NUMBER = "row_number"

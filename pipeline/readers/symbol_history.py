@@ -12,28 +12,19 @@ from pipeline.finra.calendar import MONDAY_TO_FRIDAY, WEEK
 from pipeline.readers import caveats, published
 from pipeline.readers.chosen import Chosen, choose
 from pipeline.readers.datasets_of_figures import SYMBOL_HISTORY, SYMBOL_VENUES, SYMBOL_VENUES_WIDE
+from pipeline.readers.keywords import FridaysAsked, RowsAsked, SymbolAsked
 from pipeline.readers.kinds import captured_kinds
 from pipeline.readers.known import require_known_venue
 from pipeline.readers.market import one_over
 from pipeline.readers.meta import Caveat, Input, meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import (
-    ALL,
-    FridaysAsked,
-    Question,
-    RowsAsked,
-    SymbolAsked,
-    Venue,
-    choice,
-    count,
-    invalid,
-    question_of,
-)
+from pipeline.readers.questions import ALL, Question, Venue, question_of
 from pipeline.readers.restated import restated_by
 from pipeline.readers.result import Result
 from pipeline.readers.rows import VintageRows, of_venue, wanted
 from pipeline.readers.symbols import SECURITY
 from pipeline.readers.table import Table
+from pipeline.readers.values import choice, count, invalid
 from pipeline.readers.wide import MOST, Cells, Shape, Value, WideTable, quotient
 from pipeline.weeks.concentration import FAMILY, IS_POOL, SUM, VENUE, concentrations
 

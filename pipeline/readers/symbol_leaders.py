@@ -12,12 +12,14 @@ from pipeline.models import AnalyticsSnapshot
 from pipeline.readers import caveats
 from pipeline.readers.datasets_of_leaders import SYMBOL_LEADERS
 from pipeline.readers.figures import Figured, figured, newest_week
+from pipeline.readers.keywords import KindsAsked
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import KindsAsked, count, invalid, question_of
+from pipeline.readers.questions import question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Result
 from pipeline.readers.table import Table
+from pipeline.readers.values import count, invalid
 from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import analytics, symbols
 from pipeline.weeks.concentration import SYMBOLS

@@ -14,10 +14,11 @@ from pipeline.readers.datasets_of_figures import SYMBOLS
 from pipeline.readers.known import newest_first, plain, plain_spelling
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import choice, count, question_of
+from pipeline.readers.questions import question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Result
 from pipeline.readers.table import Table
+from pipeline.readers.values import choice, count
 from pipeline.vintages import read
 
 SECURITY = ("symbol", "issue_name")

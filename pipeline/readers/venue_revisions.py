@@ -13,7 +13,8 @@ from pipeline.finra.calendar import Tier
 from pipeline.models import AnalyticsSnapshot, Capture, VenueVolume
 from pipeline.readers.chosen import keys_of
 from pipeline.readers.datasets_of_leaders import VENUE_NAMES, VENUE_REVISIONS
-from pipeline.readers.questions import Asked, Question, question_of
+from pipeline.readers.keywords import Asked
+from pipeline.readers.questions import Question, question_of
 from pipeline.readers.selectors import SelectorKind
 from pipeline.readers.table import frame_of
 

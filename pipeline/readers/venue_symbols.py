@@ -15,16 +15,18 @@ from pipeline.readers.chosen import Chosen, choose, vintages
 from pipeline.readers.datasets_of_leaders import VENUE_SYMBOLS
 from pipeline.readers.fields import SUM
 from pipeline.readers.figures import newest_week
+from pipeline.readers.keywords import VenuesAsked
 from pipeline.readers.kinds import IS_CAPTURED, captured_kinds
 from pipeline.readers.known import require_known_venue
 from pipeline.readers.meta import Input, meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Question, VenuesAsked, count, invalid, question_of
+from pipeline.readers.questions import Question, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Result
 from pipeline.readers.rows import conditions, of_venue
 from pipeline.readers.selectors import SelectorKind
 from pipeline.readers.table import Table
+from pipeline.readers.values import count, invalid
 from pipeline.vintages import read
 
 CELL = ("tier", "symbol", "issue_name", "venue_kind", "mpid", "crd", "firm")

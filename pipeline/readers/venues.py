@@ -18,15 +18,17 @@ from pipeline.readers.chosen import Held, choose, held_of
 from pipeline.readers.datasets_of_figures import VENUE_HISTORY, VENUES
 from pipeline.readers.figures import Figured, figured, figures_of, newest_week
 from pipeline.readers.first_vintages import IDENTITY, VENUE, FirstVintages
+from pipeline.readers.keywords import VenuesAsked
 from pipeline.readers.known import require_known_venue
 from pipeline.readers.market import IS_POOL, restated_of, with_days
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Question, VenueKinds, VenuesAsked, choice, count, invalid, question_of, ratio
+from pipeline.readers.questions import Question, VenueKinds, question_of
 from pipeline.readers.result import Result
 from pipeline.readers.rows import of_venue
 from pipeline.readers.selectors import SelectorKind
 from pipeline.readers.table import Table
+from pipeline.readers.values import choice, count, invalid, ratio
 
 BEFORE = {"share_before": pl.Float64, "rank_before": pl.Int64}
 

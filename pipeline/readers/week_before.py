@@ -9,8 +9,9 @@ import polars as pl
 from pipeline.readers.datasets_of_figures import VENUES
 from pipeline.readers.figures import Figured, newest_week
 from pipeline.readers.first_vintages import IDENTITY, VENUE
+from pipeline.readers.keywords import Asked
 from pipeline.readers.market import IS_POOL, with_days
-from pipeline.readers.questions import Asked, VenueKinds, question_of
+from pipeline.readers.questions import VenueKinds, question_of
 from pipeline.readers.venues import Leaderboard
 
 ONLY_NOW = ("rank_before", "rank_change", "share_before", "share_change_bp", "share_first_published")

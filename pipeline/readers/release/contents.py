@@ -22,10 +22,10 @@ from pipeline.readers.datasets_of_figures import MARKET, SYMBOL_HISTORY, SYMBOL_
 from pipeline.readers.datasets_of_revisions import REVISION_PROFILE
 from pipeline.readers.differences import Compared
 from pipeline.readers.fields import Dataset
+from pipeline.readers.keywords import Asked
 from pipeline.readers.market import market
 from pipeline.readers.meta import digest_of
 from pipeline.readers.partitions import partitions, weeks
-from pipeline.readers.questions import Asked
 from pipeline.readers.readiness import readiness
 from pipeline.readers.restatements import restatements
 from pipeline.readers.result import Result
