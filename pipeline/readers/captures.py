@@ -9,7 +9,7 @@ from pipeline.finra.calendar import week_start_of
 from pipeline.models import Capture, CaptureKind, Cause, Partition
 from pipeline.models.capture import CaptureQuerySet
 from pipeline.readers.chosen import keys_of, require_capture
-from pipeline.readers.datasets import CAPTURES
+from pipeline.readers.datasets.ledger import CAPTURES
 from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering

@@ -15,7 +15,7 @@ from pipeline.finra.calendar import MONDAY_TO_FRIDAY
 from pipeline.finra.rows import FIGURES
 from pipeline.models import Capture
 from pipeline.readers.chosen import Chosen, capture_named, choose, of_the_question
-from pipeline.readers.datasets import DIFFERENCES
+from pipeline.readers.datasets.rows import DIFFERENCES
 from pipeline.readers.fields import SUM
 from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.meta import meta_of

@@ -107,6 +107,7 @@ VERSION = count("version", "that capture's number within its partition, from 1")
 TRADES = count("trades", "number of trades", "trades")
 AVERAGE = real("average_trade_size", "shares / trades", "shares", null="without trades")
 NO_VOLUME = "without volume"
+ONE_KIND = "where one kind is not captured"
 
 ROW = (
     WEEK,

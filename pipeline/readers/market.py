@@ -9,7 +9,7 @@ import polars as pl
 from pipeline.finra.calendar import MONDAY_TO_FRIDAY, trading_days
 from pipeline.finra.rows import DE_MINIMIS
 from pipeline.readers import caveats
-from pipeline.readers.datasets_of_figures import MARKET
+from pipeline.readers.datasets.market import MARKET
 from pipeline.readers.figures import Figured, figured
 from pipeline.readers.keywords import KindsAsked
 from pipeline.readers.meta import meta_of

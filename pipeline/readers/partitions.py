@@ -16,7 +16,7 @@ from pipeline.finra.calendar import PartitionKey, Tier, due_date, is_due, look_b
 from pipeline.models import Capture, Partition, Readiness, Use
 from pipeline.readers import looks
 from pipeline.readers.chosen import keys_of
-from pipeline.readers.datasets import PARTITIONS, WEEKS
+from pipeline.readers.datasets.ledger import PARTITIONS, WEEKS
 from pipeline.readers.keywords import FridaysAsked, WeeksAsked
 from pipeline.readers.looks import Look
 from pipeline.readers.meta import head

@@ -11,7 +11,7 @@ from django.db.models import Max
 from pipeline.finra.calendar import FIRST_WEEK, WEEK, WEEKS_THAT_MAY_WAIT, fully_due_weeks, week_start_of
 from pipeline.models import Capture, Check, Readiness, ReadinessState, Use
 from pipeline.readers.chosen import keys_of
-from pipeline.readers.datasets import READINESS
+from pipeline.readers.datasets.ledger import READINESS
 from pipeline.readers.keywords import FridaysAsked
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering

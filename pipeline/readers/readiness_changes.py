@@ -11,7 +11,7 @@ from django.db.models import Max, QuerySet
 from pipeline.finra.calendar import week_start_of
 from pipeline.models import ReadinessChange, ReadinessState, Use
 from pipeline.readers.chosen import keys_of
-from pipeline.readers.datasets import READINESS_CHANGES
+from pipeline.readers.datasets.ledger import READINESS_CHANGES
 from pipeline.readers.feed import Feed, FeedFacts
 from pipeline.readers.keywords import FridaysAsked
 from pipeline.readers.meta import head

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.finra.calendar import due_date
 from pipeline.models import Capture
-from pipeline.readers.datasets_of_revisions import RESTATEMENT_DATES
+from pipeline.readers.datasets.restatements import RESTATEMENT_DATES
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
 from pipeline.readers.restatements import Restated, RestatedAsked, conditions, moved_rows, restated, said_of

@@ -16,7 +16,7 @@ from pipeline.models.capture import CaptureQuerySet
 from pipeline.readers import looks
 from pipeline.readers.caveats import listed
 from pipeline.readers.chosen import high_water, keys_of
-from pipeline.readers.datasets_of_revisions import RESTATED_SYMBOLS, RESTATED_VENUES, RESTATEMENTS
+from pipeline.readers.datasets.restatements import RESTATED_SYMBOLS, RESTATED_VENUES, RESTATEMENTS
 from pipeline.readers.feed import Feed, FeedFacts
 from pipeline.readers.fields import SUM, Dataset
 from pipeline.readers.keywords import WeeksAsked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Unpack
 
-from pipeline.readers.datasets_of_revisions import REVISION_PROFILE
+from pipeline.readers.datasets.revisions import REVISION_PROFILE
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
 from pipeline.readers.result import Result

@@ -14,7 +14,7 @@ from typing import Unpack
 import polars as pl
 
 from pipeline.models import Capture
-from pipeline.readers.datasets_of_revisions import REVISION_VENUES
+from pipeline.readers.datasets.revisions import REVISION_VENUES
 from pipeline.readers.fields import SUM
 from pipeline.readers.figures import Figures
 from pipeline.readers.first_vintages import VENUE

@@ -16,7 +16,7 @@ from pipeline.finra.calendar import due_date
 from pipeline.models import Partition
 from pipeline.readers.chains import Chain, chains_of
 from pipeline.readers.chosen import keys_of
-from pipeline.readers.datasets_of_revisions import REVISION_TRIANGLE
+from pipeline.readers.datasets.revisions import REVISION_TRIANGLE
 from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.looks import age_of
 from pipeline.readers.measured import measured

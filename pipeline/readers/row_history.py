@@ -19,7 +19,7 @@ from pipeline.finra.rows import FIGURES, FIRM, KEY
 from pipeline.models import Capture
 from pipeline.readers.caveats import listed, of_missing
 from pipeline.readers.chosen import Chosen, choose
-from pipeline.readers.datasets import ROW_HISTORY
+from pipeline.readers.datasets.rows import ROW_HISTORY
 from pipeline.readers.keywords import Asked
 from pipeline.readers.known import require_known
 from pipeline.readers.meta import Caveat, meta_of

@@ -17,7 +17,7 @@ from django.utils.functional import cached_property
 from pipeline.finra.rows import FIRM
 from pipeline.readers import caveats
 from pipeline.readers.chosen import Chosen, choose
-from pipeline.readers.datasets import ROW_SEARCH
+from pipeline.readers.datasets.rows import ROW_SEARCH
 from pipeline.readers.fields import SUM
 from pipeline.readers.keywords import Asked
 from pipeline.readers.known import require_known

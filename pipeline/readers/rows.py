@@ -17,7 +17,7 @@ from pipeline.finra.calendar import MONDAY_TO_FRIDAY, PartitionKey, Tier, read_d
 from pipeline.models import Capture
 from pipeline.readers import caveats, published
 from pipeline.readers.chosen import Chosen, choose
-from pipeline.readers.datasets import ROWS
+from pipeline.readers.datasets.rows import ROWS
 from pipeline.readers.keywords import Asked, RowsAsked
 from pipeline.readers.known import check_known, lacking, named_in, require_known
 from pipeline.readers.meta import meta_of

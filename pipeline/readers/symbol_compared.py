@@ -12,9 +12,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.finra.calendar import WEEK
-from pipeline.readers.datasets import ROW_HISTORY
-from pipeline.readers.datasets_of_figures import SYMBOL_VENUES
-from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
+from pipeline.readers.datasets.rows import ROW_HISTORY
+from pipeline.readers.datasets.symbols import SYMBOL_AT_TWO, SYMBOL_VENUES, TIERS_HELD
 from pipeline.readers.fields import SHARES, Dataset, count, real, shares
 from pipeline.readers.first_vintages import VENUE
 from pipeline.readers.kinds import HAS, captured_kinds

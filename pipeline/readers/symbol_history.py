@@ -11,7 +11,7 @@ import polars as pl
 from pipeline.finra.calendar import MONDAY_TO_FRIDAY, WEEK
 from pipeline.readers import caveats, published
 from pipeline.readers.chosen import Chosen, choose
-from pipeline.readers.datasets_of_figures import SYMBOL_HISTORY, SYMBOL_VENUES, SYMBOL_VENUES_WIDE
+from pipeline.readers.datasets.symbols import SYMBOL_HISTORY, SYMBOL_VENUES, SYMBOL_VENUES_WIDE
 from pipeline.readers.keywords import FridaysAsked, RowsAsked, SymbolAsked
 from pipeline.readers.kinds import captured_kinds
 from pipeline.readers.known import require_known_venue

@@ -10,7 +10,7 @@ import polars as pl
 from pipeline.finra.calendar import MONDAY_TO_FRIDAY
 from pipeline.models import AnalyticsSnapshot
 from pipeline.readers import caveats
-from pipeline.readers.datasets_of_leaders import SYMBOL_LEADERS
+from pipeline.readers.datasets.symbols import SYMBOL_LEADERS
 from pipeline.readers.figures import Figured, figured, newest_week
 from pipeline.readers.keywords import KindsAsked
 from pipeline.readers.meta import meta_of

@@ -10,7 +10,7 @@ import polars as pl
 from pipeline.finra.calendar import Tier
 from pipeline.models import Capture
 from pipeline.readers.chosen import Chosen
-from pipeline.readers.datasets_of_figures import SYMBOLS
+from pipeline.readers.datasets.symbols import SYMBOLS
 from pipeline.readers.known import newest_first, plain, plain_spelling
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering

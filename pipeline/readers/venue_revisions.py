@@ -12,7 +12,8 @@ from django.db.models import Max, Min, Q
 from pipeline.finra.calendar import Tier
 from pipeline.models import AnalyticsSnapshot, Capture, VenueVolume
 from pipeline.readers.chosen import keys_of
-from pipeline.readers.datasets_of_leaders import VENUE_NAMES, VENUE_REVISIONS
+from pipeline.readers.datasets.restatements import VENUE_REVISIONS
+from pipeline.readers.datasets.venues import VENUE_NAMES
 from pipeline.readers.keywords import Asked
 from pipeline.readers.questions import Question, question_of
 from pipeline.readers.selectors import SelectorKind

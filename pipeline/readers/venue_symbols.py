@@ -12,7 +12,7 @@ from pipeline.finra.rows import FIRM
 from pipeline.models import Capture
 from pipeline.readers import caveats
 from pipeline.readers.chosen import Chosen, choose, vintages
-from pipeline.readers.datasets_of_leaders import VENUE_SYMBOLS
+from pipeline.readers.datasets.venues import VENUE_SYMBOLS
 from pipeline.readers.fields import SUM
 from pipeline.readers.figures import newest_week
 from pipeline.readers.keywords import VenuesAsked

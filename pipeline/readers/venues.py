@@ -15,7 +15,7 @@ from pipeline.finra.calendar import WEEK, PartitionKey, Tier, trading_days
 from pipeline.models import Capture
 from pipeline.readers import caveats
 from pipeline.readers.chosen import Held, choose, held_of
-from pipeline.readers.datasets_of_figures import VENUE_HISTORY, VENUES
+from pipeline.readers.datasets.venues import VENUE_HISTORY, VENUES
 from pipeline.readers.figures import Figured, figured, figures_of, newest_week
 from pipeline.readers.first_vintages import IDENTITY, VENUE, FirstVintages
 from pipeline.readers.keywords import VenuesAsked

@@ -6,7 +6,7 @@ from typing import Unpack
 
 import polars as pl
 
-from pipeline.readers.datasets_of_figures import VENUES
+from pipeline.readers.datasets.venues import VENUES
 from pipeline.readers.figures import Figured, newest_week
 from pipeline.readers.first_vintages import IDENTITY, VENUE
 from pipeline.readers.keywords import Asked

@@ -10,7 +10,7 @@ from enum import StrEnum
 import polars as pl
 from django.utils.functional import cached_property
 
-from pipeline.readers.datasets_of_figures import SYMBOL_VENUES_WIDE
+from pipeline.readers.datasets.symbols import SYMBOL_VENUES_WIDE
 from pipeline.readers.fields import SUM
 from pipeline.readers.table import Table
 

@@ -15,7 +15,7 @@ import time_machine
 
 from pipeline import readers
 from pipeline.models import Anomaly, Capture, Category, Severity
-from pipeline.readers.datasets import ROWS
+from pipeline.readers.datasets.rows import ROWS
 from pipeline.vintages import store
 from tests.support.engines import Ledger
 from tests.vintages.frames import KEY, T1, WEEK, stored

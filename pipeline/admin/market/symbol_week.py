@@ -13,7 +13,7 @@ from pipeline.admin.market.tables import Columns, Record
 from pipeline.admin.shared import market_links
 from pipeline.finra.calendar import WEEK
 from pipeline.readers import Result
-from pipeline.readers.datasets_of_leaders import SYMBOL_AT_TWO, TIERS_HELD
+from pipeline.readers.datasets.symbols import SYMBOL_AT_TWO, TIERS_HELD
 from pipeline.readers.known import spellings
 from pipeline.readers.sentences import sentences_of
 from pipeline.readers.symbol_compared import (

@@ -33,7 +33,8 @@ from pipeline.admin.market.venue_charts import charts
 from pipeline.admin.shared import market_links
 from pipeline.finra.calendar import WEEK
 from pipeline.readers import DATASETS, Result
-from pipeline.readers.datasets_of_leaders import VENUE_NAMES, VENUE_REVISIONS
+from pipeline.readers.datasets.restatements import VENUE_REVISIONS
+from pipeline.readers.datasets.venues import VENUE_NAMES
 from pipeline.readers.sentences import sentences_of
 from pipeline.readers.venue_revisions import venue_names, venue_revisions
 

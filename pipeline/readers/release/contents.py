@@ -17,9 +17,12 @@ import polars as pl
 from pipeline.models import Capture
 from pipeline.readers import fields
 from pipeline.readers.captures import captures
-from pipeline.readers.datasets import DIFFERENCES, PARTITIONS, READINESS, ROW_HISTORY, ROWS, WEEKS
-from pipeline.readers.datasets_of_figures import MARKET, SYMBOL_HISTORY, SYMBOL_VENUES, VENUE_HISTORY
-from pipeline.readers.datasets_of_revisions import REVISION_PROFILE
+from pipeline.readers.datasets.ledger import PARTITIONS, READINESS, WEEKS
+from pipeline.readers.datasets.market import MARKET
+from pipeline.readers.datasets.revisions import REVISION_PROFILE
+from pipeline.readers.datasets.rows import DIFFERENCES, ROW_HISTORY, ROWS
+from pipeline.readers.datasets.symbols import SYMBOL_HISTORY, SYMBOL_VENUES
+from pipeline.readers.datasets.venues import VENUE_HISTORY
 from pipeline.readers.differences import Compared
 from pipeline.readers.fields import Dataset
 from pipeline.readers.keywords import Asked

@@ -1,105 +1,28 @@
-"""The datasets, each with its fields and its key: `DATASETS` by name."""
+"""The datasets of the ledger: partitions, captures, weeks, and what may be used."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from pipeline.readers import fields
-from pipeline.readers.datasets_of_figures import (
-    MARKET,
-    SYMBOL_HISTORY,
-    SYMBOL_VENUES,
-    SYMBOLS,
-    VENUE_HISTORY,
-    VENUES,
-)
-from pipeline.readers.datasets_of_leaders import SYMBOL_LEADERS, VENUE_SYMBOLS
-from pipeline.readers.datasets_of_revisions import (
-    RESTATED_SYMBOLS,
-    RESTATED_VENUES,
-    RESTATEMENT_DATES,
-    RESTATEMENTS,
-    REVISION_PROFILE,
-    REVISION_TRIANGLE,
-    REVISION_VENUES,
-)
 from pipeline.readers.fields import (
     CAPTURE,
-    KIND,
     MONDAY,
-    ROW,
-    ROW_KEY,
-    SECURITY,
+    TEXT,
     TIER,
     VERSION,
     WEEK,
     Dataset,
+    Field,
     count,
     day,
     instant,
+    shares,
     text,
     truth,
 )
 
 NOTHING_CAPTURED = "where nothing of the week is captured"
-ROWS = Dataset(
-    "rows",
-    "Rows",
-    "What FINRA published: a row per security and venue of a partition, of the vintage that is asked for",
-    (*ROW, CAPTURE, VERSION),
-    ROW_KEY,
-)
-ROW_SEARCH = Dataset(
-    "row_search",
-    "Row search",
-    "The rows that a search finds, the newest week or the most shares first, with the sums of all of them",
-    ROWS.fields,
-    ROW_KEY,
-)
-ROW_HISTORY = Dataset(
-    "row_history",
-    "Row versions",
-    "Every version of a row, and when it was known: from known_from until before known_to",
-    (
-        *ROW,
-        count("first_version", "the version of the partition in which it was first so"),
-        count("last_version", "the last version in which it is so", null="while it is so in the newest version"),
-        instant("known_from", "the instant since which it was known"),
-        instant("known_to", "the instant from which it was not so any more", null="while it is current"),
-    ),
-    (*ROW_KEY, "first_version"),
-)
-DIFFERENCES = Dataset(
-    "differences",
-    "Differences",
-    "The rows in which two vintages of a partition differ, before and after",
-    (
-        WEEK,
-        MONDAY,
-        TIER,
-        text("change", "added, changed or removed"),
-        KIND,
-        *SECURITY,
-        text("mpid", "the MPID, which identifies an ATS; empty for a firm"),
-        text("crd", "the CRD number, where FINRA gives one"),
-        text("firm", "the name of a firm; empty for an ATS"),
-        text("product_type", "CTS or UTP; from the API only, else empty"),
-        fields.shares("shares_before", "volume before", kind=fields.SHARES, null="of an added row"),
-        fields.shares("shares_after", "volume after", kind=fields.SHARES, null="of a removed row"),
-        count("trades_before", "trades before", "trades", null="of an added row"),
-        count("trades_after", "trades after", "trades", null="of a removed row"),
-        fields.Field("notional_before", fields.SUM, "dollars before", "US dollars", "where FINRA gives none"),
-        fields.Field("notional_after", fields.SUM, "dollars after", "US dollars", "where FINRA gives none"),
-        day("last_update_date_before", "FINRA's lastUpdateDate before", null="of an added row"),
-        day("last_update_date_after", "FINRA's lastUpdateDate after", null="of a removed row"),
-        fields.shares("shares_change", "volume after less volume before; a row that is not there has none"),
-        fields.shares("shares_moved", "the same without its sign: those that moved most come first"),
-        fields.real("relative_change", "shares_change / shares_before", "ratio", null="without shares before"),
-        text("capture_id_before", "the capture before"),
-        text("capture_id_after", "the capture after"),
-    ),
-    ("week_ending", "tier", "symbol", "issue_name", "mpid", "crd", "firm", "product_type"),
-)
+
 PARTITIONS = Dataset(
     "partitions",
     "Partitions",
@@ -119,7 +42,7 @@ PARTITIONS = Dataset(
         instant("known_from", "since when its rows are known", null="where there is none"),
         count("rows", "how many rows it has", "rows", null="where there is none"),
         count("rows_rejected", "how many lines of its payload are no data", "rows", null="where there is none"),
-        fields.shares("shares", "their sum", null="where there is none"),
+        shares("shares", "their sum", null="where there is none"),
         count("trades", "their sum", "trades", null="where there is none"),
         day("last_update_date", "FINRA's newest lastUpdateDate in it", null="where there is none"),
         instant("last_checked_at", "when the source was last asked for it", null="where it never was"),
@@ -134,6 +57,7 @@ PARTITIONS = Dataset(
     ),
     ("week_ending", "tier"),
 )
+
 CAPTURES = Dataset(
     "captures",
     "Captures",
@@ -153,7 +77,7 @@ CAPTURES = Dataset(
         count("position", "its place in the feed", null="while only its payload is archived"),
         count("rows", "how many rows it has", "rows"),
         count("rows_rejected", "how many lines of its payload are no data", "rows"),
-        fields.shares("shares", "their sum"),
+        shares("shares", "their sum"),
         count("trades", "their sum", "trades"),
         text("content_hash", "SHA-256 of its rows, whatever their order and format"),
         text("payload_sha256", "SHA-256 of the bytes as fetched"),
@@ -170,6 +94,7 @@ CAPTURES = Dataset(
     ),
     ("week_ending", "tier", "version"),
 )
+
 WEEKS = Dataset(
     "weeks",
     "Weeks",
@@ -185,13 +110,14 @@ WEEKS = Dataset(
         text("state_compliance", "readiness for compliance", null="never judged"),
         text("state_research", "readiness for research", null="never judged"),
         count("rows", "rows of the tiers that are captured", "rows", null=NOTHING_CAPTURED),
-        fields.shares("shares", "their shares", null=NOTHING_CAPTURED),
+        shares("shares", "their shares", null=NOTHING_CAPTURED),
         count("trades", "their trades", "trades", null=NOTHING_CAPTURED),
         truth("restated", "whether FINRA restated a tier since its first capture", null=NOTHING_CAPTURED),
         instant("last_checked_at", "when the source was last asked for a tier", null="where it never was"),
     ),
     ("week_ending",),
 )
+
 READINESS = Dataset(
     "readiness",
     "Readiness",
@@ -201,10 +127,8 @@ READINESS = Dataset(
         MONDAY,
         text("use", "trading, compliance, research"),
         text("state", "READY, PROVISIONAL, AWAITING_PUBLICATION, BLOCKED"),
-        fields.Field("reasons", pl.List(fields.TEXT), "what blocks or qualifies it, a sentence each"),
-        fields.Field(
-            "reason_codes", pl.List(fields.TEXT), "the code of each reason, in their order: docs/readiness.md"
-        ),
+        Field("reasons", pl.List(TEXT), "what blocks or qualifies it, a sentence each"),
+        Field("reason_codes", pl.List(TEXT), "the code of each reason, in their order: docs/readiness.md"),
         instant("since", "when the verdict last changed", null="never judged"),
         instant("decided_at", "when it was judged", null="never judged"),
         truth("restated_since_ready", "whether rows of the week changed since it became what it is"),
@@ -212,6 +136,7 @@ READINESS = Dataset(
     ),
     ("week_ending", "use"),
 )
+
 READINESS_CHANGES = Dataset(
     "readiness_changes",
     "Changes of readiness",
@@ -229,52 +154,8 @@ READINESS_CHANGES = Dataset(
         text("state", "READY, PROVISIONAL, AWAITING_PUBLICATION, BLOCKED"),
         truth("became_ready", "whether it is READY, and was not"),
         truth("lost_ready", "whether it was READY, and is not"),
-        fields.Field("reasons", pl.List(fields.TEXT), "what blocks or qualifies it, a sentence each"),
-        fields.Field(
-            "reason_codes", pl.List(fields.TEXT), "the code of each reason, in their order: docs/readiness.md"
-        ),
+        Field("reasons", pl.List(TEXT), "what blocks or qualifies it, a sentence each"),
+        Field("reason_codes", pl.List(TEXT), "the code of each reason, in their order: docs/readiness.md"),
     ),
     ("position",),
 )
-
-DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset
-    for dataset in (
-        ROWS,
-        ROW_SEARCH,
-        ROW_HISTORY,
-        DIFFERENCES,
-        RESTATEMENTS,
-        RESTATED_SYMBOLS,
-        RESTATED_VENUES,
-        RESTATEMENT_DATES,
-        VENUES,
-        VENUE_HISTORY,
-        VENUE_SYMBOLS,
-        SYMBOLS,
-        SYMBOL_HISTORY,
-        SYMBOL_VENUES,
-        SYMBOL_LEADERS,
-        MARKET,
-        REVISION_TRIANGLE,
-        REVISION_PROFILE,
-        REVISION_VENUES,
-        PARTITIONS,
-        CAPTURES,
-        WEEKS,
-        READINESS,
-        READINESS_CHANGES,
-    )
-}
-__all__ = [
-    "CAPTURES",
-    "DATASETS",
-    "DIFFERENCES",
-    "PARTITIONS",
-    "READINESS",
-    "READINESS_CHANGES",
-    "ROWS",
-    "ROW_HISTORY",
-    "ROW_SEARCH",
-    "WEEKS",
-]

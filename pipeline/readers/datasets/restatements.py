@@ -1,4 +1,4 @@
-"""The datasets of revisions: the feed of restatements, what a period restated, the triangle and the profile."""
+"""The datasets of restatements: the feed, what a period restated, how FINRA dates it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import polars as pl
 
 from pipeline.readers.fields import (
     CAPTURE,
-    FAMILY,
     KIND,
     MONDAY,
-    NO_VOLUME,
     SECURITY,
     TEXT,
     TIER,
@@ -18,7 +16,6 @@ from pipeline.readers.fields import (
     Dataset,
     Field,
     count,
-    day,
     instant,
     real,
     shares,
@@ -26,9 +23,32 @@ from pipeline.readers.fields import (
     truth,
 )
 
+VENUE_REVISIONS = Dataset(
+    "venue_revisions",
+    "Restatements that touched a venue",
+    "The captures after the first by which a venue's volume, its share or its rank in a tier became another one",
+    (
+        instant("known_from", "since when it is known"),
+        WEEK,
+        TIER,
+        CAPTURE,
+        text("cause", "SOURCE: FINRA restated it; PARSER, FORCED, ANNULLED: our own doing"),
+        shares("shares_before", "its volume before", null="where it was not in the tier"),
+        shares("shares_after", "its volume after", null="where it is not in the tier any more"),
+        real("share_before", "its part of its kind before", null="where it was not in the tier"),
+        real("share_after", "the same after", null="where it is not in the tier any more"),
+        count("rank_before", "its place before", null="where it was not in the tier"),
+        count("rank_after", "its place after", null="where it is not in the tier any more"),
+    ),
+    ("week_ending", "tier", "capture_id"),
+)
+
 WITHOUT_SHARES = "without shares before"
+
 LOST = "where a vintage of the two is not kept"
+
 NOT_BOTH = f"without volume of the kind before or after; {LOST}"
+
 RESTATEMENTS = Dataset(
     "restatements",
     "Restatements",
@@ -65,6 +85,7 @@ RESTATEMENTS = Dataset(
     ),
     ("position",),
 )
+
 MOVES = (
     count("restatements", "in how many restatements"),
     count("rows_added", "rows that were added", "rows"),
@@ -74,6 +95,7 @@ MOVES = (
     shares("net_change", "shares won less shares lost"),
     Field("capture_ids", pl.List(TEXT), "the captures that restated it"),
 )
+
 RESTATED_SYMBOLS = Dataset(
     "restated_symbols",
     "Restated symbols",
@@ -87,6 +109,7 @@ RESTATED_SYMBOLS = Dataset(
     ),
     ("symbol", "issue_name"),
 )
+
 RESTATED_VENUES = Dataset(
     "restated_venues",
     "Restated venues",
@@ -94,7 +117,9 @@ RESTATED_VENUES = Dataset(
     (KIND, *VENUE, *MOVES),
     ("venue_kind", "mpid", "crd", "venue_name"),
 )
+
 DATELESS = "where no row was"
+
 RESTATEMENT_DATES = Dataset(
     "restatement_dates",
     "Restatements and lastUpdateDate",
@@ -117,86 +142,4 @@ RESTATEMENT_DATES = Dataset(
         count("lateness_max", "the latest", "days", null=DATELESS),
     ),
     ("tier",),
-)
-STATE = text(
-    "state",
-    "VERIFIED; NOT_VERIFIED: no check succeeded at that age or later; UNCERTAIN: it changed between two checks around that "
-    "age; TOO_YOUNG; LATE_FIRST_CAPTURE: the first publication may have been missed; EXCLUDED: our own doing is in it",
-)
-REVISION_TRIANGLE = Dataset(
-    "revision_triangle",
-    "Revision triangle",
-    "How much each partition had moved since its first publication, at each age; null is never no change",
-    (
-        WEEK,
-        TIER,
-        FAMILY,
-        day("due_date", "the day of first publication, from which ages count"),
-        count("age_days", "the age", "days"),
-        real(
-            "value",
-            "the measure at that age",
-            "as the measure",
-            null="unless VERIFIED, and where the measure needs volume that is not there",
-        ),
-        count(
-            "settled_age_days",
-            "the age since which its shares differed from its newest vintage by 0.1 % at most, to when it was last seen",
-            "days",
-            null="unless VERIFIED",
-        ),
-        STATE,
-    ),
-    ("week_ending", "tier", "venue_kind", "age_days"),
-)
-UNVERIFIED = "where no partition is verified"
-REVISION_PROFILE = Dataset(
-    "revision_profile",
-    "Revision profile",
-    "How much partitions have moved since their first publication, at each age: quantiles over the verified ones",
-    (
-        TIER,
-        FAMILY,
-        count("age_days", "the age", "days"),
-        count("partitions_verified", "partitions that are known at that age"),
-        count("partitions_not_verified", "partitions of that age without a successful check at it or later"),
-        count("partitions_uncertain", "partitions that changed between two checks around that age"),
-        count("partitions_excluded", "partitions with our own doing in them"),
-        count("partitions_late", "partitions whose first publication may have been missed"),
-        count("partitions_too_young", "partitions that are not of that age yet"),
-        real("revised_ratio", "the part of the verified that had moved at all", null=UNVERIFIED),
-        real(
-            "settled_ratio", "the part of the verified that had settled: settled_age_days is no more", null=UNVERIFIED
-        ),
-        *(
-            real(name, f"the {name[1:]}th percentile", "as the measure", null=UNVERIFIED)
-            for name in ("p50", "p90", "p95", "p99")
-        ),
-        real("max", "the largest", "as the measure", null=UNVERIFIED),
-        real("mean", "the mean: one odd partition moves it, see p50", "as the measure", null=UNVERIFIED),
-        real("rows_added_per_million", "rows added since the first publication", "of a million", null=UNVERIFIED),
-        real("rows_changed_per_million", "rows changed since the first publication", "of a million", null=UNVERIFIED),
-        real("rows_removed_per_million", "rows removed since the first publication", "of a million", null=UNVERIFIED),
-    ),
-    ("tier", "venue_kind", "age_days"),
-)
-REVISION_VENUES = Dataset(
-    "revision_venues",
-    "Reliability of venues",
-    "How much the volume of each venue has moved since its first publication, at each age, over the verified weeks",
-    (
-        TIER,
-        KIND,
-        *VENUE,
-        count("age_days", "the age", "days"),
-        count("weeks_verified", "weeks that are known at that age, and have the venue in their first vintage"),
-        real("revised_ratio", "the part of these weeks in which any row of the venue had moved"),
-        *(
-            real(name, f"the {name[1:]}th percentile", "as the measure", null=NO_VOLUME)
-            for name in ("p50", "p90", "p95", "p99")
-        ),
-        real("max", "the largest", "as the measure", null=NO_VOLUME),
-        real("mean", "the mean: one odd week moves it, see p50", "as the measure", null=NO_VOLUME),
-    ),
-    ("tier", "venue_kind", "mpid", "crd", "venue_name", "age_days"),
 )
