@@ -51,6 +51,11 @@ _OF_READERS: Mapping[ErrorKind, tuple[str, str]] = {
         "An instant in the future",
         "Only past instants have an answer. Leave as_of away for the latest data.",
     ),
+    ErrorKind.POSITION_IN_THE_FUTURE: (
+        "A position that the feed has not reached",
+        "position and after name positions that were given. Keep meta.next_after of the last answer; 0 begins at the first "
+        "entry.",
+    ),
     ErrorKind.UNKNOWN_FIELD: (
         "A field that the answer does not have",
         "fields names columns of the answer. /api/v1/dictionary lists them.",

@@ -20,6 +20,10 @@ class FeedCounterManager(models.Manager["FeedCounter"]):
         self.skip(1)
         return self.values_list("last", flat=True).get(pk=ONLY)
 
+    def last_given(self) -> int:
+        """The last position given; 0 before the first."""
+        return self.values_list("last", flat=True).filter(pk=ONLY).first() or 0
+
     def hold(self) -> None:
         """Let no other process take a position until the transaction ends."""
         self.get_or_create(pk=ONLY)

@@ -1,4 +1,4 @@
-"""Answers for readers: what commands, API, pages and exports hand out comes from these functions and from nowhere else.
+"""Answers for readers: commands, API, pages and exports take all their data from these functions.
 
 from pipeline import readers
 readers.rows(weeks=13, symbol="BRK.B", as_of="2026-11-18").to_pandas()

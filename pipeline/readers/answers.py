@@ -1,4 +1,4 @@
-"""The functions by the names of their datasets, for a shell that is told a name."""
+"""The functions by the names of their datasets, for commands and pages that get a name."""
 
 from __future__ import annotations
 

@@ -13,10 +13,11 @@ from pipeline.readers.datasets.ledger import CAPTURES
 from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
+from pipeline.readers.positions import reached
 from pipeline.readers.questions import Weeks, question_of
 from pipeline.readers.result import Result
 from pipeline.readers.table import ledger_table
-from pipeline.readers.values import choices, count
+from pipeline.readers.values import choices
 
 
 class CapturesAsked(WeeksAsked, total=False):
@@ -52,7 +53,7 @@ def _asked_for(asked: CapturesAsked) -> CaptureQuerySet:
     if causes:
         found = found.filter(cause__in=causes)
     if asked.get("after") is not None:
-        found = found.filter(position__gt=count("after", asked["after"]))
+        found = found.filter(position__gt=reached("after", asked["after"]))
     return found
 
 

@@ -278,18 +278,3 @@ def _without_rows(capture: Capture) -> ReadersError:
         kind = ErrorKind.VINTAGE_PRUNED if capture.pruned_at else ErrorKind.NOT_CAPTURED
         return ReadersError(kind, str(error), "capture", Facts(capture_ids=kept_of(capture.partition.key)))
     raise AssertionError(f"{capture} has its rows")
-
-
-@dataclass(frozen=True, slots=True)
-class HighWater:
-    """The newest capture of the ledger: its place in the feed, and since when it is known. None without one."""
-
-    position: int
-    known_since: datetime | None
-
-
-@once
-def high_water() -> HighWater:
-    """How far the feed of captures has come."""
-    newest = Capture.objects.normalized().order_by("-position").values_list("position", "normalized_at").first()
-    return HighWater(newest[0] or 0, newest[1]) if newest else HighWater(0, None)

@@ -20,7 +20,7 @@ from pipeline.readers.fields import SUM
 from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.meta import meta_of
 from pipeline.readers.parameters import answering
-from pipeline.readers.questions import Question, VenueKinds, question_of
+from pipeline.readers.questions import Question, VenueKinds, Weeks, question_of
 from pipeline.readers.reading import reading
 from pipeline.readers.result import Result
 from pipeline.readers.rows import one_of
@@ -75,9 +75,10 @@ class Summary:
 
 @answering
 def differences(**asked: Unpack[DifferencesAsked]) -> Result:
-    """The rows that changed between two captures of a partition, or between two instants in all partitions of some weeks.
+    """The rows that changed between two captures of a partition, or between two instants.
 
-    With `to_capture` alone, from the vintage before it; with `from_as_of` alone, until now. ReadersError.
+    With `to_capture` alone, from the vintage before it; with `from_as_of` alone, until now: in all captured weeks, unless some
+    are asked for. ReadersError.
     """
     question = question_of(asked)
     pairs = _pairs(asked, question)
@@ -130,6 +131,8 @@ def _at_two_instants(asked: DifferencesAsked, question: Question) -> Iterator[tu
         if asked.get("to_as_of") is not None
         else LATEST
     )
+    if question.weeks == Weeks():
+        question = replace(question, weeks=Weeks(every=True))
     were = {one.partition.key: one for one in choose(replace(question, selector=since)).captures}
     for after in choose(replace(question, selector=until)).captures:
         before = were.get(after.partition.key)

@@ -17,6 +17,7 @@ class ErrorKind(StrEnum):
     SELECTOR_CONFLICT = "selector-conflict"
     NOT_A_FRIDAY = "not-a-friday"
     AS_OF_IN_THE_FUTURE = "as-of-in-the-future"
+    POSITION_IN_THE_FUTURE = "position-in-the-future"
     UNKNOWN_FIELD = "unknown-field"
     UNKNOWN_SYMBOL = "unknown-symbol"
     UNKNOWN_VENUE = "unknown-venue"
@@ -38,6 +39,7 @@ STATUS = {
     ErrorKind.SELECTOR_CONFLICT: BAD_REQUEST,
     ErrorKind.NOT_A_FRIDAY: BAD_REQUEST,
     ErrorKind.AS_OF_IN_THE_FUTURE: BAD_REQUEST,
+    ErrorKind.POSITION_IN_THE_FUTURE: BAD_REQUEST,
     ErrorKind.UNKNOWN_FIELD: BAD_REQUEST,
     ErrorKind.UNKNOWN_SYMBOL: NOT_FOUND,
     ErrorKind.UNKNOWN_VENUE: NOT_FOUND,

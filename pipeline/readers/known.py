@@ -11,9 +11,10 @@ from pipeline.models import Capture
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
 from pipeline.readers.questions import Question
 from pipeline.readers.reading import reading
+from pipeline.readers.wording import did_you_mean
 from pipeline.vintages import read
 
-SEPARATORS = ".-/ "
+WITHOUT_SEPARATORS = str.maketrans("", "", ".-/ ")
 NEAR = 5
 
 
@@ -80,7 +81,18 @@ def newest_first(most: int | None = None) -> list[Capture]:
 
 
 def _unknown_venue(column: str, value: str) -> ReadersError:
-    return ReadersError(ErrorKind.UNKNOWN_VENUE, f"no captured week has a venue {value!r}", column)
+    meant = did_you_mean(value, _of_newest_weeks(column))
+    hint = f"; did you mean {meant}?" if meant else ""
+    detail = f"no captured week has a venue {value!r}{hint}"
+    return ReadersError(ErrorKind.UNKNOWN_VENUE, detail, column, Facts(did_you_mean=meant))
+
+
+def _of_newest_weeks(column: str) -> list[str]:
+    """The different texts of a column in the newest weeks."""
+    captures = newest_first(NEAR * 3)
+    with reading(captures):
+        found = read.of_captures(captures).select(pl.col(column).unique()).collect().to_series()
+    return sorted(found.drop_nulls().to_list())
 
 
 def _unknown_symbol(symbol: str) -> ReadersError:
@@ -97,14 +109,10 @@ def plain_spelling(symbol: pl.Expr) -> pl.Expr:
 
 def plain(symbol: str) -> str:
     """One symbol without case and separators."""
-    return "".join(character for character in symbol if character not in SEPARATORS).upper()
+    return symbol.translate(WITHOUT_SEPARATORS).upper()
 
 
 def spellings(symbol: str) -> list[str]:
     """The symbols of the newest weeks that differ from this one in case and separators only."""
     bare = plain(symbol)
-    captures = newest_first(NEAR * 3)
-    with reading(captures):
-        symbols = read.of_captures(captures).select(pl.col("symbol").unique())  # first: rows are thirty times as many
-        same = symbols.filter(plain_spelling(pl.col("symbol")) == bare)
-        return sorted(same.collect().to_series().to_list())[:NEAR]
+    return [symbol for symbol in _of_newest_weeks("symbol") if plain(symbol) == bare][:NEAR]

@@ -17,7 +17,8 @@ from django.utils.functional import cached_property
 from pipeline.finra.calendar import market_today
 from pipeline.models import Capture
 from pipeline.readers import fields, published
-from pipeline.readers.chosen import Chosen, Missing, high_water
+from pipeline.readers.chosen import Chosen, Missing
+from pipeline.readers.positions import high_water
 from pipeline.readers.questions import Question
 from pipeline.readers.selectors import Selector, SelectorKind
 from pipeline.weeks.analytics import CALCULATION_VERSION
@@ -92,9 +93,10 @@ class Meta:
     def sentence(self) -> str:
         """What it is, as of when, from how many captures, and what is lacking: for a person."""
         known = f"as of {self.as_of:%Y-%m-%d %H:%M:%S} UTC" if self.as_of else "before any capture"
-        lacking = len(self.coverage.missing)
-        coverage = "complete" if self.coverage.complete else f"{lacking} partition{'s' if lacking > 1 else ''} lacking"
-        return f"{self.dataset}: {known}, from {len(self.inputs)} captures, {coverage}"
+        inputs, lacking = len(self.inputs), len(self.coverage.missing)
+        coverage = f"{lacking} partition{'s' if lacking > 1 else ''} lacking" if lacking else "complete"
+        made_from = f", from {inputs} capture{'s' if inputs > 1 else ''}, {coverage}" if inputs or lacking else ""
+        return f"{self.dataset}: {known}{made_from}"
 
     def __repr__(self) -> str:
         """In a line: its inputs may be hundreds."""

@@ -11,8 +11,9 @@ from typing import cast
 from pipeline.finra.calendar import CalendarError, Tier, market_today
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
 from pipeline.readers.keywords import FridaysAsked, RowsAsked
+from pipeline.readers.positions import reached
 from pipeline.readers.selectors import LATEST, Clock, Selector, SelectorKind
-from pipeline.readers.values import age, choice, count, day, friday, fridays, instant, invalid, texts
+from pipeline.readers.values import age, choice, count, day, friday, fridays, instant, invalid, not_among, text, texts
 
 ALL = "ALL"  # as tier: all tiers in one figure; as venue_kind: both kinds
 EVERY_WEEK = "all"
@@ -89,12 +90,17 @@ def question_of(keywords: FridaysAsked) -> Question:
         tiers=tiers,
         over_all=over_all,
         venue_kind=choice("venue_kind", asked.get("venue_kind") or VenueKinds.ALL, VenueKinds),
-        symbols=texts(asked.get("symbol"), split=False),
-        issue_name=asked.get("issue_name"),
-        venue=Venue(mpids=texts(asked.get("mpid")), crd=asked.get("crd"), name=asked.get("venue_name")),
+        symbols=texts("symbol", asked.get("symbol"), split=False),
+        issue_name=text("issue_name", asked.get("issue_name")),
+        venue=_venue(asked),
         selector=selector,
         on_day=on_day,
     )
+
+
+def _venue(asked: RowsAsked) -> Venue:
+    crd, name = text("crd", asked.get("crd")), text("venue_name", asked.get("venue_name"))
+    return Venue(mpids=texts("mpid", asked.get("mpid")), crd=crd, name=name)
 
 
 def weeks_of(asked: FridaysAsked) -> Weeks:
@@ -155,7 +161,7 @@ def _read_selector(asked: RowsAsked, name: str) -> Selector:
     if name == "at_age_days":
         return Selector(kind=SelectorKind.AT_AGE, at_age_days=age("at_age_days", asked["at_age_days"]))
     if name == "position":
-        return Selector(kind=SelectorKind.POSITION, position=count("position", asked["position"]))
+        return Selector(kind=SelectorKind.POSITION, position=reached("position", asked["position"]))
     vintage = choice("vintage", asked["vintage"], Vintage)
     return Selector(kind=SelectorKind.FIRST) if vintage is Vintage.FIRST else LATEST
 
@@ -167,10 +173,10 @@ def _day_of(selector: Selector) -> date:
 
 def _tiers(value: str | Sequence[str] | None) -> tuple[tuple[Tier, ...], bool]:
     """The tiers asked for, in order; and whether figures over all of them are."""
-    named = texts(value)
+    named = texts("tier", value)
     if named == (ALL,):
         return tuple(Tier), True
     try:
-        return tuple(sorted({Tier.parse(text) for text in named})) or tuple(Tier), False
+        return tuple(sorted({Tier.parse(one) for one in named})) or tuple(Tier), False
     except CalendarError as error:
-        raise invalid("tier", str(error), Facts(allowed=(*(tier.value for tier in Tier), ALL))) from None
+        raise not_among("tier", ",".join(named), (*(tier.value for tier in Tier), ALL), str(error)) from None

@@ -1,4 +1,4 @@
-"""Whether a week may be used: the verdicts of the ledger, judged by the same function where a week was never judged."""
+"""Readiness: the verdicts in the ledger; a week never judged is judged here, by the same function."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)
 
 
 class ReadinessAsked(FridaysAsked, total=False):
-    """Which weeks, and for which uses."""
+    """Filters of weeks and uses."""
 
     use: str | list[str]
 
 
 @answering
 def readiness(**asked: Unpack[ReadinessAsked]) -> Result:
-    """The verdicts on the weeks that are watched, or that are asked for, per use."""
+    """The verdicts on the watched weeks, or on those asked for, per use."""
     uses = choices("use", asked.pop("use", None), Use) or tuple(Use)
     question = watched(asked)
     weeks = _weeks(question)
@@ -43,7 +43,7 @@ def readiness(**asked: Unpack[ReadinessAsked]) -> Result:
 
 
 def _weeks(question: Question) -> list[date]:
-    """The weeks that are judged, oldest first. `weeks=N` are those of which every tier is due, as for the command."""
+    """The weeks, oldest first. `weeks=N` counts weeks of which every tier is due, as the command does."""
     if question.weeks.last is None:
         return sorted({key.week_ending for key in keys_of(question)})
     most = (question.on_day - FIRST_WEEK).days // WEEK.days - WEEKS_THAT_MAY_WAIT
@@ -83,7 +83,7 @@ def _said(one: Readiness | None) -> tuple[str, list[str], list[str]]:
 
 
 def _last_moved(weeks: Collection[date]) -> Mapping[date, datetime]:
-    """When rows of each week last changed: by a restatement, or by what an operator did."""
+    """When rows of each week last changed, by a restatement or by an operator."""
     later = Capture.objects.normalized().filter(TOUCHED, version__gt=1, partition__week_ending__in=weeks)
     return dict(later.order_by().values_list("partition__week_ending").annotate(Max("normalized_at")))
 

@@ -16,9 +16,10 @@ from pipeline.readers.feed import Feed, FeedFacts
 from pipeline.readers.keywords import FridaysAsked
 from pipeline.readers.meta import head
 from pipeline.readers.parameters import answering
+from pipeline.readers.positions import reached
 from pipeline.readers.questions import Weeks, question_of
 from pipeline.readers.result import Result
-from pipeline.readers.values import choices, count
+from pipeline.readers.values import choices
 
 
 class ReadinessChangesAsked(FridaysAsked, total=False):
@@ -56,7 +57,7 @@ def _asked(
         changes = changes.filter(week_ending__in=weeks)
     if uses:
         changes = changes.filter(use__in=uses)
-    return changes.filter(position__gt=count("after", asked["after"])) if asked.get("after") is not None else changes
+    return changes.filter(position__gt=reached("after", asked["after"])) if asked.get("after") is not None else changes
 
 
 def _rows(changes: Sequence[ReadinessChange]) -> Iterator[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ from pipeline.models import Capture, Cause, Partition
 from pipeline.models.capture import CaptureQuerySet
 from pipeline.readers import looks
 from pipeline.readers.caveats import listed
-from pipeline.readers.chosen import high_water, keys_of
+from pipeline.readers.chosen import keys_of
 from pipeline.readers.datasets.restatements import RESTATED_SYMBOLS, RESTATED_VENUES, RESTATEMENTS
 from pipeline.readers.feed import Feed, FeedFacts
 from pipeline.readers.fields import SUM, Dataset
@@ -23,12 +23,13 @@ from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.measured import Pair, changes_of, measured
 from pipeline.readers.meta import Caveat, head
 from pipeline.readers.parameters import answering
+from pipeline.readers.positions import high_water, reached
 from pipeline.readers.questions import ALL, VenueKinds, Weeks, question_of
 from pipeline.readers.restated import restatements as restatements_of_finra
 from pipeline.readers.result import Result
 from pipeline.readers.rows import one_of
 from pipeline.readers.table import Table
-from pipeline.readers.values import choices, count, day, invalid
+from pipeline.readers.values import choices, day, invalid
 from pipeline.vintages import read
 from pipeline.vintages.compare import MOVED, ChangeKind
 from pipeline.vintages.measures import Measure
@@ -74,7 +75,7 @@ def _entries(asked: RestatementsAsked) -> CaptureQuerySet:
     if causes:
         found = found.filter(cause__in=causes)
     if asked.get("after") is not None:
-        found = found.filter(position__gt=count("after", asked["after"]))
+        found = found.filter(position__gt=reached("after", asked["after"]))
     return _of_period(_of_partitions(found, asked), asked)
 
 

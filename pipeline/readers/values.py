@@ -8,12 +8,14 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypeVar
+from operator import index
+from typing import SupportsIndex, TypeVar
 
 from django.utils import timezone
 
 from pipeline.finra.calendar import FIRST_WEEK, WEEK, CalendarError, read_day, week_start_of
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
+from pipeline.readers.wording import did_you_mean
 from pipeline.vintages import read
 
 MOST = 2**31 - 1
@@ -85,7 +87,7 @@ def age(name: str, value: int | str) -> int:
 
 def count(name: str, value: int | str, least: int = 0) -> int:
     """A whole number that is not less than `least`."""
-    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    number = index(value) if isinstance(value, SupportsIndex) and not isinstance(value, bool) else None
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= len(str(MOST)):
         number = int(value)
     if number is None or not least <= number <= MOST:
@@ -119,24 +121,49 @@ def ages(name: str, value: str | int | Sequence[int] | None, default: tuple[int,
 
 def choice(name: str, value: str, allowed: type[N]) -> N:
     """One of the values of an enumeration, in capitals or not."""
-    for spelling in (value, value.upper(), value.lower()):
+    written = _text(name, value)
+    for spelling in (written, written.upper(), written.lower()):
         with suppress(ValueError):
             return allowed(spelling)
     values = tuple(one.value for one in allowed)
-    raise invalid(name, f"{name} is one of {', '.join(values)}, not {value!r}", Facts(allowed=values))
+    raise not_among(name, written, values, f"{name} is one of {', '.join(values)}, not {value!r}")
 
 
 def choices(name: str, value: str | Sequence[str] | None, allowed: type[N]) -> tuple[N, ...]:
     """Several of them, as a list or with commas; none given is none."""
-    return tuple(dict.fromkeys(choice(name, one, allowed) for one in texts(value)))
+    return tuple(dict.fromkeys(choice(name, one, allowed) for one in texts(name, value)))
 
 
-def texts(value: str | Sequence[str] | None, *, split: bool = True) -> tuple[str, ...]:
-    """The texts of a list, or of one text with commas; a symbol is never split."""
+def texts(name: str, value: str | Sequence[str] | None, *, split: bool = True) -> tuple[str, ...]:
+    """The texts of a list or a column, or of one text with commas; a symbol is never split."""
     if value is None:
         return ()
-    listed: Iterable[Any] = value if not isinstance(value, str) else value.split(",") if split else [value]
-    return tuple(dict.fromkeys(str(one).strip() if split else str(one) for one in listed))
+    if not isinstance(value, str | Iterable):
+        raise _no_text(name, value)
+    listed = value if not isinstance(value, str) else value.split(",") if split else [value]
+    return tuple(dict.fromkeys(_text(name, one).strip() if split else _text(name, one) for one in listed))
+
+
+def text(name: str, value: str | None) -> str | None:
+    """A text, if one is given."""
+    return None if value is None else _text(name, value)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise _no_text(name, value)
+    return str(value)
+
+
+def _no_text(name: str, value: object) -> ReadersError:
+    return invalid(name, f"{name} is text, not {value!r}")
+
+
+def not_among(name: str, value: str, allowed: tuple[str, ...], detail: str) -> ReadersError:
+    """The error that a value is none of the allowed ones, which names the nearest."""
+    meant = did_you_mean(value, allowed)
+    hint = f"; did you mean {meant}?" if meant else ""
+    return invalid(name, f"{detail}{hint}", Facts(did_you_mean=meant, allowed=allowed))
 
 
 def invalid(name: str, detail: str, facts: Facts | None = None) -> ReadersError:

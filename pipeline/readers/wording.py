@@ -50,9 +50,10 @@ OTHERS_CALL_IT = {
 
 
 def did_you_mean(word: str, allowed: Collection[str]) -> str | None:
-    """The allowed word that `word` means elsewhere, or that it resembles; None where none is near."""
+    """The allowed word that `word` means elsewhere, or that it resembles, in capitals or not; None where none is near."""
     meant = OTHERS_CALL_IT.get(word.lower())
     if meant in allowed:
         return meant
-    near = difflib.get_close_matches(word.lower(), list(allowed), n=1, cutoff=0.6)
-    return near[0] if near else None
+    by_plain = {one.lower(): one for one in allowed}
+    near = difflib.get_close_matches(word.lower(), list(by_plain), n=1, cutoff=0.6)
+    return by_plain[near[0]] if near else None

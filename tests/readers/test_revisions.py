@@ -107,7 +107,7 @@ def test_complaint_09_one_row_for_a_key_at_any_instant() -> None:
 
 
 @pytest.mark.usefixtures("_three_vintages")
-def test_differences_of_two_captures_and_of_two_instants() -> None:
+def test_differences_of_two_captures_and_of_two_instants(source: MemorySource) -> None:
     first, second, third = Capture.objects.order_by("version")
     whole = readers.differences(from_capture=first.capture_id, to_capture=third.capture_id)
     columns = ("change", "symbol", "shares_before", "shares_after", "shares_change", "relative_change")
@@ -118,6 +118,8 @@ def test_differences_of_two_captures_and_of_two_instants() -> None:
         ("added", "NEWW", None, 7.0, 7.0, None),
     ]
     assert whole.frame.equals(readers.differences(from_as_of=DUE, to_as_of=DUE + 20 * DAY, week_ending=WEEK).frame)
+    capture_at(source, DUE + 16 * DAY, A, key=KEY._replace(week_ending=WEEK + 7 * DAY))
+    assert readers.differences(from_as_of=DUE, to_as_of=DUE + 20 * DAY).frame.equals(whole.frame), "of older weeks, too"
     assert whole.pinned
     summary = whole.summary
     assert (summary.added, summary.changed, summary.removed, summary.unchanged) == (1, 1, 1, 1)
@@ -188,6 +190,9 @@ def test_a_poller_follows_the_feed_with_one_integer(source: MemorySource) -> Non
     assert shown(readers.restatements(from_day="2025-12-22", to_day="2025-12-29"), "position") == [(2,), (3,)]
     assert readers.restatements(after=6).empty_because == "nothing was restated"
     assert kind_of(lambda: readers.restatements().page(("x",), 1)) == "invalid-parameter"
+    for feed in (readers.restatements, readers.readiness_changes, readers.captures):
+        assert feed(after=6).frame.is_empty()
+        assert kind_of(lambda feed=feed: feed(after=7)) == "position-in-the-future"  # type: ignore[misc]
 
 
 @pytest.mark.usefixtures("_three_vintages")

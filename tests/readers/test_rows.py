@@ -145,6 +145,10 @@ def test_complaint_08_instants_have_offsets_days_end_in_new_york(ledger: Ledger)
         ({"weeks": True}, "invalid-parameter"),
         ({"tier": "T3"}, "invalid-parameter"),
         ({"venue_kind": "DARK"}, "invalid-parameter"),
+        ({"symbol": 5}, "invalid-parameter"),
+        ({"crd": 361}, "invalid-parameter"),
+        ({"venue_kind": 1}, "invalid-parameter"),
+        ({"position": 2}, "position-in-the-future"),
         ({"capture": "finra.otc_transparency:OTC:2025-11-14:20240101"}, "unknown-capture"),
         ({"capture": ""}, "unknown-capture"),
         ({"week_ending": "2025-11-21", "tier": "OTC"}, "not-captured"),
@@ -171,6 +175,9 @@ def test_errors_carry_the_facts_that_help(ledger: Ledger) -> None:
     assert facts(week_ending=WEEK, tier="OTC", as_of=NOON - HOUR).first_known_at == NOON
     assert facts(capture="finra.otc_transparency:OTC:2025-11-14:x").capture_ids == (capture.capture_id,)
     assert facts(symbol="brk-b").did_you_mean == "BRK.B"
+    assert facts(mpid="ubsb").did_you_mean == "UBSA"
+    assert facts(venue_kind="nonats").did_you_mean == "NON_ATS"
+    assert facts(tier="tier1").did_you_mean == "NMS_TIER_1"
 
 
 def test_complaint_16_only_a_symbol_never_seen_is_an_error(ledger: Ledger) -> None:
@@ -249,7 +256,7 @@ def test_what_is_lacking_is_told_by_partition(ledger: Ledger) -> None:
     }
     assert not result.meta.coverage.complete
     assert [warning.code for warning in result.warnings] == ["incomplete"]
-    told = "rows: as of 2025-12-26 12:00:00 UTC, from 1 captures, 8 partitions lacking"
+    told = "rows: as of 2025-12-26 12:00:00 UTC, from 1 capture, 8 partitions lacking"
     assert repr(result) == f"<Result {told}, 1 warning; .frame, .to_pandas(), .meta, .warnings>"
     assert repr(result.meta) == f"<Meta {told}; .inputs, .coverage, .as_document()>"
 
