@@ -49,6 +49,7 @@ STATEMENTS = (
         FROM pipeline_partition AS p, generate_series(1, 3) AS v,
             LATERAL (SELECT week_ending + 30 + 14 * v AS on_day) AS days,
             LATERAL (SELECT held FROM (VALUES {HELD}) AS t(name, held) WHERE name = tier) AS size""",
+    "INSERT INTO pipeline_feedcounter (id, last) SELECT 1, max(position) FROM pipeline_capture",
     """UPDATE pipeline_partition AS p SET latest_id = c.id
         FROM pipeline_capture AS c WHERE c.partition_id = p.id AND c.version = 3""",
     """INSERT INTO pipeline_run (trigger, command, parameters, parameters_hash, requested_by, reason, run_date, status,

@@ -77,8 +77,8 @@ class Summary:
 def differences(**asked: Unpack[DifferencesAsked]) -> Result:
     """The rows that changed between two captures of a partition, or between two instants.
 
-    With `to_capture` alone, from the vintage before it; with `from_as_of` alone, until now: in all captured weeks, unless some
-    are asked for. ReadersError.
+    With `to_capture` alone, from the vintage before it; with `from_as_of` alone, until now. Two instants are compared in all
+    captured weeks, unless some are asked for. ReadersError.
     """
     question = question_of(asked)
     pairs = _pairs(asked, question)
