@@ -7,7 +7,7 @@ readers.rows(weeks=13, symbol="BRK.B", as_of="2026-11-18").to_pandas()
 from __future__ import annotations
 
 from pipeline.readers.captures import captures
-from pipeline.readers.datasets import DATASETS
+from pipeline.readers.dictionary import DATASETS
 from pipeline.readers.differences import differences
 from pipeline.readers.errors import ErrorKind, Facts, ReadersError
 from pipeline.readers.fields import Dataset, Field

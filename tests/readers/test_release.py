@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from pipeline import readers
 from pipeline.models import Capture, DataKind, LedgerKind
-from pipeline.readers.datasets import DATASETS
+from pipeline.readers.dictionary import DATASETS
 from pipeline.readers.fields import TERMS
 from pipeline.readers.release import build, checked
 from pipeline.weeks import analytics

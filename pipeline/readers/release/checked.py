@@ -12,7 +12,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.models import Capture
-from pipeline.readers.datasets import DATASETS
+from pipeline.readers.dictionary import DATASETS
 from pipeline.readers.release.build import Known, NoRelease, known_releases, read
 from pipeline.readers.release.package import DESCRIPTOR, Resource
 from pipeline.vintages import read as vintages

@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline.models import data_kinds
 from pipeline.readers import fields, formats
-from pipeline.readers.datasets import DATASETS
+from pipeline.readers.dictionary import DATASETS
 from pipeline.readers.fields import Dataset, Field
 from pipeline.readers.parameters import SAMPLES
 from pipeline.weeks.analytics import CALCULATION_VERSION
