@@ -30,7 +30,6 @@ from pipeline.management.help import JSON_HELP, VERBOSE, Example, HelpFormatter,
 from pipeline.models import data_kinds
 from pipeline.resilience import stopping
 from pipeline.resilience.failures import database_sentence, explained
-from pipeline.review.verification import NoSuchCapture
 from pipeline.runs.summary import COULD_NOT_RUN, FAILURES
 
 logger = logging.getLogger(__name__)
@@ -90,7 +89,7 @@ class SpineCommand(BaseCommand, ABC):
                 self.mark()
             code = self.work(**options)
             self.stdout.flush()
-        except (BadArguments, CalendarError, NoSuchCapture, SourceError) as error:
+        except (BadArguments, CalendarError, SourceError) as error:
             self.refuse(str(error))
         except DatabaseFailure as error:
             self.refuse(database_sentence(error))

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from pipeline.finra.calendar import CalendarError, PartitionKey, Tier, check_friday, parse_day
+from pipeline.management.base import BadArguments
 from pipeline.models import Capture
 from pipeline.models.capture import DOMAIN, CaptureQuerySet
-from pipeline.review.verification import NoSuchCapture, find_capture
 
 LATEST, PREVIOUS = "latest", "previous"
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -22,14 +22,14 @@ HELP = (
 def select(words: Sequence[str], default: Sequence[str]) -> list[Capture]:
     """The captures that the words name, in their order; of a partition without further words, those of `default`.
 
-    As many as `default` has; NoSuchCapture for more, for fewer, and for what is not there.
+    As many as `default` has; BadArguments for more, for fewer, and for what is not there.
     """
     given = " ".join(words).split()
     key, rest = _partition(given)
     if key is not None and len(rest) < len(default):
         rest = [*_before(rest, default)[: len(default) - len(rest)], *rest]
     if len(rest) != len(default):
-        raise NoSuchCapture(f"{len(default)} to be named, not {len(rest)}: write {HELP}")
+        raise BadArguments(f"{len(default)} to be named, not {len(rest)}: write {HELP}")
     return [_named(word, key) for word in rest]
 
 
@@ -39,7 +39,7 @@ def _before(rest: Sequence[str], default: Sequence[str]) -> Sequence[str]:
     if version is None:
         return default
     if version[1] == "1":
-        raise NoSuchCapture("v1 is the first capture of a partition: no other is before it")
+        raise BadArguments("v1 is the first capture of a partition: no other is before it")
     return [f"v{int(version[1]) - 1}"]
 
 
@@ -72,15 +72,25 @@ def _named(word: str, key: PartitionKey | None) -> Capture:
     version = VERSION.fullmatch(word)
     if word not in (LATEST, PREVIOUS) and version is None:
         is_short = ":" in word and not word.startswith(f"{DOMAIN}:")
-        return find_capture(f"{DOMAIN}:{word}" if is_short else word)
+        return _with_id(f"{DOMAIN}:{word}" if is_short else word)
     of_partition = _captures_of(key)
     if version is not None:
         found = of_partition.filter(version=int(version[1])).first()
     else:
         found = of_partition.normalized().order_by("-version")[int(word == PREVIOUS) :].first()
     if found is None:
-        raise NoSuchCapture(_lacking(word, key, of_partition))
+        raise BadArguments(_lacking(word, key, of_partition))
     return found
+
+
+def _with_id(capture_id: str) -> Capture:
+    capture = Capture.objects.select_related("partition").filter(capture_id=capture_id).first()
+    if capture is not None:
+        return capture
+    stem = ":".join(capture_id.split(":")[:3])
+    known = list(Capture.objects.filter(capture_id__startswith=stem).values_list("capture_id", flat=True)[:8])
+    hint = f"; of that partition there are: {', '.join(known)}" if known and stem else ""
+    raise BadArguments(f"there is no capture {capture_id!r}{hint}")
 
 
 def _captures_of(key: PartitionKey | None) -> CaptureQuerySet:

@@ -1,4 +1,4 @@
-"""A capture's figures, and the proof that its payload, rows and vintage file are still what it says."""
+"""The proof that a capture's payload, rows and vintage file are still what the ledger says."""
 
 from __future__ import annotations
 
@@ -14,78 +14,12 @@ from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.store import VintageDamaged
 
 
-class NoSuchCapture(Exception):
-    """The capture that was asked for is not there; the message says which are."""
-
-
 @dataclass(frozen=True, slots=True)
 class Checked:
     """One check, and whether it holds."""
 
     what: str
     holds: bool
-
-
-def find_capture(capture_id: str) -> Capture:
-    """The capture with this id; NoSuchCapture names those nearest to it."""
-    capture = Capture.objects.select_related("partition").filter(capture_id=capture_id).first()
-    if capture is not None:
-        return capture
-    stem = ":".join(capture_id.split(":")[:3])
-    known = list(Capture.objects.filter(capture_id__startswith=stem).values_list("capture_id", flat=True)[:8])
-    hint = f"; of that partition there are: {', '.join(known)}" if known and stem else ""
-    raise NoSuchCapture(f"there is no capture {capture_id!r}{hint}")
-
-
-def describe(capture: Capture) -> dict[str, object]:
-    """A capture's figures; sums are exact decimals, as text."""
-    return {
-        "capture_id": capture.capture_id,
-        "week_ending": capture.partition.week_ending,
-        "tier": capture.partition.tier,
-        "version": capture.version,
-        "is_latest": capture.partition.latest_id == capture.pk,
-        "kind": capture.kind,
-        "reason": capture.reason,
-        "requested_by": capture.requested_by,
-        "request_reason": capture.request_reason,
-        "captured_on": capture.captured_on,
-        "captured_at": capture.captured_at.isoformat(),
-        "normalized_at": capture.normalized_at.isoformat() if capture.normalized_at else None,
-        "source": capture.source,
-        "payload_uri": capture.payload_uri,
-        "payload_format": capture.payload_format,
-        "payload_bytes": capture.payload_bytes,
-        "payload_sha256": capture.payload_sha256,
-        "content_hash": capture.content_hash,
-        "parser_version": capture.parser_version,
-        "cause": capture.cause,
-        "annuls": capture.annuls.capture_id if capture.annuls else None,
-        "annulled_by": capture.annulment.capture_id if capture.annulment else None,
-        "position": capture.position,
-        "vintage_path": capture.vintage_path,
-        "vintage_bytes": capture.vintage_bytes,
-        "vintage_sha256": capture.vintage_sha256,
-        "last_update_date": capture.last_update_date,
-        "source_opinion": capture.source_opinion,
-        "rows_in": capture.rows_in,
-        "rows_kept": capture.rows_kept,
-        "rows_rejected": capture.rows_rejected,
-        "rows_non_ats": capture.rows_non_ats,
-        "shares": capture.shares,
-        "trades": capture.trades,
-        "rows_added": capture.rows_added,
-        "rows_changed": capture.rows_changed,
-        "rows_removed": capture.rows_removed,
-        "rows_unchanged": capture.rows_unchanged,
-        "pinned": capture.pinned,
-        "manifests": list(
-            capture.manifests.order_by("pk").values(
-                "stage", "rows_in", "rows_kept", "rows_rejected", "shares", "trades", "checksum", "duration"
-            )
-        ),
-        "rejects": list(capture.rejects.values("part", "line", "reason", "text")),
-    }
 
 
 def verify(capture: Capture) -> list[Checked]:

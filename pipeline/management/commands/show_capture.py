@@ -8,7 +8,8 @@ from django.core.management.base import CommandParser
 
 from pipeline.management.base import SpineCommand, failed_if
 from pipeline.management.capture_words import HELP, LATEST, select
-from pipeline.review.verification import Checked, describe, verify
+from pipeline.review.capture_figures import figures
+from pipeline.review.verification import Checked, verify
 
 
 class Command(SpineCommand):
@@ -31,17 +32,17 @@ class Command(SpineCommand):
     def work(self, **options: Any) -> int:
         """Find it, print it, verify it."""
         (capture,) = select(options["capture"], (LATEST,))
-        described = describe(capture)
+        found = figures(capture)
         checks = verify(capture) if options["verify"] else []
         if self.as_json:
             extra = {"verified": all(check.holds for check in checks), "checks": checks} if checks else {}
-            self.document({**described, **{k: _plain(v) for k, v in extra.items()}})
-        figures = [(name, value) for name, value in described.items() if not isinstance(value, list)]
-        self.table("Capture", ("figure", "value"), figures)
+            self.document({**found, **{k: _plain(v) for k, v in extra.items()}})
+        single = [(name, value) for name, value in found.items() if not isinstance(value, list)]
+        self.table("Capture", ("figure", "value"), single)
         for name in ("manifests", "rejects"):
-            found: Any = described[name]
-            if found:
-                self.table(name.capitalize(), tuple(found[0]), [tuple(row.values()) for row in found])
+            rows: Any = found[name]
+            if rows:
+                self.table(name.capitalize(), tuple(rows[0]), [tuple(row.values()) for row in rows])
         for check in checks:
             self.line(f"{'verified' if check.holds else 'NOT VERIFIED'}: {check.what}")
         return failed_if(not all(check.holds for check in checks))
