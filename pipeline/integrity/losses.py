@@ -19,7 +19,7 @@ from pipeline.integrity.restoring import Orphan
 from pipeline.models import Anomaly, Category, Readiness, Run, Severity, Stage
 from pipeline.models.anomaly import MARKETSPINE, NotOpen
 from pipeline.models.data_kinds import manage_py
-from pipeline.vintages import holdings
+from pipeline.vintages import file_checks, holdings
 from pipeline.vintages.holdings import Holdings, Lost
 from pipeline.weeks import readiness, symbols
 
@@ -55,7 +55,7 @@ def _checked(read: int, run: Run | None) -> tuple[Holdings, set[date]]:
     """The holdings of the archive, and the weeks to be judged again."""
     if read:
         holdings.read_in_turn(read)
-        holdings.record_read(symbols.read_newest(read))
+        file_checks.record_read(symbols.read_newest(read))
     held = holdings.holdings()
     holdings.record_existence(held)
     weeks = _open(held, run) | _end(held)

@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from pipeline.models import AnalyticsSnapshot, Anomaly, Category, FileCheck, FileState, Run, Severity, Stage
 from pipeline.models.anomaly import MARKETSPINE, NotOpen
-from pipeline.vintages import holdings
+from pipeline.vintages import file_checks
 from pipeline.weeks import symbols
 
 ABOUT_SYMBOLS = Q(category=Category.ARCHIVE_DAMAGED, partition__isnull=True, week_ending__isnull=False)
@@ -28,7 +28,7 @@ def check(run: Run | None) -> set[date]:
     lost = symbols.lost()
     damaged = set(FileCheck.objects.filter(state=FileState.DAMAGED).values_list("sha256", flat=True))
     files = AnalyticsSnapshot.objects.values_list("symbols_sha256", flat=True)
-    holdings.record_missing({one.symbols_sha256 for one in lost} - damaged, list(files))
+    file_checks.record_missing({one.symbols_sha256 for one in lost} - damaged, list(files))
     return _open(lost, run) | _end({one.symbols_sha256 for one in lost})
 
 

@@ -15,7 +15,7 @@ from pipeline.integrity import losses
 from pipeline.models import Act, AnalyticsSnapshot, Capture
 from pipeline.operations.orders import Order, write_down
 from pipeline.resilience.failures import PASSING, explained
-from pipeline.vintages import holdings, read, store
+from pipeline.vintages import file_checks, holdings, read, store
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import VintageDamaged
@@ -78,7 +78,7 @@ def _rebuilt(capture: Capture, *, whole: bool) -> Rebuilt:
     except VintageDamaged as damage:
         return _made_again(capture, damage)
     if whole:
-        holdings.record_read({capture.vintage_sha256: True})
+        file_checks.record_read({capture.vintage_sha256: True})
     return Rebuilt(capture, Fate.WHOLE, "it is there and what was written" if whole else "it is there")
 
 
@@ -96,9 +96,9 @@ def _made_again(capture: Capture, damage: VintageDamaged) -> Rebuilt:
     except (ArchiveDamaged, VintageDamaged, OSError) as error:
         if isinstance(error, OSError) and error.errno in PASSING:
             raise
-        holdings.record_read({capture.vintage_sha256: False})
+        file_checks.record_read({capture.vintage_sha256: False})
         return Rebuilt(capture, Fate.LOST, f"{damage.how}, and {explained(error) or error}")
-    holdings.record_read({file.sha256: True})
+    file_checks.record_read({file.sha256: True})
     return Rebuilt(capture, Fate.REBUILT, f"{damage.how}; {file.rows:,} rows were read from its payload")
 
 
@@ -115,9 +115,9 @@ def _with_symbols(snapshot: AnalyticsSnapshot, *, whole: bool) -> Rebuilt:
             analytics.rebuild_symbols(snapshot)
         except (VintageDamaged, NoSuchVintage) as error:
             return Rebuilt(snapshot, Fate.LOST, f"{damage.how}, and {error}")
-        holdings.record_read({snapshot.symbols_sha256: True})
+        file_checks.record_read({snapshot.symbols_sha256: True})
         return Rebuilt(snapshot, Fate.REBUILT, f"{damage.how}; computed again from the snapshot's captures")
-    holdings.record_read({snapshot.symbols_sha256: True})
+    file_checks.record_read({snapshot.symbols_sha256: True})
     return Rebuilt(snapshot, Fate.WHOLE, "it is there and what was written" if whole else "it is there")
 
 

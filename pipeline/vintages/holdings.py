@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from pipeline.finra.payloads import Payload
 from pipeline.models import Capture, FileCheck, FileState, Stage
-from pipeline.vintages import archive, store
+from pipeline.vintages import archive, file_checks, store
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.files import StorageAway
 from pipeline.vintages.store import VintageDamaged
@@ -104,7 +104,7 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Count:
     """How many different files of a kind the captures need, and how many of them are there."""
 
     needed: int
@@ -118,7 +118,7 @@ class Holdings:
     `gone` says in one sentence that it has hardly any payload, or cannot be asked; it is None where it has most.
     """
 
-    tallies: Mapping[FileKind, Tally]
+    counts: Mapping[FileKind, Count]
     present: frozenset[str]
     lost: tuple[Lost, ...]
     gone: str | None = None
@@ -132,10 +132,10 @@ def holdings() -> Holdings:
         present = _present(files)
     except (ArchiveDamaged, StorageAway) as damage:
         told = damage.strerror if isinstance(damage, StorageAway) else str(damage)
-        return Holdings(_tallies(files, set()), frozenset(), tuple(_lost(files, known, set())), told)
+        return Holdings(_counts(files, set()), frozenset(), tuple(_lost(files, known, set())), told)
     lost = tuple(_lost(files, known, present))
-    tallies = _tallies(files, present)
-    return Holdings(tallies, frozenset(present), lost, _gone(tallies[FileKind.PAYLOAD], lost))
+    counts = _counts(files, present)
+    return Holdings(counts, frozenset(present), lost, _gone(counts[FileKind.PAYLOAD], lost))
 
 
 def recorded() -> list[Lost]:
@@ -164,11 +164,11 @@ def _present(files: Iterable[Needed]) -> set[str]:
     return {by_path[path] for path in archive.present_files(by_path.keys())}
 
 
-def _tallies(files: Iterable[Needed], present: Collection[str]) -> dict[FileKind, Tally]:
+def _counts(files: Iterable[Needed], present: Collection[str]) -> dict[FileKind, Count]:
     different = {(file.kind, file.sha256) for file in files}
     needed = Counter(kind for kind, _ in different)
     there = Counter(kind for kind, sha256 in different if sha256 in present)
-    return {kind: Tally(needed[kind], there[kind]) for kind in FileKind}
+    return {kind: Count(needed[kind], there[kind]) for kind in FileKind}
 
 
 def made_of(payload_sha256: str) -> list[Capture]:
@@ -200,7 +200,7 @@ def _mend(capture: Capture) -> bool:
         store.verify(capture)
     except VintageDamaged:
         with suppress(VintageDamaged, ArchiveDamaged):
-            record_read({store.rebuild(capture).sha256: True})
+            file_checks.record_read({store.rebuild(capture).sha256: True})
             return True
     return False
 
@@ -222,43 +222,15 @@ def read_in_turn(number: int) -> None:
         with suppress(StorageAway):  # what was read until then is known
             for sha256 in turn[begin : begin + READ_AT_ONCE]:
                 found[sha256] = files[sha256].is_whole()
-        record_read(found)
+        file_checks.record_read(found)
         if len(found) < len(turn[begin : begin + READ_AT_ONCE]):
             return
-
-
-def record_read(found: Mapping[str, bool]) -> None:
-    """Keep which files were whole when they were read just now."""
-    _record({s: FileState.WHOLE if whole else FileState.DAMAGED for s, whole in found.items()}, read_at=timezone.now())
 
 
 def record_existence(held: Holdings) -> None:
     """Keep what was found missing, and what is there again: its turn to be read comes first."""
     missing = {one.needed.sha256 for one in held.lost} - held.present
-    record_missing(missing, missing | held.present)
-
-
-def record_missing(missing: set[str], of: Collection[str]) -> None:
-    """Keep which of some files are not there, and which are there again."""
-    missed = set(FileCheck.objects.filter(state=FileState.MISSING).values_list("sha256", flat=True))
-    _record(dict.fromkeys(missing - missed, FileState.MISSING), read_at=None)
-    _record(dict.fromkeys(missed.intersection(of) - missing, FileState.WHOLE), read_at=None)
-
-
-def _record(states: Mapping[str, FileState], read_at: datetime | None) -> None:
-    now = timezone.now()
-    same = {
-        check.sha256: check.since
-        for check in FileCheck.objects.filter(pk__in=states)
-        if check.state == states[check.sha256]
-    }
-    FileCheck.objects.bulk_create(
-        [FileCheck(sha256=s, state=state, since=same.get(s, now), read_at=read_at) for s, state in states.items()],
-        500,
-        update_conflicts=True,
-        unique_fields=["sha256"],
-        update_fields=["state", "since", "read_at"],
-    )
+    file_checks.record_missing(missing, missing | held.present)
 
 
 def _turn(check: FileCheck | None, sha256: str) -> tuple[int, float, str]:
@@ -293,7 +265,7 @@ def _state(file: Needed, known: Mapping[str, FileCheck], present: Collection[str
     return FileState.DAMAGED if check is not None and check.state == FileState.DAMAGED else None
 
 
-def _gone(payloads: Tally, lost: Collection[Lost]) -> str | None:
+def _gone(payloads: Count, lost: Collection[Lost]) -> str | None:
     partitions = len({one.capture.partition_id for one in lost if one.is_payload})
     missing = payloads.needed - payloads.present
     is_gone = (partitions > 1 and not payloads.present) or (partitions > MANY and missing * 2 > payloads.needed)

@@ -21,7 +21,7 @@ from django.utils import timezone
 from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import AnalyticsSnapshot, Calculation, Capture, Manifest, Partition, Run, Stage
-from pipeline.vintages import holdings, read, store
+from pipeline.vintages import file_checks, read, store
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import results, revisions, symbols
@@ -169,7 +169,7 @@ def _mend(snapshot: AnalyticsSnapshot) -> bool:
         except VintageDamaged:
             with suppress(VintageDamaged, NoSuchVintage):
                 rebuild_symbols(snapshot)
-                holdings.record_read({snapshot.symbols_sha256: True})
+                file_checks.record_read({snapshot.symbols_sha256: True})
                 return True
     return False
 

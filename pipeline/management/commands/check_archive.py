@@ -86,13 +86,13 @@ def _advice() -> str:
 
 def _counted(held: Holdings) -> str:
     """Each kind of file: how many the captures need, and how many are there."""
-    sentence = (f"{tally.present:,} of {tally.needed:,} {kind}s are there" for kind, tally in held.tallies.items())
+    sentence = (f"{tally.present:,} of {tally.needed:,} {kind}s are there" for kind, tally in held.counts.items())
     return ", ".join(sentence) or "nothing could be looked at"
 
 
 def _as_document(held: Holdings, unaccepted: list[Lost]) -> dict[str, object]:
     return {
-        "files": {kind: {"needed": tally.needed, "present": tally.present} for kind, tally in held.tallies.items()},
+        "files": {kind: {"needed": tally.needed, "present": tally.present} for kind, tally in held.counts.items()},
         "gone": held.gone or "",
         "lost": [
             {
