@@ -26,6 +26,7 @@ KEPT = 1024
 CEILING = 2**32 - 1
 MIXED = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)  # odd, of 64 bits
 FEWEST = 64  # sampled rows from which a share is estimated
+CHANCE = 0.01  # of less than FEWEST, none of which is shared: how probable that may be if so large a share were
 OF_FILE = ("venue_name", "shares", "trades")
 OF_CHANGES = ("firm", "after_shares", "after_trades")
 
@@ -115,13 +116,14 @@ def _name_of(venue: str) -> str:
     return mpid or firm
 
 
-def share_in(one: Sketch, other: Sketch) -> float:
-    """About which share (0-1) of the rows of `one` the other has; 1 where the sketches have too little to tell."""
+def may_share(one: Sketch, other: Sketch, limit: float) -> bool:
+    """Whether the other may have so large a share (0-1) of the rows of `one`, or a little less, as far as sketches tell."""
     ceiling = min(one.ceiling, other.ceiling)
     sampled = {each for each in one.hashes if each <= ceiling}
+    shared = len(sampled & other.hashes)
     if ceiling < CEILING and len(sampled) < FEWEST:
-        return 1.0
-    return len(sampled & other.hashes) / max(len(sampled), 1)
+        return shared > 0 or (1 - limit) ** len(sampled) > CHANCE
+    return shared >= limit / 2 * max(len(sampled), 1)
 
 
 def of_rows(frame: pl.DataFrame) -> pl.DataFrame:

@@ -89,7 +89,7 @@ def _number_of_fresh(offered: Vintage) -> dict[str, int]:
 
 def _may_be_of(sketches: Collection[Sketch], stored: PartitionSketch, limit: float) -> bool:
     other = Sketch.unpacked(bytes(stored.hashes), stored.ceiling)
-    return any(likeness.share_in(sketch, other) >= limit / 2 for sketch in sketches)
+    return any(likeness.may_share(sketch, other, limit) for sketch in sketches)
 
 
 def _same_rows(fresh: pl.DataFrame, partition: Partition) -> dict[str, int] | None:

@@ -7,7 +7,7 @@ from zlib import crc32
 import polars as pl
 import pytest
 
-from pipeline.capture.likeness import KEPT, MIXED, Sketch, of_new_rows, of_rows, same, share_in, sketch
+from pipeline.capture.likeness import KEPT, MIXED, Sketch, may_share, of_new_rows, of_rows, same, sketch
 from pipeline.vintages.compare import difference_of
 from tests.finra.api_pages import ATS, FIRM, read
 from tests.vintages.frames import Line, frame_of
@@ -57,12 +57,19 @@ def test_a_sketch_is_kept_as_bytes() -> None:
     assert Sketch.unpacked(made.packed(), made.ceiling) == made
 
 
-@pytest.mark.parametrize("shared", [0, 0.005, 0.2, 0.5, 1])
-def test_two_sketches_tell_the_share_of_rows_within_five_points(shared: float) -> None:
+@pytest.mark.parametrize(("shared", "may_be"), [(0, False), (0.005, False), (0.2, True), (0.5, True), (1, True)])
+def test_two_sketches_tell_whether_a_fifth_of_the_rows_is_shared(shared: float, may_be: bool) -> None:
     rows = 20_000
     same_rows = round(shared * rows)
     one, other = frame_of(lines(0, rows)), frame_of(lines(0, same_rows) + lines(same_rows, rows, factor=2))
-    assert share_in(sketch(one), sketch(other)) == pytest.approx(shared, abs=0.05)
+    assert may_share(sketch(one), sketch(other), 0.2) is may_be
+
+
+@pytest.mark.parametrize(("sampled", "shared", "may_be"), [(20, 0, True), (21, 0, False), (63, 0, False), (63, 1, True)])
+def test_few_sampled_rows_tell_only_where_none_is_shared(sampled: int, shared: int, may_be: bool) -> None:
+    one = Sketch(frozenset(range(KEPT)), KEPT - 1)
+    other = Sketch(frozenset(range(shared)), sampled - 1)
+    assert may_share(one, other, 0.2) is may_be
 
 
 def test_rows_that_changes_bring_have_their_likeness_after_them() -> None:
