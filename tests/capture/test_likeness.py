@@ -65,7 +65,9 @@ def test_two_sketches_tell_whether_a_fifth_of_the_rows_is_shared(shared: float, 
     assert may_share(sketch(one), sketch(other), 0.2) is may_be
 
 
-@pytest.mark.parametrize(("sampled", "shared", "may_be"), [(20, 0, True), (21, 0, False), (63, 0, False), (63, 1, True)])
+@pytest.mark.parametrize(
+    ("sampled", "shared", "may_be"), [(20, 0, True), (21, 0, False), (63, 0, False), (63, 1, True)]
+)
 def test_few_sampled_rows_tell_only_where_none_is_shared(sampled: int, shared: int, may_be: bool) -> None:
     one = Sketch(frozenset(range(KEPT)), KEPT - 1)
     other = Sketch(frozenset(range(shared)), sampled - 1)

@@ -40,14 +40,15 @@ class QueryRows:
     @classmethod
     def of(cls, pages: Sequence[Rows], texts: pl.Categorical) -> QueryRows:
         """The rows of at least one page. `texts` are the categories of all queries of a partition."""
-        rows = distinct(pl.concat([page.frame for page in pages]))
         cuts = [cut for cut in FIRM_CUTS if any(number_of(page, cut) for page in pages)]
         with ThreadPoolExecutor(len(FIRM_CUTS)) as executor:
             lines = executor.map(partial(lines_of, pages, texts=texts), cuts)
+            rows = distinct(pl.concat([page.frame for page in pages]))
+            sums = sums_of(rows)
         return cls(
             pages=len(pages),
             lines=dict(zip(cuts, lines, strict=True)),
-            sums=sums_of(rows),
+            sums=sums,
             listing=sum((page.listing for page in pages), Listing()),
             oddities=sum((page.oddities for page in pages), Oddities()),
             is_sample=any(page.is_sample for page in pages),

@@ -16,7 +16,7 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import chain
 from threading import Lock
-from typing import TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from pipeline.finra.sources.api.all_rows import AllRows, QueryRows, own_categories
 from pipeline.finra.sources.api.decoding import NotRows, Rows
@@ -28,7 +28,7 @@ from pipeline.finra.sources.base import TransientSourceError, UnsafeSource, Unus
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+P = ParamSpec("P")
 U = TypeVar("U")
 
 
@@ -71,6 +71,8 @@ class Pager:
     def __init__(self, transport: Transport, connections: int, limits: Limits, queries: Sequence[Query]) -> None:
         self._transport = transport
         self._connections = connections
+        self._asking = ThreadPoolExecutor(connections, thread_name_prefix="finra-page")
+        self._reading = ThreadPoolExecutor(connections, thread_name_prefix="finra-rows")
         self._limits = limits
         self._queries = queries
         self._packing = Packing([query.name for query in queries])
@@ -105,37 +107,42 @@ class Pager:
         """Ask for the first page of each query, and for each other page once one has told of it.
 
         The page that stands first in the payload is asked for first: few have to wait for their turn to be packed. One more
-        than there are connections is given to the threads, so that none waits for this one.
+        than there are connections is given to the threads that ask, so that none waits for this one. Others read what has
+        come: no connection waits for that.
         """
         first, further = _in_context(self._first), _in_context(self._further)
         known = [(self._turn(query, 0), partial(first, query)) for query in self._queries]
-        asked: list[Future[list[_Missing]]] = []
-        awaited: set[Future[list[_Missing]]] = set()
-        with ThreadPoolExecutor(self._connections, thread_name_prefix="finra-page") as pool:
-            while known or awaited:
-                while known and len(awaited) <= self._connections:
-                    asked.append(pool.submit(heappop(known)[1]))
-                    awaited.add(asked[-1])
-                done, awaited = wait(awaited, return_when=FIRST_COMPLETED)
+        pages: list[Future[Future[list[_Missing]]]] = []
+        asked: set[Future[Future[list[_Missing]]]] = set()
+        read: set[Future[list[_Missing]]] = set()
+        with self._reading, self._asking:
+            while known or asked or read:
+                while known and len(asked) <= self._connections and len(read) <= self._connections:
+                    pages.append(self._asking.submit(heappop(known)[1]))
+                    asked.add(pages[-1])
+                awaited: set[Future[Any]] = {*asked, *read}
+                done, _ = wait(awaited, return_when=FIRST_COMPLETED)
                 if any(page.exception() for page in done):
-                    pool.shutdown(cancel_futures=True)
+                    self._asking.shutdown(cancel_futures=True)
                     break
-                for gap in chain.from_iterable(page.result() for page in done):
+                for gap in chain.from_iterable(page.result() for page in read & done):
                     heappush(known, (self._turn(gap.query, gap.start), partial(further, gap)))
-        for page in asked:  # where several failed, the first of them says why
+                read = (read - done) | {page.result() for page in asked & done}
+                asked -= done
+        for page in pages:  # where several failed, the first of them says why
             if not page.cancelled():
-                page.result()
+                page.result().result()
 
     def _turn(self, query: Query, offset: int) -> tuple[int, int]:
         """Where a page stands in the payload."""
         return self._places[query.name], offset
 
-    def _first(self, query: Query) -> list[_Missing]:
-        """Read the first page, of the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
+    def _first(self, query: Query) -> Future[list[_Missing]]:
+        """Ask for the first page, of the query as FINRA takes it: simpler where it refuses a sort or a field (400)."""
         asked = query.as_simple_as(self._taken)
         while True:
             try:
-                page = self._page(asked, MOST_ROWS, None, 0)
+                reply = self._reply_to(asked, 0, MOST_ROWS)
             except Rejected as error:
                 simpler = asked.simpler()
                 if simpler is None:
@@ -144,19 +151,30 @@ class Pager:
                 asked = simpler
             else:
                 self._taken = asked
-                return _after(asked, page) if page else []
+                return self._reading.submit(_in_context(self._read_first), asked, reply)
 
-    def _further(self, gap: _Missing) -> list[_Missing]:
-        """Read missing rows, as many as fit into a page."""
-        page = self._page(gap.query, gap.end - gap.start, gap.total, gap.start)
+    def _further(self, gap: _Missing) -> Future[list[_Missing]]:
+        """Ask for missing rows, as many as fit into a page."""
+        reply = self._reply_to(gap.query, gap.start, gap.end - gap.start)
+        return self._reading.submit(_in_context(self._read_further), gap, reply)
+
+    def _reply_to(self, query: Query, offset: int, limit: int) -> Reply:
+        reply = self._transport.post(data_path(query.dataset), query.page(offset, limit))
+        self._weigh(reply)
+        return reply
+
+    def _read_first(self, query: Query, reply: Reply) -> list[_Missing]:
+        page = self._page(query, MOST_ROWS, None, 0, reply)
+        return _after(query, page) if page else []
+
+    def _read_further(self, gap: _Missing, reply: Reply) -> list[_Missing]:
+        page = self._page(gap.query, gap.end - gap.start, gap.total, gap.start, reply)
         if page is None:
             raise Torn(f"nothing is there any more from row {gap.start:,} of {gap.total:,} on")
         return [replace(gap, start=page.end)] if page.end < gap.end else []
 
-    def _page(self, query: Query, limit: int, total: int | None, offset: int) -> Page | None:
+    def _page(self, query: Query, limit: int, total: int | None, offset: int, reply: Reply) -> Page | None:
         """Some rows of a query; None where the service has nothing."""
-        reply = self._transport.post(data_path(query.dataset), query.page(offset, limit))
-        self._weigh(reply)
         try:
             page, rows = read_page(query, offset, limit, reply)
             check_place(rows.frame, query.expected)
@@ -231,7 +249,7 @@ def torn_for_good(reasons: Iterable[str]) -> TransientSourceError:
     return TransientSourceError(f"the rows changed each time they were read: {'; '.join(reasons)}")
 
 
-def _in_context(work: Callable[[T], U]) -> Callable[[T], U]:
+def _in_context(work: Callable[P, U]) -> Callable[P, U]:
     """The same in threads of a pool, which begin without the context of this one: lines of the log say the partition."""
     context = copy_context()
-    return lambda item: context.copy().run(work, item)
+    return lambda *args, **kwargs: context.copy().run(work, *args, **kwargs)

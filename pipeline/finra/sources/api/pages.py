@@ -11,8 +11,8 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
 
 from pipeline.finra.payloads import tar_blocks, tar_end
 from pipeline.finra.zstd import Compressing
@@ -59,8 +59,8 @@ class Packed:
 class Packing:
     """Makes the payload of a partition, hashed and compressed while its pages come: the last costs no more than itself.
 
-    Pages come in any order, from several threads. Each is packed when it is its turn: in the order of the `queries`, each up
-    to its total.
+    Pages come in any order, from several threads, and wait for nothing: a thread of its own packs each when it is its turn,
+    in the order of the `queries`, each up to its total.
     """
 
     def __init__(self, queries: Sequence[str]) -> None:
@@ -71,22 +71,28 @@ class Packing:
         self._digest = hashlib.sha256()
         self._compressing = Compressing()
         self._requests: list[dict[str, str | int]] = []
-        self._lock = Lock()
+        self._packer = ThreadPoolExecutor(1, thread_name_prefix="finra-pack")
+        self._added: list[Future[None]] = []
 
     def add(self, page: Page) -> None:
         """Take a page; one without a body says that its query has no rows."""
-        with self._lock:
-            self._waiting[self._places[page.query], page.offset] = page
-            while (following := self._waiting.pop(self._turn, None)) is not None:
-                self._append(following)
-                is_last = following.end >= following.total
-                self._turn = (self._turn[0] + 1, 0) if is_last else (self._turn[0], following.end)
+        self._added.append(self._packer.submit(self._pack, page))
+
+    def _pack(self, page: Page) -> None:
+        self._waiting[self._places[page.query], page.offset] = page
+        while (following := self._waiting.pop(self._turn, None)) is not None:
+            self._append(following)
+            is_last = following.end >= following.total
+            self._turn = (self._turn[0] + 1, 0) if is_last else (self._turn[0], following.end)
 
     def finish(self) -> Packed:
         """The payload. Its bytes hold request ids: two fetches of the same rows are two payloads.
 
         It has all pages that came, also where others are missing.
         """
+        self._packer.shutdown()
+        for page in self._added:
+            page.result()
         for turn in sorted(self._waiting):
             self._append(self._waiting.pop(turn))
         self._write(*tar_blocks(REQUESTS, json.dumps(self._requests, indent=1).encode()))
