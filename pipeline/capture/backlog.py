@@ -6,15 +6,15 @@ import time
 
 from django.db import transaction
 
-from pipeline.capture import current, entries, records
+from pipeline.capture import current, endings, entries
 from pipeline.capture.terms import Terms
 from pipeline.capture.vintage import following, following_by_force
 from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.payloads import Payload
-from pipeline.models import Capture, Partition, Readiness
+from pipeline.models import Capture, FeedCounter, LedgerKind, Partition, Readiness, Stage
 from pipeline.models.capture import CaptureQuerySet
-from pipeline.vintages import archive, payloads, store
+from pipeline.vintages import archive, payloads, records, store
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.store import Label
 
@@ -66,9 +66,13 @@ def _store(capture: Capture, key: PartitionKey, terms: Terms) -> bool:
             return False
         known = entries.known_since(partition)
         entries.describe(capture, content)
+        capture.save()
         Readiness.objects.block(partition.week_ending, f"the rows of {capture} were stored")
-        entries.record_rows(partition, capture, vintage, started, terms.run)
+        endings.captured(capture, terms.run, fetched=False, stored=True)
+        entries.add_manifests(capture, [Stage.NORMALIZED], started, terms.run, content.controls)
+        entries.record_rows(partition, capture, vintage, terms.run)
         partition.save(update_fields=["latest"])
-        transaction.on_commit(lambda: records.confirm(capture), robust=True)
-        entries.publish(capture, vintage, file, known)
+        data_kind = LedgerKind.objects.found()
+        transaction.on_commit(lambda: records.confirm(capture, data_kind), robust=True)
+        entries.publish(capture, vintage, file, known, FeedCounter.objects.take())
     return True

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from pipeline.capture import endings, entries, other_partitions, records
+from pipeline.capture import endings, entries, other_partitions
 from pipeline.capture.decision import Decision
 from pipeline.capture.likeness import Sketches
 from pipeline.capture.terms import Provenance, Terms
@@ -29,6 +29,9 @@ from pipeline.models import (
     CaptureKind,
     Cause,
     Check,
+    DataKind,
+    FeedCounter,
+    LedgerKind,
     Outcome,
     Partition,
     Readiness,
@@ -37,7 +40,7 @@ from pipeline.models import (
     Tally,
     data_kinds,
 )
-from pipeline.vintages import archive, store
+from pipeline.vintages import archive, records, store
 from pipeline.vintages.store import Label, Unlabelled, VintageFile
 
 CAUSES = {  # the source is that of all others
@@ -101,13 +104,18 @@ def make(candidate: Candidate, terms: Terms) -> Capture:
 def _label(candidate: Candidate, terms: Terms) -> Label:
     """The label of the vintage file; its id and version are checked again under the lock."""
     key, provenance = candidate.key, candidate.provenance
-    partition, _ = Partition.objects.get_or_create(week_ending=key.week_ending, tier=key.tier)
-    confirmed = records.confirmed_ids()
+    partition = (
+        candidate.held.partition
+        if candidate.held
+        else Partition.objects.get_or_create(week_ending=key.week_ending, tier=key.tier)[0]
+    )
+    archived = records.ids()
+    records.keep_positions(archived)
+    held = records.ids_in_ledger(partition)
     if not terms.force:
-        records.check_not_behind(partition, confirmed)
-    records.keep_positions(confirmed)
+        records.check_not_behind(partition, archived, held)
     return Label(
-        capture_id=records.next_id(partition, terms.run_date, provenance.payload_sha256),
+        capture_id=records.next_id(key, terms.run_date, provenance.payload_sha256, archived, held),
         version=candidate.held.version + 1 if candidate.held else 1,
         content_hash=candidate.vintage.content.content_hash,
         payload_sha256=provenance.payload_sha256,
@@ -133,41 +141,49 @@ def _archived(act: Callable[[], None] | None) -> Iterator[Callable[[], None]]:
 def _commit(candidate: Candidate, label: Label, file: VintageFile | None, started: float, terms: Terms) -> Capture:
     with transaction.atomic():
         partition = Partition.objects.locked(candidate.key)
-        _check_next(partition, candidate, label, terms)
+        data_kind = _check_next(partition, candidate, label, terms)
         known = entries.known_since(partition)
         capture = _new_capture(partition, candidate, label, terms)
-        _record_payload(partition, capture, candidate, started, terms.run)
+        _record_payload(partition, capture, candidate, terms.run)
+        endings.captured(capture, terms.run, fetched=candidate.archive is not None, stored=file is not None)
+        stages = (Stage.RAW,) if file is None else (Stage.RAW, Stage.NORMALIZED)
+        entries.add_manifests(capture, stages, started, terms.run, candidate.vintage.content.controls)
         if file is not None:
-            entries.record_rows(partition, capture, candidate.vintage, started, terms.run)
+            entries.record_rows(partition, capture, candidate.vintage, terms.run)
         partition.save(update_fields=["newest_version", "latest"])
+        # The archive says whose payload it is: before the commit that the id is taken, after it that the capture is.
+        records.claim(capture, data_kind)
+        transaction.on_commit(lambda: records.confirm(capture, data_kind), robust=True)
+        # From here to the commit one process at a time.
+        position = FeedCounter.objects.take() if file is not None else FeedCounter.objects.hold()
         seen = candidate.decision.seen
         if seen is not None and other_partitions.is_another_by_now(candidate.key, candidate.sketches, seen):
             raise Superseded(f"{partition}: one like it was captured meanwhile")
-        # The archive says whose payload it is: before the commit that the id is taken, after it that the capture is.
-        records.claim(capture)
-        transaction.on_commit(lambda: records.confirm(capture), robust=True)
         if file is not None:
-            entries.publish(capture, candidate.vintage, file, known)
+            entries.publish(capture, candidate.vintage, file, known, position)
     return capture
 
 
 @checkpoints("commit.check")
-def _check_next(partition: Partition, candidate: Candidate, label: Label, terms: Terms) -> None:
-    """Superseded unless the capture may be the next one, under the id that its file names."""
+def _check_next(partition: Partition, candidate: Candidate, label: Label, terms: Terms) -> DataKind | None:
+    """Superseded unless the capture may be the next one, under the id that its file names; the kind of the ledger's data.
+
+    The ledger has not given the id: no capture of the partition was made since its ids were read.
+    """
     if partition.newest_version != label.version - 1:
         raise Superseded(f"{partition} has version {partition.newest_version} by now")
-    if (
-        terms.normalize
-        and candidate.held
-        and Capture.objects.awaiting_normalization().filter(partition=partition).exists()
-    ):
+    held, waiting = candidate.held, Capture.objects.awaiting_normalization().filter(partition=partition)
+    # Rows are stored in the order of versions: when those of the newest are, no earlier ones are waited for.
+    if terms.normalize and held and held.normalized_at is None and waiting.exists():
         raise Superseded(f"{partition} has an archived capture whose rows come first")
     if candidate.archive is not None and not archive.is_there(label.payload_sha256):
         raise Superseded(f"retention has removed the payload {label.payload_sha256[:16]} just now")
     if not records.is_free(label.capture_id, label.payload_sha256):
         raise Superseded(f"{label.capture_id} is the id of another capture by now")
-    if candidate.provenance.kind is not None:
-        data_kinds.decide(candidate.provenance.kind)
+    if candidate.provenance.kind is None:
+        return LedgerKind.objects.found()
+    data_kinds.decide(candidate.provenance.kind)
+    return candidate.provenance.kind
 
 
 @checkpoints("commit.insert")
@@ -199,17 +215,13 @@ def _new_capture(partition: Partition, candidate: Candidate, label: Label, terms
     return capture
 
 
-def _record_payload(
-    partition: Partition, capture: Capture, candidate: Candidate, started: float, run: Run | None
-) -> None:
+def _record_payload(partition: Partition, capture: Capture, candidate: Candidate, run: Run | None) -> None:
     """Write what belongs to a capture whether its rows are stored or not."""
     Readiness.objects.block(partition.week_ending, f"{capture} was captured")
     partition.newest_version = capture.version
     other_partitions.keep_sketch(partition, candidate.sketches.of_all)
-    entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, run)
     Tally.objects.add("captures", tier=partition.tier, kind=capture.kind)
     if candidate.archive is not None:  # the source was asked
-        endings.captured(capture, run)
         Check.objects.note(partition, run, candidate.outcome)
     if candidate.annuls is not None:
         endings.annulled(candidate.annuls, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from django.conf import settings
 
@@ -18,24 +19,25 @@ from pipeline.models.anomaly import MARKETSPINE
 SHOWN_OF_A_LINE = 200  # characters
 
 
-def record_anomalies(content: Content, capture: Capture, run: Run | None) -> None:
-    """Record the anomalies of a vintage whose rows are being stored."""
+def anomalies(content: Content, capture: Capture, run: Run | None) -> list[Anomaly]:
+    """The anomalies of a vintage whose rows are being stored, not saved yet; ends one that is over."""
     partition = capture.partition
-    if content.rejects:
-        first = content.rejects[0]
-        message = (
-            f"{len(content.rejects):,} of {content.rows_in:,} rows rejected; first: line {first.line}, {first.reason}"
-        )
-        if content.misplaced > (content.misplaced + content.rows_non_ats) * settings.MARKETSPINE_MAX_REJECT_SHARE:
-            _record(
-                Category.REJECTED_ROWS, Severity.ERROR, f"{_misplaced(content, partition)}; {message}", partition, run
-            )
-        else:
-            _record(Category.REJECTED_ROWS, Severity.WARN, message, partition, run)
+    found = [*_of_rejects(content, partition, run), *_of_totals(content, partition, run)]
     if odd := str(content.oddities):
-        _record(Category.ODD_ROWS, Severity.WARN, odd, partition, run)
-    _tell_unknown_fields(content.oddities.fields, run)
-    check_totals(partition, content, run)
+        found.append(_of(Category.ODD_ROWS, Severity.WARN, odd, partition, run))
+    return [*found, *_of_unknown_fields(content.oddities.fields, run)]
+
+
+def _of_rejects(content: Content, partition: Partition, run: Run | None) -> Iterator[Anomaly]:
+    if not content.rejects:
+        return
+    first = content.rejects[0]
+    message = f"{len(content.rejects):,} of {content.rows_in:,} rows rejected; first: line {first.line}, {first.reason}"
+    if content.misplaced > (content.misplaced + content.rows_non_ats) * settings.MARKETSPINE_MAX_REJECT_SHARE:
+        message = f"{_misplaced(content, partition)}; {message}"
+        yield _of(Category.REJECTED_ROWS, Severity.ERROR, message, partition, run)
+    else:
+        yield _of(Category.REJECTED_ROWS, Severity.WARN, message, partition, run)
 
 
 def record_contradictions(held: Capture, content: Content, payload_sha256: str, run: Run | None) -> bool:
@@ -83,6 +85,10 @@ def _misplaced(content: Content, partition: Partition) -> str:
 
 def check_totals(partition: Partition, content: Content, run: Run | None) -> None:
     """Compare the rows with the source's own totals by symbol, where it gives some; agreement ends the anomaly."""
+    Anomaly.objects.record_each(*_of_totals(content, partition, run))
+
+
+def _of_totals(content: Content, partition: Partition, run: Run | None) -> Iterator[Anomaly]:
     controls = content.controls
     if controls is None:
         return
@@ -91,11 +97,11 @@ def check_totals(partition: Partition, content: Content, run: Run | None) -> Non
         return
     which = f"{controls.differing:,} of {controls.symbols:,} symbols do not add up to FINRA's totals"
     message = f"{which}; the largest: {'; '.join(map(str, controls.largest))}"
-    _record(Category.UNRECONCILED, Severity.ERROR, message, partition, run)
+    yield _of(Category.UNRECONCILED, Severity.ERROR, message, partition, run)
 
 
-def _tell_unknown_fields(fields: frozenset[str], run: Run | None) -> None:
-    """Tell new fields of the source once, for no week: from now on every row has them."""
+def _of_unknown_fields(fields: frozenset[str], run: Run | None) -> Iterator[Anomaly]:
+    """New fields of the source are told once, for no week: from now on every row has them."""
     if not fields:
         return
     message = (
@@ -103,8 +109,8 @@ def _tell_unknown_fields(fields: frozenset[str], run: Run | None) -> None:
         "archived payloads; a version that knows them can read them from there"
     )
     if not Anomaly.objects.filter(category=Category.UNKNOWN_FIELDS, message=message).exists():
-        Anomaly.objects.record(Category.UNKNOWN_FIELDS, Severity.WARN, message, stage=Stage.NORMALIZED, run=run)
+        yield Anomaly.of(Category.UNKNOWN_FIELDS, Severity.WARN, message, stage=Stage.NORMALIZED, run=run)
 
 
-def _record(category: Category, severity: Severity, message: str, partition: Partition, run: Run | None) -> None:
-    Anomaly.objects.record(category, severity, message, partition=partition, stage=Stage.NORMALIZED, run=run)
+def _of(category: Category, severity: Severity, message: str, partition: Partition, run: Run | None) -> Anomaly:
+    return Anomaly.of(category, severity, message, partition=partition, stage=Stage.NORMALIZED, run=run)

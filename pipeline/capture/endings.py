@@ -10,48 +10,48 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 
-from django.db.models import Q
-
 from pipeline.finra.calendar import PartitionKey
 from pipeline.models import Anomaly, Capture, Category, Partition, Run, Stage
 from pipeline.models.anomaly import MARKETSPINE, AnomalyQuerySet, NotOpen
 
-ANSWERED = Q(category=Category.FETCH_FAILED)
-BROKE_DOWN = Q(category__in=(Category.STALLED, Category.INTERNAL))
-FETCHED = (
-    ANSWERED
-    | Q(category__in=(Category.LATE, Category.REFUSED, Category.UNREADABLE))
-    | BROKE_DOWN & ~Q(stage=Stage.NORMALIZED)
-)
-TAKEN = Q(category__in=(Category.REFUSED, Category.UNREADABLE)) | BROKE_DOWN & ~Q(stage=Stage.NORMALIZED)
-CONTRADICTING = Q(category=Category.REJECTED_ROWS)
-STORED = Q(category=Category.ARCHIVE_DAMAGED, payload_sha256="") | BROKE_DOWN & Q(stage=Stage.NORMALIZED)
+BROKE_DOWN = (Category.STALLED, Category.INTERNAL)
+OVER_WHEN_FETCHED = (Category.FETCH_FAILED, Category.LATE, Category.REFUSED, Category.UNREADABLE)
+NOT_TAKEN = (Category.REFUSED, Category.UNREADABLE)
+END_BY_THEMSELVES = (*BROKE_DOWN, *OVER_WHEN_FETCHED, Category.REJECTED_ROWS, Category.ARCHIVE_DAMAGED)
 
 
 def answered(key: PartitionKey, run: Run | None) -> None:
     """The source was reached, and has nothing of the partition."""
-    failed = Anomaly.objects.open().filter(ANSWERED, partition__in=Partition.objects.for_keys([key]))
+    failed = Anomaly.objects.open().filter(
+        category=Category.FETCH_FAILED, partition__in=Partition.objects.for_keys([key])
+    )
     _end(failed, "the source answered: it has nothing of it", run)
 
 
 def is_in_doubt(partition: Partition) -> bool:
     """Whether the source had something that could not be taken: only another look at that says that it is over."""
-    return _of(partition).filter(TAKEN).exists()
+    return any(one.category in NOT_TAKEN or _broke_down_before_rows(one) for one in _open(partition))
 
 
 def found_as_held(held: Capture, run: Run | None, *, nothing_besides: bool) -> None:
     """The source was reached, and has what is held; with `nothing_besides`, no line of it contradicts a row any more."""
-    over = FETCHED | CONTRADICTING if nothing_besides and not held.rows_rejected else FETCHED
-    found = list(_of(held.partition).filter(over))
-    contradicting = [anomaly for anomaly in found if anomaly.category == Category.REJECTED_ROWS]
-    fetched = [anomaly for anomaly in found if anomaly not in contradicting]
-    _end(fetched, f"the source has what {held} holds", run)
-    _end(contradicting, f"the source has what {held} holds, and nothing besides", run)
+    found = _open(held.partition)
+    _end(filter(_is_of_fetching, found), f"the source has what {held} holds", run)
+    if nothing_besides and not held.rows_rejected:
+        _end(filter(_is_of_rejects, found), f"the source has what {held} holds, and nothing besides", run)
 
 
-def captured(capture: Capture, run: Run | None) -> None:
-    """A new vintage was archived."""
-    _end(_of(capture.partition).filter(FETCHED), f"captured as {capture.capture_id}", run)
+def captured(capture: Capture, run: Run | None, *, fetched: bool, stored: bool) -> None:
+    """A vintage was fetched and archived; or its rows were read from its payload and stored; or both.
+
+    Lines that an earlier one lacked are history, once rows are stored that lack none.
+    """
+    found = _open(capture.partition)
+    if fetched:
+        _end(filter(_is_of_fetching, found), f"captured as {capture.capture_id}", run)
+    if stored:
+        over = [one for one in found if _is_of_reading(one) or (_is_of_rejects(one) and not capture.rows_rejected)]
+        _end(over, f"the rows of {capture.capture_id} are stored", run)
 
 
 def annulled(capture: Capture, run: Run | None) -> None:
@@ -60,15 +60,9 @@ def annulled(capture: Capture, run: Run | None) -> None:
     _end(silent, f"{capture} was annulled", run)
 
 
-def stored(capture: Capture, run: Run | None) -> None:
-    """The rows of a vintage were read from its payload, and stored; the lines that an earlier one lacked are history."""
-    over = STORED | Q() if capture.rows_rejected else STORED | CONTRADICTING
-    _end(_of(capture.partition).filter(over), f"the rows of {capture.capture_id} are stored", run)
-
-
 def read_back(held: Capture, run: Run | None) -> None:
     """The payload held was read from the archive again, and holds the rows that are stored."""
-    _end(_of(held.partition).filter(STORED), f"the payload of {held} reads as its rows", run)
+    _end(filter(_is_of_reading, _open(held.partition)), f"the payload of {held} reads as its rows", run)
 
 
 def reconciled(partition: Partition, run: Run | None) -> None:
@@ -92,6 +86,30 @@ def resembles_its_neighbours(anomaly: Anomaly, capture: Capture, run: Run | None
 def offered(run: Run) -> None:
     """The source had something of what a run asked for."""
     _end(Anomaly.objects.open().filter(category=Category.NOT_OFFERED), "the source offered something", run)
+
+
+def _is_of_fetching(anomaly: Anomaly) -> bool:
+    return anomaly.category in OVER_WHEN_FETCHED or _broke_down_before_rows(anomaly)
+
+
+def _broke_down_before_rows(anomaly: Anomaly) -> bool:
+    return anomaly.category in BROKE_DOWN and anomaly.stage != Stage.NORMALIZED
+
+
+def _is_of_reading(anomaly: Anomaly) -> bool:
+    """Whether it is of the rows of an archived payload; a lost file of the archive, which it names, ends when it is back."""
+    if anomaly.category == Category.ARCHIVE_DAMAGED:
+        return not anomaly.payload_sha256
+    return anomaly.category in BROKE_DOWN and anomaly.stage == Stage.NORMALIZED
+
+
+def _is_of_rejects(anomaly: Anomaly) -> bool:
+    return anomaly.category == Category.REJECTED_ROWS
+
+
+def _open(partition: Partition) -> list[Anomaly]:
+    """The open anomalies of a partition that a capture or a check may end: few, so one simple question finds all."""
+    return list(_of(partition).filter(category__in=END_BY_THEMSELVES))
 
 
 def _of(partition: Partition) -> AnomalyQuerySet:

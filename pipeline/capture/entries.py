@@ -6,21 +6,22 @@ Written in the transaction that makes the capture, stores the rows of an archive
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from pipeline.capture import content_checks, current, endings, late_restatements, silent_restatements
+from pipeline.capture import content_checks, current, late_restatements, silent_restatements
 from pipeline.capture.vintage import Vintage
 from pipeline.checkpoints import checkpoints
 from pipeline.finra import reader
 from pipeline.finra.content import Content
 from pipeline.finra.sources.api.control_totals import ControlTotals
 from pipeline.models import (
+    Anomaly,
     Capture,
     CaptureKind,
     Event,
-    FeedCounter,
     Listing,
     Manifest,
     Notice,
@@ -36,6 +37,17 @@ from pipeline.vintages.store import VintageFile
 
 REJECTS_AT_ONCE = 1000
 LISTED = ["rows", "update_date", "updated", "with_totals"]
+PUBLISHED = [
+    "rows_added",
+    "rows_changed",
+    "rows_removed",
+    "rows_unchanged",
+    "vintage_path",
+    "vintage_bytes",
+    "vintage_sha256",
+    "normalized_at",
+    "position",
+]
 
 
 def describe(capture: Capture, content: Content) -> None:
@@ -53,23 +65,22 @@ def describe(capture: Capture, content: Content) -> None:
 
 
 @checkpoints("rows.record")
-def record_rows(partition: Partition, capture: Capture, vintage: Vintage, started: float, run: Run | None) -> None:
-    """Write the manifest, the rejects and the anomalies of rows that are stored, and make them the partition's latest.
+def record_rows(partition: Partition, capture: Capture, vintage: Vintage, run: Run | None) -> None:
+    """Write the rejects and the anomalies of rows that are stored, and make them the partition's latest.
 
     The rows before them are given up where they are lost: until then they are the latest, and their week says so.
     """
     content = vintage.content
-    add_manifest(capture, Stage.NORMALIZED, capture.content_hash, started, run, content.controls)
     Reject.objects.bulk_create(
         [Reject(capture=capture, part=r.part, line=r.line, reason=r.reason, text=r.text) for r in content.rejects],
         REJECTS_AT_ONCE,
     )
-    endings.stored(capture, run)
-    content_checks.record_anomalies(content, capture, run)
-    note_listing(partition, content)
+    found = content_checks.anomalies(content, capture, run)
     if vintage.base is not None and vintage.changes is not None:
-        late_restatements.note(Difference(vintage.base, capture, vintage.changes), run)
-        silent_restatements.note(vintage, capture, run)
+        found += late_restatements.anomalies(Difference(vintage.base, capture, vintage.changes), run)
+        found += silent_restatements.anomalies(vintage, capture, run)
+    Anomaly.objects.record_each(*found)
+    note_listing(partition, content)
     if vintage.lost is not None:
         current.mark_lost(vintage.lost)
     partition.latest = capture
@@ -78,26 +89,25 @@ def record_rows(partition: Partition, capture: Capture, vintage: Vintage, starte
 def known_since(partition: Partition) -> datetime:
     """Now, and later than for the vintage before, whatever the machines' clocks say: as-of answers follow versions."""
     now = timezone.now()
-    if partition.latest is None or partition.latest.normalized_at is None:
+    if partition.latest_id is None:
         return now
-    return max(now, partition.latest.normalized_at + timedelta(microseconds=1))
+    before = Capture.objects.filter(pk=partition.latest_id).values_list("normalized_at", flat=True).get()
+    return max(now, before + timedelta(microseconds=1)) if before else now
 
 
 @checkpoints("publish")
-def publish(
-    capture: Capture, vintage: Vintage, file: VintageFile, known: datetime, position: int | None = None
-) -> None:
-    """Save that the rows of a capture are known since then, and where they are: the last thing before the commit.
+def publish(capture: Capture, vintage: Vintage, file: VintageFile, known: datetime, position: int) -> None:
+    """Save that the rows of a capture are known since then, where they are, and its position in the feed.
 
-    Its position in the feed is taken under a lock that all captures share; one that is taken back has that of old.
+    The last thing before the commit: no process takes a position meanwhile.
     """
     counts = vintage.counts
     capture.rows_added, capture.rows_changed = counts.added, counts.changed
     capture.rows_removed, capture.rows_unchanged = counts.removed, counts.unchanged
     capture.vintage_path, capture.vintage_bytes, capture.vintage_sha256 = file.path, file.size, file.sha256
     capture.normalized_at = known
-    capture.position = position or FeedCounter.objects.take()
-    capture.save()
+    capture.position = position
+    capture.save(update_fields=PUBLISHED)
     if capture.version > 1 and capture.rows_touched and capture.kind != CaptureKind.REPARSED:
         Notice.objects.tell(_restated(capture))
 
@@ -132,16 +142,23 @@ def note_listing(partition: Partition, content: Content) -> None:
     Listing.objects.bulk_create([found], update_conflicts=True, unique_fields=["partition"], update_fields=LISTED)
 
 
-def add_manifest(
-    capture: Capture,
-    stage: Stage,
-    checksum: str,
-    started: float,
-    run: Run | None,
-    controls: ControlTotals | None = None,
+def add_manifests(
+    capture: Capture, stages: Iterable[Stage], started: float, run: Run | None, controls: ControlTotals | None = None
 ) -> None:
-    """Write that a stage of a capture completed; `started` is an instant of the monotonic clock."""
-    Manifest.objects.create(
+    """Write that stages of a capture completed; `started` is an instant of the monotonic clock.
+
+    The source's own totals, `controls`, stand beside the stored rows.
+    """
+    taken = timedelta(seconds=time.monotonic() - started)
+    Manifest.objects.bulk_create(
+        _manifest(capture, stage, controls if stage is Stage.NORMALIZED else None, taken, run) for stage in stages
+    )
+
+
+def _manifest(
+    capture: Capture, stage: Stage, controls: ControlTotals | None, taken: timedelta, run: Run | None
+) -> Manifest:
+    return Manifest(
         capture=capture,
         stage=stage,
         rows_in=capture.rows_in,
@@ -153,8 +170,8 @@ def add_manifest(
         control_shares=controls.shares if controls else None,
         control_trades=controls.trades if controls else None,
         control_differing=controls.differing if controls else None,
-        checksum=checksum,
-        duration=timedelta(seconds=time.monotonic() - started),
+        checksum=capture.payload_sha256 if stage is Stage.RAW else capture.content_hash,
+        duration=taken,
         completed_at=timezone.now(),
         run=run,
     )

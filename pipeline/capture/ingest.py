@@ -29,7 +29,6 @@ from pipeline.capture.commit import Candidate, Superseded
 from pipeline.capture.decision import Decision, DecisionKind
 from pipeline.capture.likeness import Sketches
 from pipeline.capture.probe import ask
-from pipeline.capture.records import LedgerBehind
 from pipeline.capture.results import Result, Times
 from pipeline.capture.terms import Provenance, Terms
 from pipeline.capture.vintage import Vintage, following, following_by_force
@@ -43,6 +42,7 @@ from pipeline.models import Capture, CaptureKind, Category, Outcome, Severity
 from pipeline.resilience.connections import patiently, release
 from pipeline.vintages import archive, holdings, payloads
 from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.records import LedgerBehind
 
 KINDS = {
     DecisionKind.FIRST: CaptureKind.FIRST,

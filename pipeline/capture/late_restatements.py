@@ -16,15 +16,15 @@ MOVERS_TOLD = 5
 
 
 @checkpoints("restatement.note")
-def note(difference: Difference, run: Run | None) -> None:
-    """Of a restatement found outside the look-back of the weekly run: say what it moved, and how late, as an INFO anomaly.
+def anomalies(difference: Difference, run: Run | None) -> list[Anomaly]:
+    """Of a restatement found outside the look-back of the weekly run, an INFO that says what it moved, and how late.
 
-    In the transaction that stores the vintage, so that neither is there without the other.
+    It is not saved yet.
     """
     before, after = difference.before, difference.after
     partition = after.partition
     if after.kind in (CaptureKind.REPARSED, CaptureKind.ANNULMENT) or not _is_late(partition.key, after.captured_on):
-        return
+        return []
     published = due_date(partition.key.tier, partition.week_ending)
     when = _restated_on(before, after)
     how = f"restated on {when}" if when == after.last_update_date else "no row has a newer lastUpdateDate"
@@ -33,9 +33,8 @@ def note(difference: Difference, run: Run | None) -> None:
         f"publication on {published}, outside the look-back of {settings.MARKETSPINE_LOOKBACK_WEEKS} weeks. "
         f"{_what_moved(difference)}"
     )
-    Anomaly.objects.record(
-        Category.RESTATED_LATE, Severity.INFO, message, partition=partition, stage=Stage.NORMALIZED, run=run
-    )
+    late = Category.RESTATED_LATE
+    return [Anomaly.of(late, Severity.INFO, message, partition=partition, stage=Stage.NORMALIZED, run=run)]
 
 
 def _is_late(key: PartitionKey, day: date) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import connection
 
-SURVEY, COMMIT = 7_401, 7_402  # any numbers that no other lock of the database has
+SURVEY = 7_401  # any number that no other lock of the database has
 
 
 def one_at_a_time(lock: int) -> None:

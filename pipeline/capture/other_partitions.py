@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from pipeline.capture import current, likeness, locks
+from pipeline.capture import current, likeness
 from pipeline.capture.likeness import Sketch, Sketches
 from pipeline.capture.plausibility import VENUE_KINDS, Again
 from pipeline.capture.surroundings import AROUND
@@ -46,9 +46,8 @@ def newest_of_others(key: PartitionKey) -> models.QuerySet[Capture, int]:
 def is_another_by_now(key: PartitionKey, own: Sketches, seen: Collection[int]) -> bool:
     """Whether the capture that is being made may be of a partition that another process captured since the decision.
 
-    Before the commit, one process at a time: of two that capture the same rows at once the second notices.
+    Asked while this process holds the feed's counter: of two that capture the same rows at once the second notices.
     """
-    locks.one_at_a_time(locks.COMMIT)
     unseen = Capture.objects.filter(pk__in=newest_of_others(key)).exclude(pk__in=seen)
     stored = PartitionSketch.objects.filter(partition__captures__in=unseen)
     return any(_may_be_of(own.of_kinds.values(), other, settings.MARKETSPINE_MAX_SAME_SHARE) for other in stored)

@@ -13,13 +13,12 @@ from datetime import date
 from django.db import Error
 from django.db.models import F, Q, QuerySet
 
-from pipeline.capture import records
 from pipeline.integrity import lost_symbols, restoring
 from pipeline.integrity.restoring import Orphan
 from pipeline.models import Anomaly, Category, Readiness, Run, Severity, Stage
 from pipeline.models.anomaly import MARKETSPINE, NotOpen
 from pipeline.models.data_kinds import manage_py
-from pipeline.vintages import file_checks, holdings
+from pipeline.vintages import file_checks, holdings, records
 from pipeline.vintages.holdings import Holdings, Lost
 from pipeline.weeks import readiness, symbols
 

@@ -15,16 +15,16 @@ from enum import StrEnum
 from django.db import transaction
 from django.db.models import Q
 
-from pipeline.capture import backlog, current, entries, likeness, other_partitions, records
-from pipeline.capture.records import Record
+from pipeline.capture import backlog, current, endings, entries, likeness, other_partitions
 from pipeline.capture.terms import Terms
 from pipeline.capture.vintage import following
 from pipeline.finra import reader
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.content import Content, UnreadablePayload
-from pipeline.models import Capture, Partition, Readiness, Stage, data_kinds
-from pipeline.vintages import archive, payloads, store
+from pipeline.models import Capture, FeedCounter, Partition, Readiness, Stage, data_kinds
+from pipeline.vintages import archive, payloads, records, store
 from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.records import Record
 from pipeline.vintages.store import Label
 from pipeline.weeks import analytics, readiness
 
@@ -58,7 +58,7 @@ def lacking() -> list[Orphan]:
 
 def orphans() -> list[Orphan]:
     """All captures that the archive knows and the ledger lacks, by week, tier and version. Reads only."""
-    unknown = records.unknown(records.confirmed_ids())
+    unknown = records.unknown(records.ids().confirmed)
     newest = _newest() if unknown else {}
     present = archive.present({record.payload_sha256 for record in unknown})
     return list(_judged(unknown, newest, present))
@@ -91,7 +91,7 @@ def _judged(
 
 def restore(today: date) -> list[Orphan]:
     """Restore the captures that can be, in order, then compute and judge the weeks that changed; the fate of each."""
-    records.keep_positions(records.confirmed_ids())
+    records.keep_positions(records.ids())
     found = [_restored(orphan) if orphan.fate is Fate.LACKING else orphan for orphan in orphans()]
     for week in sorted({one.record.week_ending for one in found if one.fate is Fate.RESTORED}):
         analytics.calculate_week(week)
@@ -121,12 +121,15 @@ def _restored(orphan: Orphan) -> Orphan:
         Readiness.objects.block(record.week_ending, f"{capture} was restored")
         partition.newest_version = record.version
         other_partitions.keep_sketch(partition, likeness.sketch(content.keyed))
-        entries.add_manifest(capture, Stage.RAW, capture.payload_sha256, started, None)
+        endings.captured(capture, None, fetched=False, stored=file is not None)
+        stages = (Stage.RAW,) if file is None else (Stage.RAW, Stage.NORMALIZED)
+        entries.add_manifests(capture, stages, started, None, content.controls)
         if file is not None:
-            entries.record_rows(partition, capture, vintage, started, None)
+            entries.record_rows(partition, capture, vintage, None)
         partition.save(update_fields=["newest_version", "latest"])
         if file is not None and record.normalized_at is not None:
-            entries.publish(capture, vintage, file, record.normalized_at, _position_of(record))
+            position = _position_of(record) or FeedCounter.objects.take()
+            entries.publish(capture, vintage, file, record.normalized_at, position)
     return Orphan(record, Fate.RESTORED, f"version {record.version}, {capture.rows_kept:,} rows")
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
-from pipeline.capture import records
 from pipeline.models import AnalyticsSnapshot, Anomaly, Capture, Category
 from pipeline.models.pruning import IN_WINDOW
-from pipeline.vintages import archive
+from pipeline.vintages import archive, records
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from pipeline.runs import lifecycle
 from pipeline.vintages import files
 
 SHOWN = 3
-FEED_GAP = 1_000_000  # more positions than the lost ledger can have given since the backup
 
 
 class CannotRestore(Exception):
@@ -106,7 +105,7 @@ def _pause(found: Manifest, folder: Path) -> Restoration:
     """
     for run in Run.objects.filter(status=RunStatus.RUNNING):
         lifecycle.interrupt(run)
-    FeedCounter.objects.skip(FEED_GAP)
+    FeedCounter.objects.skip_gap()
     backups.note(found, folder, found.made_at)
     on = PeriodicTask.objects.filter(enabled=True).order_by("name")
     names = list(on.values_list("name", flat=True))

@@ -11,10 +11,11 @@ from pipeline.models.analytics import (
     VenueKind,
     VenueVolume,
 )
-from pipeline.models.anomaly import Anomaly, Category
+from pipeline.models.anomaly import Anomaly
 from pipeline.models.api_token import ApiToken
 from pipeline.models.backup import Backup, Drill, Restoration
 from pipeline.models.capture import Capture, CaptureKind, Cause, capture_id_for
+from pipeline.models.category import Category
 from pipeline.models.channel import Channel, ChannelKind, Digest
 from pipeline.models.check import Check, Seen
 from pipeline.models.condition_look import ConditionLook

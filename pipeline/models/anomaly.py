@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,14 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from pipeline.finra.plain_text import storable
+from pipeline.models.category import EVENTS, Category
 from pipeline.models.event import Event, Occurrence
 from pipeline.models.manifest import Stage
 from pipeline.models.notice import Notice
 from pipeline.models.partition import Partition
 from pipeline.models.readiness import Readiness, Reason
 from pipeline.models.severity import Severity
-from pipeline.models.tally import Tally
+from pipeline.models.tally import Tally, TallyEntry
 
 if TYPE_CHECKING:
     from pipeline.models.run import Run
@@ -27,41 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Category(models.TextChoices):
-    """The kinds of anomalies."""
-
-    LATE = "LATE", "due, and the source does not have it"
-    FETCH_FAILED = "FETCH_FAILED", "the source could not deliver"
-    UNREADABLE = "UNREADABLE", "the payload could not be read as FINRA's format"
-    REJECTED_ROWS = "REJECTED_ROWS", "some rows were not stored"
-    REFUSED = "REFUSED", "the payload cannot be what FINRA published for the week"
-    IMPLAUSIBLE = "IMPLAUSIBLE", "captured, and far from the weeks around it"
-    NOT_OFFERED = "NOT_OFFERED", "the source has nothing any more of what is held"
-    ODD_ROWS = "ODD_ROWS", "some rows are odd, and are kept"
-    UNKNOWN_FIELDS = "UNKNOWN_FIELDS", "the source's rows have fields that nothing here reads"
-    UNRECONCILED = "UNRECONCILED", "the rows do not add up to the source's own totals"
-    RESTATED_LATE = "RESTATED_LATE", "restated long after publication"
-    RESTATED_SILENTLY = "RESTATED_SILENTLY", "restated, and lastUpdateDate did not move"
-    ARCHIVE_DAMAGED = "ARCHIVE_DAMAGED", "an archived file is missing or not what it was"
-    LEDGER_BEHIND = "LEDGER_BEHIND", "the archive has captures that the ledger lacks"
-    CALC_FAILED = "CALC_FAILED", "the week's analytics could not be computed"
-    STALLED = "STALLED", "its workers died or hung, at each attempt"
-    INTERNAL = "INTERNAL", "our own failure"
-
-
-# The event that people are told of; Event.ANOMALY for a category that is not listed.
-EVENTS = {
-    Category.LATE: Event.LATE,
-    Category.FETCH_FAILED: Event.FAILED,
-    Category.UNREADABLE: Event.FAILED,
-    Category.CALC_FAILED: Event.FAILED,
-    Category.STALLED: Event.FAILED,
-    Category.INTERNAL: Event.FAILED,
-    Category.REFUSED: Event.REFUSED,
-    Category.IMPLAUSIBLE: Event.REFUSED,
-    Category.ARCHIVE_DAMAGED: Event.ARCHIVE_DAMAGED,
-    Category.LEDGER_BEHIND: Event.ARCHIVE_DAMAGED,
-}
 MARK_LENGTH = 12
 MARKETSPINE = "marketspine"  # in `resolved_by` of an anomaly that ended by itself
 
@@ -90,7 +57,6 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         everywhere = Q(week_ending__isnull=True, partition__isnull=True)
         return self.filter(everywhere | Q(week_ending=week_ending) | Q(partition__week_ending=week_ending))
 
-    @transaction.atomic
     def record(
         self,
         category: Category,
@@ -104,45 +70,58 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         payload_sha256: str = "",
     ) -> Anomaly:
         """Open an anomaly, or count another occurrence of an open one; a grave one blocks its week. People are told."""
-        now, place = timezone.now(), partition.pk if partition else week_ending
-        seen = Anomaly(
-            fingerprint=_fingerprint(category, place, stage, payload_sha256),
-            category=category,
-            severity=severity,
-            message=storable(message),
+        seen = Anomaly.of(
+            category,
+            severity,
+            message,
             partition=partition,
             week_ending=week_ending,
-            stage=stage or "",
+            stage=stage,
             run=run,
-            last_run=run,
             payload_sha256=payload_sha256,
-            first_seen_at=now,
-            last_seen_at=now,
         )
-        anomaly = self._counted(seen) or self._opened(seen)
-        anomaly.block_week()
-        Notice.objects.open(anomaly.occurrence)
-        return anomaly
+        return self.record_each(seen)[0]
 
-    def _opened(self, seen: Anomaly) -> Anomaly:
-        """The anomaly, saved; or the one that another process opened a moment ago, counted."""
+    @transaction.atomic(savepoint=False)
+    def record_each(self, *seen: Anomaly) -> list[Anomaly]:
+        """As `record`, of several from `Anomaly.of`, no two of which are the same, in few statements."""
+        if not seen:
+            return []
+        anomalies = self._recorded(seen)
+        for anomaly in anomalies:
+            anomaly.block_week()
+        Notice.objects.open_each(*(anomaly.occurrence for anomaly in anomalies))
+        return anomalies
+
+    def _recorded(self, seen: Sequence[Anomaly]) -> list[Anomaly]:
+        """Each of them, opened, or the open one with the same fingerprint, counted once more."""
+        held = self._open_by_fingerprint(seen)
+        new = [one for one in seen if one.fingerprint not in held]
         try:
-            with transaction.atomic():
-                seen.save(force_insert=True)
-                Tally.objects.add("anomalies", severity=seen.severity, category=seen.category)
+            self._save_new(new)
         except IntegrityError:
-            counted = self._counted(seen)
-            if counted is None:
+            if not self._open_by_fingerprint(new):
                 raise
-            return counted
-        logger.info("anomaly opened: %s %s %s", seen.severity, seen.category, seen.place, extra=_named(seen))
-        return seen
+            return self._recorded(seen)  # another process opened one of them a moment ago
+        for one in new:
+            logger.info("anomaly opened: %s %s %s", one.severity, one.category, one.place, extra=_named(one))
+        return [self._counted(held[one.fingerprint], one) if one.fingerprint in held else one for one in seen]
 
-    def _counted(self, seen: Anomaly) -> Anomaly | None:
-        """The open anomaly with the same fingerprint, counted once more; None where there is none."""
-        anomaly = self.filter(fingerprint=seen.fingerprint, resolved_at=None).first()
-        if anomaly is None:
-            return None
+    def _open_by_fingerprint(self, seen: Iterable[Anomaly]) -> dict[str, Anomaly]:
+        same = self.open().filter(fingerprint__in=[one.fingerprint for one in seen])
+        return {anomaly.fingerprint: anomaly for anomaly in same}
+
+    def _save_new(self, anomalies: Collection[Anomaly]) -> None:
+        """Insert all or none: a transaction goes on after an IntegrityError."""
+        if anomalies:
+            with transaction.atomic():
+                self.bulk_create(anomalies)
+                Tally.objects.add_each(
+                    *(TallyEntry.of("anomalies", severity=one.severity, category=one.category) for one in anomalies)
+                )
+
+    def _counted(self, anomaly: Anomaly, seen: Anomaly) -> Anomaly:
+        """An open anomaly, counted once more."""
         self.filter(pk=anomaly.pk).update(
             occurrences=F("occurrences") + 1,
             severity=seen.severity if seen.severity in Severity.at_least(anomaly.severity) else anomaly.severity,
@@ -219,6 +198,36 @@ class Anomaly(models.Model):
 
     def __str__(self) -> str:
         return f"{self.severity} {self.category}: {self.message}"
+
+    @classmethod
+    def of(
+        cls,
+        category: Category,
+        severity: Severity,
+        message: str,
+        *,
+        partition: Partition | None = None,
+        week_ending: date | None = None,
+        stage: Stage | None = None,
+        run: Run | None = None,
+        payload_sha256: str = "",
+    ) -> Anomaly:
+        """An anomaly that is seen now, and is not saved yet."""
+        now, place = timezone.now(), partition.pk if partition else week_ending
+        return cls(
+            fingerprint=_fingerprint(category, place, stage, payload_sha256),
+            category=category,
+            severity=severity,
+            message=storable(message),
+            partition=partition,
+            week_ending=week_ending,
+            stage=stage or "",
+            run=run,
+            last_run=run,
+            payload_sha256=payload_sha256,
+            first_seen_at=now,
+            last_seen_at=now,
+        )
 
     @property
     def concerns_week(self) -> date | None:

@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 ONLY = 1
+GAP = 1_000_000  # more positions than a ledger that was lost can have given after the last that is known
 
 
 class FeedCounterManager(models.Manager["FeedCounter"]):
     """The one row."""
 
-    def take(self) -> int:
-        """The next position. The caller takes it last in its transaction, just before the commit.
+    def take(self, number: int = 1) -> int:
+        """The next position, the first of so many that follow each other.
 
         The row stays locked until the transaction ends, so positions grow in the order of the commits: a reader of the feed
-        who has seen a position never misses a smaller one. A position that is rolled back is given again.
+        who has seen a position never misses a smaller one. So the caller takes them late in its transaction, and waits for
+        nothing from there to the commit. A position that is rolled back is given again.
         """
-        self.skip(1)
-        return self.values_list("last", flat=True).get(pk=ONLY)
+        last = self.hold()
+        self.filter(pk=ONLY).update(last=last + number)
+        return last + 1
 
     def last_given(self) -> int:
         """The last position given; 0 before the first."""
         return self.values_list("last", flat=True).filter(pk=ONLY).first() or 0
 
-    def hold(self) -> None:
-        """Let no other process take a position until the transaction ends."""
-        self.get_or_create(pk=ONLY)
-        self.select_for_update().get(pk=ONLY)
-
-    def skip(self, number: int) -> None:
-        """Leave out so many positions: a ledger that is lost may have given them."""
-        if not self.filter(pk=ONLY).update(last=F("last") + number):
+    def hold(self) -> int:
+        """Let no other process take a position until the transaction ends; the last one that was given."""
+        locked = self.select_for_update().filter(pk=ONLY).values_list("last", flat=True)
+        last = locked.first()
+        if last is None:
             self.get_or_create(pk=ONLY)
-            self.filter(pk=ONLY).update(last=F("last") + number)
+            last = locked.get()
+        return last
+
+    def skip_gap(self) -> None:
+        """Leave out GAP positions: the ledger that was lost may have given them."""
+        self.take(GAP)
 
     def raise_to(self, position: int) -> None:
         """From now on give only positions above this one."""

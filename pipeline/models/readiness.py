@@ -71,8 +71,10 @@ class ReadinessQuerySet(models.QuerySet["Readiness"]):
             return
         reason = f"{why}; the week is not judged again yet"
         standing.update(state=ReadinessState.BLOCKED, reasons=[reason], reason_codes=[code], since=timezone.now())
-        for use in (use for use, state in states.items() if state in USABLE):
-            Notice.objects.open(blocked(week_ending, use, [reason], was_usable=True, settles=SETTLING))
+        usable_before = [use for use, state in states.items() if state in USABLE]
+        Notice.objects.open_each(
+            *(blocked(week_ending, use, [reason], was_usable=True, settles=SETTLING) for use in usable_before)
+        )
 
     def judged_weeks(self) -> list[date]:
         """The weeks that have been judged, oldest first."""

@@ -23,19 +23,23 @@ class ReadinessChangeQuerySet(models.QuerySet["ReadinessChange"]):
         """Those that have a place in the feed, in its order."""
         return self.filter(position__isnull=False).order_by("position")
 
+    def unplaced(self) -> ReadinessChangeQuerySet:
+        """Those that have none yet, in the order in which they were written."""
+        return self.filter(position=None).order_by("pk")
+
+    @transaction.atomic
     def place(self) -> None:
         """Give those that lack one their places, in a transaction of their own.
 
         A verdict is part of longer transactions, some of which lock one week after another: whoever took positions in
         them would hold the feed's lock, for which captures of these weeks wait. What a process that died left
-        is placed by the next that judges.
+        is placed by the next that judges. Of two processes at once the second waits here, and passes over what has a place.
         """
-        if not self.filter(position=None).exists():  # no lock is taken for nothing
-            return
-        with transaction.atomic():
-            FeedCounter.objects.hold()
-            for change in self.filter(position=None).order_by("pk"):
-                self.filter(pk=change.pk).update(position=FeedCounter.objects.take())
+        changes = list(self.unplaced().select_for_update())
+        if changes:
+            for position, change in enumerate(changes, FeedCounter.objects.take(len(changes))):
+                change.position = position
+            self.bulk_update(changes, ["position"])
 
 
 class ReadinessChange(models.Model):

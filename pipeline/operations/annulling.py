@@ -5,13 +5,13 @@ from __future__ import annotations
 from pipeline.capture import annulment
 from pipeline.capture.annulment import CannotBeAnnulled
 from pipeline.capture.commit import Superseded
-from pipeline.capture.records import LedgerBehind
 from pipeline.capture.terms import Terms
 from pipeline.finra.calendar import market_today
 from pipeline.models import Act, Capture, OperatorLogEntry
 from pipeline.operations.orders import ActResult, Order, Refused, carry_out
 from pipeline.operations.resolutions import judge_weeks
 from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.records import LedgerBehind
 from pipeline.vintages.store import VintageDamaged
 from pipeline.weeks import analytics
 

@@ -31,15 +31,14 @@ def claim(run_partition_id: int, worker: str) -> RunPartition | None:
     pending = RunPartition.objects.filter(
         pk=run_partition_id, status=PartitionStatus.PENDING, run__in=Run.objects.under_way()
     )
-    with transaction.atomic():
-        claimed = pending.update(
-            status=PartitionStatus.RUNNING,
-            worker=worker,
-            started_at=now,
-            heartbeat_at=now,
-            stop_ordered_at=None,
-            attempts=F("attempts") + 1,
-        )
+    claimed = pending.update(
+        status=PartitionStatus.RUNNING,
+        worker=worker,
+        started_at=now,
+        heartbeat_at=now,
+        stop_ordered_at=None,
+        attempts=F("attempts") + 1,
+    )
     if not claimed and not _is_own(run_partition_id, worker):
         return None
     step = RunPartition.objects.select_related("run", "partition").get(pk=run_partition_id)

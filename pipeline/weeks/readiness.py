@@ -32,6 +32,7 @@ from pipeline.models import (
     Use,
 )
 from pipeline.models.readiness import USABLE, blocked, usable
+from pipeline.vintages import records
 from pipeline.weeks import analytics
 
 
@@ -226,15 +227,27 @@ def _note_changes(week_ending: date, verdicts: Mapping[Use, Verdict], passed: Ma
         for use, verdict in verdicts.items()
         if before.get(use) != verdict.state
     )
-    transaction.on_commit(ReadinessChange.objects.place, robust=True)
+    transaction.on_commit(_place_changes, robust=True)
+
+
+def _place_changes() -> None:
+    """Give changes their places in the feed: never those that a ledger which is lost has given."""
+    if ReadinessChange.objects.unplaced().exists():  # no lock is taken for nothing
+        records.keep_positions(records.ids())
+        ReadinessChange.objects.place()
 
 
 def _tell(week_ending: date, news: Mapping[Use, Verdict], before: Mapping[str, str]) -> None:
     """Have people told of verdicts that are others than before; `before` has the state for each use that had one."""
+    may_not_be_used = {use: verdict for use, verdict in news.items() if verdict.state is ReadinessState.BLOCKED}
+    Notice.objects.open_each(
+        *(
+            blocked(week_ending, use, verdict.sentences, was_usable=before.get(use) in USABLE)
+            for use, verdict in may_not_be_used.items()
+        )
+    )
     for use, verdict in news.items():
-        if verdict.state is ReadinessState.BLOCKED:
-            Notice.objects.open(blocked(week_ending, use, verdict.sentences, was_usable=before.get(use) in USABLE))
-        elif before.get(use) == ReadinessState.BLOCKED:
+        if use not in may_not_be_used and before.get(use) == ReadinessState.BLOCKED:
             Notice.objects.close(Event.BLOCKED, f"{week_ending} {use}", f"it is {verdict.state}")
     usable_now = {use: verdict for use, verdict in news.items() if verdict.state in USABLE}
     Notice.objects.tell(*(usable(week_ending, use, one.state, one.sentences) for use, one in usable_now.items()))

@@ -28,6 +28,7 @@ from pipeline.models import (
     CaptureKind,
     Category,
     Cause,
+    FeedCounter,
     Manifest,
     Outcome,
     Partition,
@@ -36,8 +37,9 @@ from pipeline.models import (
     Stage,
     capture_id_for,
 )
+from pipeline.models.feed import GAP
 from pipeline.resilience.retries import is_transient
-from pipeline.vintages import archive, payloads, read, store
+from pipeline.vintages import archive, payloads, read, records, store
 from pipeline.vintages.files import StorageAway
 from pipeline.vintages.read import NoSuchVintage
 from tests.support.capturing import (
@@ -275,6 +277,17 @@ def test_positions_of_the_feed_grow_with_what_becomes_known(ledger: Ledger) -> N
     captured(source, [row("X", "UBSA", 1, tier=Tier.NMS_TIER_1)], key=PartitionKey(WEEK, Tier.NMS_TIER_1))
     assert backlog.store_rows(KEY, NORMALIZING) == 1
     assert [version(number).position for number in (1, 2)] == [1, 3]
+
+
+def test_a_gap_is_left_above_the_last_position_that_is_known_of_a_lost_ledger(ledger: Ledger) -> None:
+    source = MemorySource()
+    captured(source, A)
+    captured(source, B, normalize=False)  # it has no position, and verdicts after it may have had
+    Capture.objects.filter(version=2).delete()
+    Partition.objects.update(newest_version=1)
+    for _ in range(2):
+        records.keep_positions(records.ids())
+        assert FeedCounter.objects.get().last == 1 + GAP
 
 
 def test_a_capture_says_what_made_it(ledger: Ledger) -> None:

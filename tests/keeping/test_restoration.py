@@ -12,8 +12,9 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
 
-from pipeline.keeping import databases, restoration
+from pipeline.keeping import databases
 from pipeline.models import Backup, Capture, FeedCounter, OperatorLogEntry, Restoration, Run
+from pipeline.models.feed import GAP
 from pipeline.notices import sending
 from pipeline.review import alarms
 from pipeline.vintages import read
@@ -83,7 +84,7 @@ def test_a_restored_ledger_answers_as_the_lost_one_and_waits(
         restate(source_dir, OTC, "103")
         assert call("backfill", "--weeks", WEEK, "--tiers", "OTC", "--run-date", DAY).code == 0
         newest = Capture.objects.order_by("-pk")[0]
-        assert newest.position == 7 + restoration.FEED_GAP + 1
+        assert newest.position == 7 + GAP + 1
         assert FeedCounter.objects.get().last == newest.position
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from time_machine import Traveller
 
 from pipeline.models import Anomaly, Capture, FeedCounter, OperatorLogEntry, Readiness, ReadinessChange
+from pipeline.models.feed import GAP
 from pipeline.vintages import archive, read
 from tests.faults.prepared import Prepared
 from tests.management.calling import Ran, call
@@ -136,18 +137,23 @@ def test_no_run_goes_on_from_an_older_database(older: Callable[[], LedgerState])
 
 @pytest.mark.promise(5)
 def test_no_position_of_the_feed_is_given_twice(older: Callable[[], LedgerState], source_dir: Path) -> None:
-    """Three were captured and three verdicts passed, then two more captured; the older database would give 7 and 8 again."""
+    """Three were captured and three verdicts passed, then two more captured; the older database would give 7 and 8 again.
+
+    The ledger that was lost may have given positions to verdicts after its last capture.
+    """
     older()
     restate(source_dir, TIER_1, "103")
     weekly()
-    assert positions() == {capture_id(TIER_1, 2): 9}
+    new = 8 + GAP + 1
+    assert positions() == {capture_id(TIER_1, 2): new}
 
     assert restore().code == 0
 
-    assert positions() == {SECOND: 7, THIRD: 8, capture_id(TIER_1, 2): 9}
+    assert positions() == {SECOND: 7, THIRD: 8, capture_id(TIER_1, 2): new}
     verdicts = list(ReadinessChange.objects.placed().values_list("position", flat=True))
-    assert verdicts == [4, 5, 6, *range(10, 16)], "blocked while the archive had more, and READY again, for three uses"
-    assert FeedCounter.objects.get().last == 15
+    of_new = range(new + 1, new + 7)
+    assert verdicts == [4, 5, 6, *of_new], "blocked while the archive had more, and READY again, for three uses"
+    assert FeedCounter.objects.get().last == new + 6
 
 
 def positions() -> dict[str, int | None]:
@@ -164,6 +170,8 @@ def test_an_unchanged_source_does_not_hide_an_older_database(
     ran = weekly()
     assert [step["outcome"] for step in ran.document["steps"]] == ["UNCHANGED"] * 3
     assert (ran.code, len(ran.document["archive"])) == (1, 1)
+    blocked = ReadinessChange.objects.filter(state="BLOCKED").values_list("position", flat=True)
+    assert list(blocked) == [8 + GAP + 1, 8 + GAP + 2], "no verdict has the place that a lost capture had"
 
 
 def test_force_makes_a_capture_whose_id_is_new(older: Callable[[], LedgerState]) -> None:

@@ -29,7 +29,7 @@ from django.db.backends.utils import CursorWrapper
 from pytest_django import DjangoDbBlocker
 
 from marketspine.addresses import database
-from pipeline.capture.records import FOLDER
+from pipeline.vintages.records import FOLDER
 from tests.support import servers
 
 ENGINES = ("sqlite", "postgresql")

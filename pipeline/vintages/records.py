@@ -13,10 +13,13 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.db.models import Max
+
 from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Capture, DataKind, FeedCounter, LedgerKind, Partition, capture_id_for
 from pipeline.models.data_kinds import manage_py
+from pipeline.models.feed import GAP
 from pipeline.vintages import archive, files
 
 FOLDER = "captures"
@@ -61,8 +64,8 @@ class Record:
     data_kind: DataKind | None
 
     @classmethod
-    def of_capture(cls, capture: Capture) -> Record:
-        """The record of a capture in the ledger."""
+    def of_capture(cls, capture: Capture, data_kind: DataKind | None) -> Record:
+        """The record of a capture in a ledger of this kind of data."""
         return cls(
             capture_id=capture.capture_id,
             week_ending=capture.partition.week_ending,
@@ -87,7 +90,7 @@ class Record:
             source_updated_at=capture.source_updated_at,
             content_hash=capture.content_hash,
             annuls=capture.annuls.capture_id if capture.annuls else None,
-            data_kind=LedgerKind.objects.found(),
+            data_kind=data_kind,
         )
 
     @classmethod
@@ -135,9 +138,27 @@ def _instant(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def confirmed_ids() -> set[str]:
-    """The ids of the captures with a confirmed record. ArchiveDamaged when the archive cannot be listed."""
-    return _ids(archive.names(FOLDER), CONFIRMED)
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids that the archive has a record of: of captures that were made, and claims."""
+
+    confirmed: frozenset[str]
+    claimed: frozenset[str]
+
+
+def ids() -> Ids:
+    """The ids that the archive knows. ArchiveDamaged when it cannot be listed."""
+    names = archive.names(FOLDER)
+    return Ids(_ids(names, CONFIRMED), _ids(names, CLAIMED))
+
+
+def _ids(names: Iterable[str], kind: str) -> frozenset[str]:
+    return frozenset(name.removesuffix(kind) for name in names if name.endswith(kind))
+
+
+def ids_in_ledger(partition: Partition) -> frozenset[str]:
+    """The ids of a partition's captures."""
+    return frozenset(Capture.objects.filter(partition=partition).order_by().values_list("capture_id", flat=True))
 
 
 def read(capture_id: str, kind: str = CONFIRMED) -> Record | None:
@@ -149,26 +170,24 @@ def read(capture_id: str, kind: str = CONFIRMED) -> Record | None:
         return None
 
 
-def next_id(partition: Partition, day: date, payload_sha256: str) -> str:
-    """An id for a capture of the partition made on `day`: neither ledger nor archive has given it to other bytes.
+def next_id(key: PartitionKey, day: date, payload_sha256: str, archived: Ids, held: Collection[str]) -> str:
+    """An id for a capture made on `day`: neither archive nor ledger has given it to other bytes.
 
-    Until the partition is locked another process may take it: `is_free` tells.
+    `held` are the ids of the partition's captures. Until the partition is locked another process may take the id:
+    `is_free` tells.
     """
-    names = archive.names(FOLDER)
-    confirmed, claimed = _ids(names, CONFIRMED), _ids(names, CLAIMED)
-    given = set(Capture.objects.filter(partition=partition, captured_on=day).values_list("capture_id", flat=True))
     nth = 1
     while True:
-        wanted = capture_id_for(partition.key, day, nth)
-        is_taken = wanted in given or wanted in confirmed
-        if not is_taken and (wanted not in claimed or _is_of(wanted, payload_sha256)):
+        wanted = capture_id_for(key, day, nth)
+        is_taken = wanted in held or wanted in archived.confirmed
+        if not is_taken and (wanted not in archived.claimed or _is_of(wanted, payload_sha256)):
             return wanted
         nth += 1
 
 
 def is_free(capture_id: str, payload_sha256: str) -> bool:
-    """Whether an id from `next_id` is still free; asked under the partition's lock."""
-    if Capture.objects.filter(capture_id=capture_id).exists() or files.read(_path(capture_id, CONFIRMED)) is not None:
+    """Whether the archive has not given an id from `next_id` meanwhile; asked under the partition's lock."""
+    if files.read(_path(capture_id, CONFIRMED)) is not None:
         return False
     return files.read(_path(capture_id, CLAIMED)) is None or _is_of(capture_id, payload_sha256)
 
@@ -179,15 +198,15 @@ def _is_of(capture_id: str, payload_sha256: str) -> bool:
     return claim is not None and claim.payload_sha256 == payload_sha256
 
 
-def check_not_behind(partition: Partition, confirmed: Collection[str]) -> None:
-    """LedgerBehind where the `confirmed` ids have later captures of the partition than the ledger."""
+def check_not_behind(partition: Partition, archived: Ids, held: Collection[str]) -> None:
+    """LedgerBehind where the archive has later captures of the partition than the ledger, which has those `held`."""
     of_partition = capture_id_for(partition.key, date.min, 1).rpartition(":")[0] + ":"
-    ids = {capture_id for capture_id in confirmed if capture_id.startswith(of_partition)}
-    later = [one for one in unknown(ids) if one.version > partition.newest_version]
+    lost = {one for one in archived.confirmed if one.startswith(of_partition)}.difference(held)
+    later = [one for one in _read_in_order(lost) if one.version > partition.newest_version]
     if not later:
         return
-    held = Capture.objects.filter(partition=partition, version=partition.newest_version).first()
-    since = held.captured_at if held else None
+    newest = Capture.objects.filter(partition=partition, version=partition.newest_version).first()
+    since = newest.captured_at if newest else None
     lacking = [one.capture_id for one in later if since is None or one.captured_at >= since]
     if lacking:
         raise LedgerBehind(
@@ -196,48 +215,57 @@ def check_not_behind(partition: Partition, confirmed: Collection[str]) -> None:
         )
 
 
-def keep_positions(confirmed: Collection[str]) -> None:
-    """Raise the feed counter above the positions of captures that the ledger has lost: none is given twice.
+def keep_positions(archived: Ids) -> None:
+    """Raise the feed counter above what a ledger gave that is lost: the archive has captures that this one lacks.
 
-    `confirmed` are the ids that the archive knows. Each new capture calls this, so it compares counts first: only if the
-    archive knows of more captures than the ledger are their records read.
+    Called before each new capture, and before verdicts get their places, so it compares counts first: only if the archive
+    knows of more captures than the ledger are their records read. Verdicts have places, too, and no record: so it leaves a
+    gap above the last position that is known. Called again, it changes nothing.
     """
-    if len(confirmed) > Capture.objects.count():
-        FeedCounter.objects.raise_to(max((record.position or 0 for record in unknown(confirmed)), default=0))
+    if len(archived.confirmed) > Capture.objects.count() and (lost := unknown(archived.confirmed)):
+        FeedCounter.objects.raise_to(_last_known(lost) + GAP)
 
 
-def unknown(capture_ids: Iterable[str]) -> list[Record]:
+def _last_known(lost: Collection[Record]) -> int:
+    """The last position that is known of the ledger that made these captures; one that was only archived has none."""
+    shared = Capture.objects.filter(captured_at__lt=max(record.captured_at for record in lost))
+    last = shared.aggregate(last=Max("position"))["last"]
+    return max(last or 0, *(record.position or 0 for record in lost))
+
+
+def unknown(capture_ids: Collection[str]) -> list[Record]:
     """The records among these ids whose capture the ledger lacks, by week, tier and version."""
-    ids = set(capture_ids)
-    known = set(Capture.objects.filter(capture_id__in=ids).values_list("capture_id", flat=True))
-    found = [record for capture_id in ids - known if (record := read(capture_id))]
+    known = Capture.objects.filter(capture_id__in=capture_ids).values_list("capture_id", flat=True)
+    return _read_in_order(set(capture_ids).difference(known))
+
+
+def _read_in_order(capture_ids: Iterable[str]) -> list[Record]:
+    found = [record for capture_id in capture_ids if (record := read(capture_id))]
     return sorted(found, key=lambda record: (record.key, record.version))
 
 
 @checkpoints("record.claim")
-def claim(capture: Capture) -> None:
-    """Write the claim of a capture that is about to be committed."""
-    files.save(_path(capture.capture_id, CLAIMED), Record.of_capture(capture).text())
+def claim(capture: Capture, kind: DataKind | None) -> None:
+    """Write the claim of a capture that is about to be committed; `kind` is that of the ledger's data."""
+    files.save(_path(capture.capture_id, CLAIMED), Record.of_capture(capture, kind).text())
 
 
 @checkpoints("record.confirm")
-def confirm(capture: Capture) -> None:
+def confirm(capture: Capture, kind: DataKind | None) -> None:
     """Write the record of a committed capture, in place of its claim."""
-    files.save(_path(capture.capture_id, CONFIRMED), Record.of_capture(capture).text())
+    files.save(_path(capture.capture_id, CONFIRMED), Record.of_capture(capture, kind).text())
     files.remove(_path(capture.capture_id, CLAIMED))
 
 
 def confirm_all() -> None:
     """Write missing records of captures: their process died before, or the archive lost them."""
-    known = confirmed_ids()
+    known = ids().confirmed
     named = Capture.objects.values_list("pk", "capture_id")
     lacking = [pk for pk, capture_id in named if capture_id not in known]
-    for capture in Capture.objects.filter(pk__in=lacking).select_related("partition"):
-        confirm(capture)
-
-
-def _ids(names: Iterable[str], kind: str) -> set[str]:
-    return {name.removesuffix(kind) for name in names if name.endswith(kind)}
+    if lacking:
+        kind = LedgerKind.objects.found()
+        for capture in Capture.objects.filter(pk__in=lacking).select_related("partition"):
+            confirm(capture, kind)
 
 
 def _path(capture_id: str, kind: str) -> str:

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from pipeline.capture.records import Record
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import DataKind
+from pipeline.vintages.records import Record
 
 RECORD = Record(
     capture_id="finra.otc_transparency:OTC:2025-11-14:20251226.2",
