@@ -47,7 +47,7 @@ STATEMENTS = (
             CASE v WHEN 1 THEN held ELSE 0 END, CASE v WHEN 1 THEN 0 ELSE held / 1000 END, 0,
             CASE v WHEN 1 THEN 0 ELSE held - held / 1000 END, 'SOURCE', p.id * 10 + v, 'to be written', 0, 'to be written'
         FROM pipeline_partition AS p, generate_series(1, 3) AS v,
-            LATERAL (SELECT week_ending + 30 + 14 * v AS on_day) AS days,
+            LATERAL (SELECT week_ending + CASE tier WHEN 'NMS_TIER_1' THEN 4 ELSE 18 END + 14 * v AS on_day) AS days,
             LATERAL (SELECT held FROM (VALUES {HELD}) AS t(name, held) WHERE name = tier) AS size""",
     "INSERT INTO pipeline_feedcounter (id, last) SELECT 1, max(position) FROM pipeline_capture",
     """UPDATE pipeline_partition AS p SET latest_id = c.id
@@ -79,9 +79,9 @@ STATEMENTS = (
         FROM pipeline_capture, (VALUES ('RAW'), ('NORMALIZED')) AS s(stage)""",
     f"""INSERT INTO pipeline_analyticssnapshot (week_ending, sequence, calculation_version, inputs_hash, computed_at,
             symbols_path, symbols_bytes, symbols_sha256)
-        SELECT DISTINCT week_ending, version, %(calculation)s, {HASH.format("week_ending || ':' || version")}, captured_at,
+        SELECT week_ending, version, %(calculation)s, {HASH.format("week_ending || ':' || version")}, max(captured_at),
             'none is read', 0, ''
-        FROM pipeline_capture AS c JOIN pipeline_partition AS p ON p.id = c.partition_id""",
+        FROM pipeline_capture AS c JOIN pipeline_partition AS p ON p.id = c.partition_id GROUP BY week_ending, version""",
     """INSERT INTO pipeline_analyticssnapshot_inputs (analyticssnapshot_id, capture_id)
         SELECT s.id, c.id FROM pipeline_analyticssnapshot AS s JOIN pipeline_partition AS p USING (week_ending)
         JOIN pipeline_capture AS c ON c.partition_id = p.id AND c.version = s.sequence""",
@@ -94,8 +94,8 @@ STATEMENTS = (
             symbols)
         SELECT s.id, scope, 'ATS', 990000, 990, 44, 0.1, 0.1, 4000 FROM pipeline_analyticssnapshot AS s,
             (VALUES ('ALL'), ('NMS_TIER_1'), ('NMS_TIER_2'), ('OTC')) AS c(scope)""",
-    """INSERT INTO pipeline_readiness (week_ending, use, state, reasons, snapshot_id, since, decided_at)
-        SELECT week_ending, use, 'READY', '[]', id, computed_at, computed_at FROM pipeline_analyticssnapshot,
+    """INSERT INTO pipeline_readiness (week_ending, use, state, reasons, reason_codes, snapshot_id, since, decided_at)
+        SELECT week_ending, use, 'READY', '[]', '[]', id, computed_at, computed_at FROM pipeline_analyticssnapshot,
             (VALUES ('trading'), ('compliance'), ('research')) AS u(use) WHERE sequence = 3""",
     """INSERT INTO pipeline_operatorlogentry (at, operator, act, reason, outcome, sentence)
         SELECT captured_at, 'operator', 'PIN', 'made for a benchmark', 'DONE', 'pinned' FROM pipeline_capture""",

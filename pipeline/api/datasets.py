@@ -72,5 +72,6 @@ SOURCES: tuple[Source, ...] = (
     Source("revisions/triangle", readers.revision_triangle, ANALYTICS),
     Source("revisions/profile", readers.revision_profile, ANALYTICS),
     Source("revisions/venues", readers.revision_venues, ANALYTICS),
+    Source("revisions/venues/triangle", readers.revision_venue_triangle, ANALYTICS),
 )
 BY_PATH: Mapping[str, Source] = {source.path: source for source in SOURCES}

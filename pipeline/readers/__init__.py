@@ -22,7 +22,7 @@ from pipeline.readers.restatements import restated_symbols, restated_venues, res
 from pipeline.readers.result import Page, Result
 from pipeline.readers.revision_profile import revision_profile
 from pipeline.readers.revision_sentence import revision_sentence
-from pipeline.readers.revision_venues import revision_venues
+from pipeline.readers.revision_venues import revision_venue_triangle, revision_venues
 from pipeline.readers.revisions import revision_triangle
 from pipeline.readers.row_history import row_history
 from pipeline.readers.row_search import row_search
@@ -63,6 +63,7 @@ __all__ = [
     "revision_profile",
     "revision_sentence",
     "revision_triangle",
+    "revision_venue_triangle",
     "revision_venues",
     "row_history",
     "row_search",

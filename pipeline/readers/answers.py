@@ -14,7 +14,7 @@ from pipeline.readers.restatement_dates import restatement_dates
 from pipeline.readers.restatements import restated_symbols, restated_venues, restatements
 from pipeline.readers.result import Result
 from pipeline.readers.revision_profile import revision_profile
-from pipeline.readers.revision_venues import revision_venues
+from pipeline.readers.revision_venues import revision_venue_triangle, revision_venues
 from pipeline.readers.revisions import revision_triangle
 from pipeline.readers.row_history import row_history
 from pipeline.readers.row_search import row_search
@@ -45,6 +45,7 @@ FUNCTIONS: Mapping[str, Callable[..., Result]] = {
     "revision_triangle": revision_triangle,
     "revision_profile": revision_profile,
     "revision_venues": revision_venues,
+    "revision_venue_triangle": revision_venue_triangle,
     "partitions": partitions,
     "captures": captures,
     "weeks": weeks,

@@ -5,7 +5,12 @@ from __future__ import annotations
 from pipeline.readers.datasets.ledger import CAPTURES, PARTITIONS, READINESS, READINESS_CHANGES, WEEKS
 from pipeline.readers.datasets.market import MARKET
 from pipeline.readers.datasets.restatements import RESTATED_SYMBOLS, RESTATED_VENUES, RESTATEMENT_DATES, RESTATEMENTS
-from pipeline.readers.datasets.revisions import REVISION_PROFILE, REVISION_TRIANGLE, REVISION_VENUES
+from pipeline.readers.datasets.revisions import (
+    REVISION_PROFILE,
+    REVISION_TRIANGLE,
+    REVISION_VENUE_TRIANGLE,
+    REVISION_VENUES,
+)
 from pipeline.readers.datasets.rows import DIFFERENCES, ROW_HISTORY, ROW_SEARCH, ROWS
 from pipeline.readers.datasets.symbols import SYMBOL_HISTORY, SYMBOL_LEADERS, SYMBOL_VENUES, SYMBOLS
 from pipeline.readers.datasets.venues import VENUE_HISTORY, VENUE_SYMBOLS, VENUES
@@ -33,6 +38,7 @@ DATASETS: dict[str, Dataset] = {
         REVISION_TRIANGLE,
         REVISION_PROFILE,
         REVISION_VENUES,
+        REVISION_VENUE_TRIANGLE,
         PARTITIONS,
         CAPTURES,
         WEEKS,

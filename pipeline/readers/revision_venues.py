@@ -6,7 +6,7 @@ venue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Unpack
@@ -14,8 +14,8 @@ from typing import Unpack
 import polars as pl
 
 from pipeline.models import Capture
-from pipeline.readers.datasets.revisions import REVISION_VENUES
-from pipeline.readers.fields import SUM
+from pipeline.readers.datasets.revisions import REVISION_VENUE_TRIANGLE, REVISION_VENUES
+from pipeline.readers.fields import SUM, Dataset
 from pipeline.readers.figures import Figures
 from pipeline.readers.first_vintages import VENUE
 from pipeline.readers.market import IS_POOL
@@ -25,7 +25,16 @@ from pipeline.readers.parameters import answering
 from pipeline.readers.questions import ALL, VenueKinds
 from pipeline.readers.result import Result
 from pipeline.readers.revision_profile import PERCENTILES, ProfileAsked, least_age
-from pipeline.readers.revisions import Cell, MeasureName, State, Triangle, facts_of, question_and_triangle, said_of
+from pipeline.readers.revisions import (
+    Cell,
+    MeasureName,
+    RevisionsAsked,
+    State,
+    Triangle,
+    facts_of,
+    question_and_triangle,
+    said_of,
+)
 from pipeline.readers.rows import of_venue
 from pipeline.readers.table import Table
 from pipeline.readers.values import invalid
@@ -40,29 +49,48 @@ MEASURES = {
 }
 
 
-class VenuesProfileAsked(ProfileAsked, total=False):
-    """The profile of which venues."""
+class VenueRevisionsAsked(RevisionsAsked, total=False):
+    """Of which partitions and venues, by which measure, at which ages."""
 
     mpid: str | Sequence[str]
     crd: str
     venue_name: str
 
 
+class VenuesProfileAsked(VenueRevisionsAsked, ProfileAsked, total=False):
+    """The same, and how long the partitions must have been watched."""
+
+
 @answering
 def revision_venues(**asked: Unpack[VenuesProfileAsked]) -> Result:
     """How much each venue's volume has moved since its first publication, by tier and age: quantiles over verified weeks."""
+    return _answer(REVISION_VENUES, asked, least_age(asked), _profile)
+
+
+@answering
+def revision_venue_triangle(**asked: Unpack[VenueRevisionsAsked]) -> Result:
+    """How much each venue's volume had moved since its first publication, in each verified week at each age."""
+    return _answer(REVISION_VENUE_TRIANGLE, asked, 0, _cells)
+
+
+def _answer(
+    dataset: Dataset,
+    asked: VenueRevisionsAsked,
+    least: int,
+    shown: Callable[[pl.DataFrame, pl.Expr], pl.DataFrame],
+) -> Result:
+    """What `shown` makes of the moves of the venues asked for, in partitions that were seen at an age of `least` days."""
     question, triangle, measure, kinds = question_and_triangle(asked)
     if measure not in MEASURES:
         named = ", ".join(one.value for one in MEASURES)
         raise invalid("measure", f"{measure.value} is of a market, not of a venue: ask for {named}")
-    triangle = triangle.verified_through(least_age(asked))
+    triangle = triangle.verified_through(least)
     wanted = [*of_venue(question), ~IS_POOL]
     if question.venue_kind is not VenueKinds.ALL:
         wanted.append(pl.col("venue_kind") == question.venue_kind.value)
     said = [said_of(triangle, kinds), measure.value, str(question.venue)]
-    meta = head(REVISION_VENUES.name, facts_of(triangle, measure), said)
-    table = Table(REVISION_VENUES, lambda: _profile(_moves(triangle, wanted), MEASURES[measure]))
-    return Result(REVISION_VENUES, meta, (), table)
+    meta = head(dataset.name, facts_of(triangle, measure), said)
+    return Result(dataset, meta, (), Table(dataset, lambda: shown(_moves(triangle, wanted), MEASURES[measure])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +140,7 @@ def _first_volumes(captures: Sequence[Capture]) -> pl.DataFrame:
         *(name for name in IDENTITY if name != "venue"),
         "venue_name",
         VENUE,
+        pl.col("shares").alias("shares_first_published"),
         pl.col("shares").cast(pl.Float64).alias("before"),
     )
 
@@ -130,6 +159,11 @@ def _changes(seen: Sequence[_Seen]) -> pl.DataFrame:
         for pk, one in pairs.items()
     ]
     return pl.concat([pl.DataFrame(schema=schema), *frames])
+
+
+def _cells(moves: pl.DataFrame, measure: pl.Expr) -> pl.DataFrame:
+    """Each venue in each week at each age."""
+    return moves.with_columns(measure.alias("value"))
 
 
 def _profile(moves: pl.DataFrame, measure: pl.Expr) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,11 @@ import time_machine
 from pytest_django import Settings
 
 from pipeline import readers
-from pipeline.models import Capture, DataKind, LedgerKind
+from pipeline.models import Anomaly, Capture, Category, DataKind, LedgerKind, Severity
 from pipeline.readers.dictionary import DATASETS
 from pipeline.readers.fields import TERMS
 from pipeline.readers.release import build, checked
-from pipeline.weeks import analytics
+from pipeline.weeks import analytics, readiness
 from tests.readers.test_revisions import DAY, DUE, A, B, C, capture_at
 from tests.readers.test_rows import kind_of
 from tests.support.capturing import KEY, WEEK
@@ -42,6 +43,11 @@ def source(ledger: Ledger, few_rows: None) -> Iterator[MemorySource]:
     analytics.calculate_week(WEEK)
     with time_machine.travel(DUE + 10 * DAY, tick=False):
         yield source
+
+
+def judged_at(at: datetime) -> None:
+    with time_machine.travel(at, tick=False):
+        readiness.decide_week(WEEK, at.date())
 
 
 def resources(path: Path) -> list[dict[str, object]]:
@@ -69,6 +75,7 @@ def test_complaints_25_26_27_every_file_is_read_alike_by_duckdb_polars_and_panda
     assert {one["dataset"] for one in found} == {
         *("rows", "row_history", "venue_history", "market", "symbol_history", "symbol_venues"),
         *("restatements", "captures", "differences", "partitions", "weeks", "readiness", "revision_profile"),
+        "readiness_changes",
     }
     for one in found:
         path, schema = str(one["path"]), DATASETS[str(one["dataset"])].schema
@@ -86,6 +93,7 @@ def test_complaints_25_26_27_every_file_is_read_alike_by_duckdb_polars_and_panda
 def test_the_folder_of_a_dataset_is_one_table_in_each_library(
     source: MemorySource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    judged_at(DUE + 8 * DAY)
     made = build.release(tmp_path / "releases", {}, incremental=False)
     monkeypatch.chdir(made.path)
 
@@ -107,6 +115,12 @@ def test_the_folder_of_a_dataset_is_one_table_in_each_library(
     footer = json.loads(pl.read_parquet_metadata("rows/OTC/2025-11-14.parquet")["marketspine"])
     assert (footer["dataset"], footer["captures"], footer["rows"]) == ("rows", [captured.capture_id], 3)
     assert (footer["terms"], footer["fields"]["trades"]["unit"]) == (TERMS, "trades")
+    judged = "select state from readiness_as_of(timestamptz '{}') where use = 'trading'"
+    assert duck.sql(judged.format(DUE)).fetchall() == []
+    assert duck.sql(judged.format(DUE + 8 * DAY)).fetchall() == [("BLOCKED",)]
+    assert duck.sql("select count(*) from readiness join weeks using (week_ending)").fetchall() == [(15,)], (
+        "five weeks, three uses"
+    )
     moved = duck.sql("select symbol, change, shares_before, shares_after from differences").fetchall()
     assert moved == [("AAPL", "changed", Decimal(100), Decimal(150))]
 
@@ -120,10 +134,10 @@ def test_a_later_release_links_what_did_not_change(source: MemorySource, tmp_pat
     with time_machine.travel(DUE + 15 * DAY, tick=False):
         second = build.release(folder, {}, incremental=True)
 
-    same = "rows/OTC/2025-11-07.parquet", "row_history/OTC/2025-11-07.parquet"
+    same = "rows/OTC/2025-11-07.parquet", "row_history/OTC/2025-11-07.parquet", "readiness_changes.parquet"
     for path in same:
         assert os.stat(first.path / path).st_ino == os.stat(second.path / path).st_ino
-    assert (first.linked, second.linked) == (0, 2)
+    assert (first.linked, second.linked) == (0, 3)
     assert pl.read_parquet(second.path / "rows/OTC/2025-11-14.parquet")["version"].unique().to_list() == [3]
     assert checked.verify(folder).differences == ()
     assert build.remove_older(folder, 1) == [first.path]
@@ -131,7 +145,12 @@ def test_a_later_release_links_what_did_not_change(source: MemorySource, tmp_pat
     assert checked.verify(folder).differences == ()
 
 
-def test_a_release_of_an_instant_is_as_it_was_known_then(source: MemorySource, tmp_path: Path) -> None:
+def test_a_release_of_an_instant_is_as_it_was_known_then(
+    source: MemorySource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_at(DUE)
+    Anomaly.objects.record(Category.UNREADABLE, Severity.ERROR, "a torn page", week_ending=WEEK)
+    judged_at(DUE + 9 * DAY)
     made = build.release(tmp_path, {"as_of": "2025-12-16"}, incremental=False)
     rows = pl.read_parquet(made.path / "rows/OTC/2025-11-14.parquet")
     history = pl.read_parquet(made.path / "row_history/OTC/2025-11-14.parquet")
@@ -140,6 +159,12 @@ def test_a_release_of_an_instant_is_as_it_was_known_then(source: MemorySource, t
     assert history["known_to"].to_list() == [None] * 3
     assert pl.read_parquet(made.path / "restatements.parquet").is_empty()
     assert not (made.path / "readiness.parquet").exists()
+    verdicts = pl.read_parquet(made.path / "readiness_changes.parquet").filter(pl.col("use") == "trading")
+    assert verdicts["reason_codes"].to_list() == [["NOT_CAPTURED", "NOT_CAPTURED"]], "the torn page was seen later"
+    duck = duckdb.connect()
+    monkeypatch.chdir(made.path)
+    duck.execute(Path("catalog.sql").read_text())
+    assert duck.sql("select version from rows where symbol = 'AAPL'").fetchall() == [(1,), (1,)]
 
 
 def test_verify_tells_every_difference(source: MemorySource, tmp_path: Path) -> None:

@@ -378,6 +378,8 @@ def test_the_reliability_of_a_venue_is_that_of_its_verified_weeks(
         firm = readers.revision_venues(venue_name="A firm", ages=9)
         moves = readers.revision_venues(mpid="UBSA,SGMT", ages=9, measure="largest_share_move_bp")
         young = readers.revision_venues(min_verified_age=20)
+        triangle = readers.revision_venue_triangle(mpid="UBSA", ages="7,9,10")
+        net = readers.revision_venue_triangle(venue_kind="ATS", ages=9, measure="net_change_ratio", week_ending=WEEK)
         refused = kind_of(lambda: readers.revision_venues(measure="rank_changes"))
 
     assert shown(ats, "mpid", "age_days", "weeks_verified", "revised_ratio", "p50", "max", "mean") == [
@@ -389,6 +391,15 @@ def test_the_reliability_of_a_venue_is_that_of_its_verified_weeks(
         ("UBSA", 9, 2, 0.5, 0.0, 0.5, 0.25),
     ]
     assert shown(firm, "venue_kind", "venue_name", "weeks_verified", "max") == [("NON_ATS", "A firm", 2, 0.0)]
+    assert shown(triangle, "week_ending", "mpid", "age_days", "shares_first_published", "value") == [
+        (older.week_ending, "UBSA", 7, 100.0, 0.0),
+        (older.week_ending, "UBSA", 9, 100.0, 0.0),
+        (older.week_ending, "UBSA", 10, 100.0, 0.0),
+        (WEEK, "UBSA", 7, 100.0, 0.5),
+        (WEEK, "UBSA", 9, 100.0, 0.5),
+        (WEEK, "UBSA", 10, 100.0, 0.5),
+    ]
+    assert shown(net, "mpid", "value") == [("SGMT", 0.0), ("UBSA", 0.5)]
     assert shown(moves, "mpid", "max", "mean") == [
         ("SGMT", pytest.approx(10_000 / 6), pytest.approx(-10_000 / 12)),
         ("UBSA", 0.0, 0.0),

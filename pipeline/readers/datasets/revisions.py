@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.readers.fields import FAMILY, KIND, NO_VOLUME, TIER, VENUE, WEEK, Dataset, count, day, real, text
+from pipeline.readers.fields import FAMILY, KIND, NO_VOLUME, TIER, VENUE, WEEK, Dataset, count, day, real, shares, text
 
 STATE = text(
     "state",
@@ -70,6 +70,22 @@ REVISION_PROFILE = Dataset(
     ("tier", "venue_kind", "age_days"),
 )
 
+REVISION_VENUE_TRIANGLE = Dataset(
+    "revision_venue_triangle",
+    "Revision triangle of venues",
+    "How much the volume of each venue had moved since its first publication, by week and age. A week has no row at an age "
+    "at which it is not verified, nor of a venue that its first vintage lacks",
+    (
+        WEEK,
+        TIER,
+        KIND,
+        *VENUE,
+        count("age_days", "the age", "days"),
+        shares("shares_first_published", "its volume in the first vintage"),
+        real("value", "the measure at that age", "as the measure", null=NO_VOLUME),
+    ),
+    ("week_ending", "tier", "venue_kind", "mpid", "crd", "venue_name", "age_days"),
+)
 REVISION_VENUES = Dataset(
     "revision_venues",
     "Reliability of venues",

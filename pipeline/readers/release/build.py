@@ -20,7 +20,7 @@ from pipeline.readers import formats
 from pipeline.readers.errors import ErrorKind, ReadersError
 from pipeline.readers.release import package
 from pipeline.readers.release.contents import Content, contents
-from pipeline.readers.release.package import CATALOG, DESCRIPTOR, KIND, Resource
+from pipeline.readers.release.package import DESCRIPTOR, KIND, Resource
 from pipeline.readers.rows import rows
 from pipeline.readers.written import put
 
@@ -146,7 +146,7 @@ def _whole(
     resources = [resource for resource, _ in made]
     put(part / "README.md", package.readme(path.name).encode())
     put(part / "dictionary.csv", package.dictionary().encode())
-    put(part / "catalog.sql", CATALOG.encode())
+    put(part / "catalog.sql", package.catalog([one.path for one in resources]).encode())
     document = package.descriptor(path.name, as_of, position, resources)
     put(part / DESCRIPTOR, json.dumps(document, indent=1, sort_keys=True).encode())
     part.rename(path)

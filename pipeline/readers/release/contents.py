@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ import polars as pl
 from pipeline.models import Capture
 from pipeline.readers import fields
 from pipeline.readers.captures import captures
-from pipeline.readers.datasets.ledger import PARTITIONS, READINESS, WEEKS
+from pipeline.readers.datasets.ledger import PARTITIONS, READINESS, READINESS_CHANGES, WEEKS
 from pipeline.readers.datasets.market import MARKET
 from pipeline.readers.datasets.revisions import REVISION_PROFILE
 from pipeline.readers.datasets.rows import DIFFERENCES, ROW_HISTORY, ROWS
@@ -30,12 +30,14 @@ from pipeline.readers.market import market
 from pipeline.readers.meta import digest_of
 from pipeline.readers.partitions import partitions, weeks
 from pipeline.readers.readiness import readiness
+from pipeline.readers.readiness_changes import readiness_changes
 from pipeline.readers.restatements import restatements
 from pipeline.readers.result import Result
 from pipeline.readers.revision_profile import revision_profile
 from pipeline.readers.row_history import versions_of
 from pipeline.readers.rows import rows
 from pipeline.readers.symbol_history import histories, volumes
+from pipeline.readers.values import instant
 from pipeline.readers.venues import venue_weeks
 from pipeline.weeks.analytics import CALCULATION_VERSION
 
@@ -54,8 +56,8 @@ class Content:
 def contents(asked: Asked, known: Sequence[Capture], *, live: bool) -> Iterator[Content]:
     """The files of a release: `known` are all captures that count, `asked` pins the moment and names the weeks.
 
-    Readiness, partitions and the profile, which the ledger says of now, are there where the release is `live`: of the newest
-    rows.
+    The files that tell the ledger's present state (partitions, weeks, readiness, the profile) are in a `live` release alone:
+    that of the newest rows.
     """
     chosen = rows(**asked).rows
     held: list[Capture] = list(getattr(chosen, "captures", []))
@@ -66,6 +68,7 @@ def contents(asked: Asked, known: Sequence[Capture], *, live: bool) -> Iterator[
     yield from _differences(held, known)
     yield _of_ledger("restatements.parquet", restatements(), known)
     yield _of_ledger("captures.parquet", captures(), known)
+    yield _verdicts(None if live else instant("as_of", asked["as_of"]).astimezone(UTC))
     if live:
         yield from _live()
 
@@ -145,6 +148,14 @@ def _of_ledger(path: str, result: Result, known: Sequence[Capture]) -> Content:
         (),
         lambda: result.frame.filter(pl.col("capture_id").is_in(ids)),
     )
+
+
+def _verdicts(until: datetime | None) -> Content:
+    """The feed of verdicts, whole or up to an instant: under which of them the release was made."""
+    result = readiness_changes()
+    is_known = pl.lit(True) if until is None else pl.col("occurred_at") <= until
+    path, said = "readiness_changes.parquet", digest_of([result.etag, until])
+    return Content(path, READINESS_CHANGES, said, (), lambda: result.frame.filter(is_known))
 
 
 def _live() -> Iterator[Content]:

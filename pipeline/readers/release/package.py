@@ -147,24 +147,35 @@ def readme(name: str) -> str:
 - `rows/TIER/WEEK.parquet` are FINRA's rows, the newest vintage of each; `row_history/` has all versions of every row.
 - `venue_week`, `symbol_week/`, `symbol_venue_week/` and `market_week` are figures; `restatements` and `captures` the ledger;
   `differences/` has what each vintage changed, row by row.
+- `readiness_changes` has each verdict since when a week may be used, up to the moment of the release.
 - `dictionary.csv` explains each field. `catalog.sql` is for DuckDB: run `duckdb -init catalog.sql` in this folder.
 - `scan_parquet` of polars and `read_parquet` of pandas (`dtype_backend="pyarrow"`) read a folder, `rows` say, as one table.
 """
 
 
-CATALOG = """-- For DuckDB, run in the folder of the release: duckdb -init catalog.sql
-create or replace view rows as from 'rows/*/*.parquet';
-create or replace view row_history as from 'row_history/*/*.parquet';
-create or replace view venue_week as from 'venue_week.parquet';
-create or replace view market_week as from 'market_week.parquet';
-create or replace view symbol_week as from 'symbol_week/*.parquet';
-create or replace view symbol_venue_week as from 'symbol_venue_week/*.parquet';
-create or replace view restatements as from 'restatements.parquet';
-create or replace view captures as from 'captures.parquet';
-create or replace view differences as from 'differences/*.parquet';
--- The rows as they were known at an instant: from rows_as_of(timestamptz '2026-11-18 00:00:00+00')
+VIEWS = {
+    "rows": "rows/*/*.parquet",
+    "row_history": "row_history/*/*.parquet",
+    "differences": "differences/*.parquet",
+    "venue_week": "venue_week.parquet",
+    "market_week": "market_week.parquet",
+    "symbol_week": "symbol_week/*.parquet",
+    "symbol_venue_week": "symbol_venue_week/*.parquet",
+    "restatements": "restatements.parquet",
+    "captures": "captures.parquet",
+    "readiness_changes": "readiness_changes.parquet",
+    "partitions": "partitions.parquet",
+    "weeks": "weeks.parquet",
+    "readiness": "readiness.parquet",
+    "revision_profile": "revision_profile.parquet",
+}
+MACROS = """-- The rows as they were known at an instant: from rows_as_of(timestamptz '2026-11-18 00:00:00+00')
 create or replace macro rows_as_of(instant) as table
   select * from row_history where known_from <= instant and (known_to is null or known_to > instant);
+-- The verdicts as they were at an instant: from readiness_as_of(timestamptz '2026-11-18 00:00:00+00') where use = 'trading'
+create or replace macro readiness_as_of(instant) as table
+  select * from readiness_changes where occurred_at <= instant
+  qualify row_number() over (partition by week_ending, use order by position desc) = 1;
 -- Venues by week with the change on the week before. A venue that was not there then has null, not an older week.
 create or replace view venue_changes as
   select now.*, before.share as share_before, (now.share - before.share) * 1e4 as share_change_bp,
@@ -174,3 +185,14 @@ create or replace view venue_changes as
    and before.mpid = now.mpid and before.crd = now.crd
    and (now.mpid <> '' or before.venue_name = now.venue_name);
 """
+
+
+def catalog(paths: Collection[str]) -> str:
+    """SQL for DuckDB: a view of each dataset that has files among `paths`, and what joins them."""
+    there = {path.partition("/")[0] for path in paths}
+    views = [
+        f"create or replace view {name} as from '{files}';\n"
+        for name, files in VIEWS.items()
+        if files.partition("/")[0] in there
+    ]
+    return "".join(["-- For DuckDB, run in the folder of the release: duckdb -init catalog.sql\n", *views, MACROS])
