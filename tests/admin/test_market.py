@@ -131,6 +131,9 @@ def test_the_revision_profile_says_where_it_does_not_know(viewer: Client) -> Non
 
     assert "too few verified weeks to say" in contents.sections[0].sentences[0]
     assert len(table(contents, "The triangle")) == 2
+    assert table(contents, "By venue") == [], "no week is verified after 28 days"
+    of_market = shown(viewer, "revisions/?tier=OTC&measure=rank_changes")
+    assert next(one for one in of_market.sections if one.title.startswith("By venue")).sentences
 
 
 @pytest.mark.parametrize(

@@ -24,16 +24,17 @@ from pipeline.admin.market.frame import (
     without,
 )
 from pipeline.admin.market.series import Ribbon, lines
-from pipeline.admin.market.tables import Cell, Columns, Header, Table, entries
+from pipeline.admin.market.tables import Cell, Columns, Header, Record, Table, entries
 from pipeline.admin.market.triangle import said_value, triangle_table
-from pipeline.admin.shared import figures
+from pipeline.admin.shared import figures, market_links
 from pipeline.finra.calendar import Tier
 from pipeline.models import Capture
 from pipeline.readers import DATASETS, Result
 from pipeline.readers.revision_sentence import moves_of, sentences
+from pipeline.readers.revision_venues import MEASURES
 from pipeline.readers.revisions import AGES, MeasureName
 
-MOST = 260
+MOST, TOP = 260, 25
 PERCENT = 100
 DATASET = DATASETS["revision_profile"]
 PROFILE = (
@@ -55,6 +56,19 @@ PROFILE = (
     "rows_added_per_million",
     "rows_changed_per_million",
     "rows_removed_per_million",
+)
+VENUES = (
+    "tier",
+    "venue_kind",
+    "mpid",
+    "venue_name",
+    "weeks_verified",
+    "revised_ratio",
+    "p50",
+    "p90",
+    "p99",
+    "max",
+    "mean",
 )
 DATES = (
     "tier",
@@ -100,7 +114,7 @@ def build(asked: Asked) -> Contents:
     asked = {"venue_kind": ALL, **asked}
     profile, triangle = readers.revision_profile(**asked), readers.revision_triangle(**asked)
     sections = [_said(asked), *_charts(profile), _profile(profile, asked), _triangle(triangle, asked)]
-    sections += [_lateness(asked), *_excluded(profile), Section("How it is measured", sentences=METHOD)]
+    sections += [_venues(asked), _lateness(asked), *_excluded(profile), Section("How it is measured", sentences=METHOD)]
     return Contents(sections, (), caveats_of(profile), tiles=_tiles(profile))
 
 
@@ -172,6 +186,25 @@ def _triangle(triangle: Result, asked: Asked) -> Section:
     lead = "Each partition at each age: the warmer, the more had moved. Hatched: not known, or not counted, as the word says"
     empty = "No partition is captured."
     return Section("The triangle", lead, None, triangle_table(triangle.frame, MOST), empty, downloads(triangle, asked))
+
+
+def _venues(asked: Asked) -> Section:
+    """The venues whose volume moves most after its first publication."""
+    title = f"By venue, after {AGES[3]} days"
+    if MeasureName(asked.get("measure", MeasureName.GROSS_CHANGE_RATIO)) not in MEASURES:
+        return Section(
+            title, sentences=("This measure is of a market: a venue has a change of volume, or of its share.",)
+        )
+    question: Asked = {**asked, "ages": f"{AGES[3]}"}
+    found = readers.revision_venues(**question)
+    most = found.frame.sort("p90", "max", "weeks_verified", descending=True, nulls_last=True, maintain_order=True)
+    table = Columns(DATASETS["revision_venues"], VENUES, dict.fromkeys(("mpid", "venue_name"), _venue)).table(most, TOP)
+    lead = "The venues whose volume moved most since its first publication, over their verified weeks"
+    return Section(title, lead, None, table, "No week is verified at that age.", downloads(found, question))
+
+
+def _venue(record: Record) -> str:
+    return market_links.of_venue(record["mpid"], record["crd"], record["venue_name"])
 
 
 def _lateness(asked: Asked) -> Section:
