@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Unpack
 
 import polars as pl
@@ -26,19 +27,21 @@ IS_POOL = (pl.col("venue_name") == DE_MINIMIS) & (pl.col("mpid") == "")
 
 @answering
 def market(**asked: Unpack[KindsAsked]) -> Result:
-    """Volume and concentration by week. `tier="ALL"` asks for figures over all tiers."""
+    """Volume and concentration by week: of each kind and of both, or of the kind asked for. `tier="ALL"`: over all tiers."""
     found = figured(question_of(asked))
-    meta = meta_of(MARKET.name, found.question, found.chosen, None, found.said())
-    return Result(MARKET, meta, caveats.of_rows(found.chosen), Table(MARKET, lambda: _rows(found)))
+    families = (
+        [kind.value for kind in VenueKinds] if asked.get("venue_kind") is None else [found.question.venue_kind.value]
+    )
+    meta = meta_of(MARKET.name, found.question, found.chosen, None, [families, *found.said()])
+    return Result(MARKET, meta, caveats.of_rows(found.chosen), Table(MARKET, lambda: _rows(found, families)))
 
 
-def _rows(found: Figured) -> pl.DataFrame:
+def _rows(found: Figured, families: Sequence[str]) -> pl.DataFrame:
     markets = found.figures.markets().filter(pl.col("scope").is_in(found.scopes))
     named = markets.join(_top(found.figures.venues()), on=WITHIN, how="left").join(
         _ats_ratio(markets), on=["week_ending", "scope"], how="left"
     )
-    kind = found.question.venue_kind
-    shown = named if kind is VenueKinds.ALL else named.filter(pl.col("family") == kind.value)
+    shown = named.filter(pl.col("family").is_in(families))
     shares, trades = pl.col("shares").cast(pl.Float64), pl.col("trades")
     return with_days(shown).with_columns(
         pl.col("scope").alias("tier"),

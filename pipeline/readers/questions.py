@@ -55,8 +55,8 @@ class Venue:
 
     @property
     def is_asked(self) -> bool:
-        """Whether any venue is named."""
-        return bool(self.mpids) or self.crd is not None or self.name is not None
+        """Whether a venue is named: an empty MPID or CRD number is that of many firms."""
+        return any(self.mpids) or bool(self.crd) or bool(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Capture
 from pipeline.readers import chosen, figures
 from pipeline.weeks import analytics
+from tests.readers.test_rows import kind_of
 from tests.support.engines import Ledger
 from tests.vintages.frames import KEY, WEEK, stored
 
@@ -129,6 +130,9 @@ def test_market_by_week() -> None:
     assert shown(
         readers.market(tier="OTC", venue_kind="NON_ATS"), "top5_ratio", "effective_venues_low", "trading_days"
     ) == [(0.75, 1.6, 5)]
+    both = readers.market(tier="OTC", venue_kind="ALL")
+    assert both.frame["venue_kind"].to_list() == ["ALL"]
+    assert both.meta.digest != readers.market(tier="OTC").meta.digest
     assert readers.market(tier="ALL").frame.is_empty()
     assert readers.market(tier="ALL").empty_because
 
@@ -179,6 +183,7 @@ def test_a_symbol_that_moves_to_another_tier_says_so(ledger: Ledger) -> None:
 
 @pytest.mark.usefixtures("_two_weeks")
 def test_venue_by_week() -> None:
+    assert kind_of(lambda: readers.venue_history(mpid="")) == "invalid-parameter", "that of every firm"
     history = readers.venue_history(mpid="SGMT", weeks="all", tier="OTC")
     columns = ("week_ending", "shares", "trades", "symbols", "share", "rank", "share_of_all", "rank_of_all", "restated")
 
