@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 LONGEST_NAME = 150
 DRY_RUN = "dry-run"
-RUN_DATE_HELP = "YYYY-MM-DD to take for today: an earlier day (default: today in America/New_York)"
 SAMPLES = "SAMPLES: all of this is invented data, none of it is FINRA's."
 
 
@@ -207,6 +206,12 @@ def add_mode(parser: CommandParser, dry_run: str) -> None:
     parser.add_argument(
         "--mode", choices=("run", DRY_RUN), default="run", help=f"{DRY_RUN} {dry_run}, and writes nothing"
     )
+
+
+def add_run_date(parser: CommandParser) -> None:
+    """`--run-date`, spelt alike in every command that has it."""
+    told = "the day to take for today, YYYY-MM-DD: an earlier one (default: today in New York)"
+    parser.add_argument("--run-date", metavar="DAY", help=told)
 
 
 def failed_if(bad: bool) -> int:

@@ -18,10 +18,11 @@ Example = tuple[str, str]  # the words of a command line behind manage.py, and w
 
 
 class HelpFormatter(DjangoHelpFormatter):
-    """Wraps a description, and leaves what has lines of its own, such as examples, as it is."""
+    """Wraps each line of a text, but those that are set in: an example is pasted as it is."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if "\n" in text else super()._fill_text(text, width, indent)
+        fill = super()._fill_text
+        return "\n".join(line if line.startswith(" ") else fill(line, width, indent) for line in text.splitlines())
 
 
 def below(examples: Sequence[Example], more: str = "") -> str:

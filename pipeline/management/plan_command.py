@@ -12,7 +12,7 @@ from pipeline import operations
 from pipeline.engine import canvas
 from pipeline.finra.calendar import Tier, parse_run_date, parse_tiers
 from pipeline.finra.sources.base import Source
-from pipeline.management.base import RUN_DATE_HELP, BadArguments, operator
+from pipeline.management.base import BadArguments, add_run_date, operator
 from pipeline.management.progress import progress_of
 from pipeline.management.run_command import RunCommand
 from pipeline.models import Run
@@ -28,18 +28,19 @@ class PlanCommand(RunCommand):
 
     def add_run_arguments(self, parser: CommandParser, source: str = "") -> None:
         """Add the arguments of the source, the tiers, the day, the reason and the engine."""
-        parser.add_argument("--tiers", default=",".join(Tier), help="comma-separated (default: all three)")
+        parser.add_argument("--tiers", metavar="TIER,...", default=",".join(Tier), help="default: all three")
         source = source or settings.MARKETSPINE_SOURCE
         parser.add_argument("--source", default=source, help="where from: files, api or samples (default: %(default)s)")
         parser.add_argument(
             "--source-dir",
+            metavar="DIR",
             default=settings.MARKETSPINE_SOURCE_DIR,
             help="the folder that files or samples are read from",
         )
         parser.add_argument("--force", action="store_true", help="capture whatever the source holds, changed or not")
         parser.add_argument("--reason", default="", help="why, for the record; kept with every capture made")
         parser.add_argument("--by", default=operator(), help="who asks for it, for the record (default: %(default)s)")
-        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+        add_run_date(parser)
         self.add_engine_arguments(parser)
 
     def requested(self, command: str, options: dict[str, Any]) -> Request:

@@ -130,7 +130,6 @@ def put(path: Path, content: bytes) -> None:
     If the path is a link, the file that it leads to is replaced.
     """
     path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:

@@ -127,6 +127,7 @@ def test_a_file_is_replaced_only_when_told_and_left_when_nothing_changed() -> No
 @pytest.mark.usefixtures("_captured")
 def test_an_interrupted_export_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", _interrupted)
+    Path("made").mkdir()
     for asked in (("rows", *OTC, "--out", "made/rows.csv"), ("release", "made")):
         assert call("export", *asked).code == 2
     assert list(Path("made").iterdir()) == []
@@ -155,6 +156,11 @@ def test_what_is_missing_is_the_exit_code_unless_it_may_be() -> None:
         (("rows", "somewhere"), "only release and verify take a folder"),
         (("rows", "--out", ".", "--force"), ". is a folder: name a file in it"),
         (("rows", "--out", "", "--force"), ". is a folder: name a file in it"),
+        (
+            ("rows", "--out", "nowhere/rows.csv"),
+            "--out nowhere/rows.csv: the folder nowhere is not there; make it first",
+        ),
+        (("release", "nowhere/releases"), "/nowhere is not there; make it first"),
         (("rows", "--out", "pipe", "--force"), "pipe is no regular file: `--out -` writes to stdout"),
         (("rows", "--gzip", "--format", "parquet"), "is compressed already"),
         (("release",), "name a folder, or set MARKETSPINE_RELEASES_DIR"),

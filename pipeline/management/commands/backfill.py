@@ -35,9 +35,9 @@ class Command(PlanCommand):
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The weeks, and the partitions of them."""
-        parser.add_argument("--from", dest="first", help="the first week ending (a Friday)")
-        parser.add_argument("--to", dest="last", help="the last week ending (a Friday)")
-        parser.add_argument("--weeks", help="comma-separated week endings instead of a range")
+        parser.add_argument("--from", dest="first", metavar="WEEK", help="the first week ending (a Friday)")
+        parser.add_argument("--to", dest="last", metavar="WEEK", help="the last week ending (a Friday)")
+        parser.add_argument("--weeks", metavar="WEEK,...", help="comma-separated week endings instead of a range")
         parser.add_argument(
             "--only",
             choices=[only.value for only in Only],

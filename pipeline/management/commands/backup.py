@@ -18,6 +18,7 @@ from pipeline.keeping.proof import Proved
 from pipeline.keeping.repository import NoBackup
 from pipeline.management.base import BadArguments, SpineCommand, failed_if, operator
 from pipeline.management.help import add_verb
+from pipeline.management.output_paths import folder_to_fill
 from pipeline.operations import Order, Refused
 from pipeline.resilience.failures import sentence_of
 
@@ -72,7 +73,7 @@ class Command(SpineCommand):
             raise BadArguments(str(error)) from error
 
     def _create(self, options: dict[str, Any]) -> int:
-        backup, manifest = operations.create_backup(Path(options["place"]).absolute(), _order(options))
+        backup, manifest = operations.create_backup(folder_to_fill(Path(options["place"])), _order(options))
         if self.as_json:
             sizes = {"database_bytes": backup.database_bytes, "files": backup.files, "new_files": backup.new_files}
             of = {"name": backup.name, "place": backup.place, "made_at": backup.made_at, "seconds": backup.seconds}

@@ -23,7 +23,7 @@ class Command(SpineCommand):
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The run, the person who cancels it, and the reason."""
-        parser.add_argument("run", type=int, help="its number, as run_weekly and backfill print it")
+        parser.add_argument("run", type=int, metavar="RUN", help="its number, as run_weekly and backfill print it")
         parser.add_argument("--reason", default="", help="why, for the record")
         parser.add_argument("--by", default=operator(), help="who cancels it (default: %(default)s)")
 

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from pipeline import operations
 from pipeline.finra.calendar import parse_run_date
 from pipeline.integrity import losses, lost_symbols
-from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if, operator
+from pipeline.management.base import BadArguments, SpineCommand, add_run_date, failed_if, operator
 from pipeline.models import Act
 from pipeline.operations import Order
 from pipeline.vintages.holdings import Holdings, Lost
@@ -42,7 +42,7 @@ class Command(SpineCommand):
             help="read N files whole (default: %(default)s)",
         )
         reads.add_argument("--all", action="store_true", help="read all of them whole")
-        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+        add_run_date(parser)
 
     def work(self, **options: Any) -> int:
         """Look, print."""

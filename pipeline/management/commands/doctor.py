@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from pipeline.finra.calendar import Tier, parse_run_date
-from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if
+from pipeline.management.base import SpineCommand, add_run_date, failed_if
 from pipeline.models import Use
 from pipeline.review.doctor import Diagnosis, diagnose
 
@@ -37,10 +37,11 @@ class Command(SpineCommand):
         parser.add_argument(
             "--lookback-weeks",
             type=int,
+            metavar="N",
             default=settings.MARKETSPINE_LOOKBACK_WEEKS,
             help="the last N weeks of which every tier is due, and the newer ones (default: %(default)s)",
         )
-        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+        add_run_date(parser)
 
     def work(self, **options: Any) -> int:
         """Diagnose, print."""

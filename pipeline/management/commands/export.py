@@ -14,6 +14,7 @@ from django.core.management.base import CommandParser
 from pipeline import readers
 from pipeline.management.base import BadArguments, SpineCommand, failed_if
 from pipeline.management.help import add_verb
+from pipeline.management.output_paths import file_to_write, folder_to_fill
 from pipeline.models import data_kinds
 from pipeline.readers import PARAMETERS, ReadersError, Result, written
 from pipeline.readers.answers import FUNCTIONS
@@ -118,7 +119,7 @@ class Command(SpineCommand):
             return found
         replace = options["force"] or options["if_changed"]
         if out != STDOUT:
-            written.check_free(Path(out), replace=replace)
+            written.check_free(file_to_write("--out", out), replace=replace)
         encoded = written.encoded(result, form, **made)
         if out == STDOUT:
             self._to_stdout(encoded.content)
@@ -144,7 +145,7 @@ class Command(SpineCommand):
             self.document({**named, "changed": file.changed, "meta": result.meta.as_document()})
 
     def _release(self, options: dict[str, Any]) -> int:
-        folder = _folder(options)
+        folder = folder_to_fill(_folder(options))
         asked = {name: options[name] for name in ("as_of", "weeks") if options[name] is not None}
         done = build.release(folder, asked, incremental=options["incremental"], if_changed=options["if_changed"])
         removed = build.remove_older(folder, options["keep"]) if options["keep"] else []

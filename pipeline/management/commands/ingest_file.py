@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 from pipeline.capture import current
 from pipeline.finra.calendar import PartitionKey, Tier, parse_run_date, parse_week
 from pipeline.finra.sources.files.source import SingleFile
-from pipeline.management.base import RUN_DATE_HELP, BadArguments, operator
+from pipeline.management.base import BadArguments, add_run_date, operator
 from pipeline.management.plan_command import PlanCommand
 from pipeline.models import data_kinds
 from pipeline.runs.plan import make_plan
@@ -39,7 +39,7 @@ class Command(PlanCommand):
         )
         parser.add_argument("--tier", required=True, help=f"one of {', '.join(Tier)}")
         parser.add_argument("--week", required=True, help="the week ending (a Friday), YYYY-MM-DD")
-        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+        add_run_date(parser)
         parser.add_argument("--force", action="store_true", help="capture it whatever it holds")
         parser.add_argument("--reason", default="", help="why, for the record; kept with the capture")
         parser.add_argument("--by", default=operator(), help="who brings it, for the record (default: %(default)s)")

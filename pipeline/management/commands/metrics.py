@@ -10,6 +10,7 @@ from django.core.management.base import CommandParser
 
 from pipeline.engine import serving
 from pipeline.management.base import BadArguments, SpineCommand, failed_if
+from pipeline.management.output_paths import file_to_write
 from pipeline.metrics import exposition, listener
 
 HIGHEST_PORT = 65535
@@ -77,9 +78,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _file(text: str) -> Path:
-    path = Path(text)
+    path = file_to_write("--textfile", text)
     if path.suffix != ".prom":
         raise BadArguments(f"--textfile {text}: node_exporter reads files whose names end in .prom only")
-    if not path.parent.is_dir():
-        raise BadArguments(f"--textfile {text}: the folder {path.parent} is not there")
     return path

@@ -41,8 +41,10 @@ class Command(PlanCommand):
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The weeks, run or dry run."""
-        parser.add_argument("--from", dest="first", help="the first week ending (default: the oldest captured)")
-        parser.add_argument("--to", dest="last", help="the last week ending (default: the newest)")
+        parser.add_argument(
+            "--from", dest="first", metavar="WEEK", help="the first week (default: the oldest captured)"
+        )
+        parser.add_argument("--to", dest="last", metavar="WEEK", help="the last week (default: the newest)")
         self.add_run_arguments(parser, source=NAME)
         add_mode(parser, "asks, says what moved")
 

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 
 from pipeline import readers
 from pipeline.finra.calendar import fully_due_weeks, parse_run_date, parse_week
-from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, failed_if
+from pipeline.management.base import BadArguments, SpineCommand, add_run_date, failed_if
 from pipeline.models import ReadinessState, Use
 
 MOST_WEEKS = 600
@@ -31,10 +31,10 @@ class Command(SpineCommand):
         """Which weeks, for what."""
         weeks = parser.add_mutually_exclusive_group()
         weeks.add_argument("--week", help="a week ending YYYY-MM-DD (default: the last of which every tier is due)")
-        weeks.add_argument("--weeks", type=int, help="the last so many weeks of which every tier is due")
+        weeks.add_argument("--weeks", type=int, metavar="N", help="the last N weeks of which every tier is due")
         parser.add_argument("--use", choices=Use.values, default=Use.TRADING.value, help="default: %(default)s")
         parser.add_argument("--allow-provisional", action="store_true", help="let a PROVISIONAL week count as READY")
-        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+        add_run_date(parser)
 
     def work(self, **options: Any) -> int:
         """Ask, print a line for each week and each reason."""

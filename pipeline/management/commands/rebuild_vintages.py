@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 
 from pipeline import operations
 from pipeline.finra.calendar import parse_run_date, parse_weeks
-from pipeline.management.base import RUN_DATE_HELP, SpineCommand, failed_if, operator
+from pipeline.management.base import SpineCommand, add_run_date, failed_if, operator
 from pipeline.models import Capture
 from pipeline.operations import Order
 from pipeline.operations.rebuilding import Fate, Rebuilt, summary
@@ -30,11 +30,11 @@ class Command(SpineCommand):
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The weeks, and whether every file is read whole."""
-        parser.add_argument("--weeks", help="week endings YYYY-MM-DD, comma-separated (default: all)")
+        parser.add_argument("--weeks", metavar="WEEK,...", help="week endings, YYYY-MM-DD (default: all)")
         parser.add_argument(
             "--verify", action="store_true", help="read every file whole, and find what has changed in it"
         )
-        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+        add_run_date(parser)
 
     def work(self, **options: Any) -> int:
         """Rebuild, print each file that was lost."""

@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 
 from pipeline import operations
 from pipeline.finra.calendar import parse_run_date
-from pipeline.management.base import RUN_DATE_HELP, BadArguments, SpineCommand, operator
+from pipeline.management.base import BadArguments, SpineCommand, add_run_date, operator
 from pipeline.models import Anomaly, Readiness, Use
 from pipeline.operations import Order, Refused
 
@@ -29,7 +29,7 @@ class Command(SpineCommand):
         parser.add_argument("anomaly", type=int, help="its number, as doctor prints it")
         parser.add_argument("--note", required=True, help="what you found and did; kept with the anomaly")
         parser.add_argument("--by", default=operator(), help="who resolves it (default: %(default)s)")
-        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+        add_run_date(parser)
 
     def work(self, **options: Any) -> int:
         """Resolve it, decide the week."""

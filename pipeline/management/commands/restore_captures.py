@@ -10,7 +10,7 @@ from pipeline import operations
 from pipeline.finra.calendar import parse_run_date
 from pipeline.integrity import losses, restoring
 from pipeline.integrity.restoring import Fate, Orphan
-from pipeline.management.base import DRY_RUN, RUN_DATE_HELP, BadArguments, SpineCommand, add_mode, failed_if, operator
+from pipeline.management.base import DRY_RUN, BadArguments, SpineCommand, add_mode, add_run_date, failed_if, operator
 from pipeline.models import Act, Capture
 from pipeline.operations import Order
 from pipeline.vintages.archive import ArchiveDamaged
@@ -32,7 +32,7 @@ class Command(SpineCommand):
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Whether to write."""
         add_mode(parser, "lists them")
-        parser.add_argument("--run-date", help=RUN_DATE_HELP)
+        add_run_date(parser)
 
     def work(self, **options: Any) -> int:
         """List or restore, print."""

@@ -29,7 +29,7 @@ class Command(RunCommand):
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         """The run, the person who resumes it, the reason, and the engine."""
-        parser.add_argument("run", type=int, help="its number, as doctor prints it")
+        parser.add_argument("run", type=int, metavar="RUN", help="its number, as doctor prints it")
         parser.add_argument("--reason", default="", help="why, for the record")
         parser.add_argument("--by", default=operator(), help="who resumes it (default: %(default)s)")
         self.add_engine_arguments(parser)

@@ -33,10 +33,11 @@ class Command(PlanCommand):
         which.add_argument(
             "--lookback-weeks",
             type=int,
+            metavar="N",
             default=settings.MARKETSPINE_LOOKBACK_WEEKS,
             help="the last N weeks of which every tier is due, and what is due of newer ones (default: %(default)s)",
         )
-        which.add_argument("--weeks", help="comma-separated week endings (Fridays) instead: 2025-12-26,2025-12-19")
+        which.add_argument("--weeks", metavar="WEEK,...", help="week endings (Fridays) instead: 2025-12-26,2025-12-19")
         self.add_run_arguments(parser)
         add_mode(parser, "prints the plan")
         parser.add_argument(

@@ -14,9 +14,11 @@ from django.core.management.base import CommandParser
 from pipeline.finra.calendar import PartitionKey, Tier, is_due, last_fridays, parse_run_date, parse_week
 from pipeline.finra.payloads import is_sample
 from pipeline.finra.samples import NotAPublication, Published, Restated, Size, publish_samples, restate
-from pipeline.management.base import BadArguments, SpineCommand
+from pipeline.management.base import BadArguments, SpineCommand, add_run_date
+from pipeline.management.output_paths import folder_to_fill
 from pipeline.models import data_kinds
 
+DEFAULT_FOLDER = settings.DEMO_DIR / "source"
 HEAD = 64 * 1024  # bytes: hundreds of rows, and nearly each has a venue
 
 
@@ -41,21 +43,40 @@ class Command(SpineCommand):
             "folder",
             type=Path,
             nargs="?",
-            default=settings.DEMO_DIR / "source",
-            help="where to write; made when it is not there (default: the demo's, var/demo/source)",
+            default=DEFAULT_FOLDER,
+            help="where to write; it is made when it is not there (default: the demo's, var/demo/source)",
         )
-        parser.add_argument("--weeks", type=int, default=13, help="how many weeks of all tiers (default: 13)")
-        parser.add_argument("--until", help="the last week ending, a Friday (default: the newest one)")
-        parser.add_argument("--size", choices=[size.value for size in Size], default=Size.SMALL.value)
-        parser.add_argument("--seed", type=int, default=7, help="decides all (default: 7)")
         parser.add_argument(
-            "--restate", type=float, help="restate this share (0-1) of the files that are there, instead of publishing"
+            "--weeks",
+            type=int,
+            metavar="N",
+            default=13,
+            help="the last N weeks; the newest of them have no file yet, since FINRA publishes two to four weeks later "
+            "(default: %(default)s)",
         )
-        parser.add_argument("--run-date", help="YYYY-MM-DD to take for today (default: today in America/New_York)")
+        parser.add_argument("--until", metavar="WEEK", help="the last week ending, a Friday (default: the newest one)")
+        parser.add_argument(
+            "--size",
+            choices=[size.value for size in Size],
+            default=Size.SMALL.value,
+            help="hundreds of rows in a file, or as many as FINRA's have (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--seed", type=int, metavar="N", default=7, help="the same seed, the same samples (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--restate",
+            type=float,
+            metavar="SHARE",
+            help="restate this share of the files that are there, from 0 to 1, instead of writing new ones",
+        )
+        add_run_date(parser)
 
     def work(self, **options: Any) -> int:
         """Publish, or restate what is published."""
         folder: Path = options["folder"]
+        if folder != DEFAULT_FOLDER:
+            folder_to_fill(folder)
         today = parse_run_date(options["run_date"])
         _check(options)
         try:
@@ -101,8 +122,6 @@ def _check(options: dict[str, Any]) -> None:
         raise BadArguments(f"--weeks must be at least 1, not {options['weeks']}")
     if options["restate"] is not None and not 0 <= options["restate"] <= 1:
         raise BadArguments(f"--restate is a share from 0 to 1, not {options['restate']}")
-    if options["folder"].exists() and not options["folder"].is_dir():
-        raise BadArguments(f"{options['folder']} is not a folder")
 
 
 def _refuse_what_is_not_samples(folder: Path) -> None:
