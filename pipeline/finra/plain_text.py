@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 MOST_STORED = 4000
 ELLIPSIS = "..."
+PLAIN_WORD = re.compile(r"[a-z]+(-\w+)*[,;:.]?( |$)")
 
 
 def storable(text: str, most: int = MOST_STORED) -> str:
@@ -20,6 +23,11 @@ def shortened(text: str, most: int) -> str:
 def as_sentence(text: str) -> str:
     """A text with a full stop, where it has no mark at its end yet."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def capitalized(text: str) -> str:
+    """A text that begins with a capital; the name of a capture, a file or a field there stays as it is."""
+    return text[:1].upper() + text[1:] if PLAIN_WORD.match(text) else text
 
 
 def printable(text: str, keep: str = "") -> str:

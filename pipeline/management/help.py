@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 
+from pipeline.finra.plain_text import capitalized
+
 VERBOSE = 2
 OF_DJANGO = frozenset(
     {"--version", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks"}
@@ -51,7 +53,7 @@ def add_verb(verbs: Any, name: str, told: str, examples: Sequence[Example] = ())
     parser: CommandParser = verbs.add_parser(
         name,
         help=told.replace("%", "%%"),
-        description=f"{told[:1].upper()}{told[1:]}.",
+        description=f"{capitalized(told)}.",
         epilog=below(examples) if examples else None,
         formatter_class=HelpFormatter,
     )

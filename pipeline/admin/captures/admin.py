@@ -23,6 +23,7 @@ from pipeline.admin.shared.base import badge
 from pipeline.admin.shared.lines import kind_badge
 from pipeline.admin.shared.market_links import week_link
 from pipeline.finra.calendar import read_day
+from pipeline.finra.plain_text import as_sentence, capitalized
 from pipeline.models import Act, Capture
 from pipeline.models.capture import DOMAIN
 from pipeline.readers import ErrorKind, ReadersError
@@ -194,7 +195,7 @@ class CaptureAdmin(ActingAdmin[Capture]):
         try:
             return download.as_download(found)
         except ArchiveDamaged as damage:
-            response = self._page(request, found, "payload", {"damage": str(damage)})
+            response = self._page(request, found, "payload", {"damage": as_sentence(capitalized(str(damage)))})
             response.status_code = downloads.CANNOT_BE_SERVED
             return response
 

@@ -28,7 +28,7 @@ from pipeline.admin.shared import downloads, figures, market_links
 from pipeline.admin.shared.base import page_url
 from pipeline.admin.shared.days import DayField, InstantField
 from pipeline.finra.calendar import Tier, read_day
-from pipeline.finra.plain_text import as_sentence
+from pipeline.finra.plain_text import as_sentence, capitalized
 from pipeline.models import Capture, Partition
 from pipeline.models.capture import DOMAIN
 from pipeline.readers import ReadersError
@@ -217,8 +217,8 @@ def _response(request: HttpRequest, form: RowsForm, shown: Shown, status: int = 
         **admin.site.each_context(request),
         "title": "Rows",
         "form": form,
-        "notes": shown.notes,
-        "trouble": as_sentence(shown.trouble) if shown.trouble else "",
+        "notes": [as_sentence(capitalized(note)) for note in shown.notes],
+        "trouble": as_sentence(capitalized(shown.trouble)) if shown.trouble else "",
         "heading": _heading(found) if found else "",
         "shares": figures.number(sums.shares if sums else Decimal(0)),
         "trades": figures.number(sums.trades if sums else 0),

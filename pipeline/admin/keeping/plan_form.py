@@ -15,6 +15,7 @@ from django.urls import URLPattern, path
 from pipeline import operations
 from pipeline.admin.shared.acting import may, order_of
 from pipeline.admin.shared.base import page_url
+from pipeline.finra.plain_text import capitalized
 from pipeline.keeping.policy import LEAST_DAYS, BadPolicy, Policy
 from pipeline.models import Act, PrunePlan
 
@@ -63,9 +64,7 @@ def new_plan(request: HttpRequest, admin: ModelAdmin[PrunePlan]) -> HttpResponse
     form = PolicyForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         plan = operations.plan_pruning(form.cleaned_data["policy"], order_of(request))
-        messages.success(
-            request, f"{operations.pruning.counted(plan)[:1].upper()}{operations.pruning.counted(plan)[1:]}."
-        )
+        messages.success(request, f"{capitalized(operations.pruning.counted(plan))}.")
         return HttpResponseRedirect(page_url(plan))
     context = {
         **admin.admin_site.each_context(request),

@@ -199,7 +199,7 @@ def _rows(asked: Asked, boards: list[Result]) -> list[Section]:
         "firm": lambda record: market_links.of_venue(crd=record["crd"], venue_name=record["firm"]),
     }
     table = Columns(DATASETS["differences"], ROWS, links).table(found.frame, TOP)
-    caveats = tuple(f"{one}." for one in caveats_of(found))
+    caveats = tuple(caveats_of(found))
     lead = "Added, changed, removed: those that moved most shares first"
     return [Section("Rows", lead, None, table, "Every row is the same.", downloads(found, question), caveats)]
 

@@ -21,7 +21,7 @@ from pipeline.admin.market.tables import Entry, Link, Record, Table
 from pipeline.admin.shared import market_links
 from pipeline.admin.shared.charts import Chart
 from pipeline.finra.calendar import FIRST_WEEK, WEEK, Tier, read_day
-from pipeline.finra.plain_text import as_sentence
+from pipeline.finra.plain_text import as_sentence, capitalized
 from pipeline.readers import ReadersError, Result, fields
 from pipeline.readers.once import one_page
 
@@ -206,7 +206,7 @@ class MarketPage:
                 with one_page():
                     contents = self.build(form.asked())
             except ReadersError as error:
-                trouble, status = as_sentence(error.detail), HTTPStatus(error.status)
+                trouble, status = as_sentence(capitalized(error.detail)), HTTPStatus(error.status)
         else:
             status = HTTPStatus.BAD_REQUEST
         context = {
@@ -252,9 +252,10 @@ def facts_of(result: Result) -> list[tuple[str, str]]:
 
 
 def caveats_of(*results: Result) -> list[str]:
-    """What to beware of in some answers, each once."""
+    """Sentences on what to beware of in some answers, each once."""
     every = (one for result in results for one in result.warnings)
-    return list(dict.fromkeys(one.text for one in every if one.code not in TOLD_ELSEWHERE))
+    texts = dict.fromkeys(one.text for one in every if one.code not in TOLD_ELSEWHERE)
+    return [as_sentence(capitalized(text)) for text in texts]
 
 
 def without(asked: Asked, *names: str) -> Asked:

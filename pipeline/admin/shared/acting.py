@@ -25,6 +25,7 @@ from django.utils.html import format_html
 from unfold.forms import ActionForm
 
 from pipeline.admin.shared.base import EvidenceAdmin, Framed, M, page_url
+from pipeline.finra.plain_text import capitalized
 from pipeline.models import Act, ActOutcome, OperatorLogEntry
 from pipeline.operations import Order, Refused, new_token
 
@@ -87,7 +88,7 @@ class ObjectAction(Generic[M]):
     @property
     def name(self) -> str:
         """The text of the button."""
-        return Act(self.act).label[:1].upper() + Act(self.act).label[1:]
+        return capitalized(Act(self.act).label)
 
 
 @dataclass(frozen=True, slots=True)

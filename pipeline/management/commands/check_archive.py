@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 
 from pipeline import operations
 from pipeline.finra.calendar import parse_run_date
+from pipeline.finra.plain_text import capitalized
 from pipeline.integrity import losses, lost_symbols
 from pipeline.management.base import BadArguments, SpineCommand, add_run_date, failed_if, operator
 from pipeline.models import Act
@@ -66,9 +67,9 @@ class Command(SpineCommand):
 
     def _print_lost(self, held: Holdings, unaccepted: list[Lost]) -> None:
         counted = _counted(held)
-        self.line(f"{counted[0].upper()}{counted[1:]}.")
+        self.line(f"{capitalized(counted)}.")
         if held.gone:
-            self.line(f"{held.gone[0].upper()}{held.gone[1:]}: {_advice()}")
+            self.line(f"{capitalized(held.gone)}: {_advice()}")
             return
         for one in held.lost:
             self.line(one.sentence if one in unaccepted else f"accepted: {one.sentence}")
