@@ -1,8 +1,9 @@
-"""The command that ends an open anomaly: a run that proves it over, or a person's resolution."""
+"""What ends an open anomaly, and the command that does it."""
 
 from __future__ import annotations
 
 from datetime import date
+from enum import StrEnum
 
 from pipeline.finra.sources import REGISTRY
 from pipeline.models import Anomaly, Category, Severity, Stage
@@ -16,6 +17,20 @@ FETCHED_AGAIN = (
     Category.STALLED,
     Category.INTERNAL,
 )
+
+
+class Mend(StrEnum):
+    """The ways in which an anomaly ends: a run that proves it over, or a person's resolution."""
+
+    FETCH = "fetch"
+    FORCE = "force"
+    NORMALIZE = "normalize"
+    CALC = "calc"
+    RUN = "run"
+    RESOLVE = "resolve"
+
+
+OF_WEEKS = {Category.NOT_OFFERED: Mend.RUN, Category.CALC_FAILED: Mend.CALC}
 
 
 def is_finding(anomaly: Anomaly, cell: Cell | None) -> bool:
@@ -33,25 +48,35 @@ def is_backfilled(anomaly: Anomaly, cell: Cell) -> bool:
     return anomaly.category == Category.UNREADABLE or anomaly.stage != Stage.NORMALIZED
 
 
+def mend(anomaly: Anomaly, cell: Cell | None) -> Mend:
+    """What ends it."""
+    if cell is None:
+        return OF_WEEKS.get(Category(anomaly.category), Mend.RESOLVE)
+    if _is_by_hand(anomaly, cell):
+        return Mend.RESOLVE
+    if is_backfilled(anomaly, cell) or anomaly.category == Category.REFUSED:  # never by force: a person has to say so
+        return Mend.FETCH
+    if anomaly.category in FETCHED_AGAIN:
+        return Mend.NORMALIZE
+    return Mend.FORCE if anomaly.category == Category.ARCHIVE_DAMAGED else Mend.RESOLVE
+
+
 def words(anomaly: Anomaly, cell: Cell | None, week: date) -> tuple[str, ...]:
     """The words of the command behind `manage.py`. The operator has to write its note or reason."""
-    if cell is None:
-        calc = ("run_weekly", "--weeks", week.isoformat(), "--only-stage", "calc")
-        if anomaly.category == Category.NOT_OFFERED:
+    of_one = ("--weeks", week.isoformat(), *(("--tiers", cell.tier) if cell else ()))
+    match mend(anomaly, cell):
+        case Mend.FETCH:
+            return ("backfill", *of_one)
+        case Mend.FORCE:
+            return ("backfill", *of_one, "--force", "--reason", "the archived payload cannot be read")
+        case Mend.NORMALIZE:
+            return ("run_weekly", *of_one, "--only-stage", "normalize")
+        case Mend.CALC:
+            return ("run_weekly", *of_one, "--only-stage", "calc")
+        case Mend.RUN:
             return ("run_weekly",)
-        return calc if anomaly.category == Category.CALC_FAILED else _resolved(anomaly)
-    of_one = ("--weeks", week.isoformat(), "--tiers", cell.tier)
-    if _is_by_hand(anomaly, cell):
-        return _resolved(anomaly)
-    if is_backfilled(anomaly, cell):
-        return ("backfill", *of_one)
-    if anomaly.category in FETCHED_AGAIN:
-        return ("run_weekly", *of_one, "--only-stage", "normalize")
-    if anomaly.category == Category.REFUSED:  # never by force: only a person can say that refused content is right
-        return ("backfill", *of_one)
-    if anomaly.category == Category.ARCHIVE_DAMAGED:
-        return ("backfill", *of_one, "--force", "--reason", "the archived payload cannot be read")
-    return _resolved(anomaly)
+        case Mend.RESOLVE:
+            return ("resolve_anomaly", str(anomaly.pk), "--note", "what you found and did")
 
 
 def _is_by_hand(anomaly: Anomaly, cell: Cell) -> bool:
@@ -59,7 +84,3 @@ def _is_by_hand(anomaly: Anomaly, cell: Cell) -> bool:
     named = anomaly.last_run.parameters.get("source") if anomaly.last_run else None
     of_a_file = named is not None and named not in REGISTRY
     return of_a_file and (cell.newest is not None or cell.due > anomaly.last_seen_at.date())
-
-
-def _resolved(anomaly: Anomaly) -> tuple[str, ...]:
-    return ("resolve_anomaly", str(anomaly.pk), "--note", "what you found and did")

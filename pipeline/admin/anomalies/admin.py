@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
@@ -13,6 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from pipeline import operations
+from pipeline.admin.anomalies.mending import mending
 from pipeline.admin.anomalies.page import contents
 from pipeline.admin.shared import figures
 from pipeline.admin.shared.acting import ActingAdmin, ObjectAction
@@ -155,7 +157,10 @@ class AnomalyAdmin(ActingAdmin[Anomaly]):
 
     def page(self, request: HttpRequest, found: Anomaly) -> dict[str, Any]:
         """Its place and times, the next step, and how it was resolved and reopened."""
-        return {**self.frame_of(request, found), "standing": standing(found), **contents(found)}
+        frame, mends = self.frame_of(request, found), mending(request, found)
+        if mends and mends.button:
+            frame["buttons"] = [mends.button, *(replace(button, tone="") for button in frame["buttons"])]
+        return {**frame, "standing": standing(found), "mending": mends, **contents(found)}
 
 
 def _says(word: str) -> Q:
