@@ -29,6 +29,19 @@ def main() -> None:
         _end(f"misconfigured: {error}")
     except ModuleNotFoundError as error:
         _end_without(error)
+    except Exception as error:  # of Django's own commands: ours say it themselves
+        if not (told := _of_database(error)):
+            raise
+        _end(told)
+
+
+def _of_database(error: Exception) -> str:
+    """Why the database cannot be used, and what to do; empty for any other error."""
+    from django.db import InterfaceError, OperationalError
+
+    from pipeline.resilience.failures import database_sentence
+
+    return database_sentence(error) if isinstance(error, OperationalError | InterfaceError) else ""
 
 
 def _end_without(error: ModuleNotFoundError) -> None:

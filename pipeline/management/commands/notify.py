@@ -16,7 +16,7 @@ from pipeline.finra.plain_text import shortened
 from pipeline.management import channel_options
 from pipeline.management.base import BadArguments, SpineCommand, failed_if, operator
 from pipeline.management.help import add_verb
-from pipeline.models import Act, Category, Channel, DeliveryState, Event, Notice, Severity, Silence
+from pipeline.models import Act, Category, Channel, DeliveryState, Event, Notice, Severity, Silence, data_kinds
 from pipeline.notices import channels, outbox, sending
 from pipeline.notices.failures import NotAccepted
 from pipeline.notices.sending import Sent
@@ -126,7 +126,7 @@ class Command(SpineCommand):
 
     def _print_channels(self, waiting: outbox.Outbox) -> None:
         if not waiting.channels:
-            self.line("There is no channel, and nobody is told: `manage.py notify add --help`.")
+            self.line(f"There is no channel, and nobody is told: `{data_kinds.manage_py()} notify add --help`.")
             return
         places = {channel.name: _place(channel) for channel in Channel.objects.all()}
         rows = [
@@ -161,7 +161,9 @@ class Command(SpineCommand):
 
     def _add(self, options: dict[str, Any]) -> int:
         if Channel.objects.filter(name=options["name"]).exists():
-            raise BadArguments(f"there is a channel {options['name']!r}: `manage.py notify change` changes it")
+            raise BadArguments(
+                f"there is a channel {options['name']!r}: `{data_kinds.manage_py()} notify change` changes it"
+            )
         channel = Channel(name=options["name"], kind=options["kind"])
         return self._save(channel, options, Act.ADD, "Added")
 
@@ -176,10 +178,11 @@ class Command(SpineCommand):
         channel_options.save(channel, act, Order(operator=options["by"]), f"{verb} {channel}. {changes}")
         if self.as_json:
             self.document({**channel_options.document(channel, _place(channel)), "warnings": judged.warnings})
-        self.line(f"{verb} {channel}: {channel.get_kind_display()}, to {_place(channel)}.")
+        goes_to = "" if judged.warnings else f", to {_place(channel)}"
+        self.line(f"{verb} {channel}: {channel.get_kind_display()}{goes_to}.")
         for warning in judged.warnings:
             self.warn(f"Not yet: {warning}.")
-        self.line(f"Try it: manage.py notify test {channel}")
+        self.line(f"Try it: {data_kinds.manage_py()} notify test {channel}")
         return 0
 
     def _test(self, options: dict[str, Any]) -> int:
