@@ -6,7 +6,7 @@ import re
 
 MOST_STORED = 4000
 ELLIPSIS = "..."
-PLAIN_WORD = re.compile(r"[a-z]+(-\w+)*[,;:.]?( |$)")
+PLAIN_WORD = re.compile(r"[a-z]+(-\w+)*[,;.]?( |$)")
 
 
 def storable(text: str, most: int = MOST_STORED) -> str:

@@ -13,7 +13,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "2026-10-23 OTC: open", "5 rows", ""])
+@pytest.mark.parametrize("name", [*NAMES, "2026-10-23 OTC: open", "source: gone", "5 rows", ""])
 def test_a_name_at_the_beginning_stays_as_it_is(name: str) -> None:
     assert capitalized(name) == name
 
