@@ -100,16 +100,17 @@ def test_the_page_escapes_what_it_shows_and_has_the_history(ledger: Ledger) -> N
 def test_the_page_has_the_click_and_the_command_that_end_it(ledger: Ledger) -> None:
     refused, rejected = found("refused"), found("3 rows", category=Category.REJECTED_ROWS)
     click = reverse("admin:pipeline_partition_reingest", args=[refused.partition_id])
-    shown = signed_in("Operator").get(page_of(refused)).content.decode()
+    operator = signed_in("Operator")
+    shown = operator.get(page_of(refused)).content.decode()
     assert f'action="{click}"' in shown
     assert "python manage.py backfill --weeks 2025-11-14 --tiers OTC</code>" in shown
     assert "It ends by itself once that has succeeded." in shown
     assert click not in signed_in("Viewer").get(page_of(refused)).content.decode()
-    judged = signed_in("Operator").get(page_of(rejected)).content.decode()
+    judged = operator.get(page_of(rejected)).content.decode()
     assert click not in judged
     assert f"resolve_anomaly {rejected.pk} --note" in judged
     refused.resolve(by="olive", note="seen")
-    assert click not in signed_in("Operator").get(page_of(refused)).content.decode()
+    assert click not in operator.get(page_of(refused)).content.decode()
 
 
 def test_many_are_resolved_at_once_with_one_note(ledger: Ledger) -> None:
