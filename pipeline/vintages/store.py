@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 import polars as pl
-from polars.selectors import categorical as categories
+from polars.selectors import categorical, enum
 
 from pipeline.checkpoints import checkpoints
 from pipeline.finra.calendar import PartitionKey
@@ -110,9 +110,12 @@ def _metadata(label: Label) -> dict[str, str]:
     return {field: str(value) for field, value in asdict(label).items()}
 
 
-def write_parquet(path: str, frame: pl.DataFrame, metadata: Mapping[str, str]) -> VintageFile:
-    """Write a file that is derived from captures, with the same care. `VintageFile.path` says which name it got."""
-    return _place(path, encoded(frame, metadata), frame.height)
+def write_parquet(path: str, frame: pl.DataFrame, metadata: Mapping[str, str], group: int = ROW_GROUP) -> VintageFile:
+    """Write a file that is derived from captures, with the same care, in row groups of `group` rows.
+
+    `VintageFile.path` says which name it got.
+    """
+    return _place(path, encoded(frame, metadata, group), frame.height)
 
 
 def _place(path: str, content: bytes, rows: int) -> VintageFile:
@@ -124,22 +127,20 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def encoded(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
+def encoded(frame: pl.DataFrame, metadata: Mapping[str, str], group: int = ROW_GROUP) -> bytes:
     """A frame as the bytes of a Parquet file. Its categories are texts there.
 
     polars takes twenty times as long for a text that is the same in all rows, worst of all an empty one, as for a category
     of one: such columns are written as categories, and the file's own schema says to its readers that they are texts.
     """
-    texts = frame.clear().with_columns(categories().cast(pl.String))
-    schema = pl.read_parquet_metadata(io.BytesIO(_parquet(texts, {})))[ARROW_SCHEMA]
-    return _parquet(frame.with_columns(_constant_texts(frame)), {**metadata, ARROW_SCHEMA: schema})
+    texts = frame.clear().with_columns((categorical() | enum()).cast(pl.String))
+    schema = pl.read_parquet_metadata(io.BytesIO(_parquet(texts, {}, group)))[ARROW_SCHEMA]
+    return _parquet(frame.with_columns(_constant_texts(frame)), {**metadata, ARROW_SCHEMA: schema}, group)
 
 
-def _parquet(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
+def _parquet(frame: pl.DataFrame, metadata: Mapping[str, str], group: int) -> bytes:
     buffer = io.BytesIO()
-    frame.write_parquet(
-        buffer, compression="zstd", row_group_size=ROW_GROUP, data_page_size=PAGE, metadata=dict(metadata)
-    )
+    frame.write_parquet(buffer, compression="zstd", row_group_size=group, data_page_size=PAGE, metadata=dict(metadata))
     return buffer.getvalue()
 
 

@@ -148,7 +148,7 @@ def rebuild_symbols(snapshot: AnalyticsSnapshot) -> None:
     if snapshot.calculation_version != CALCULATION_VERSION:
         raise symbols.damaged(snapshot, f"cannot be made again: the calculation is version {CALCULATION_VERSION} now")
     inputs, old = list(snapshot.inputs.select_related("partition")), snapshot.symbols_path
-    symbols.write(snapshot, inputs, _figures(inputs).symbols)
+    symbols.write(snapshot, inputs, _figures(inputs).coded_symbols)
     snapshot.save(update_fields=["symbols_path", "symbols_bytes", "symbols_sha256"])
     if snapshot.symbols_path != old:
         store.discard(old)

@@ -38,10 +38,10 @@ PLACE = (
 )
 
 # The squares of the De Minimis pool are summed apart: the two ends of HHI differ in them.
-SQUARE = pl.col("shares").cast(pl.Float64) ** 2
+SQUARE = (pl.col("shares").cast(pl.Float64) ** 2).alias("square")
 SQUARES = (
-    pl.when(~pl.col("is_pool")).then(SQUARE).otherwise(0.0).alias("named"),
-    pl.when("is_pool").then(SQUARE).otherwise(0.0).alias("pooled"),
+    pl.when(~pl.col("is_pool")).then("square").otherwise(0.0).alias("named"),
+    pl.when("is_pool").then("square").otherwise(0.0).alias("pooled"),
 )
 CONCENTRATED = (pl.col("shares", "trades").sum(), pl.len().alias("venues"), pl.col("named", "pooled").sum())
 
@@ -83,11 +83,17 @@ class Figures:
     `share` (0-1) and `rank` (from 1, equal volumes share one) are within the venue's kind, `share_of_all` and `rank_of_all`
     over both kinds, null where only one is captured. `notional` (US dollars) is null unless every row of the venue has one.
     `hhi_low` leaves the De Minimis pool out of the squares, `hhi_high` takes it as one firm; null without volume.
+    In `coded_symbols` texts may be categories: so they are computed, and written in two thirds of the time.
     """
 
     venues: pl.DataFrame
     markets: pl.DataFrame
-    symbols: pl.DataFrame
+    coded_symbols: pl.DataFrame
+
+    @property
+    def symbols(self) -> pl.DataFrame:
+        """The symbols with texts."""
+        return self.coded_symbols.cast(SYMBOLS)
 
 
 def figures_of(rows: pl.LazyFrame) -> Figures:
@@ -104,7 +110,7 @@ def figures_of(rows: pl.LazyFrame) -> Figures:
     return Figures(
         venues=_as(VENUES, _shared_and_ranked(volumes).sort("scope", "family", "rank", "venue")),
         markets=_as(MARKETS, markets.sort("scope", "family")),
-        symbols=_as(SYMBOLS, symbols),
+        coded_symbols=symbols.select(SYMBOLS.names()).cast(_CONCENTRATION),
     )
 
 
@@ -147,9 +153,10 @@ def _runs(cells: pl.DataFrame) -> _Runs:
         (text.rank("dense") - 1).alias("security"),
     )
     securities = firsts.select(*SECURITY).hstack(heads).unique("security").sort("security").select(SECURITY)
+    texts = pl.Categorical(pl.Categories.random())  # of this week alone: they go with it
     of_tiers = heads.select("scope", "security").unique()
     shared = of_tiers.filter(pl.col("security").is_duplicated())["security"]
-    return _Runs(run.alias("run"), heads, securities, heads["security"].is_in(shared.implode()))
+    return _Runs(run.alias("run"), heads, securities.cast(texts), heads["security"].is_in(shared.implode()))
 
 
 def _over_tiers(cells: pl.DataFrame, runs: _Runs) -> pl.DataFrame:
@@ -243,17 +250,21 @@ def concentrations(volumes: pl.DataFrame, *of: str) -> pl.DataFrame:
 
 def _concentrated(cells: pl.DataFrame, *of: str) -> pl.DataFrame:
     """The sums of CONCENTRATED, each in the order of the cells."""
-    return cells.with_columns(*SQUARES).group_by(of, maintain_order=True).agg(*CONCENTRATED)
+    squares = cells.with_columns(SQUARE).with_columns(*SQUARES)
+    return squares.group_by(of, maintain_order=True).agg(*CONCENTRATED)
 
 
 def _with_both_kinds(of_kinds: pl.DataFrame, *of: str) -> pl.DataFrame:
     """The same, and over both kinds together in the scopes that have both, with the two ends of HHI."""
     kinds = of_kinds.group_by("scope").agg(pl.col("family").n_unique())
-    within = of_kinds.join(kinds.filter(pl.col("family") == 2), on="scope", how="semi")
+    within = of_kinds.filter(pl.col("scope").is_in(kinds.filter(pl.col("family") == 2)["scope"].implode()))
     summed = within.group_by("scope", *of).agg(pl.col("shares", "trades", "venues", "named", "pooled").sum())
     both = summed.with_columns(family=pl.lit(ALL, FAMILY)).select(of_kinds.columns)
-    total = pl.col("shares").cast(pl.Float64)
-    return pl.concat([of_kinds, both]).with_columns(
-        hhi_low=pl.when(total > 0).then(pl.col("named") / total**2),
-        hhi_high=pl.when(total > 0).then((pl.col("named") + pl.col("pooled")) / total**2),
+    return (
+        pl.concat([of_kinds, both])
+        .with_columns(SQUARE)
+        .with_columns(
+            hhi_low=pl.when(pl.col("square") > 0).then(pl.col("named") / pl.col("square")),
+            hhi_high=pl.when(pl.col("square") > 0).then((pl.col("named") + pl.col("pooled")) / pl.col("square")),
+        )
     )

@@ -23,6 +23,9 @@ from pipeline.vintages import archive, files, read, store
 from pipeline.vintages.store import VintageDamaged
 
 FOLDER = "analytics"
+ROW_GROUP = (
+    65_536  # rows: of each scope and kind a symbol has one, so that no group is passed over; few are read quicker
+)
 COLUMNS = ("symbol", "issue_name", "shares", "trades", "venues", "hhi_low", "hhi_high")
 
 
@@ -42,11 +45,12 @@ class SymbolConcentration:
 def write(snapshot: AnalyticsSnapshot, inputs: Collection[Capture], symbols: pl.DataFrame) -> None:
     """Write the file of a snapshot that is to be made, and note it in the snapshot: path, bytes, SHA-256.
 
-    `symbols` has the columns of `concentration.SYMBOLS`. All of it is on the disk when this returns.
+    `symbols` has the columns of `concentration.SYMBOLS`, texts of which may be categories. All of it is on the disk when
+    this returns.
     """
     path = f"{FOLDER}/{snapshot.week_ending}/s{snapshot.sequence:04}-{snapshot.inputs_hash[:12]}.parquet"
     frame = symbols.select(pl.lit(snapshot.week_ending).alias("week_ending"), pl.all())
-    written = store.write_parquet(path, frame, _label(snapshot, inputs))
+    written = store.write_parquet(path, frame, _label(snapshot, inputs), ROW_GROUP)
     snapshot.symbols_path, snapshot.symbols_bytes, snapshot.symbols_sha256 = written.path, written.size, written.sha256
 
 
