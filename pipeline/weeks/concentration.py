@@ -45,13 +45,9 @@ SQUARES = (
 )
 CONCENTRATED = (pl.col("shares", "trades").sum(), pl.len().alias("venues"), pl.col("named", "pooled").sum())
 
-_CONCENTRATION: dict[str, pl.DataType] = {
-    "shares": SUM,
-    "trades": pl.Int64(),
-    "venues": pl.UInt32(),
-    "hhi_low": pl.Float64(),
-    "hhi_high": pl.Float64(),
-}
+_CONCENTRATION = pl.Schema(
+    {"shares": SUM, "trades": pl.Int64(), "venues": pl.UInt32(), "hhi_low": pl.Float64(), "hhi_high": pl.Float64()}
+)
 VENUES = pl.Schema(
     {
         "scope": pl.String(),

@@ -6,6 +6,8 @@ this takes 1 ms with PostgreSQL and 5 with SQLite.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import polars as pl
 from django.db import connection, models
 
@@ -30,5 +32,5 @@ def _stored(model: type[models.Model], frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _prepared(model: type[models.Model], column: pl.Series) -> list[str | None]:
-    field = model._meta.get_field(column.name)
+    field = cast(models.Field[Any, Any], model._meta.get_field(column.name))
     return [field.get_db_prep_value(value, connection) for value in column]
