@@ -10,7 +10,7 @@ from datetime import date
 
 from pipeline.finra.calendar import PartitionKey, Tier, look_back, market_today
 from pipeline.integrity import losses
-from pipeline.models import Anomaly, Readiness, ReadinessState, data_kinds
+from pipeline.models import Anomaly, Category, Readiness, ReadinessState, data_kinds
 from pipeline.resilience import clock
 from pipeline.review import archive_repairs, grid, repairs, unfinished
 from pipeline.review.grid import BACKFILLED, Cell, CellState
@@ -67,9 +67,11 @@ class Diagnosis:
 def diagnose(weeks: int, today: date) -> Diagnosis:
     """Diagnose a look-back of `weeks`, and no other week. Reads only."""
     keys = {PartitionKey(week, tier) for week in look_back(weeks, today) for tier in Tier}
-    cells = grid.cells(keys, today, losses.unaccepted(holdings.holdings().lost))
+    held = holdings.holdings()
+    cells = grid.cells(keys, today, losses.unaccepted(held.lost))
     verdicts = list(Readiness.objects.filter(week_ending__in={cell.week_ending for cell in cells}))
-    found = [*_archive_findings(), *_partition_findings(cells), *_week_findings(cells), *_anomaly_findings(cells)]
+    found = [*_archive_findings(), *_partition_findings(cells), *_week_findings(cells)]
+    found += _anomaly_findings(cells, is_away=losses.is_gone(held))
     found += _verdict_findings(cells, verdicts, {week for of, _ in found for week in of}, today)
     findings = [_seen_from(today, finding) for _, finding in found]
     findings = [*_run_findings(), *findings, *_clock_findings()]
@@ -151,15 +153,19 @@ def _clock_findings() -> Iterator[Finding]:
         )
 
 
-def _anomaly_findings(cells: list[Cell]) -> Iterator[_OfWeeks]:
-    """Open anomalies against a week that are not told with their cell, each with the command that ends it."""
+def _anomaly_findings(cells: list[Cell], *, is_away: bool) -> Iterator[_OfWeeks]:
+    """Open anomalies against a week that are not told with their cell, each with the command that ends it.
+
+    While the archive `is_away`, no fetch succeeds: what it would end is told once it is back.
+    """
     of_key = {PartitionKey(cell.week_ending, Tier(cell.tier)): cell for cell in cells}
     seen: set[int] = set()
     for week in _weeks(cells):
         open_ = Anomaly.objects.open().of_week(week).exclude(losses.ABOUT_ARCHIVE)
         for anomaly in open_.select_related("partition", "last_run").order_by("pk"):
             cell = of_key.get(anomaly.partition.key) if anomaly.partition else None
-            is_news = anomaly.pk not in seen and repairs.is_finding(anomaly, cell)
+            waits = is_away and cell is not None and cell.newest is not None and repairs.is_backfilled(anomaly, cell)
+            is_news = anomaly.pk not in seen and not waits and repairs.is_finding(anomaly, cell)
             seen.add(anomaly.pk)
             if is_news:
                 what = _anomaly_sentence(anomaly, cell)
@@ -168,7 +174,7 @@ def _anomaly_findings(cells: list[Cell]) -> Iterator[_OfWeeks]:
 
 def _anomaly_sentence(anomaly: Anomaly, cell: Cell | None) -> str:
     """Its cell's sentence; where only a person can end it, its own, with its number."""
-    if cell is not None and cell.anomaly == anomaly and cell.state is not CellState.BLOCKED:
+    if cell is not None and cell.anomaly == anomaly and cell.state is grid.STANDING.get(Category(anomaly.category)):
         return _cell_sentence(cell)
     return anomaly.sentence
 

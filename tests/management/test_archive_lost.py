@@ -222,7 +222,8 @@ def test_a_loss_that_a_person_accepts_is_not_said_again(held: Path, archive_dir:
         assert checked().code == 1
 
 
-def test_one_finding_for_an_archive_that_is_gone(held: Path, archive_dir: Path) -> None:
+def test_one_finding_for_an_archive_that_is_gone(held: Path, archive_dir: Path, settings: Settings) -> None:
+    settings.MARKETSPINE_MAX_ATTEMPTS = 1  # the clock stands still
     away = archive_dir.rename(archive_dir.with_name("not mounted"))
     ran = checked()
     assert (ran.code, ran.document["gone"]) == (1, "the archive has none of the 3 payloads that were captured")
@@ -231,8 +232,14 @@ def test_one_finding_for_an_archive_that_is_gone(held: Path, archive_dir: Path) 
     (found,) = of_archive()
     assert found["command"] == "python manage.py check_archive"
     assert call("doctor", "--run-date", DAY).code == 1
+    restate(held, TIER_1)
+    assert [step["outcome"] for step in weekly().document["steps"]].count("FAILED") == 3
+    (alone,) = (one for one in of_archive("") if str(WEEK) in one["what"] or "archive" in one["what"])
+    assert alone == found  # not a word of its partitions: what failed meanwhile is told once the archive is back
     away.rename(archive_dir)
     assert checked().code == 0
+    assert len([one for one in of_archive("FAILED") if str(WEEK) in one["what"]]) == len(Tier)
+    assert weekly().code == 0
     assert (states(), said(), of_archive()) == ({"READY"}, [], [])
 
 
