@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from django.conf import settings
 
-from pipeline.capture import other_partitions, plausibility, taken_back
+from pipeline.capture import known_names, other_partitions, plausibility, taken_back
 from pipeline.capture.anew import since_anew
 from pipeline.capture.likeness import Sketches
 from pipeline.capture.neighbours import most_have
@@ -51,6 +51,7 @@ def refusal(
         or plausibility.truncated(offer)
         or plausibility.part_missing(offer, _expected(key, held, allowed))
         or plausibility.dates_of_another_week(offer, new, market_today(), allowed.restated_share)
+        or (known_names.unknown_names(offer, new) if new else None)
         or _unlike_itself(offer, offered, sketches, allowed)
         or _drifted(offer, offered, sketches, allowed)
     )

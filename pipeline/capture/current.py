@@ -32,19 +32,19 @@ def _of_partition(key: PartitionKey) -> CaptureQuerySet:
     return Capture.objects.of_partition(key).select_related("partition").order_by("-version")
 
 
-def frame_of(capture: Capture) -> pl.DataFrame:
-    """The rows of a capture: from its vintage file, which is rebuilt if it is lost, or from its payload.
+def frame_of(capture: Capture, *columns: str) -> pl.DataFrame:
+    """The rows of a capture, or some columns, from its vintage file, rebuilt where that is lost, or from its payload.
 
     ArchiveDamaged where the payload is needed and cannot be read.
     """
     if capture.normalized_at is None:
-        return payloads.read_archived(capture).frame
+        return payloads.read_archived(capture).frame.select(columns or pl.all())
     try:
         store.verify(capture)
     except VintageDamaged:
         _rebuild(capture)
     with read.naming_damage([capture]):
-        return read.of_capture(capture).collect()
+        return read.of_capture(capture).select(columns or pl.all()).collect()
 
 
 def _rebuild(capture: Capture) -> None:

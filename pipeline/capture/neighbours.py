@@ -34,6 +34,12 @@ def far_from_neighbours(week: date, sizes: Sizes, neighbours: Mapping[date, Size
     return found
 
 
+def trades_far(week: date, trades: int, others: Mapping[date, int], limits: Limits) -> list[str]:
+    """That the trades of a capture are far from those of the weeks around it of the same kinds: by the bounds of shares."""
+    daily = [count / (trading_days(each) or 1) for each, count in others.items()]
+    return _misfits(limits.shares, f"{trades:,} trades", trades / (trading_days(week) or 1), daily) if daily else []
+
+
 def most_have(neighbours: Collection[Sizes]) -> list[PartName]:
     """The kinds that at least half of the neighbours have."""
     return [part for part in PartName if 2 * sum(part in sizes for sizes in neighbours) >= max(len(neighbours), 1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -36,7 +36,11 @@ def captured_around(week_ending: date, reach: timedelta, *tiers: Tier) -> dict[T
 
 
 def neighbours(week_ending: date, captured: Mapping[date, Capture]) -> dict[date, Sizes]:
-    """The captured weeks that are nearest to a week: at most eight, within a quarter."""
+    """How much each of the nearest captured weeks holds."""
+    return {week: sizes_of(captured[week]) for week in nearest(week_ending, captured)}
+
+
+def nearest(week_ending: date, captured: Collection[date]) -> list[date]:
+    """The captured weeks that are nearest to a week, the nearest first: at most eight, within a quarter."""
     near = [week for week in captured if week != week_ending and abs(week - week_ending) <= AROUND]
-    nearest = sorted(near, key=lambda week: (abs(week - week_ending), week))[:NEIGHBOURS]
-    return {week: sizes_of(captured[week]) for week in nearest}
+    return sorted(near, key=lambda week: (abs(week - week_ending), week))[:NEIGHBOURS]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 
 from django.db import transaction
 
 from pipeline.capture import assessment, endings, locks
 from pipeline.capture.anew import since_anew
-from pipeline.capture.neighbours import far_from_neighbours
+from pipeline.capture.neighbours import far_from_neighbours, trades_far
 from pipeline.capture.surroundings import AROUND, captured_around, neighbours, sizes_of
 from pipeline.finra.calendar import Tier
 from pipeline.models import Anomaly, Capture, Category, Readiness, Run, Severity, Stage
@@ -40,11 +40,18 @@ def _survey_tier(
             continue
         around = neighbours(week, captured)
         far = far_from_neighbours(week, sizes_of(capture), around, allowed)
+        far += trades_far(week, capture.trades, _trades_alike(capture, around, captured), allowed)
         anomaly = open_.get(capture.partition_id)
         if far and anomaly is None and not _is_accepted(capture):
             _raise(capture, far, sorted(around), run)
         elif not far and anomaly is not None:
             endings.resembles_its_neighbours(anomaly, capture, run)
+
+
+def _trades_alike(capture: Capture, around: Iterable[date], captured: Mapping[date, Capture]) -> dict[date, int]:
+    """The trades of the weeks around that have the same kinds: they are known of both together."""
+    kinds = capture.venue_kinds
+    return {week: captured[week].trades for week in around if captured[week].venue_kinds == kinds}
 
 
 def _raise(capture: Capture, far: list[str], around: list[date], run: Run | None) -> None:
