@@ -10,16 +10,20 @@ from pipeline.management.base import BadArguments
 def file_to_write(option: str, text: str) -> Path:
     """The path of a file, as `option` names it; BadArguments where its folder is not there."""
     path = Path(text)
-    if not path.parent.is_dir():
-        raise BadArguments(f"{option} {text}: the folder {path.parent} is not there; make it first")
+    _require_folder(f"{option} {text}", path.parent)
     return path
 
 
 def folder_to_fill(path: Path) -> Path:
     """The absolute path of a folder, which the command makes; BadArguments where the folder above it is not there."""
-    above = path.absolute().parent
-    if not above.is_dir():
-        raise BadArguments(f"{path}: the folder {above} is not there; make it first")
+    _require_folder(str(path), path.absolute().parent)
     if path.exists() and not path.is_dir():
         raise BadArguments(f"{path} is not a folder")
     return path.absolute()
+
+
+def _require_folder(named: str, folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise BadArguments(f"{named}: {folder} is not a folder")
+    if not folder.exists():
+        raise BadArguments(f"{named}: the folder {folder} is not there; make it first")

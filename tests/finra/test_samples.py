@@ -242,7 +242,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, arguments: tuple[str, ...], m
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for folder, message in (("file", "is not a folder"), ("file/below", "cannot be used: Not a directory")):
+    for folder, message in (("file", "is not a folder"), ("file/below", "file is not a folder")):
         with pytest.raises(CommandError, match=message) as refused:
             simulate(str(tmp_path / folder))
         assert refused.value.returncode == 2
