@@ -40,7 +40,7 @@ def with_the_same(key: PartitionKey, offered: Vintage, own: Sketches, limit: flo
 
 def newest_of_others(key: PartitionKey) -> models.QuerySet[Capture, int]:
     """The newest captures of the partitions that a payload is compared with."""
-    return Capture.objects.newest().filter(_others(key)).values_list("pk", flat=True)
+    return Capture.objects.newest().filter(_others(key)).order_by().values_list("pk", flat=True)
 
 
 def is_another_by_now(key: PartitionKey, own: Sketches, seen: Collection[int]) -> bool:

@@ -91,7 +91,7 @@ def decide_week(week_ending: date, today: date) -> dict[Use, Verdict]:
 
     Under the locks of its partitions: a verdict on what was true before never replaces one on what is true now.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         Partition.objects.lock_week(week_ending)
         facts = gather(week_ending, today)
         verdicts = {use: judge(facts, policy) for use, policy in POLICIES.items()}
