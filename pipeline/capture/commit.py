@@ -79,6 +79,8 @@ class Candidate:
         """The outcome, by the capture before it: the same content is never a restatement."""
         if self.held is None:
             return Outcome.INGESTED
+        if self.kind is CaptureKind.EVIDENCE:
+            return Outcome.UNCHANGED
         is_same = self.held.content_hash == self.vintage.content.content_hash
         return Outcome.FORCED if is_same else Outcome.RESTATED
 
@@ -221,7 +223,9 @@ def _record_payload(partition: Partition, capture: Capture, candidate: Candidate
     partition.newest_version = capture.version
     other_partitions.keep_sketch(partition, candidate.sketches.of_all)
     Tally.objects.add("captures", tier=partition.tier, kind=capture.kind)
-    if candidate.archive is not None:  # the source was asked
+    if (
+        candidate.archive is not None and candidate.outcome is not Outcome.UNCHANGED
+    ):  # a look at the source that told news
         Check.objects.note(partition, run, candidate.outcome)
     if candidate.annuls is not None:
         endings.annulled(candidate.annuls, run)

@@ -26,6 +26,7 @@ class DecisionKind(StrEnum):
     REPLAY = "REPLAY"
     RESTATEMENT = "RESTATEMENT"
     FORCED = "FORCED"
+    EVIDENCE = "EVIDENCE"
     REFUSED = "REFUSED"
 
 
@@ -47,6 +48,11 @@ class Decision:
             return self.reason
         differences = f"+{counts.added:,} rows, {counts.changed:,} changed, {counts.removed:,} gone"
         return f"{self.reason}: {differences}; lastUpdateDate {self.opinion}"
+
+    def as_evidence(self, held: Capture) -> Decision:
+        """What a replay becomes where the archive has lost the payload that is held: these bytes show the same rows."""
+        why = f"the archive has lost the payload of version {held.version}; the source has the same rows in other bytes"
+        return replace(self, kind=DecisionKind.EVIDENCE, reason=why)
 
     def refused(self, why: str) -> Decision:
         """The refusal that the decision becomes."""

@@ -40,7 +40,7 @@ from pipeline.finra.payloads import Payload
 from pipeline.finra.sources.base import CannotBeAsked, Source, SourceError
 from pipeline.models import Capture, CaptureKind, Category, Outcome, Severity
 from pipeline.resilience.connections import patiently, release
-from pipeline.vintages import archive, holdings, payloads
+from pipeline.vintages import holdings, payloads
 from pipeline.vintages.archive import ArchiveDamaged
 from pipeline.vintages.records import LedgerBehind
 
@@ -48,6 +48,7 @@ KINDS = {
     DecisionKind.FIRST: CaptureKind.FIRST,
     DecisionKind.RESTATEMENT: CaptureKind.RESTATEMENT,
     DecisionKind.FORCED: CaptureKind.FORCED,
+    DecisionKind.EVIDENCE: CaptureKind.EVIDENCE,
 }
 
 
@@ -112,11 +113,14 @@ def _settle(arrival: Arrival, terms: Terms) -> Result:
     offered = _offered(key, held, arrival.content, terms)
     found = decision.decide(held, offered, force=terms.force)
     if held and found.kind is DecisionKind.REPLAY:
-        return _replayed(held, arrival, found.reason, terms)
+        if not _is_evidence(held, offered, terms):
+            return _replayed(held, arrival, found.reason, terms)
+        found = found.as_evidence(held)
     if terms.normalize:
         arrival.encode()
     sketches = likeness.sketches(offered.content.keyed)
-    found = found if terms.force else _assessed(key, payload, held, offered, sketches, found)
+    if found.kind in (DecisionKind.FIRST, DecisionKind.RESTATEMENT):
+        found = _assessed(key, payload, held, offered, sketches, found)
     if found.kind is DecisionKind.REFUSED:
         arrival.archive()
         return results.refused(key, held, found.reason, payload.sha256, terms)
@@ -126,6 +130,12 @@ def _settle(arrival: Arrival, terms: Terms) -> Result:
     )
     made = commit.make(candidate, terms)
     return Result(candidate.outcome, made.reason, made)
+
+
+def _is_evidence(held: Capture, offered: Vintage, terms: Terms) -> bool:
+    """Whether a payload of the rows that are held is captured: the archive has none that shows them any more."""
+    is_same = held.content_hash == offered.content.content_hash and held.normalized_at is not None
+    return is_same and terms.normalize and not holdings.is_shown(held)
 
 
 def _replayed(held: Capture, arrival: Arrival, reason: str, terms: Terms) -> Result:
@@ -170,11 +180,11 @@ def _assessed(
 def probe(key: PartitionKey, source: Source, terms: Terms, times: Times | None = None) -> Result:
     """Ask the source whether a captured partition moved, and bring it up to date only if it did; errors as for `ingest`.
 
-    A partition whose archived payload is lost, or of which something was refused, is not asked about: what the source has
-    is fetched.
+    A partition whose rows no payload in the archive shows, or of which something was refused, is not asked about: what the
+    source has is fetched.
     """
     held = current.newest(key)
-    if held is None or held.normalized_at is None or not archive.present([held.payload_sha256]):
+    if held is None or held.normalized_at is None or not holdings.is_shown(held):
         return ingest(key, source, terms, times)
     if endings.is_in_doubt(held.partition):
         return ingest(key, source, terms, times)

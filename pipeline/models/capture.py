@@ -28,6 +28,7 @@ class CaptureKind(models.TextChoices):
     FORCED = "FORCED", "forced by an operator"
     REPARSED = "REPARSED", "the archived payload, read by a newer parser"
     ANNULMENT = "ANNULMENT", "an operator took the capture before it back"
+    EVIDENCE = "EVIDENCE", "the rows that are held, whose payload the archive has lost"
 
 
 class Cause(models.TextChoices):

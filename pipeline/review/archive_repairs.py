@@ -72,11 +72,11 @@ def _from_source(lost: Iterable[Lost]) -> Iterator[Repair]:
 
 
 def _way(one: Lost) -> tuple[str, ...]:
-    """The command that may bring it back, the tier, and its options. The API never sends the same bytes again."""
+    """The command that may bring it back, the tier, and its options. The API's other bytes stand in for lost ones."""
     capture, tier = one.capture, one.capture.partition.tier
     if capture.source == UPLOAD:
         return ("ingest_file", tier, capture.payload_uri.removeprefix(f"{UPLOAD}:"))
-    if capture.source == API or _was_asked(one):
+    if capture.source != API and _was_asked(one):
         return ("backfill", tier, "--force", "--reason", LOST)
     return ("backfill", tier)
 

@@ -176,6 +176,17 @@ def made_of(payload_sha256: str) -> list[Capture]:
     return list(Capture.objects.filter(payload_sha256=payload_sha256).select_related("partition"))
 
 
+def is_shown(capture: Capture) -> bool:
+    """Whether the archive has a payload that shows the rows of a capture: its own, or that of another with the same rows.
+
+    One that was damaged when it was last read shows nothing. ArchiveDamaged when the storage cannot be asked.
+    """
+    same = Capture.objects.with_payload().filter(partition=capture.partition_id, content_hash=capture.content_hash)
+    hashes = set(same.values_list("payload_sha256", flat=True))
+    damaged = FileCheck.objects.filter(sha256__in=hashes, state=FileState.DAMAGED)
+    return bool(archive.present(hashes - set(damaged.values_list("sha256", flat=True))))
+
+
 def restore(payload: Payload, made_of_it: Collection[Capture]) -> list[FileKind]:
     """Bring back what the archive has lost of the captures that were made of a payload; which kinds of files.
 

@@ -9,13 +9,18 @@ import pytest
 from django.core.files.storage import default_storage
 
 from pipeline.capture import ingest
+from pipeline.capture.decision import SAME_ROWS
 from pipeline.capture.results import Result
 from pipeline.capture.terms import Terms
 from pipeline.finra.calendar import PartitionKey, Tier, due_date, last_fridays
+from pipeline.integrity import losses
 from pipeline.models import (
     Anomaly,
     Capture,
     Category,
+    Check,
+    FileCheck,
+    FileState,
     Outcome,
     Partition,
     Readiness,
@@ -27,7 +32,7 @@ from pipeline.models import (
 from pipeline.runs import in_process, lifecycle
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
-from pipeline.vintages import archive, read
+from pipeline.vintages import archive, files, read
 from pipeline.vintages.files import StorageAway
 from pipeline.vintages.read import NoSuchVintage
 from pipeline.weeks import analytics, readiness
@@ -71,6 +76,49 @@ def test_a_lost_payload_is_restored_from_the_source(ledger: Ledger) -> None:
     capture.refresh_from_db()
     assert capture.normalized_at is not None
     assert read.latest([KEY]).collect().height == 50
+
+
+@pytest.mark.parametrize("state", [FileState.MISSING, FileState.DAMAGED])
+def test_the_same_rows_in_other_bytes_stand_in_for_a_lost_payload(ledger: Ledger, state: FileState) -> None:
+    source = MemorySource()
+    source.publish_rows(KEY, ATS)
+    lost = offered(source).capture
+    assert lost is not None
+    path = archive.path_of(lost.payload_sha256)
+    default_storage.delete(path)
+    if state is FileState.DAMAGED:
+        files.save(path, b"something else")
+    losses.check(DAY, read=9)
+    assert FileCheck.objects.get(sha256=lost.payload_sha256).state == state
+
+    source.publish_rows(KEY, ATS[::-1])
+    found = offered(source)
+    said = "the archive has lost the payload of version 1; the source has the same rows in other bytes"
+    assert (found.outcome, found.reason) == (
+        Outcome.UNCHANGED,
+        f"{said}: +0 rows, 0 changed, 0 gone; lastUpdateDate equal",
+    )
+    evidence = Capture.objects.get(version=2)
+    assert (evidence.kind, evidence.cause, evidence.content_hash) == ("EVIDENCE", "SOURCE", lost.content_hash)
+    assert archive.is_whole(evidence.payload_sha256)
+    assert list(Check.objects.order_by("pk").values_list("outcome", flat=True)) == ["INGESTED", "UNCHANGED"]
+    losses.check(DAY)
+    assert not Anomaly.objects.open().exists()
+
+    source.publish_rows(KEY, [*ATS[9:], *ATS[:9]])
+    assert offered(source).reason == SAME_ROWS
+    assert Capture.objects.count() == 2
+
+
+def test_a_run_that_only_archives_stands_in_for_no_lost_payload(ledger: Ledger) -> None:
+    source = MemorySource()
+    source.publish_rows(KEY, ATS)
+    lost = offered(source).capture
+    assert lost is not None
+    default_storage.delete(archive.path_of(lost.payload_sha256))
+    source.publish_rows(KEY, ATS[::-1])
+    assert offered(source, normalize=False).reason == SAME_ROWS
+    assert Capture.objects.count() == 1
 
 
 def test_a_payload_that_nobody_has_any_more_is_given_up_by_force(ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ KIND_LOOKS = {
     CaptureKind.FORCED: "WARN",
     CaptureKind.REPARSED: "INFO",
     CaptureKind.ANNULMENT: "WARN",
+    CaptureKind.EVIDENCE: "INFO",
 }
 SHOWN = 30
 

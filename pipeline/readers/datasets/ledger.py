@@ -68,7 +68,9 @@ CAPTURES = Dataset(
         MONDAY,
         TIER,
         VERSION,
-        text("kind", "FIRST, RESTATEMENT, FORCED, REPARSED, ANNULMENT"),
+        text(
+            "kind", "FIRST, RESTATEMENT, FORCED, REPARSED, ANNULMENT, EVIDENCE (the same rows, whose payload was lost)"
+        ),
         text("cause", "SOURCE: FINRA published it; PARSER, FORCED, ANNULLED: our own doing"),
         text("reason", "why it was captured, as a sentence"),
         instant("captured_at", "when its payload was captured"),

@@ -61,7 +61,7 @@ RESTATEMENTS = Dataset(
         TIER,
         CAPTURE,
         text("previous_capture_id", "the vintage before it"),
-        text("kind", "RESTATEMENT, FORCED, REPARSED, ANNULMENT"),
+        text("kind", "RESTATEMENT, FORCED, REPARSED, ANNULMENT, EVIDENCE"),
         text("cause", "SOURCE: FINRA restated it; PARSER, FORCED, ANNULLED: our own doing"),
         count("age_days", "days since the due date of the partition", "days"),
         count("rows_added", "rows that the vintage before lacks", "rows"),
