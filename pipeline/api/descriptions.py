@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.api import schemas
-from pipeline.api.datasets import Source
+from pipeline.api.datasets import ROOT, Source
 from pipeline.api.forms import FORMS, JSON, Form
 from pipeline.api.schemas import Schema
 from pipeline.readers import DATASETS
@@ -36,7 +36,7 @@ def of_dataset(source: Source, of_http: Iterable[str]) -> Description:
     return Description(
         name=source.name,
         summary=dataset.title,
-        description=f"{dataset.meaning}.\n\n{source.title}",
+        description=f"{dataset.meaning}.\n\n{source.title}\n\nExample: `{ROOT}{source.path}?{source.example}`",
         parameters=[schemas.ref(name, "parameters") for name in (*source.parameters, *of_http)],
         content=content,
         components={dataset.name: schemas.row(dataset)},

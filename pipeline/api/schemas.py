@@ -62,6 +62,17 @@ PROBLEM: Schema = {
             },
         },
     },
+    "examples": [
+        {
+            "type": KINDS["not-a-friday"].address,
+            "title": KINDS["not-a-friday"].title,
+            "status": int(KINDS["not-a-friday"].status),
+            "detail": "2026-10-22 is a Thursday; did you mean 2026-10-16 or 2026-10-23?",
+            "instance": "/api/v1/rows",
+            "errors": [{"in": "query", "name": "week_ending", "detail": "2026-10-22 is a Thursday"}],
+            "nearest_fridays": ["2026-10-16", "2026-10-23"],
+        }
+    ],
 }
 META: Schema = {
     "type": "object",

@@ -10,7 +10,7 @@ import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -127,6 +127,7 @@ def next_business_day(day: date) -> date:
     return day
 
 
+@lru_cache(4096)  # a page about five years of partitions asks it thousands of times
 def due_date(tier: Tier, week_ending: date) -> date:
     """The day FINRA first publishes the partition: 21 or 35 days after its Monday, moved on over NYSE holidays."""
     try:

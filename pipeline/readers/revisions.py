@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, Unpack
 
-from pipeline.finra.calendar import due_date
+from pipeline.finra.calendar import PartitionKey, Tier, due_date
 from pipeline.models import Partition
 from pipeline.readers.chains import Chain, chains_of
 from pipeline.readers.chosen import keys_of
@@ -21,6 +21,7 @@ from pipeline.readers.keywords import WeeksAsked
 from pipeline.readers.looks import age_of
 from pipeline.readers.measured import measured
 from pipeline.readers.meta import head
+from pipeline.readers.once import once
 from pipeline.readers.parameters import answering
 from pipeline.readers.questions import Question, Weeks, question_of
 from pipeline.readers.result import Result
@@ -176,11 +177,18 @@ def question_and_triangle(asked: RevisionsAsked) -> tuple[Question, Triangle, Me
     question = question_of(asked)
     measure = choice("measure", asked.get("measure") or MeasureName.GROSS_CHANGE_RATIO, MeasureName)
     days = ages("ages", asked.get("ages"), AGES)
-    of_tiers = Partition.objects.filter(latest__isnull=False, tier__in=question.tiers)
-    if question.weeks != Weeks():
-        of_tiers = of_tiers.filter(pk__in=Partition.objects.for_keys(keys_of(question)))
+    keys = None if question.weeks == Weeks() else tuple(keys_of(question))
     kinds = list(KINDS) if asked.get("venue_kind") is None else [question.venue_kind.value]
-    return question, Triangle(tuple(chains_of(of_tiers)), days, question.on_day), measure, kinds
+    return question, Triangle(_chains(question.tiers, keys), days, question.on_day), measure, kinds
+
+
+@once
+def _chains(tiers: tuple[Tier, ...], keys: tuple[PartitionKey, ...] | None) -> tuple[Chain, ...]:
+    """The chains of the captured partitions of some tiers; of all, or of those named."""
+    of_tiers = Partition.objects.filter(latest__isnull=False, tier__in=tiers)
+    if keys is not None:
+        of_tiers = of_tiers.filter(pk__in=Partition.objects.for_keys(keys))
+    return tuple(chains_of(of_tiers))
 
 
 def facts_of(triangle: Triangle, measure: MeasureName) -> RevisionFacts:

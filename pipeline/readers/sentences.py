@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 from functools import lru_cache
 
@@ -21,8 +21,13 @@ def sentences_of(week_ending: date, tiers: Collection[str], kind: str) -> tuple[
     """How much weeks of this week's age still move, of each tier that is due. Two queries once it is known."""
     today = market_today()
     ages = {tier: (today - due_date(Tier(tier), week_ending)).days for tier in tiers}
-    follows = _follows_from() if ages else ""
-    return sentences({tier: _moves(tier, kind, age, today, follows) for tier, age in ages.items() if age >= 0}, kind)
+    return sentences_at({tier: age for tier, age in ages.items() if age >= 0}, kind)
+
+
+def sentences_at(ages: Mapping[str, int], kind: str) -> tuple[str, ...]:
+    """How much weeks still move, of each tier at an age in days."""
+    today, follows = market_today(), _follows_from() if ages else ""
+    return sentences({tier: _moves(tier, kind, age, today, follows) for tier, age in ages.items()}, kind)
 
 
 @lru_cache(REMEMBERED)

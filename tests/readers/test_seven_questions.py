@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from pipeline.api.datasets import SOURCES
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import FeedCounter
 from tests.api.asking import Script, body, token_of
@@ -49,6 +50,15 @@ def _ledger(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     with time_machine.travel(datetime(2026, 11, 20, 15, tzinfo=UTC), tick=False):
         yield
+
+
+@pytest.mark.usefixtures("_ledger")
+def test_the_example_of_every_endpoint_has_an_answer() -> None:
+    user = User.objects.create_user("vera")
+    user.groups.add(Group.objects.get(name="Viewer"))
+    script = Script(token_of(user))
+    answers = {one.path: script.get(one.path, **dict(parse_qsl(one.example))) for one in SOURCES}
+    assert {path: answer.content for path, answer in answers.items() if answer.status_code != HTTPStatus.OK} == {}
 
 
 @pytest.mark.usefixtures("_ledger")

@@ -30,9 +30,9 @@ from pipeline.admin.shared import figures, market_links
 from pipeline.finra.calendar import Tier
 from pipeline.models import Capture
 from pipeline.readers import DATASETS, Result
-from pipeline.readers.revision_sentence import moves_of, sentences
 from pipeline.readers.revision_venues import MEASURES
 from pipeline.readers.revisions import AGES, MeasureName
+from pipeline.readers.sentences import sentences_at
 
 MOST, TOP = 260, 25
 PERCENT = 100
@@ -139,7 +139,7 @@ def _said(asked: Asked) -> Section:
     """What a person may rely on, by tier, at four weeks."""
     tiers = [asked["tier"]] if "tier" in asked else [tier.value for tier in Tier]
     kind: str = asked["venue_kind"]
-    told = sentences({tier: moves_of(tier, kind, AGES[3]) for tier in tiers}, kind)
+    told = sentences_at(dict.fromkeys(tiers, AGES[3]), kind)
     return Section(f"After {AGES[3]} days", sentences=told)
 
 
