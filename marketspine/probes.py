@@ -1,7 +1,7 @@
 """The addresses for machines: /livez, /readyz, /metrics. They are answered before the host and TLS are looked at.
 
 A probe and a scrape ask a container's address, which ALLOWED_HOSTS does not name, over plain http. The answers hold no
-details: nobody has signed in.
+details: no user has signed in.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ TRANSPORT_ALIASES["prompt-memory"] = f"{__name__}:{PromptTransport.__name__}"
 def engine() -> Iterator[Callable[[float], None]]:
     """A worker for the time of the block. On leaving, what is under way is finished, and what waits is forgotten.
 
-    Whatever broker the environment names: this process sends to itself only. The block gets a sleep of so many seconds at
-    most, which ends when a task does.
+    The broker of the environment is not used: this process sends to itself only. The block gets a sleep of so many seconds
+    at most, which ends when a task does.
     """
     current_app.conf.update(
         broker_url="prompt-memory://localhost", result_backend="django-db", broker_transport_options={}

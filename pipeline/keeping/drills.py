@@ -44,7 +44,7 @@ class CannotDrill(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Restored:
-    """What came out of a backup: how long that took, in seconds, and what was proved of it."""
+    """The result of a drill: how many seconds the restoration took, and what was proved of the restored ledger."""
 
     seconds: float
     proofs: list[Proved]

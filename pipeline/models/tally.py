@@ -1,4 +1,4 @@
-"""The tally: the counters behind Prometheus's. They only grow, whatever retention removes.
+"""The tally: the counters behind Prometheus's. They only grow; retention lowers none.
 
 A count of rows falls when rows are removed, and Prometheus takes a fall for a restart, and counts events that never
 happened. Each event is added as a row of its own, so that transactions do not wait for each other at one sum; the sweeps

@@ -68,7 +68,7 @@ def _silent(now: datetime) -> Iterator[Alarm]:
     beat = last_beat()
     if not PeriodicTask.objects.filter(enabled=True).exists():
         pass  # cron has the commands: beat has nothing to send
-    elif beat is None or not clock.is_sign_of_life(beat, now, SILENCE):
+    elif _is_silent(beat, now):
         yield Alarm(
             Event.BEAT_SILENT,
             "beat",
@@ -136,7 +136,7 @@ def _no_worker(now: datetime) -> Iterator[Alarm]:
     if not PeriodicTask.objects.filter(task=task_names.SWEEP, enabled=True).exists():
         return
     seen = last_worker_sign()
-    if seen is None or not clock.is_sign_of_life(seen, now, SILENCE):
+    if _is_silent(seen, now):
         yield Alarm(
             Event.WORKERS_SILENT,
             "workers",
@@ -170,6 +170,10 @@ def _runs_waiting(now: datetime) -> Iterator[Alarm]:
                 "Is a worker there, and the broker? What was lost is sent again by the sweep of each minute.",
                 run_id,
             )
+
+
+def _is_silent(seen: datetime | None, now: datetime) -> bool:
+    return seen is None or not clock.is_sign_of_life(seen, now, SILENCE)
 
 
 def _since(seen: datetime, now: datetime) -> str:

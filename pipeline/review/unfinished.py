@@ -23,7 +23,7 @@ def is_not_judged(week: date, stored: Mapping[str, str], today: date) -> bool:
 
 
 def why(week: date, stored: Mapping[str, str], today: date) -> str:
-    """What is not finished; empty where all is."""
+    """The first unfinished step of a week, as a sentence; empty if there is none."""
     if is_not_computed(week):
         return NOT_COMPUTED
     return NOT_JUDGED if is_not_judged(week, stored, today) else ""

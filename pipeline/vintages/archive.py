@@ -160,7 +160,7 @@ def get(sha256: str) -> bytes:
 
 
 def _proved(stored: bytes, sha256: str) -> bytes:
-    """What a file holds. ArchiveDamaged when that is not the payload."""
+    """The content of a file. ArchiveDamaged when it is not the payload."""
     content = _decompressed(stored, sha256)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ArchiveDamaged(f"the archived payload {sha256[:16]} is not what was archived: its hash differs", sha256)
@@ -181,7 +181,7 @@ def _stored(sha256: str) -> bytes:
 
 
 def _decompressed(stored: bytes, sha256: str) -> bytes:
-    """What a file holds, whatever that is. ArchiveDamaged when it cannot be decompressed."""
+    """The content of a file, payload or not. ArchiveDamaged when it cannot be decompressed."""
     try:
         return zstandard.ZstdDecompressor().decompress(stored, max_output_size=2**31)
     except (zstandard.ZstdError, MemoryError) as error:  # a damaged header may declare any size

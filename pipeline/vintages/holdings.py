@@ -219,7 +219,7 @@ def _mend(capture: Capture) -> bool:
 def read_in_turn(number: int) -> None:
     """Read so many files whole: those known to be damaged, then those not read for longest; keep what was found.
 
-    It is kept each READ_AT_ONCE files: whoever reads all, and is cut short, goes on from there the next time.
+    The findings are kept after each READ_AT_ONCE files: a reading of all that is cut short goes on from there the next time.
     """
     files = {file.sha256: file for file in _needed()}
     try:

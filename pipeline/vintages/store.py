@@ -159,7 +159,7 @@ def verify(capture: Capture) -> None:
 
 
 def content_of(capture: Capture) -> bytes:
-    """The bytes of a capture's file, whatever they are now. VintageDamaged when it is not there, StorageAway."""
+    """The bytes of a capture's file, not verified. VintageDamaged when it is not there, StorageAway."""
     try:
         return files.content_of(capture.vintage_path)
     except FileNotFoundError:

@@ -35,7 +35,7 @@ def _samples(options: SourceOptions) -> Source:
 
 def _api(options: SourceOptions) -> Source:
     if options.access is None:
-        raise SourceError("nobody has said how FINRA's API is reached")
+        raise SourceError("the settings do not say how FINRA's API is reached")
     from pipeline.finra.sources.api.source import FinraApi  # noqa: PLC0415 - it costs every command a fifth of a second
 
     return FinraApi(options.access, options.max_bytes, options.max_rows)

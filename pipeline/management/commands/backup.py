@@ -38,7 +38,7 @@ class Command(SpineCommand):
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
-        """What to do, and where."""
+        """The verb, and the folder."""
         verbs = parser.add_subparsers(dest="what", required=True, metavar="VERB", title="verbs")
         create = add_verb(verbs, "create", "the database, the files that it names and a manifest, into a folder")
         verify = add_verb(verbs, "verify", "that its files are what was written")

@@ -79,7 +79,7 @@ class Command(SpineCommand):
 
 
 def _advice() -> str:
-    """What to look at when the archive as a whole is gone."""
+    """Advice for when the archive as a whole is gone."""
     if settings.MARKETSPINE_STORAGE_URL:
         return "is MARKETSPINE_STORAGE_URL right, does the bucket answer?"
     return "is it mounted, is MARKETSPINE_ARCHIVE_DIR right?"
@@ -87,13 +87,13 @@ def _advice() -> str:
 
 def _counted(held: Holdings) -> str:
     """Each kind of file: how many the captures need, and how many are there."""
-    sentence = (f"{tally.present:,} of {tally.needed:,} {kind}s are there" for kind, tally in held.counts.items())
+    sentence = (f"{count.present:,} of {count.needed:,} {kind}s are there" for kind, count in held.counts.items())
     return ", ".join(sentence) or "nothing could be looked at"
 
 
 def _as_document(held: Holdings, unaccepted: list[Lost]) -> dict[str, object]:
     return {
-        "files": {kind: {"needed": tally.needed, "present": tally.present} for kind, tally in held.counts.items()},
+        "files": {kind: {"needed": count.needed, "present": count.present} for kind, count in held.counts.items()},
         "gone": held.gone or "",
         "lost": [
             {

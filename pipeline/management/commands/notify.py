@@ -47,7 +47,7 @@ class Command(SpineCommand):
     more_help = MORE
 
     def add_own_arguments(self, parser: CommandParser) -> None:
-        """What to do."""
+        """The verbs, each with its options."""
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
         add_verb(verbs, "list", "the channels, what waits for each, what is open, what is silenced")
         channel_options.add(add_verb(verbs, "add", "a new channel"), is_new=True)

@@ -95,7 +95,7 @@ class Command(SpineCommand):
         self.line(f"{len(outline.pruned):,} of {len(entries):,} captures, {size:,} bytes. No plan was stored.")
 
     def _print_entries(self, entries: list[tuple[str, str, str]]) -> None:
-        """What is pruned first; all of it is in the JSON document, and in the admin."""
+        """The first captures to be pruned; all of them are in the JSON document, and in the admin."""
         chosen = sorted(entries, key=lambda entry: entry[1] != EntryState.PRUNE)
         self.table("Captures", ("capture", "becomes", "why"), chosen[:SHOWN])
         if len(chosen) > SHOWN:

@@ -19,7 +19,7 @@ class Command(SpineCommand):
     help = (
         "Bring stalled runs to their end: requeue the work of dead processes, resend lost messages, close weeks and runs "
         "with nothing left to do. Idempotent, and safe on every machine at once. Without a broker, what is left of the runs "
-        "of `serve` is worked off here. Exit code: 0, whatever was found."
+        "of `serve` is worked off here. Exit code: 0."
     )
     examples = (("recover_runs", "what the sweep of each minute does; by cron where there is no beat"),)
 

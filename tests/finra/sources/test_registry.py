@@ -26,7 +26,7 @@ def test_a_source_knows_the_name_it_is_registered_under(name: str, tmp_path: Pat
 
 
 def test_an_unconfigured_api_is_not_asked(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="nobody has said how FINRA's API is reached"):
+    with pytest.raises(SourceError, match="the settings do not say how FINRA's API is reached"):
         open_source("api", SourceOptions(tmp_path, 1000))
 
 

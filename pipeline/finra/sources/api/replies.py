@@ -63,7 +63,7 @@ def total_of(reply: Reply) -> int:
     """How many rows the query has, from `Record-Total`."""
     said = reply.headers.get("record-total", "")
     if not said.isdecimal():
-        raise NotRows(f"its header Record-Total is {said!r}: without it nobody knows where the rows end")
+        raise NotRows(f"its header Record-Total is {said!r}: without it the number of rows is unknown")
     if int(said) > MOST_TOTAL:
         raise NotRows(f"its header Record-Total is {said}, and FINRA gives no more than {MOST_TOTAL:,} rows of a query")
     return int(said)
