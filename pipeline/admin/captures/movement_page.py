@@ -11,6 +11,7 @@ from pipeline.admin.shared import figures
 from pipeline.admin.shared.moves import AFTER, concentration_moves, only_moved, venue_moves
 from pipeline.models import HHI_POINTS, Capture, Family
 from pipeline.readers import ReadersError
+from pipeline.readers.once import one_page
 from pipeline.review import equations
 
 VENUES_SHOWN = 25
@@ -93,6 +94,7 @@ class ConcentrationLine:
         return figures.NONE if before is None or after is None else f"{(after - before) * HHI_POINTS:+,.2f}"
 
 
+@one_page()
 def contents(capture: Capture) -> dict[str, Any]:
     """The context of the page, or why nothing can be compared."""
     before = equations.vintage_before(capture)
