@@ -1,19 +1,20 @@
-"""A payload that has arrived for a partition: read once, however often it is decided on, compressed and encoded beside that.
+"""A payload that has arrived for a partition: read once, however often it is decided on.
 
-Compressing takes a twentieth of the work of a capture, needs nothing that is decided, and leaves Python to others meanwhile:
-with a core to spare it takes no time of its own. So does encoding the rows, while it is asked whether they are plausible.
+Three things take most of the time of a capture, need nothing that the ledger says, and leave Python to others meanwhile:
+reading the payload, encoding its rows, and compressing its bytes. Each is begun in a thread as soon as it is certain that
+they are new, and goes on beside the ledger's answers, the looks at the bytes, the hashes and the comparison. For a payload that is
+refused, and for one with the rows that are held, some of it is done for nothing: both are rare.
 A payload of other bytes than are held is archived, unless its rows are the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from pipeline.capture.begun import begun
 from pipeline.capture.results import Times
 from pipeline.finra import zstd
 from pipeline.finra.calendar import PartitionKey
@@ -23,37 +24,45 @@ from pipeline.models import Capture
 from pipeline.vintages import archive, payloads, store
 from pipeline.vintages.store import Unlabelled
 
-T = TypeVar("T")
-
 
 class Arrival:
     """A payload, the partition that it was fetched for, and the name of its source; when it was read goes to `times`.
 
-    `held` is the partition's newest capture, where it was made of the same bytes.
+    It is hashed from the first moment on. `held` is the partition's newest capture at that time.
     """
 
     def __init__(self, payload: Payload, key: PartitionKey, source: str, times: Times) -> None:
         self.payload, self.key, self.source = payload, key, source
         self.held: Capture | None = None
-        self._times = times
-        self._compressed: Callable[[], bytes] | None = None
         self.encoded: Callable[[], Unlabelled] | None = None
+        self._times = times
+        self._hashed = begun(lambda: payload.sha256)
+        self._read: Callable[[], Content] | None = None
+        self._compressed: Callable[[], bytes] | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The payload's hash."""
+        return self._hashed()
 
     def compress(self) -> None:
-        """Begin to compress it, in a thread that ends with that, unless its source did that."""
+        """Begin to compress it, unless its source did that."""
         if self.payload.compressed is None:
-            self._compressed = _begun(lambda: zstd.compressed(self.payload.content))
+            self._compressed = begun(lambda: zstd.compressed(self.payload.content))
+
+    def read(self, *, encode: bool) -> None:
+        """Begin to read it, and then to encode its rows, if they are to be stored."""
+        if self._read is None:
+            read = self._read = begun(lambda: payloads.read_fetched(self.payload, self.key))
+            self.encoded = begun(lambda: store.encode(read().keyed)) if encode else None
 
     @cached_property
     def content(self) -> Content:
         """What it holds. UnreadablePayload."""
-        content = payloads.read_fetched(self.payload, self.key)
+        assert self._read is not None
+        content = self._read()
         self._times.parsed_at = timezone.now()
         return content
-
-    def encode(self) -> None:
-        """Begin to encode its rows, in a thread that ends with that."""
-        self.encoded = self.encoded or _begun(lambda: store.encode(self.content.keyed))
 
     def archive(self) -> None:
         """Have it in the archive, whole and on the disk."""
@@ -64,11 +73,3 @@ class Arrival:
         if self.payload.compressed is not None:
             return self.payload.compressed
         return self._compressed() if self._compressed else zstd.compressed(self.payload.content)
-
-
-def _begun(work: Callable[[], T]) -> Callable[[], T]:
-    """Begin some work in a thread that ends with it; what waits for its result."""
-    executor = ThreadPoolExecutor(max_workers=1)
-    future = executor.submit(work)
-    executor.shutdown(wait=False)
-    return future.result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from pipeline.finra.calendar import PartitionKey
@@ -16,6 +17,11 @@ from pipeline.vintages.store import VintageDamaged
 def newest(key: PartitionKey) -> Capture | None:
     """The newest capture of a partition, whether its rows are stored or not."""
     return _of_partition(key).first()
+
+
+def newest_payload(key: PartitionKey) -> QuerySet[Capture, str]:
+    """The hash of the payload that the newest capture of a partition was made of, for another question to the ledger."""
+    return _of_partition(key).values_list("payload_sha256", flat=True)[:1]
 
 
 def newest_with_rows(key: PartitionKey) -> Capture | None:

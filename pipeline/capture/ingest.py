@@ -6,8 +6,9 @@ partitions never notice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from django.utils import timezone
 
@@ -25,6 +26,7 @@ from pipeline.capture import (
     results,
 )
 from pipeline.capture.arrival import Arrival
+from pipeline.capture.begun import done
 from pipeline.capture.commit import Candidate, Superseded
 from pipeline.capture.decision import Decision, DecisionKind
 from pipeline.capture.likeness import Sketches
@@ -42,6 +44,7 @@ from pipeline.models import Capture, CaptureKind, Category, Outcome, Severity
 from pipeline.resilience.connections import patiently, release
 from pipeline.vintages import holdings, payloads
 from pipeline.vintages.archive import ArchiveDamaged
+from pipeline.vintages.holdings import Needed
 from pipeline.vintages.records import LedgerBehind
 
 KINDS = {
@@ -63,23 +66,39 @@ def ingest(key: PartitionKey, source: Source, terms: Terms, times: Times | None 
     if not source.is_near:
         release()
     try:
-        payload = source.fetch(key)
-        arrival = Arrival(payload, key, source.name, times)
-        made_of_it = patiently(lambda: holdings.made_of(payload.sha256))
-        arrival.held = _newest(key, made_of_it)
-        if not made_of_it:
-            arrival.compress()
-        if source.name not in {capture.source for capture in made_of_it}:
-            payload.check()
+        arrival = Arrival(source.fetch(key), key, source.name, times)
+        lost = _recognized(arrival, terms)
     except SourceError as error:
         refusal = error
         return patiently(lambda: results.checked(key, _not_delivered(key, refusal, terms), terms))
     times.fetched_at = timezone.now()
-    back = holdings.restore(payload, made_of_it)
+    back = holdings.restore(arrival.payload, lost)
     result = patiently(lambda: results.checked(key, _take(arrival, terms), terms))
     if result.outcome in results.CAPTURED:
         times.stored_at = timezone.now()
     return replace(result, reason="; ".join([result.reason, *(f"the lost {kind} was restored" for kind in back)]))
+
+
+def _recognized(arrival: Arrival, terms: Terms) -> list[Needed]:
+    """The lost files of the captures that were made of just these bytes. New bytes are looked through, while they are read.
+
+    Bytes are mostly those held: while they are hashed, the ledger and the archive are asked as though they were. Of
+    another size they are others for certain, and are read at once. SourceError as `fetch`.
+    """
+    key, payload = arrival.key, arrival.payload
+    made_of_it = patiently(lambda: holdings.made_of(current.newest_payload(key)))
+    held = arrival.held = _newest(key, made_of_it)
+    may_be_held = held is not None and held.payload_bytes == payload.size
+    lost = holdings.lost_of(made_of_it) if may_be_held else []
+    if not (held and may_be_held and arrival.sha256 == held.payload_sha256):
+        arrival.read(encode=terms.normalize)
+        made_of_it = patiently(lambda: holdings.made_of(arrival.sha256))
+        lost = holdings.lost_of(made_of_it)
+    if not made_of_it:
+        arrival.compress()
+    if arrival.source not in {capture.source for capture in made_of_it}:
+        payload.check()
+    return lost
 
 
 def _newest(key: PartitionKey, captures: Iterable[Capture]) -> Capture | None:
@@ -90,12 +109,12 @@ def _newest(key: PartitionKey, captures: Iterable[Capture]) -> Capture | None:
 
 def _take(arrival: Arrival, terms: Terms) -> Result:
     """The result of a fetched payload: decide and commit, again while other processes are quicker."""
-    key, sha256 = arrival.key, arrival.payload.sha256
+    key, sha256, held = arrival.key, arrival.sha256, arrival.held
     while True:
         try:
-            return _settle(arrival, terms)
+            return _settle(arrival, held, terms)
         except Superseded:
-            continue
+            held = current.newest(key)
         except UnreadablePayload as error:
             return _unreadable(arrival, error, terms)
         except ArchiveDamaged as error:
@@ -104,20 +123,19 @@ def _take(arrival: Arrival, terms: Terms) -> Result:
             return results.failed(key, Category.LEDGER_BEHIND, Severity.ERROR, error, terms, sha256)
 
 
-def _settle(arrival: Arrival, terms: Terms) -> Result:
+def _settle(arrival: Arrival, held: Capture | None, terms: Terms) -> Result:
     """Decide against the newest capture, and commit. Superseded when it is not the newest any more."""
     key, payload = arrival.key, arrival.payload
-    held = _with_rows(arrival, terms)
+    held = _with_rows(arrival, held, terms)
     if held and not terms.force and held.payload_sha256 == payload.sha256:
         return results.found_as_held(held, decision.SAME_BYTES, terms, nothing_besides=True)
-    offered = _offered(key, held, arrival.content, terms)
+    arrival.read(encode=terms.normalize)
+    offered = _offered(key, held, lambda: arrival.content, terms)
     found = decision.decide(held, offered, force=terms.force)
     if held and found.kind is DecisionKind.REPLAY:
         if not _is_evidence(held, offered, terms):
             return _replayed(held, arrival, found.reason, terms)
         found = found.as_evidence(held)
-    if terms.normalize:
-        arrival.encode()
     sketches = likeness.sketches(offered.content.keyed)
     if found.kind in (DecisionKind.FIRST, DecisionKind.RESTATEMENT):
         found = _assessed(key, payload, held, offered, sketches, found)
@@ -149,10 +167,9 @@ def _replayed(held: Capture, arrival: Arrival, reason: str, terms: Terms) -> Res
     return results.found_as_held(held, reason, terms, nothing_besides=not contradicts)
 
 
-def _with_rows(arrival: Arrival, terms: Terms) -> Capture | None:
+def _with_rows(arrival: Arrival, held: Capture | None, terms: Terms) -> Capture | None:
     """The newest capture, once the rows of all captures are stored (unless the run only archives)."""
     key = arrival.key
-    held = current.newest(key) if terms.force or arrival.held is None else arrival.held
     if held and held.normalized_at is None and terms.normalize:
         backlog.restore_payload(key, arrival.payload, terms)
         backlog.store_rows(key, terms)
@@ -160,12 +177,16 @@ def _with_rows(arrival: Arrival, terms: Terms) -> Capture | None:
     return held
 
 
-def _offered(key: PartitionKey, held: Capture | None, content: Content, terms: Terms) -> Vintage:
-    """The vintage that a content would be; what is forced and archived only is compared when its rows are stored."""
+def _offered(key: PartitionKey, held: Capture | None, read: Callable[[], Content], terms: Terms) -> Vintage:
+    """The vintage that a content would be. The rows that it is compared with are read while `read` waits for its own.
+
+    A content that is forced and archived only is compared when its rows are stored.
+    """
     if terms.force and not terms.normalize:
-        return Vintage(content, None)
+        return Vintage(read(), None)
     base = held if held is None or held.pruned_at is None else current.newest_with_rows(key)
-    return following_by_force(base, content) if terms.force else following(base, content)
+    rows_of_base = done(partial(current.frame_of, base), ArchiveDamaged, OSError) if base else None
+    return (following_by_force if terms.force else following)(base, read(), rows_of_base)
 
 
 def _assessed(
@@ -226,7 +247,7 @@ def _reread(key: PartitionKey, stored: int, terms: Terms, times: Times) -> Resul
         if stored:
             return Result(Outcome.INGESTED, f"rows of {stored} archived capture(s) stored", held)
         return Result(Outcome.UNCHANGED, "unchanged: the archived payload reads as the same rows", held)
-    reading = _offered(key, held, content, terms)
+    reading = _offered(key, held, lambda: content, terms)
     found = _decide_reread(key, held, reading, terms)
     if found.kind is DecisionKind.REFUSED:
         return results.refused(key, held, found.reason, held.payload_sha256, terms)

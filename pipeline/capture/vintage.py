@@ -6,7 +6,9 @@ other, rows are compared in the columns that both have, too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -50,21 +52,29 @@ class Vintage:
         return Counts(kept, 0, 0, 0) if self.base is None else Counts(0, 0, 0, kept)
 
 
-def following(base: Capture | None, content: Content) -> Vintage:
-    """The vintage that a content is after a capture. ArchiveDamaged as `current.frame_of`."""
+def following(
+    base: Capture | None, content: Content, rows_of_base: Callable[[], pl.DataFrame] | None = None
+) -> Vintage:
+    """The vintage that a content is after a capture. `rows_of_base` returns the rows of that where they are read already.
+
+    ArchiveDamaged as `current.frame_of`.
+    """
     if base is None or base.content_hash == content.content_hash:
         return Vintage(content, base)
-    before, after = current.frame_of(base), content.frame
+    rows_of_base = rows_of_base or partial(current.frame_of, base)
+    before, after = rows_of_base(), content.frame
     changes = difference_of(before, after)
     if PayloadFormat(base.payload_format).is_api is not bool(content.parts):
         return Vintage(content, base, changes)
     return Vintage(content, base, changes, difference_of(in_common(before), in_common(after)))
 
 
-def following_by_force(base: Capture | None, content: Content) -> Vintage:
+def following_by_force(
+    base: Capture | None, content: Content, rows_of_base: Callable[[], pl.DataFrame] | None = None
+) -> Vintage:
     """As `following`, and where the rows of `base` are lost for good, the vintage is compared with nothing."""
     try:
-        return following(base, content)
+        return following(base, content, rows_of_base)
     except ArchiveDamaged:
         return Vintage(content, None, lost=base)
 

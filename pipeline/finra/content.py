@@ -11,6 +11,7 @@ from decimal import Decimal
 import polars as pl
 
 from pipeline.finra.calendar import CalendarError, parse_day
+from pipeline.finra.once import once
 from pipeline.finra.payloads import PartName
 from pipeline.finra.rejects import RejectedLine
 from pipeline.finra.rows import IS_ATS, SCHEMA, hash_of, shares_of, with_keys
@@ -39,7 +40,7 @@ class PartRead:
     breaks_off: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Content:
     """A payload, read: rows in = rows kept + rejects, always.
 
@@ -52,7 +53,6 @@ class Content:
     """
 
     keyed: pl.DataFrame
-    content_hash: str
     rejects: list[RejectedLine]
     rows_in: int
     rows_non_ats: int
@@ -65,6 +65,11 @@ class Content:
     parts: tuple[PartRead, ...] = ()
     listing: Listing | None = None
     misplaced: int = 0
+
+    @once
+    def content_hash(self) -> str:
+        """The content hash, computed when it is first asked for: other work on the rows need not wait for it."""
+        return hash_of(self.keyed)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -107,13 +112,12 @@ def content_of(
     listing: Listing | None = None,
     misplaced: int = 0,
 ) -> Content:
-    """The content that kept rows (`rows.SCHEMA`, in canonical order) and rejects make, with its sums and its hash."""
+    """The content that kept rows (`rows.SCHEMA`, in canonical order) and rejects make, with its sums."""
     keyed = with_keys(frame)
     firms = frame.select("venue_kind", "shares").filter(~IS_ATS)
     dates = frame["last_update_date"].value_counts()
     return Content(
         keyed=keyed,
-        content_hash=hash_of(keyed),
         rejects=sorted(rejects, key=lambda reject: (reject.part, reject.line)),
         rows_in=frame.height + len(rejects),
         rows_non_ats=firms.height,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from pipeline.finra.payloads import Payload
@@ -171,7 +172,7 @@ def _counts(files: Iterable[Needed], present: Collection[str]) -> dict[FileKind,
     return {kind: Count(needed[kind], there[kind]) for kind in FileKind}
 
 
-def made_of(payload_sha256: str) -> list[Capture]:
+def made_of(payload_sha256: str | QuerySet[Capture, str]) -> list[Capture]:
     """The captures that were made of a payload, of whichever partition."""
     return list(Capture.objects.filter(payload_sha256=payload_sha256).select_related("partition"))
 
@@ -187,32 +188,46 @@ def is_shown(capture: Capture) -> bool:
     return bool(archive.present(hashes - set(damaged.values_list("sha256", flat=True))))
 
 
-def restore(payload: Payload, made_of_it: Collection[Capture]) -> list[FileKind]:
-    """Bring back what the archive has lost of the captures that were made of a payload; which kinds of files.
-
-    The payload is archived again, and the vintage files of such captures are made again. StorageAway.
-    """
+def lost_of(made_of_it: Collection[Capture]) -> list[Needed]:
+    """The files that the archive has lost of the captures that were made of a payload. StorageAway."""
     if not made_of_it:
         return []
     store.check_mounted()
-    was_lost = not archive.is_as_written(payload.sha256) and archive.restore(payload.content, payload.sha256)
+    first, *_ = made_of_it
+    payload = [] if archive.is_as_written(first.payload_sha256) else [Needed(FileKind.PAYLOAD, first)]
+    stored = (one for one in made_of_it if one.normalized_at is not None and one.pruned_at is None)
+    return [*payload, *(Needed(FileKind.VINTAGE, one) for one in stored if _is_lost(one))]
+
+
+def _is_lost(capture: Capture) -> bool:
+    try:
+        store.verify(capture)
+    except VintageDamaged:
+        return True
+    return False
+
+
+def restore(payload: Payload, lost: Iterable[Needed]) -> list[FileKind]:
+    """Bring back what `lost_of` found of a payload: its own file first, then the vintage files; which kinds came back."""
+    back = [one.kind for one in lost if (_archive(payload) if one.kind is FileKind.PAYLOAD else _mend(one.capture))]
+    return list(dict.fromkeys(back))
+
+
+def _archive(payload: Payload) -> bool:
+    """Archive a payload again; whether it was lost, and did not only lack its checksum."""
+    was_lost = archive.restore(payload.content, payload.sha256)
     if was_lost:
         FileCheck.objects.filter(sha256=payload.sha256).update(
             state=FileState.WHOLE, since=timezone.now(), read_at=None
         )
-    stored = [one for one in made_of_it if one.normalized_at is not None and one.pruned_at is None]
-    mended = [_mend(capture) for capture in stored]
-    return [kind for kind, is_back in ((FileKind.PAYLOAD, was_lost), (FileKind.VINTAGE, any(mended))) if is_back]
+    return was_lost
 
 
 def _mend(capture: Capture) -> bool:
-    """Make a vintage file again that is lost; whether that was done. One that cannot be is found by the next look."""
-    try:
-        store.verify(capture)
-    except VintageDamaged:
-        with suppress(VintageDamaged, ArchiveDamaged):
-            file_checks.record_read({store.rebuild(capture).sha256: True})
-            return True
+    """Make a vintage file again; whether that was done. One that cannot be is found by the next look."""
+    with suppress(VintageDamaged, ArchiveDamaged):
+        file_checks.record_read({store.rebuild(capture).sha256: True})
+        return True
     return False
 
 

@@ -51,11 +51,11 @@ def test_a_lost_vintage_file_is_made_again_of_the_payloads_bytes(ledger: Ledger)
     source = MemorySource()
     capture = captured(source, [row("AAPL", "UBSA", 1)])
     payload = source.payloads[capture.partition.key]
-    assert holdings.restore(payload, holdings.made_of(payload.sha256)) == []
+    assert holdings.restore(payload, holdings.lost_of(holdings.made_of(payload.sha256))) == []
 
     default_storage.delete(capture.vintage_path)
 
-    assert holdings.restore(payload, holdings.made_of(payload.sha256)) == [holdings.FileKind.VINTAGE]
+    assert holdings.restore(payload, holdings.lost_of(holdings.made_of(payload.sha256))) == [holdings.FileKind.VINTAGE]
     assert read.of_capture(capture).collect().height == 1
     assert FileCheck.objects.get(sha256=capture.vintage_sha256).state == FileState.WHOLE
 
