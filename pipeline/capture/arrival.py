@@ -37,7 +37,6 @@ class Arrival:
         self.encoded: Callable[[], Unlabelled] | None = None
         self._times = times
         self._hashed = begun(lambda: payload.sha256)
-        self._read: Callable[[], Content] | None = None
         self._compressed: Callable[[], bytes] | None = None
 
     @property
@@ -52,14 +51,18 @@ class Arrival:
 
     def read(self, *, encode: bool) -> None:
         """Begin to read it, and then to encode its rows, if they are to be stored."""
-        if self._read is None:
-            read = self._read = begun(lambda: payloads.read_fetched(self.payload, self.key))
-            self.encoded = begun(lambda: store.encode(read().keyed)) if encode else None
+        read = self._read
+        if encode and self.encoded is None:
+            self.encoded = begun(lambda: store.encode(read().keyed))
+
+    @cached_property
+    def _read(self) -> Callable[[], Content]:
+        """Waits for its content. The first to ask begins to read it."""
+        return begun(lambda: payloads.read_fetched(self.payload, self.key))
 
     @cached_property
     def content(self) -> Content:
         """What it holds. UnreadablePayload."""
-        assert self._read is not None
         content = self._read()
         self._times.parsed_at = timezone.now()
         return content

@@ -39,7 +39,7 @@ SCHEMA = pl.Schema(
     }
 )
 ATS, NON_ATS = "ATS", "NON_ATS"
-AT_ONCE, SLICE = 2, 2**15  # threads that write canonical text, rows of each text
+SLICE = 2**17  # rows whose canonical text is in memory at once: 10 MB
 DE_MINIMIS = "De Minimis Firms"
 
 IS_ATS = pl.col("venue_kind") == ATS
@@ -125,11 +125,10 @@ def _in_order(texts: pl.Series) -> pl.Series:
 
 
 def hash_of(ordered: pl.DataFrame) -> str:
-    """The content hash of rows that are in their order: while some are hashed, the next are written."""
+    """The content hash of rows that are in their order."""
     digest = hashlib.sha256()
-    with ThreadPoolExecutor(AT_ONCE) as executor:
-        for text in executor.map(canonical_text, with_keys(ordered).iter_slices(SLICE)):
-            digest.update(text)
+    for some in with_keys(ordered).iter_slices(SLICE):
+        digest.update(canonical_text(some))
     return digest.hexdigest()
 
 

@@ -121,16 +121,16 @@ def rows_of(lines: pl.DataFrame, key: PartitionKey, notional: pl.Expr) -> pl.Dat
     """The rows that lines without a reason are, typed, in canonical order: the columns of SCHEMA, and their keys' halves."""
     kept = lines if lines[REASON].null_count() == lines.height else lines.filter(IS_ROW)
     days = {text: read_day(text) for text in kept["last_update_date"].unique()}
-    typed = kept.lazy().with_columns(
+    typed = kept.with_columns(
+        pl.lit(key.week_ending).alias("week_ending"),
+        pl.lit(key.tier.value).alias("tier"),
         notional.alias("notional"),
         _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES, kept).cast(SHARES),
         _number("trades", MAX_TRADES_DIGITS, kept).cast(pl.Int64),
         pl.col("last_update_date").replace_strict(days, return_dtype=pl.Date),
     )
-    of_week = typed.sort(PLACE).with_columns(
-        pl.lit(key.week_ending).alias("week_ending"), pl.lit(key.tier.value).alias("tier")
-    )
-    return of_week.select(*SCHEMA.names(), SECURITY, VENUE).collect()
+    order = kept.select(PLACE).to_series().arg_sort()
+    return typed.select(*SCHEMA.names(), SECURITY, VENUE)[order]
 
 
 def _number(column: str, most: int, lines: pl.DataFrame) -> pl.Expr:

@@ -92,7 +92,7 @@ def read_parts(
     texts = pl.Categorical(pl.Categories.random())  # of this payload alone: they go with it
     with ThreadPoolExecutor(len(PartName)) as executor:
         read_parts = list(executor.map(partial(_read_part, tier=key.tier, texts=texts), parts))
-    lines = without_repeated(pl.concat([part.lines for part in read_parts]))
+    lines = without_repeated(pl.concat([part.lines for part in read_parts], rechunk=True))
     rejected = lines.filter(~IS_ROW)
     misplaced = rejected.filter(pl.col(REASON) == RejectReason.UNEXPECTED_MPID.value).height
     _refuse(rejected, lines.height, read_parts, misplaced, max_reject_share)
