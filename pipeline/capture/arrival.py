@@ -1,9 +1,9 @@
 """A payload that has arrived for a partition: read once, however often it is decided on.
 
 Three things take most of the time of a capture, need nothing that the ledger says, and leave Python to others meanwhile:
-reading the payload, encoding its rows, and compressing its bytes. Each is begun in a thread as soon as it is certain that
-they are new, and goes on beside the ledger's answers, the looks at the bytes, the hashes and the comparison. For a payload that is
-refused, and for one with the rows that are held, some of it is done for nothing: both are rare.
+reading the payload, encoding its rows, and compressing its bytes. Each is begun in a thread as soon as the bytes are known
+to be new, and goes on beside the questions to the ledger, the hashes and the comparison. For a payload that is refused, and
+for one with the rows that are held, some of it is done for nothing: both are rare.
 A payload of other bytes than are held is archived, unless its rows are the same.
 """
 

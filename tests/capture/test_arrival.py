@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.core.files.storage import default_storage
 from django.db import connection
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.capture import ingest
 from pipeline.capture.terms import Terms
@@ -13,8 +16,9 @@ from pipeline.finra import reader, zstd
 from pipeline.finra.payloads import Part, PartName, Payload
 from pipeline.finra.sources.files.file_names import file_name
 from pipeline.finra.sources.files.source import FilesSource, SingleFile
-from pipeline.models import Capture, Outcome
-from tests.support.capturing import DAY, KEY, open_anomalies
+from pipeline.models import Anomaly, Capture, Category, Outcome
+from pipeline.vintages import archive
+from tests.support.capturing import DAY, KEY, captured, offered, open_anomalies
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource, psv, row
 
@@ -89,6 +93,37 @@ def test_compressing_that_fails_makes_no_capture(ledger: Ledger, monkeypatch: py
             ingest.ingest(KEY, source, TERMS)
     assert (Capture.objects.count(), open_anomalies()) == (0, [])
     assert ingest.ingest(KEY, source, TERMS).outcome == Outcome.INGESTED
+
+
+@pytest.mark.parametrize("content", [ATS, b"<html>", ATS.replace(b"AAPL", b"\xff")])
+def test_new_bytes_that_the_source_refuses_are_not_read_to_a_result(
+    ledger: Ledger, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / file_name(KEY)).write_bytes(content + b"\n" * 9)
+    result = ingest.ingest(KEY, FilesSource(tmp_path, CAP, 7), TERMS)
+    said = f"{file_name(KEY)} has more than 7 lines: if that is right, raise MARKETSPINE_MAX_ROWS"
+    assert (result.outcome, result.reason) == (Outcome.FAILED, said)
+    assert [anomaly.category for anomaly in Anomaly.objects.open()] == [Category.FETCH_FAILED]
+
+
+def test_rows_that_are_lost_for_good_are_not_needed_for_a_replay(ledger: Ledger) -> None:
+    source, rows = MemorySource(), [row("AAPL", "UBSA", 1), row("IBM", "UBSA", 2)]
+    held = captured(source, rows)
+    default_storage.delete(held.vintage_path)
+    default_storage.delete(archive.path_of(held.payload_sha256))
+    assert offered(source, reversed(rows)).outcome == Outcome.UNCHANGED
+    assert offered(source, [rows[0], row("IBM", "UBSA", 3)]).outcome == Outcome.FAILED
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.sampled_from([b"ab", b"|", b"\n", b"\r", b'"', b"#", b"\0", b"\xff", b"x\x9c", b"\x1f\x8b", b"\xef\xbb\xbf"])
+    )
+)
+def test_newlines_are_counted_whatever_the_bytes(pieces: list[bytes]) -> None:
+    content = b"".join(pieces)
+    assert Part(PartName.ATS, content).newlines == content.count(b"\n")
 
 
 @pytest.mark.parametrize("ledger", ["postgresql"], indirect=True)
