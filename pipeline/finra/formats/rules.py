@@ -127,7 +127,7 @@ def rows_of(lines: pl.DataFrame, key: PartitionKey, notional: pl.Expr) -> pl.Dat
         notional.alias("notional"),
         _number("shares", MAX_SHARES_DIGITS + len(".") + MAX_SHARES_PLACES, kept).cast(SHARES),
         _number("trades", MAX_TRADES_DIGITS, kept).cast(pl.Int64),
-        pl.col("last_update_date").replace_strict(days, return_dtype=pl.Date),
+        pl.col("last_update_date").replace_strict(days).cast(pl.Date),  # of no days it replaces no type either
     )
     order = kept.select(PLACE).to_series().arg_sort()
     return typed.select(*SCHEMA.names(), SECURITY, VENUE)[order]
