@@ -191,16 +191,13 @@ def test_what_the_source_has_no_more_is_told(held: Path, archive_dir: Path) -> N
     assert states() == {"BLOCKED"}
 
 
-def test_other_bytes_with_the_same_rows_are_taken_by_the_force_printed(held: Path, archive_dir: Path) -> None:
+def test_other_bytes_with_the_same_rows_are_taken_by_the_next_run(held: Path, archive_dir: Path) -> None:
     """The second capture shows what the first was made of: nothing is lost any more."""
     file_of(archive_dir, OTC).unlink()
     publish(held, OTC, content(OTC).removesuffix(b"\n"))
-    assert weekly().code == 1
-    (found,) = of_archive()
-    _, _, *words = shlex.split(found["command"])
-    assert words[:7] == ["backfill", "--weeks", str(WEEK), "--tiers", "OTC", "--force", "--reason"]
-    assert call(*words).code == 0
-    assert (said(), of_archive()) == ([], [])
+    assert checked().code == 1
+    assert weekly().code == 0
+    assert (said(), of_archive(), Capture.objects.latest("pk").kind) == ([], [], "EVIDENCE")
 
 
 def test_a_loss_that_a_person_accepts_is_not_said_again(held: Path, archive_dir: Path) -> None:
