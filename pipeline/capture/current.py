@@ -39,18 +39,24 @@ def _of_partition(key: PartitionKey) -> CaptureQuerySet:
 
 
 def frame_of(capture: Capture, *columns: str) -> pl.DataFrame:
-    """The rows of a capture, or some columns, from its vintage file, rebuilt where that is lost, or from its payload.
+    """The rows of a capture, or some columns: from its vintage file, or from its payload where it has none (any more).
 
     ArchiveDamaged where the payload is needed and cannot be read.
     """
-    if capture.normalized_at is None:
+    if not _has_file(capture):
         return payloads.read_archived(capture).frame.select(columns or pl.all())
-    try:
-        store.verify(capture)
-    except VintageDamaged:
-        _rebuild(capture)
     with read.naming_damage([capture]):
         return read.of_capture(capture).select(columns or pl.all()).collect()
+
+
+def _has_file(capture: Capture) -> bool:
+    """Whether its rows are in a vintage file, which is made again if it is lost. Retention may have removed it."""
+    if capture.normalized_at is not None and capture.pruned_at is None:
+        try:
+            store.verify(capture)
+        except VintageDamaged:
+            _rebuild(capture)
+    return capture.normalized_at is not None and capture.pruned_at is None
 
 
 def _rebuild(capture: Capture) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from pipeline.capture import annulment, survey
 from pipeline.capture.terms import Terms
-from pipeline.models import Anomaly, Outcome
+from pipeline.models import Anomaly, Capture, Outcome
+from pipeline.vintages import archive, files, store
 from tests.capture.test_plausibility import DAY, A, B, C, in_memory, numbers, taken
 from tests.support.engines import Ledger
 
@@ -86,3 +88,23 @@ def test_what_was_annulled_is_refused_among_other_rows_too(ledger: Ledger, alter
     assert taken(A, in_memory(A, few)).outcome == Outcome.RESTATED
     assert taken(A, in_memory(A, bad), force=True).outcome == Outcome.RESTATED
     assert taken(A, in_memory(A, bad | {"S199": 5})).outcome == Outcome.RESTATED
+
+
+@pytest.mark.parametrize("payloads_too", [False, True])
+def test_rows_taken_back_are_known_from_their_payload_once_pruned(ledger: Ledger, *, payloads_too: bool) -> None:
+    """Restatements are captured whatever retention has removed; with its payload, what was annulled is forgotten."""
+    own, altered = numbers(0, 200), numbers(0, 20, factor=3)
+    assert taken(A, in_memory(A, own)).outcome == Outcome.INGESTED
+    bad = taken(A, in_memory(A, own | altered)).capture
+    assert bad is not None
+    good = annulment.annul(bad, WHO)
+    assert taken(A, in_memory(A, own | {"S199": 5})).outcome == Outcome.RESTATED
+    for one in (bad, good):
+        Capture.objects.filter(pk=one.pk).update(pruned_at=timezone.now())
+        store.discard(one.vintage_path)
+    if payloads_too:
+        files.remove(archive.path_of(bad.payload_sha256))
+    assert taken(A, in_memory(A, own | {"S198": 5})).outcome == Outcome.RESTATED
+    again = taken(A, in_memory(A, own | altered | {"S197": 5}))
+    assert again.outcome == (Outcome.RESTATED if payloads_too else Outcome.REFUSED)
+    assert not any(files.read(one.vintage_path) for one in (bad, good))
