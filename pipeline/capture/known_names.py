@@ -46,11 +46,13 @@ def _looked_at(offer: Offer, parts: Collection[PartName]) -> pl.DataFrame:
 
 
 def _weeks_around(offer: Offer) -> list[Capture]:
-    """The nearest captured weeks that have enough rows to tell."""
+    """The nearest captured weeks that have enough rows to tell, the nearest first."""
     key = offer.key
     captured = captured_around(key.week_ending, AROUND, key.tier)[key.tier]
-    found = (captured[week] for week in nearest(key.week_ending, captured))
-    return [one for one in found if one.pruned_at is None and one.rows_kept >= HANDFUL][:ASKED]
+    near = (captured[week] for week in nearest(key.week_ending, captured))
+    asked = [one.pk for one in near if one.pruned_at is None and one.rows_kept >= HANDFUL][:ASKED]
+    whole = Capture.objects.select_related("partition").in_bulk(asked)
+    return [whole[pk] for pk in asked]
 
 
 def _unknown_to(capture: Capture, rows: pl.DataFrame, offer: Offer) -> Refusal | None:

@@ -14,7 +14,17 @@ from pipeline.models import Capture
 NEIGHBOURS = 8
 AROUND = timedelta(weeks=WEEKS_OF_A_QUARTER)  # a market of years ago is no neighbour
 # Each week that is closed compares up to 159 captures: all their columns take half as long again.
-HOLDING = ("capture_id", "version", "rows_kept", "rows_non_ats", "shares", "shares_non_ats", "partition")
+HOLDING = (
+    "capture_id",
+    "version",
+    "rows_kept",
+    "rows_non_ats",
+    "shares",
+    "shares_non_ats",
+    "trades",
+    "pruned_at",
+    "partition",
+)
 
 
 def sizes_of(capture: Capture) -> Sizes:

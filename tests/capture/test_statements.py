@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from pipeline.capture import survey
 from pipeline.finra.calendar import PartitionKey, Tier
 from pipeline.models import Anomaly, Category
 from pipeline.runs import lifecycle, process_partition
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import OnlyStage, Request
+from tests.capture.test_known_names import published
 from tests.support.capturing import DAY, KEY, offered
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource, row
@@ -47,3 +51,11 @@ def test_a_partition_with_nothing_to_do_asks_four(ledger: Ledger) -> None:
     )
     step = lifecycle.start(make_plan(request, set())).partitions.get()
     assert questions(lambda: process_partition.process(step.pk, "machine:1:a")) == 4
+
+
+def test_more_weeks_around_are_no_more_questions(ledger: Ledger) -> None:
+    """Of a first capture, and of a week that is compared with those around it."""
+    weeks = [PartitionKey(KEY.week_ending + timedelta(weeks=nth), Tier.OTC) for nth in range(5)]
+    _, second, *later = [questions(partial(published, key)) for key in weeks]
+    assert later == [second] * 3
+    assert questions(lambda: survey.survey(KEY.week_ending, None)) == 3
