@@ -41,7 +41,7 @@ def unknown_names(offer: Offer, parts: Collection[PartName]) -> Refusal | None:
 def _looked_at(offer: Offer, parts: Collection[PartName]) -> pl.DataFrame:
     """The names of some rows of these halves."""
     kinds = [VENUE_KINDS[part] for part in parts]
-    rows = offer.content.keyed.select("venue_kind", *NAMES).filter(pl.col("venue_kind").cast(pl.String).is_in(kinds))
+    rows = offer.content.keyed.select("venue_kind", *NAMES).filter(pl.col("venue_kind").is_in(kinds))
     return rows.gather_every(max(rows.height // LOOKED_AT, 1)).select(*NAMES).cast(pl.String)
 
 
