@@ -10,7 +10,7 @@ from django.db import models
 
 from pipeline.checkpoints import checkpoints
 from pipeline.models import AnalyticsSnapshot, Capture, MarketConcentration, VenueVolume
-from pipeline.weeks import symbols, tables
+from pipeline.weeks import symbols
 from pipeline.weeks.concentration import MARKETS, SYMBOLS, VENUES, Figures
 
 
@@ -20,8 +20,10 @@ def save(snapshot: AnalyticsSnapshot, inputs: Collection[Capture], figures: Figu
     symbols.write(snapshot, inputs, figures.coded_symbols)
     snapshot.save(force_insert=True)
     snapshot.inputs.add(*inputs)
-    tables.insert(VenueVolume, figures.venues.with_columns(snapshot_id=snapshot.pk))
-    tables.insert(MarketConcentration, figures.markets.with_columns(snapshot_id=snapshot.pk))
+    VenueVolume.objects.bulk_create(VenueVolume(snapshot=snapshot, **row) for row in _rows(figures.venues))
+    MarketConcentration.objects.bulk_create(
+        MarketConcentration(snapshot=snapshot, **row) for row in _rows(figures.markets)
+    )
 
 
 def of_snapshot(snapshot: AnalyticsSnapshot) -> Figures:
@@ -44,6 +46,11 @@ def venues_of(snapshots: Collection[AnalyticsSnapshot]) -> pl.DataFrame:
 def markets_of(snapshots: Collection[AnalyticsSnapshot]) -> pl.DataFrame:
     """The markets of some snapshots: their week, and the columns of MARKETS."""
     return _frame(MarketConcentration.objects.filter(snapshot__in=snapshots), MARKETS)
+
+
+def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Each row under the names of the model's columns, which are those of the frame."""
+    return frame.rows(named=True)
 
 
 def _frame(stored: models.QuerySet[Any], schema: pl.Schema) -> pl.DataFrame:
