@@ -6,7 +6,7 @@ rows an MPID. Columns that stand under each other's header, symbols in lower cas
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from contextlib import suppress
 
 import polars as pl
@@ -14,6 +14,7 @@ import polars as pl
 from pipeline.capture import current
 from pipeline.capture.plausibility import FORCE, HANDFUL, VENUE_KINDS, Offer, Refusal
 from pipeline.capture.surroundings import AROUND, captured_around, nearest
+from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.payloads import PartName, PayloadFormat
 from pipeline.models import Capture
 from pipeline.vintages.archive import ArchiveDamaged
@@ -30,27 +31,29 @@ def unknown_names(offer: Offer, parts: Collection[PartName]) -> Refusal | None:
     """Why halves that come for the first time are not captured: neither of the two nearest weeks knows their names."""
     if sum(offer.rows[part] for part in parts) < HANDFUL:
         return None
-    found, rows = None, _looked_at(offer, parts)
-    for capture in _weeks_around(offer):
-        found = _unknown_to(capture, rows, offer)
+    found, kinds = None, {VENUE_KINDS[part] for part in parts}
+    for capture in _weeks_around(offer.key, kinds):
+        found = _unknown_to(capture, _looked_at(offer, kinds.intersection(capture.venue_kinds)), offer)
         if found is None:
             return None
     return found
 
 
-def _looked_at(offer: Offer, parts: Collection[PartName]) -> pl.DataFrame:
-    """The names of some rows of these halves."""
-    kinds = [VENUE_KINDS[part] for part in parts]
+def _looked_at(offer: Offer, kinds: Collection[str]) -> pl.DataFrame:
+    """The names of some rows of these kinds."""
     rows = offer.content.keyed.select("venue_kind", *NAMES).filter(pl.col("venue_kind").is_in(kinds))
     return rows.gather_every(max(rows.height // LOOKED_AT, 1)).select(*NAMES).cast(pl.String)
 
 
-def _weeks_around(offer: Offer) -> list[Capture]:
-    """The nearest captured weeks that have enough rows to tell, the nearest first."""
-    key = offer.key
+def _weeks_around(key: PartitionKey, kinds: Set[str]) -> list[Capture]:
+    """The nearest captured weeks that have enough rows to tell, the nearest first.
+
+    A week tells of the kinds that it has: firms trade securities that no ATS does.
+    """
     captured = captured_around(key.week_ending, AROUND, key.tier)[key.tier]
-    near = (captured[week] for week in nearest(key.week_ending, captured))
-    asked = [one.pk for one in near if one.pruned_at is None and one.rows_kept >= HANDFUL][:ASKED]
+    near = [captured[week] for week in nearest(key.week_ending, captured)]
+    able = [one for one in near if one.pruned_at is None and one.rows_kept >= HANDFUL]
+    asked = [one.pk for one in able if kinds & {*one.venue_kinds}][:ASKED]
     whole = Capture.objects.select_related("partition").in_bulk(asked)
     return [whole[pk] for pk in asked]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import polars as pl
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 
 from pipeline.capture import current
 from pipeline.capture.plausibility import Refusal
@@ -34,10 +34,14 @@ def brought_again(key: PartitionKey, offered: Vintage, limit: float) -> Refusal 
 
 
 def _annulled(key: PartitionKey) -> CaptureQuerySet:
-    """The captures that were taken back, newest first, less those whose rows were captured again since: by force."""
+    """The captures that were taken back, newest first.
+
+    Less those whose rows were captured again since, by force, and those that gave way to one of the same rows.
+    """
     of_partition = Capture.objects.of_partition(key)
     since = of_partition.standing().filter(content_hash=OuterRef("content_hash"), version__gt=OuterRef("version"))
     annulled = of_partition.filter(~Exists(since), annulled_by__isnull=False)
+    annulled = annulled.exclude(annulled_by__content_hash=F("content_hash"))
     return annulled.select_related("partition", "annulled_by__partition").order_by("-version")
 
 

@@ -11,7 +11,7 @@ from pipeline.capture.results import Result
 from pipeline.capture.terms import Terms
 from pipeline.finra.calendar import PartitionKey, Tier, due_date
 from pipeline.models import Anomaly, Outcome
-from tests.capture.test_plausibility import DAY, A, B, C
+from tests.capture.test_plausibility import DAY, A, B, C, in_memory, numbers, taken
 from tests.support.engines import Ledger
 from tests.support.sources_in_memory import MemorySource, psv, row
 
@@ -78,6 +78,15 @@ def test_one_odd_week_of_two_keeps_no_other_out(ledger: Ledger) -> None:
     assert published(PartitionKey(A, Tier.OTC)).outcome == Outcome.INGESTED
     assert published(PartitionKey(C, Tier.OTC), lower, force=True).outcome == Outcome.INGESTED
     assert published(KEY).outcome == Outcome.INGESTED
+
+
+def test_a_half_that_no_week_around_has_is_told_by_none(ledger: Ledger) -> None:
+    """Firms trade securities that no ATS does."""
+    for week in (A, B):
+        assert taken(week, in_memory(week, numbers(0, 100, week.day))).outcome == Outcome.INGESTED
+    assert taken(B, in_memory(B, numbers(0, 100, B.day), firms=110)).outcome == Outcome.RESTATED
+    assert taken(C, in_memory(C, numbers(0, 100, C.day), firms=110)).outcome == Outcome.INGESTED
+    assert taken(A, in_memory(A, numbers(0, 100, A.day), firms=110)).outcome == Outcome.RESTATED
 
 
 @pytest.mark.promise(14)

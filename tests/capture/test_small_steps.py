@@ -108,3 +108,13 @@ def test_rows_taken_back_are_known_from_their_payload_once_pruned(ledger: Ledger
     again = taken(A, in_memory(A, own | altered | {"S197": 5}))
     assert again.outcome == (Outcome.RESTATED if payloads_too else Outcome.REFUSED)
     assert not any(files.read(one.vintage_path) for one in (bad, good))
+
+
+def test_rows_that_were_forced_twice_stay_good_when_the_second_is_annulled(ledger: Ledger) -> None:
+    own = numbers(0, 200)
+    assert taken(A, in_memory(A, own)).outcome == Outcome.INGESTED
+    again = taken(A, in_memory(A, own), force=True).capture
+    assert again is not None
+    annulment.annul(again, WHO)
+    assert taken(A, in_memory(A, own | {"S0": 5})).outcome == Outcome.RESTATED
+    assert taken(A, in_memory(A, own)).outcome == Outcome.RESTATED
