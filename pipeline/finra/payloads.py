@@ -77,6 +77,11 @@ class Part:
         """Whether it holds invented rows."""
         return is_sample(self.content)
 
+    @property
+    def has_fields(self) -> bool:
+        """Whether its first line is one of fields: an error page has none, and is no data at all."""
+        return b"|" in self.content[: self.content.find(b"\n") + 1]
+
 
 def nothing() -> None:
     """Nothing is left to check."""

@@ -104,6 +104,9 @@ def test_a_file_by_hand_is_of_the_ledgers_kind(invented: Path, source_dir: Path)
     where = ("--tier", "OTC", "--week", WEEK, "--run-date", DAY)
     ran = call("ingest_file", of_finras, *where)
     assert (ran.code, "otc_week_2025-11-14.psv holds no samples" in ran.err) == (2, True)
+    of_finras.write_text("<html><h1>Service Unavailable</h1>\n</html>\n")
+    ran = call("ingest_file", of_finras, *where)
+    assert (ran.code, "holds no samples" in ran.err + ran.out, "HTML" in ran.err + ran.out) == (1, False, True)
     assert call("ingest_file", sample, *where).code == 0
 
 

@@ -173,7 +173,7 @@ def _check(source: FilesSource | SingleFile, named: Iterable[tuple[str, Part]]) 
     for name, part in named:
         if part.is_sample and not source.reads_samples:
             raise MixedData(f"{name} holds invented samples, and only FINRA's data is taken here: remove it")
-        if source.reads_samples and not part.is_sample:
+        if source.reads_samples and part.has_fields and not part.is_sample:
             raise MixedData(
                 f"{name} holds no samples, and only samples are taken here: keep your own data apart from them"
             )
