@@ -1,4 +1,4 @@
-"""Conditions that no transaction makes true, silence and lateness: a look finds them, and writes notices of them.
+"""Conditions that no transaction makes true, silence, lateness and missing verdicts: a look finds them, and writes notices.
 
 The facts are those of the dashboard (`pipeline.review`). Each minute one process looks: the first one that sweeps.
 """
@@ -12,8 +12,20 @@ from django.db import transaction
 from django.utils import timezone
 
 from pipeline.finra.calendar import PartitionKey, Tier, market_today
-from pipeline.models import ConditionLook, Event, Notice, Occurrence, Run, Severity
+from pipeline.models import (
+    ConditionLook,
+    Event,
+    Notice,
+    Occurrence,
+    Partition,
+    Readiness,
+    ReadinessChange,
+    ReadinessState,
+    Run,
+    Severity,
+)
 from pipeline.models.event import key_of
+from pipeline.models.readiness import USABLE, blocked
 from pipeline.resilience import clock
 from pipeline.review import alarms, dashboard
 from pipeline.review.alarms import Alarm
@@ -21,6 +33,7 @@ from pipeline.review.grid import Cell, CellState
 
 EVERY = timedelta(seconds=55)
 OVERDUE, LONG_OVERDUE = timedelta(days=1), timedelta(days=3)
+UNJUDGED = timedelta(minutes=10)  # normally a week whose inputs changed is judged again within seconds
 WATCHED = (Event.BEAT_SILENT, Event.WORKERS_SILENT, Event.SCHEDULE_MISSED, Event.WORK_WAITING, Event.BACKUP_OLD)
 NO_MORE = "it is not so any more"
 
@@ -41,6 +54,7 @@ def look(now: datetime) -> None:
     found = {one.key: one for alarm in alarms.raised(now) if (one := _occurrence(alarm))}
     _observe(found, set(Notice.objects.unclosed().filter(event__in=WATCHED).values_list("key", flat=True)))
     _look_for_lateness(now)
+    _look_for_the_unjudged(now)
 
 
 def _occurrence(alarm: Alarm) -> Occurrence | None:
@@ -105,6 +119,26 @@ def _lateness(cell: Cell, today: date) -> Occurrence | None:
         tier=cell.tier,
         category=cell.anomaly.category if cell.anomaly else "",
     )
+
+
+def _look_for_the_unjudged(now: datetime) -> None:
+    """Open a notice of each week that was blocked until it is judged again, and stays so: a verdict writes its own."""
+    blocked_long = Readiness.objects.filter(state=ReadinessState.BLOCKED, since__lte=now - UNJUDGED)
+    told = set(Notice.objects.unclosed().filter(event=Event.BLOCKED).values_list("place", flat=True))
+    untold = {one.week_ending for one in blocked_long.order_by("week_ending") if one.place not in told}
+    for week in sorted(untold):
+        with transaction.atomic():
+            Partition.objects.lock_week(week)  # a verdict that is passed meanwhile would not close the notice
+            passed = ReadinessChange.objects.newest(week)
+            Notice.objects.open_each(
+                *(
+                    blocked(
+                        week, one.use, one.reasons, was_usable=one.use in passed and passed[one.use].state in USABLE
+                    )
+                    for one in blocked_long.filter(week_ending=week)
+                    if one.place not in told
+                )
+            )
 
 
 def _place(cell: Cell) -> str:

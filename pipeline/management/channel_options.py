@@ -11,6 +11,7 @@ from django.db import transaction
 from pipeline.finra.calendar import Tier
 from pipeline.management.base import BadArguments, operator
 from pipeline.models import Act, Channel, ChannelKind, Digest, Event, Severity, Use
+from pipeline.notices import channels
 from pipeline.operations import Order, write_down
 
 ALL = "all"
@@ -87,7 +88,7 @@ def apply(channel: Channel, options: dict[str, Any]) -> str:
 @transaction.atomic
 def save(channel: Channel, act: Act, order: Order, told: str) -> None:
     """Save it, and write down that it was."""
-    channel.save()
+    channels.save(channel)
     write_down(act, order, [channel], told)
 
 

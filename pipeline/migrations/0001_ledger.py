@@ -886,7 +886,6 @@ class Migration(migrations.Migration):
                 ("opened_at", models.DateTimeField()),
                 ("seen_at", models.DateTimeField()),
                 ("changed_at", models.DateTimeField()),
-                ("settles_at", models.DateTimeField(null=True)),
                 ("closed_at", models.DateTimeField(null=True)),
                 ("closed_why", models.TextField(blank=True)),
                 ("count", models.PositiveIntegerField(default=1)),

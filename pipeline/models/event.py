@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from django.db import models
@@ -43,7 +43,7 @@ class Occurrence:
     """An event at a place, as the code that sees it reports it.
 
     `place` is where: "2025-11-14 OTC", "beat". `what` is a sentence, `advice` another. Two occurrences of an event at a
-    place are one notice, unless their `mark` differs. For `settles` people are not told yet: it may be over by itself.
+    place are one notice, unless their `mark` differs.
     `rows` is how many rows a restatement touched.
     """
 
@@ -59,7 +59,6 @@ class Occurrence:
     run: Run | None = None
     rows: int | None = None
     mark: str = ""
-    settles: timedelta = timedelta()
 
     @property
     def key(self) -> str:

@@ -6,7 +6,6 @@ Which channels are told, and when, is decided later, from these rows (`pipeline.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import timedelta
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q
@@ -40,7 +39,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     def open_each(self, *occurrences: Occurrence) -> list[Notice]:
         """As `open`, of several events, in few statements.
 
-        Channels are told again only when one is graver than before, or no longer expected to be over by itself.
+        Channels are told again only when one is graver than before.
         """
         if not occurrences:
             return []
@@ -68,12 +67,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         """An open notice, counted once more."""
         now = timezone.now()
         graver = Severity.is_graver(occurrence.severity, notice.severity)
-        certain = notice.settles_at is not None and not occurrence.settles
         changes = {**_text(occurrence), "count": F("count") + 1, "seen_at": now}
         if graver:
-            changes["severity"] = occurrence.severity
-        if graver or certain:
-            changes |= {"settles_at": None, "revision": F("revision") + 1, "changed_at": now}
+            changes |= {"severity": occurrence.severity, "revision": F("revision") + 1, "changed_at": now}
         self.filter(pk=notice.pk).update(**changes)
         notice.refresh_from_db()
         return notice
@@ -117,7 +113,6 @@ def _fields(occurrence: Occurrence) -> dict[str, object]:
         "opened_at": now,
         "seen_at": now,
         "changed_at": now,
-        "settles_at": now + occurrence.settles if occurrence.settles > timedelta() else None,
     }
 
 
@@ -130,8 +125,7 @@ class Notice(models.Model):
     """An event at a place, open until it is over. Further occurrences while it is open are counted.
 
     `what`, `advice` and `run` are of its newest occurrence, `severity` is the gravest. `revision` counts the changes that
-    channels have to be told (opened, graver, over); `routed` is the revision up to which they have been. Until
-    `settles_at` channels are not told: it may be over by itself.
+    channels have to be told (opened, graver, over); `routed` is the revision up to which they have been.
     """
 
     key = models.CharField(max_length=LONGEST_KEY)
@@ -151,7 +145,6 @@ class Notice(models.Model):
     opened_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     changed_at = models.DateTimeField()
-    settles_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
     closed_why = models.TextField(blank=True)
     count = models.PositiveIntegerField(default=1)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from pipeline.models.analytics import AnalyticsSnapshot
 from pipeline.models.event import Event, Occurrence
-from pipeline.models.notice import Notice
 from pipeline.models.severity import Severity
 
 
@@ -53,27 +52,21 @@ class Reason:
 
 
 USABLE = (ReadinessState.READY, ReadinessState.PROVISIONAL)
-SETTLING = timedelta(minutes=10)  # normally a week whose inputs changed is judged again within seconds
 
 
 class ReadinessQuerySet(models.QuerySet["Readiness"]):
     """Verdicts of a week."""
 
-    @transaction.atomic(savepoint=False)
     def block(self, week_ending: date, why: str, code: str = ReasonCode.NOT_JUDGED.value) -> None:
         """Block a week whose inputs change, in the transaction that changes them, until it is judged again.
 
-        People are told of each use that could use it, unless it is usable again within SETTLING.
+        Normally that takes seconds. People are told of weeks that stay so, by the next look (`pipeline.conditions`).
         """
-        standing = self.filter(week_ending=week_ending).exclude(state=ReadinessState.BLOCKED)
-        states = dict(standing.values_list("use", "state"))
-        if not states:
-            return
-        reason = f"{why}; the week is not judged again yet"
-        standing.update(state=ReadinessState.BLOCKED, reasons=[reason], reason_codes=[code], since=timezone.now())
-        usable_before = [use for use, state in states.items() if state in USABLE]
-        Notice.objects.open_each(
-            *(blocked(week_ending, use, [reason], was_usable=True, settles=SETTLING) for use in usable_before)
+        self.filter(week_ending=week_ending).exclude(state=ReadinessState.BLOCKED).update(
+            state=ReadinessState.BLOCKED,
+            reasons=[f"{why}; the week is not judged again yet"],
+            reason_codes=[code],
+            since=timezone.now(),
         )
 
     def judged_weeks(self) -> list[date]:
@@ -81,9 +74,7 @@ class ReadinessQuerySet(models.QuerySet["Readiness"]):
         return list(self.order_by("week_ending").values_list("week_ending", flat=True).distinct())
 
 
-def blocked(
-    week_ending: date, use: str, reasons: Iterable[str], *, was_usable: bool, settles: timedelta = timedelta()
-) -> Occurrence:
+def blocked(week_ending: date, use: str, reasons: Iterable[str], *, was_usable: bool) -> Occurrence:
     """The occurrence of a week that may not be used; graver where it was usable, since somebody may have used it."""
     return Occurrence(
         event=Event.BLOCKED,
@@ -92,7 +83,6 @@ def blocked(
         what="; ".join(reasons),
         week_ending=week_ending,
         use=use,
-        settles=settles,
     )
 
 
@@ -138,4 +128,9 @@ class Readiness(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.week_ending} {self.use}: {self.state}"
+        return f"{self.place}: {self.state}"
+
+    @property
+    def place(self) -> str:
+        """The week and the use, as notices name them."""
+        return f"{self.week_ending} {self.use}"

@@ -1,14 +1,17 @@
-"""Whether a channel makes sense: asked by the admin's form and by the command before they save one."""
+"""Whether a channel makes sense, asked by the admin's form and by the command before they save one; and saving it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from zoneinfo import available_timezones
 
+from django.utils import timezone
+
 from marketspine.environment import is_set
 from pipeline.finra.calendar import Tier
 from pipeline.models import Channel, ChannelKind, Event, Use
 from pipeline.notices.failures import Lasting, NotAccepted
+from pipeline.notices.routing import route
 from pipeline.notices.secrets import check_name
 from pipeline.notices.transports import registry
 
@@ -22,6 +25,12 @@ class Judged:
 
     wrong: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+
+def save(channel: Channel) -> None:
+    """Save a channel. What waits for a first one is due from now on, not since it happened."""
+    channel.save()
+    route(timezone.now())
 
 
 def judge(channel: Channel) -> Judged:

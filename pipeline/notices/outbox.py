@@ -55,8 +55,7 @@ def facts(now: datetime) -> Outbox:
     due = enabled.filter(state=DeliveryState.PENDING, due_at__lte=now)
     oldest = [due.aggregate(oldest=Min("due_at"))["oldest"]]
     if any(channel.enabled for channel in channels):
-        unrouted = Notice.objects.unrouted().filter(Q(settles_at__isnull=True) | Q(settles_at__lte=now))
-        oldest.append(unrouted.aggregate(oldest=Min("changed_at"))["oldest"])
+        oldest.append(Notice.objects.unrouted().aggregate(oldest=Min("changed_at"))["oldest"])
     return Outbox(
         pending=sum(channel.pending for channel in channels),
         muted=sum(channel.muted for channel in channels),

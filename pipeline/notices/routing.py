@@ -49,7 +49,7 @@ def _tell(notice: Notice, channel: Channel, told: list[Delivery], now: datetime)
         _end(notice, channel, told, now)
     elif Severity.is_graver(notice.severity, told[-1].severity):
         _add(notice, channel, DeliveryAction.UPDATE, now)
-    elif notice.settles_at is None:
+    else:
         untried = Delivery.objects.filter(pk=told[0].pk, state=DeliveryState.PENDING, attempts=0)
         untried.filter(next_at__gt=channel.due_at(now)).update(next_at=channel.due_at(now), due_at=channel.due_at(now))
 
@@ -66,7 +66,7 @@ def _end(notice: Notice, channel: Channel, told: list[Delivery], now: datetime) 
 def _add(notice: Notice, channel: Channel, action: DeliveryAction, now: datetime) -> None:
     """Add a delivery. Of two processes that find the same, one writes it."""
     sequence = Delivery.objects.filter(notice=notice, channel=channel, action=action).count()
-    due = channel.due_at(max(now, notice.settles_at) if notice.settles_at else now)
+    due = channel.due_at(now)
     Delivery.objects.bulk_create(
         [
             Delivery(

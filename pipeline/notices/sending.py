@@ -77,8 +77,14 @@ def send_all(now: datetime | None = None) -> list[Sent]:
 
 
 def prepare(now: datetime | None = None) -> list[int]:
-    """Route changed notices; the channels with due deliveries. None while a restoration is unfinished."""
-    if not Channel.objects.exists() or Restoration.objects.unfinished():
+    """Route changed notices; the channels with due deliveries. None while a restoration is unfinished.
+
+    Without a channel, what is over is told to none: the first one begins with what is open then, and not with old news.
+    """
+    if not Channel.objects.exists():
+        Notice.objects.unrouted().filter(closed_at__isnull=False).update(routed=F("revision"))
+        return []
+    if Restoration.objects.unfinished():
         return []
     now = now or timezone.now()
     route(now)

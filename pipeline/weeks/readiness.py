@@ -182,7 +182,7 @@ def _store(week_ending: date, verdicts: Mapping[Use, Verdict], snapshot: Analyti
     passed = ReadinessChange.objects.newest(week_ending)
     before = {use: (one.state, one.reasons) for use, one in stored.items()}
     news = {use: one for use, one in verdicts.items() if before.get(use) != (one.state, one.sentences)}
-    _tell(week_ending, news, {use: one.state for use, one in stored.items()})
+    _tell(week_ending, news, stored, passed)
     Readiness.objects.bulk_create(
         [
             Readiness(
@@ -237,17 +237,27 @@ def _place_changes() -> None:
         ReadinessChange.objects.place()
 
 
-def _tell(week_ending: date, news: Mapping[Use, Verdict], before: Mapping[str, str]) -> None:
-    """Have people told of verdicts that are others than before; `before` has the state for each use that had one."""
+def _tell(
+    week_ending: date,
+    news: Mapping[Use, Verdict],
+    stored: Mapping[str, Readiness],
+    passed: Mapping[str, ReadinessChange],
+) -> None:
+    """Have people told of verdicts that are others than those `stored`.
+
+    A week that was usable may be blocked until it is judged again: what it was before is in the verdicts `passed`.
+    """
+    was_usable = {use for use, change in passed.items() if change.state in USABLE}
+    was_blocked = {use for use, one in stored.items() if one.state == ReadinessState.BLOCKED}
     may_not_be_used = {use: verdict for use, verdict in news.items() if verdict.state is ReadinessState.BLOCKED}
     Notice.objects.open_each(
         *(
-            blocked(week_ending, use, verdict.sentences, was_usable=before.get(use) in USABLE)
+            blocked(week_ending, use, verdict.sentences, was_usable=use in was_usable)
             for use, verdict in may_not_be_used.items()
         )
     )
     for use, verdict in news.items():
-        if use not in may_not_be_used and before.get(use) == ReadinessState.BLOCKED:
+        if use not in may_not_be_used and use in was_blocked:
             Notice.objects.close(Event.BLOCKED, f"{week_ending} {use}", f"it is {verdict.state}")
     usable_now = {use: verdict for use, verdict in news.items() if verdict.state in USABLE}
     Notice.objects.tell(*(usable(week_ending, use, one.state, one.sentences) for use, one in usable_now.items()))

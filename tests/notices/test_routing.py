@@ -10,7 +10,7 @@ import time_machine
 from django.utils import timezone
 
 from pipeline.models import Channel, ChannelKind, Delivery, DeliveryState, Event, Notice, Occurrence, Severity, Silence
-from pipeline.notices import outbox, sending, trials
+from pipeline.notices import channels, outbox, sending, trials
 from tests.notices.receiver import Receiver, Reply
 from tests.notices.telling import PLACE, channel, close, late, open_, told
 from tests.support.engines import Ledger
@@ -98,14 +98,16 @@ def test_what_gets_graver_is_told_and_what_is_critical_is_said_again(
     assert told() == [("TRIGGER", "SENT"), ("UPDATE", "SENT"), ("UPDATE", "SENT")]
 
 
-def test_what_settles_is_told_when_it_has_not(ledger: Ledger, receiver: Receiver, clock: Clock) -> None:
-    channel()
-    open_(late(settles=timedelta(minutes=10)))
-    assert sending.send_all() == []
-    clock.shift(timedelta(minutes=9))
-    assert sending.send_all() == []
-    open_()  # it is certain now
-    assert len(sending.send_all()) == 1
+def test_a_first_channel_is_told_of_open_events_alone(ledger: Ledger, receiver: Receiver, clock: Clock) -> None:
+    Notice.objects.tell(restated(500))
+    open_(late("2025-11-21 OTC"))
+    open_()
+    close()
+    sending.send_all()
+    clock.shift(timedelta(hours=1))
+    channels.save(Channel(name="ops", kind=ChannelKind.SLACK, secret="SLACK_URL", uses=[]))
+    assert not outbox.facts(timezone.now()).is_stuck(timezone.now())
+    assert [sent.subject for sent in sending.send_all()] == ["[Market Spine prod] WARN Late: 2025-11-21 OTC"]
 
 
 def test_a_silence_holds_what_matches_until_it_ends(ledger: Ledger, receiver: Receiver, clock: Clock) -> None:

@@ -7,9 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.db import transaction
+from django.utils import timezone
 
+from pipeline.conditions import look
 from pipeline.models import Anomaly, Category, Event, Notice, Run, RunStatus, Severity
-from pipeline.models.readiness import Readiness, ReadinessState, Use
+from pipeline.models.readiness import Readiness, Use
 from pipeline.runs import lifecycle
 from pipeline.runs.plan import make_plan
 from pipeline.runs.request import Request
@@ -42,6 +44,8 @@ def test_a_captured_week_is_ready_a_refused_one_blocked_and_a_mended_one_over(le
     restate(source_dir, OTC)
     assert call("backfill", "--weeks", WEEK, "--run-date", DAY).code == 0
     assert open_ones() == set()
+    blocked = Notice.objects.filter(event=Event.BLOCKED).order_by("pk")
+    assert [one.use for one in blocked] == ["trading", "compliance"], "of the refusal alone, of no restatement"
     restated = Notice.objects.get(event=Event.RESTATED)
     assert (restated.place, restated.tier, (restated.rows or 0) > 0) == (str(OTC), "OTC", True)
     assert Notice.objects.get(event=Event.REFUSED).closed_why.startswith("marketspine: run")
@@ -70,13 +74,22 @@ def test_an_anomaly_that_is_resolved_and_reopened_is_over_and_open_again(ledger:
     assert open_ones() == {("FAILED", str(WEEK), "ERROR")}
 
 
-def test_a_week_that_is_blocked_for_a_moment_is_told_only_when_it_stays_so(ledger: Ledger) -> None:
-    at = {"state": ReadinessState.READY, "since": "2025-12-01T00:00Z", "decided_at": "2025-12-01T00:00Z"}
-    Readiness.objects.create(week_ending=WEEK, use=Use.TRADING, **at)
+def test_a_week_that_stays_blocked_is_told_after_ten_minutes(ledger: Ledger, source_dir: Path) -> None:
+    """A process died between the capture and the verdict; the next run passes it, and that is the end."""
+    publish_week(source_dir)
+    call("backfill", "--weeks", WEEK, "--run-date", DAY)
     Readiness.objects.block(WEEK, "a capture was made")
-    notice = Notice.objects.get()
-    assert notice.settles_at is not None
-    assert notice.settles_at - notice.opened_at == timedelta(minutes=10)
+    for minutes in (9, 10, 11):
+        look.look(timezone.now() + timedelta(minutes=minutes, seconds=1))
+        assert Notice.objects.unclosed().filter(event=Event.BLOCKED).count() == (3 if minutes >= 10 else 0)
+    opened = Notice.objects.get(event=Event.BLOCKED, use=Use.TRADING)
+    assert (opened.severity, opened.what, opened.count) == (
+        "ERROR",
+        "a capture was made; the week is not judged again yet",
+        1,
+    )
+    call("backfill", "--weeks", WEEK, "--run-date", DAY)
+    assert not Notice.objects.unclosed().filter(event=Event.BLOCKED).exists()
 
 
 def test_a_run_whose_process_died_is_told(ledger: Ledger) -> None:

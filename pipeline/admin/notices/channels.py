@@ -18,6 +18,7 @@ from pipeline.admin.shared.acting import FormAdmin, ObjectAction, one
 from pipeline.admin.shared.base import badge, link
 from pipeline.admin.shared.lines import acts_on
 from pipeline.models import Act, Channel, DeliveryState
+from pipeline.notices import channels
 from pipeline.notices.failures import NotAccepted
 from pipeline.notices.transports import registry
 
@@ -103,6 +104,10 @@ class ChannelAdmin(Traced, FormAdmin[Channel]):
     @admin.display(description="last error")
     def error(self, channel: Channel) -> SafeString | str:
         return format_html('<span class="rv-why">{}</span>', channel.last_error) if channel.last_error else "-"
+
+    def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:
+        """Save it as the command does."""
+        channels.save(obj)
 
     def beside(self, channel: Channel) -> dict[str, Any]:
         """The target, and the last deliveries."""
