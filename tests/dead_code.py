@@ -21,7 +21,7 @@ CALLED_BY_A_FRAMEWORK = {
     # Django's admin
     *("change_view", "construct_change_message", "get_actions", "get_changeform_initial_data", "get_changelist"),
     *("get_readonly_fields", "get_search_results", "has_add_permission", "has_module_permission", "has_permission"),
-    *("history_view", "lookups", "response_add", "response_action", "get_filters", "get_ordering"),
+    *("history_view", "lookups", "response_add", "response_action", "get_filters", "get_ordering", "save_model"),
     # named in the settings as text
     *("PipelineConfig", "SignInForm", "OfferedOnly", "Attempts", "client_address", "Bucket", "Probes", "notice"),
     *("with_what_is_shared", "cache_beside", "Counters", "WebWorker", "WebLogger", "dashboard", "LogFormatter"),

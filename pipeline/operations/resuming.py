@@ -38,8 +38,8 @@ GOOD_OUTCOMES = (Outcome.INGESTED, Outcome.RESTATED, Outcome.UNCHANGED)
 def resume(run: Run, order: Order, worker: str = "") -> OperatorLogEntry:
     """Resume a run that stopped before its end, on the queue or in the process `worker`; the entry names the run at work.
 
-    A capture bears the day of its run. So a run of today goes on itself; what a run of an earlier day left, a new run of
-    today does, and the old one is cancelled.
+    A capture bears the day of its run, and so does a verdict. So a run of today goes on itself; what a run of an earlier
+    day left, a new run of today does, and the old one is cancelled. One that has closed all of its weeks only ends.
     """
     return carry_out(Act.RESUME_RUN, order, [run], partial(_resume, run, order, worker))
 
@@ -49,7 +49,10 @@ def _resume(run: Run, order: Order, worker: str) -> ActResult:
     request = Request.from_parameters(run.parameters)
     _refuse_what_cannot_go_on(run, request)
     lifecycle.interrupt(run)  # one whose process has died, and that no sweep has met yet
-    return _gone_on(run, worker) if run.run_date == market_today() else _taken_over(run, request, order, worker)
+    only_ends = not run.weeks.filter(closed_at__isnull=True).exists()
+    if only_ends or run.run_date == market_today():
+        return _gone_on(run, worker)
+    return _taken_over(run, request, order, worker)
 
 
 def _refuse_what_cannot_go_on(run: Run, request: Request) -> None:

@@ -113,6 +113,15 @@ def test_a_run_of_another_day_is_taken_over_by_one_of_today(died: Run, monday: t
     assert (Run.objects.get(pk=died.pk).status, stopped()) == ("CANCELLED", [])
 
 
+def test_a_run_of_another_day_that_has_closed_its_weeks_only_ends(died: Run, monday: time_machine.Traveller) -> None:
+    died.partitions.update(status="DONE", outcome="UNCHANGED", finished_at=ELEVEN)
+    died.weeks.update(closed_at=ELEVEN, calculation="UNCHANGED")
+    monday.shift(timedelta(days=1))
+    ran = call("resume_run", died.pk)
+    assert (ran.code, ran.lines[0]) == (0, f"Run {died.pk} goes on: 0 of 3 partitions are left.")
+    assert (Run.objects.get(pk=died.pk).status, Run.objects.count()) == ("SUCCEEDED", 2)
+
+
 def test_a_run_whose_work_a_later_one_did_is_no_fault(died: Run) -> None:
     assert call("run_weekly", "--weeks", WEEK).code == 0
     assert (stopped(), Run.objects.get(pk=died.pk).status) == ([], "INTERRUPTED")
