@@ -129,7 +129,7 @@ def put(path: Path, content: bytes) -> None:
 
     If the path is a link, the file that it leads to is replaced.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))  # not `resolve`, which fails on a link to itself
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
