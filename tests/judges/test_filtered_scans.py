@@ -79,14 +79,13 @@ def filters(dice: random.Random) -> list[tuple[pl.Expr, Callable[[Row], bool]]]:
 def test_a_filtered_scan_finds_what_is_found_among_all_rows(
     part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "ROW_GROUP", GROUP)
     monkeypatch.setattr(store, "PAGE", PAGE)
     path = tmp_path / "rows.parquet"
     for seed in range(part, FRAMES, 3):
         dice = random.Random(seed)
         unique = pl.DataFrame([drawn(dice) for _ in range(dice.randrange(1, 200))], SCHEMA).unique(KEY, keep="first")
         frame, _ = in_order(unique)
-        path.write_bytes(store.encoded(frame, {}))
+        path.write_bytes(store.encoded(frame, {}, GROUP))
         rows = frame.to_dicts()
         for expression, holds in filters(dice):
             found = pl.scan_parquet(path).filter(expression).collect().to_dicts()
