@@ -6,7 +6,7 @@ SIGKILL commit.before 2 celery -A marketspine worker ...     the same in a worke
 SIGKILL commit.before 2025-11-14/OTC celery ...              each time that it is there for that partition
 MEET=FOLDER commit.before 1 run_weekly ...                   goes on when two processes are at this point
 HANG fetch.before 1 run_weekly ...                           never goes on
-DEAF read.before 1 celery ...                                never, whatever Celery's soft limit tells it
+DEAF commit.before 1 celery ...                              never, whatever Celery's soft limit tells it
 
 A point is one of `pipeline.checkpoints`, or before or after a function of Celery:
 celery.worker.request.Request.acknowledge.before.

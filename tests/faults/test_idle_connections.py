@@ -9,15 +9,16 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from pytest_django import Settings
 
-from pipeline.capture import current
 from pipeline.finra.calendar import PartitionKey
 from pipeline.finra.payloads import Payload
 from pipeline.models import Anomaly, Capture, Outcome, RunPartition
 from pipeline.runs import lifecycle, liveness, plan, process_partition
 from pipeline.runs.process_partition import Done
 from pipeline.runs.request import Request
+from pipeline.vintages import holdings
 from tests.management.publications import DAY, OTC, WEEK, content
 from tests.support.engines import Engines
 from tests.support.sources_in_memory import MemorySource
@@ -94,10 +95,10 @@ def test_a_fetch_longer_than_a_connection_may_idle_is_made_once() -> None:
 def test_what_was_fetched_is_not_fetched_again_for_a_lost_connection(
     monkeypatch: pytest.MonkeyPatch, losses: int
 ) -> None:
-    newest, lost = current.newest, list[int]()
+    made_of, lost = holdings.made_of, list[int]()
 
-    def find_and_lose(key: PartitionKey) -> Capture | None:
-        found = newest(key)
+    def find_and_lose(payload: str | QuerySet[Capture, str]) -> list[Capture]:
+        found = made_of(payload)
         if len(lost) < losses:
             connection.ensure_connection()
             lost.append(connection.connection.info.backend_pid)
@@ -107,7 +108,7 @@ def test_what_was_fetched_is_not_fetched_again_for_a_lost_connection(
                 other.execute("SELECT pg_terminate_backend(%s, 5000)", lost[-1:])
         return found
 
-    monkeypatch.setattr(current, "newest", find_and_lose)
+    monkeypatch.setattr(holdings, "made_of", find_and_lose)
     source = SlowSource()
     step = processed(source)
     assert (step.outcome, step.attempts, source.fetched, len(lost)) == (Outcome.INGESTED, 1, 1, losses)

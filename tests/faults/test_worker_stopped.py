@@ -152,7 +152,7 @@ TASK = Hanging(
     attempts=1,
 )
 DEAF_TASK = Hanging(
-    "DEAF read.before",
+    "DEAF commit.before",
     "prefork",
     {"soft_time_limit": 3, "time_limit": 4},
     Category.STALLED,

@@ -23,7 +23,7 @@ from django.test import Client
 
 from pipeline.api.datasets import SOURCES
 from pipeline.finra.calendar import PartitionKey, Tier
-from pipeline.finra.plain_text import as_sentence
+from pipeline.finra.plain_text import as_sentence, capitalized
 from pipeline.readers import ReadersError, Result
 from pipeline.readers.answers import FUNCTIONS
 from tests.admin.market_tables import lines_of, tables_of
@@ -127,6 +127,7 @@ ELSEWHERE: Mapping[str, Choices] = {
     "market": ([*WEEKS, *SPANS], [{}, *OVER_ALL], SELECTORS),
     "revision_triangle": (ANY_TIER, KINDS, [{}, {"ages": "0,7,28"}]),
     "revision_venues": (ANY_TIER, ANY_KIND, [{}, {"min_verified_age": "7"}]),
+    "revision_venue_triangle": (ANY_TIER, ANY_KIND, [{}, *MPIDS], [{}, {"ages": "0,7,28"}]),
     "readiness_changes": ([{}, {"after": "3"}, *WEEKS], [{}, {"use": "trading"}]),
     "restatement_dates": (ANY_TIER, ANY_KIND, PERIODS),
     "partitions": ([*WEEKS, *SPANS], ANY_TIER),
@@ -210,7 +211,7 @@ class Doors:
         contents = page.context["contents"]
         if isinstance(answer, ReadersError):
             said = [page.context["trouble"], *(section.lead for section in contents.sections)]
-            assert {answer.detail, as_sentence(answer.detail)}.intersection(said)
+            assert {answer.detail, as_sentence(capitalized(answer.detail))}.intersection(said)
             return
         assert page.status_code == HTTPStatus.OK, page.context["trouble"]
         shown = [one for one in tables_of(contents) if one.dataset == dataset]
