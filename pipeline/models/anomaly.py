@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q
@@ -41,6 +41,16 @@ class NotResolved(Exception):
     """The anomaly is open: there is nothing to reopen."""
 
 
+class About(TypedDict, total=False):
+    """What an anomaly is about."""
+
+    partition: Partition | None
+    week_ending: date | None
+    stage: Stage | None
+    run: Run | None
+    payload_sha256: str
+
+
 class AnomalyQuerySet(models.QuerySet["Anomaly"]):
     """Recording anomalies, and asking for the open ones."""
 
@@ -57,30 +67,9 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         everywhere = Q(week_ending__isnull=True, partition__isnull=True)
         return self.filter(everywhere | Q(week_ending=week_ending) | Q(partition__week_ending=week_ending))
 
-    def record(
-        self,
-        category: Category,
-        severity: Severity,
-        message: str,
-        *,
-        partition: Partition | None = None,
-        week_ending: date | None = None,
-        stage: Stage | None = None,
-        run: Run | None = None,
-        payload_sha256: str = "",
-    ) -> Anomaly:
+    def record(self, category: Category, severity: Severity, message: str, **about: Unpack[About]) -> Anomaly:
         """Open an anomaly, or count another occurrence of an open one; a grave one blocks its week. People are told."""
-        seen = Anomaly.of(
-            category,
-            severity,
-            message,
-            partition=partition,
-            week_ending=week_ending,
-            stage=stage,
-            run=run,
-            payload_sha256=payload_sha256,
-        )
-        return self.record_each(seen)[0]
+        return self.record_each(Anomaly.of(category, severity, message, **about))[0]
 
     @transaction.atomic(savepoint=False)
     def record_each(self, *seen: Anomaly) -> list[Anomaly]:
