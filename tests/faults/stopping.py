@@ -9,9 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.db import connection
+
 from tests.support.fleet import PATIENCE, Fleet
 
 STOPPED = "T"
+SESSIONS = """
+    SELECT concat_ws(' ', pid, state, wait_event_type, wait_event, left(query, 200)) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 @contextmanager
@@ -21,12 +27,19 @@ def stopped_worker(fleet: Fleet, point: str, **more: str) -> Iterator[subprocess
     give_up = time.monotonic() + PATIENCE
     while _state(worker) != STOPPED:
         if worker.poll() is not None or time.monotonic() > give_up:
-            raise TimeoutError(f"the worker does not come to {point}:\n{fleet.told()}")
+            raise TimeoutError(f"the worker does not come to {point}:\n{_sessions()}\n{fleet.told()}")
         time.sleep(0.02)
     try:
         yield worker
     finally:
         worker.send_signal(signal.SIGCONT)
+
+
+def _sessions() -> str:
+    """What the other sessions of the test's database do, and wait for."""
+    with connection.cursor() as cursor:
+        cursor.execute(SESSIONS)
+        return "\n".join(line for (line,) in cursor.fetchall())
 
 
 def _state(process: subprocess.Popen[str]) -> str:
